@@ -21,7 +21,7 @@ from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry
 from sxhost.model.caller import current_caller
 from sxhost.model.limits import Limits
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import AuditLog
 from sxhost.waiting import background, uncancelled
 
 __all__ = ["ACTS", "Audit"]
@@ -61,9 +61,9 @@ class Audit:
     """Writes entries down, now or as soon as the store can."""
 
     def __init__(
-        self, store: Store, clock: IReactorTime, wall_ms: Callable[[], int], limits: Limits
+        self, entries: AuditLog, clock: IReactorTime, wall_ms: Callable[[], int], limits: Limits
     ) -> None:
-        self._store, self._clock, self._wall_ms = store, clock, wall_ms
+        self._entries, self._clock, self._wall_ms = entries, clock, wall_ms
         self._waiting: deque[AuditEntry] = deque(maxlen=limits.deeds)
         self._writing = DeferredLock()
         self._retry: IDelayedCall | None = None
@@ -75,33 +75,33 @@ class Audit:
             0, what, session_id, detail, by.token, by.uid, by.peer, self._wall_ms()
         )
 
-    async def note(self, what: str, session_id: str | None = None, detail: str = "") -> None:
+    async def record(self, what: str, session_id: str | None = None, detail: str = "") -> None:
         """Record what the caller does.
 
         :raises HostError: it cannot be, and so must not be done.
         """
-        deed = self.entry(what, session_id, detail)
+        entry = self.entry(what, session_id, detail)
         if ACTS.get(what, True):
-            await self._store.record_entry(deed)
+            await self._entries.record_entry(entry)
             return
-        self._waiting.append(deed)
-        if not await uncancelled(self._write()) and deed in self._waiting:
-            log_entry("not in the audit yet", deed)
+        self._waiting.append(entry)
+        if not await uncancelled(self._write()) and entry in self._waiting:
+            log_entry("not in the audit yet", entry)
 
     async def close(self) -> None:
         """Try once more; say what is lost."""
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
         if self._waiting and not await self._write(again=False):
-            for deed in self._waiting:
-                log_entry("never in the audit", deed)
+            for entry in self._waiting:
+                log_entry("never in the audit", entry)
 
     async def _write(self, *, again: bool = True) -> bool:
         """Write down what waits, in order; return whether nothing is left."""
         async with self._writing:
             try:
                 while self._waiting:
-                    await self._store.record_entry(self._waiting[0])
+                    await self._entries.record_entry(self._waiting[0])
                     self._waiting.popleft()
             except HostError:
                 if again and not (self._retry is not None and self._retry.active()):
@@ -113,8 +113,8 @@ class Audit:
         background(self._write(), log, "writing the audit")
 
 
-def log_entry(why: str, deed: AuditEntry) -> None:
+def log_entry(why: str, entry: AuditEntry) -> None:
     """Say in the log what the audit does not have."""
     log.error(
-        "{why}: {what} {session} {detail}, by {token} {uid} {peer}", why=why, **asdict(deed)
+        "{why}: {what} {session} {detail}, by {token} {uid} {peer}", why=why, **asdict(entry)
     )

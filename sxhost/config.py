@@ -34,7 +34,10 @@ TokensFor = Literal["others", "all", "none"]
 """Who needs a token: everybody but the host's own user, everybody, or nobody."""
 
 DEFAULT_HOST = "127.0.0.1"
+"""Nobody on the network can reach a host unless it is told to listen there."""
+
 DEFAULT_PORT = 7432
+"""scorpiox-host's port, where its clients look."""
 
 USAGE_ERROR = 2
 """Exit status for a wrong command line."""

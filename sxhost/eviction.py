@@ -10,7 +10,7 @@ from sxhost.errors import SessionLimit
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import Inbox, Sessions
 from sxhost.streams.notifier import LogNotifier
 from sxhost.streams.presence import Presence
 
@@ -32,7 +32,8 @@ class Eviction:
 
     def __init__(
         self,
-        store: Store,
+        sessions: Sessions,
+        inbox: Inbox,
         *,
         notifier: LogNotifier,
         supervisor: Supervisor,
@@ -40,7 +41,8 @@ class Eviction:
         current: Callable[[Session], Session],
         limits: Limits,
     ) -> None:
-        self._store = store
+        self._sessions = sessions
+        self._inbox = inbox
         self._notifier = notifier
         self._supervisor = supervisor
         self._presence = presence
@@ -63,13 +65,13 @@ class Eviction:
         session_id = await self._choose()
         if session_id is not None:
             await self._supervisor.end(session_id)
-            await self._store.archive(session_id)
+            await self._sessions.archive(session_id)
             self._presence.forget(session_id)
             self._notifier.session_removed(session_id)
             log.info("session {session} has made room", session=session_id)
 
     async def _choose(self) -> str | None:
-        sessions = [self._current(session) for session in await self._store.sessions()]
+        sessions = [self._current(session) for session in await self._sessions.sessions()]
         spare = [s for s in sessions if self._has_ended(s) or self._is_silent(s)]
         ranks = [(await self._rank(session), session.id) for session in spare]
         return min(ranks)[1] if ranks else None
@@ -84,6 +86,6 @@ class Eviction:
 
     async def _rank(self, session: Session) -> tuple[bool, bool, int]:
         """Return what sessions are ordered by, the one that goes first being the least."""
-        pending = bool(session.pending_approvals or await self._store.count_waiting(session.id))
+        pending = bool(session.pending_approvals or await self._inbox.count_waiting(session.id))
         ended = self._has_ended(session)
         return pending, not ended, session.state.since_ms if ended else session.last_seen_ms

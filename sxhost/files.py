@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 ROOT = 0
+"""Root's uid.  Root can change everything anyway, so what it owns is as good as our own."""
+
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 OTHERS_READ = stat.S_IRWXG | stat.S_IRWXO
 MOST_LINKS = 40

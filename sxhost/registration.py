@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 from msgspec.structs import asdict
 
-from sxhost.agents.supervisor import Supervisor
 from sxhost.codec.json import encode
 from sxhost.errors import BadField
-from sxhost.eviction import Eviction
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
-from sxhost.model.limits import Limits
 from sxhost.model.rights import check_registration, owner_name
 from sxhost.model.session import Claim, Registration, Session
-from sxhost.store.contracts import Store
-from sxhost.streams.presence import Presence
+from sxhost.service_core import ServiceCore
+from sxhost.store.contracts import Sessions
 
 __all__ = ["Registrar"]
 
@@ -28,24 +24,10 @@ RELABELS = frozenset({"labels", "title"})
 
 
 class Registrar:
-    """Registers sessions; `wall_ms` is the time of day in Unix milliseconds."""
+    """Registers sessions, as far as the caller's rights allow."""
 
-    def __init__(
-        self,
-        store: Store,
-        *,
-        supervisor: Supervisor,
-        presence: Presence,
-        eviction: Eviction,
-        wall_ms: Callable[[], int],
-        limits: Limits,
-    ) -> None:
-        self._store = store
-        self._supervisor = supervisor
-        self._presence = presence
-        self._eviction = eviction
-        self._wall_ms = wall_ms
-        self._limits = limits
+    def __init__(self, core: ServiceCore) -> None:
+        self._core = core
 
     async def register(
         self, session_id: str, registration: Registration
@@ -54,15 +36,15 @@ class Registrar:
 
         :raises BadField: the metadata is too large.
         :raises ForbiddenScope: the caller may not change one of the fields.
-        :raises Reserved: nobody may; the host alone says it.
+        :raises Reserved: only the host changes one of them.
         """
-        most = self._limits.metadata_size
+        core, most = self._core, self._core.limits.metadata_size
         if len(encode(registration.metadata)) > most:
             raise BadField("metadata", f"The metadata is larger than {most} bytes of JSON.")
         claim = await self._claim(session_id, registration)
-        register = partial(self._store.register, session_id, claim, self._wall_ms())
-        session, created = await self._eviction.run_with_room(register)
-        self._presence.hear(session_id)
+        register = partial(core.store.register, session_id, claim, core.wall_ms())
+        session, created = await core.eviction.run_with_room(register)
+        core.presence.hear(session_id)
         if created:
             log.info("session {session} registered", session=session_id)
         return session, created
@@ -73,9 +55,9 @@ class Registrar:
         if session is not None:
             changed = check_registration(caller, session, registration)
             if session.kind == "hosted":
-                given = {name: getattr(registration, name) for name in changed & RELABELS}
-                if given:
-                    await self._supervisor.relabel(session, **given)
+                if changed & RELABELS:
+                    labels = registration.labels
+                    await self._core.supervisor.relabel(session, registration.title, labels)
                 return registration
             if session.owner is not None:
                 return registration
@@ -83,6 +65,7 @@ class Registrar:
 
     async def find(self, session_id: str) -> Session | None:
         """Return a session, also an archived one; None if there is none."""
-        if not self._store.known.holds(session_id):
+        sessions: Sessions = self._core.store
+        if not sessions.known.holds(session_id):
             return None
-        return self._store.known.get(session_id) or await self._store.session(session_id)
+        return sessions.known.get(session_id) or await sessions.session(session_id)

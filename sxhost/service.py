@@ -1,11 +1,10 @@
-"""The host itself: one façade over the store and the hub that every face calls."""
+"""The host itself: the one façade that every face calls."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Self
 
 from msgspec.structs import asdict
 from twisted.application.service import Service
@@ -15,11 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
-from sxhost.agents.approvals import ApprovalDesk
 from sxhost.agents.dependencies import NO_AGENTS, Agents
-from sxhost.agents.directory import AgentDirectory
 from sxhost.agents.settings import in_force
-from sxhost.agents.supervisor import Supervisor
 from sxhost.errors import BadField
 from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
@@ -55,7 +51,7 @@ from sxhost.service_agents import AgentVerbs
 from sxhost.service_core import ServiceCore
 from sxhost.service_messages import MessageVerbs
 from sxhost.store.contracts import Store
-from sxhost.streams.notifier import HEARTBEAT_S, LogNotifier
+from sxhost.streams.notifier import HEARTBEAT_S
 from sxhost.streams.presence import StateBroadcaster
 from sxhost.streams.reader import LogReader
 from sxhost.waiting import background
@@ -98,14 +94,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         self.slices = core.slices
         self._logs = LogReader(store, store, limits, core.slices)
         self._states = StateBroadcaster(core.notifier, store.known, clock, core.current)
-        self._registrar = Registrar(
-            store,
-            supervisor=core.supervisor,
-            presence=core.presence,
-            eviction=core.eviction,
-            wall_ms=wall_ms,
-            limits=limits,
-        )
+        self._registrar = Registrar(core)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
 
@@ -117,7 +106,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         self._core.store.open()
 
     def startService(self) -> None:
-        """Begin to drop what is too old, now and then."""
+        """Begin to sweep, and put right what an earlier process of the host has left."""
         super().startService()
         self._sweeper.start(SWEEP_EVERY, now=True)
         reconciling = self._core.supervisor.reconcile()
@@ -154,60 +143,32 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         """The limits of the host."""
         return self._core.limits
 
-    # Parts that faces/pi, faces/codexd and faces/codex_sse still reach for.
-
-    @property
-    def hub(self) -> LogNotifier:
-        """The notifier."""
-        return self._core.notifier
-
-    @property
-    def agency(self) -> Self:
-        """The verbs on agents."""
-        return self
-
-    @property
-    def fleet(self) -> Supervisor:
-        """The supervisor."""
-        return self._core.supervisor
-
-    @property
-    def desk(self) -> ApprovalDesk:
-        """The approvals."""
-        return self._core.approvals
-
-    def agent_directory(self, agent: str) -> AgentDirectory:
-        """Return the sessions of an agent."""
-        return AgentDirectory(self._core.store, agent, self._core.wall_ms)
-
-    async def note(self, what: str, session_id: str | None = None, detail: str = "") -> None:
-        """Record an action."""
-        await self.record_action(what, session_id, detail)
-
     # Sessions.
 
     async def status(self) -> Status:
         """Summarise the host."""
-        views = [self._core.current(session) for session in await self._core.store.sessions()]
-        counts = await self._core.store.counts()
+        core = self._core
+        store, notifier = core.store, core.notifier
+        views = [core.current(session) for session in await store.sessions()]
+        counts = await store.counts()
         return Status(
             version=__version__,
             port=self.port,
-            uptime=int(self._core.clock.seconds() - self._core.presence.started),
+            uptime=int(core.clock.seconds() - core.presence.started),
             sessions=len(views),
             active=sum(view.state.name in ACTIVE_STATES for view in views),
             total_events=counts.events,
-            epoch=self._core.store.epoch,
+            epoch=store.epoch,
             pid=os.getpid(),
-            store=self._core.store.name,
-            durability=self._core.store.durability,
-            subscribers=self._core.notifier.subscribers,
-            waiting=self._core.notifier.waiting,
+            store=store.name,
+            durability=store.durability,
+            subscribers=notifier.subscribers,
+            waiting=notifier.topics.waiting,
             pending_approvals=sum(view.pending_approvals for view in views),
-            missing=self._core.store.missing,
+            missing=store.missing,
             telemetry=self.telemetry,
-            memory=Memory(events=self._core.store.recent.size),
-            limits=self.limits,
+            memory=Memory(events=store.recent.size),
+            limits=core.limits,
         )
 
     async def counts(self) -> HostCounts:
@@ -233,9 +194,9 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         return chosen[: query.limit]
 
     async def session(self, session_id: str) -> Detail:
-        """Tell all about one session."""
+        """Return one session in detail, with its last events."""
         session = await self._core.store.session(session_id)
-        recent, now = session.event_count - RECENT_EVENTS, in_force(session.launch)
+        first, settings = session.event_count - RECENT_EVENTS, in_force(session.launch)
         return Detail(
             **asdict(await self._core.summary(session)),
             pid=session.pid,
@@ -247,14 +208,14 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             continues=session.continues,
             continued_by=session.continued_by,
             turn=session.turn,
-            approval_policy=now.approval_policy,
-            sandbox=now.sandbox,
+            approval_policy=settings.approval_policy,
+            sandbox=settings.sandbox,
             command=session.launch.command if session.launch else None,
-            events=await self._core.store.read_events(session_id, seq=max(0, recent)),
+            events=await self._core.store.read_events(session_id, seq=max(0, first)),
         )
 
     def knows(self, session_id: str) -> bool:
-        """Tell whether there is such a session."""
+        """Tell whether there is such a session, archived ones included."""
         return self._core.store.known.holds(session_id)
 
     def stored_session(self, session_id: str) -> Session | None:
@@ -268,7 +229,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
 
     @property
     def cursor(self) -> str:
-        """The place at the end of the log."""
+        """The cursor of the end of the log."""
         return str(Cursor(self._core.store.recent.position, self._core.store.epoch))
 
     def now_ms(self) -> int:
@@ -279,7 +240,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         """Create a session, or update the fields that are given.
 
         :raises ForbiddenScope: the caller may not change one of them.
-        :raises Reserved: nobody may; the host alone says it.
+        :raises Reserved: only the host changes one of them.
         """
         session, created = await self._registrar.register(session_id, registration)
         summary = await self._core.summary(session)
@@ -312,7 +273,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             await core.store.delete(session_id, core.audit.entry("delete", session_id))
         except BaseException:  # the session stays, but its agent does not
             if known is not None and known.kind == "hosted":
-                await core.audit.note("end", session_id)
+                await core.audit.record("end", session_id)
             raise
         core.presence.forget(session_id)
         core.notifier.session_removed(session_id)
@@ -324,7 +285,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
     async def fire(self, session_id: str, draft: EventDraft) -> Fired:
         """Append an event; an unknown session is registered by it.
 
-        :raises Reserved: the host alone tells it.
+        :raises Reserved: only the host appends events of this name.
         """
         check_event(session_id, await self._registrar.find(session_id), [draft.event])
         event = (await self._core.append(session_id, [draft]))[0]
@@ -333,8 +294,8 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
     async def fire_batch(self, session_id: str, drafts: Sequence[EventDraft]) -> Accepted:
         """Append events in order, all of them or none.
 
-        :raises BadField: there is none.
-        :raises Reserved: the host alone tells one of them.
+        :raises BadField: the batch is empty.
+        :raises Reserved: only the host appends events of one of the names.
         """
         if not drafts:
             raise BadField("event", "The batch is empty; send one event a line.")
@@ -368,7 +329,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         *,
         states: bool = False,
     ) -> Subscription:
-        """Let `sink` follow what is selected from a cursor on; nothing falls between."""
+        """Have events written to `sink` from a cursor on, past and present alike."""
         core = self._core
         session = await self.session(selection.only) if selection.only else None
         token = current_caller.get().token
@@ -398,19 +359,19 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
 
         :raises HostError: it cannot be recorded, and so must not be done.
         """
-        await self._core.audit.note(action, session_id, detail)
+        await self._core.audit.record(action, session_id, detail)
 
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
-        """Tell who did what, in order."""
+        """List entries of the audit, in order."""
         return await self._core.store.audit_entries(query)
 
     async def stop(self) -> Done:
         """Stop the host in order."""
         log.info("a client asked the host to stop")
-        noted = Deferred.fromCoroutine(self._core.audit.note("stop"))
-        noted.addTimeout(CLOSE_WITHIN, self._core.clock)
+        recording = Deferred.fromCoroutine(self._core.audit.record("stop"))
+        recording.addTimeout(CLOSE_WITHIN, self._core.clock)
         try:
-            await noted
+            await recording
         except defer.TimeoutError:
             log.warn("the stop is not in the audit yet: the disk hangs")
         self.on_stop()

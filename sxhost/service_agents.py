@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import Any
 
 from msgspec import Raw
 from msgspec.structs import replace
@@ -33,9 +32,7 @@ __all__ = ["AgentVerbs"]
 
 
 class AgentVerbs:
-    """What people and programs can have agents do, and decide for them: a part of
-    `SessionService`.
-    """
+    """The verbs on hosted agents and on approvals, a part of `SessionService`."""
 
     _core: ServiceCore
 
@@ -44,13 +41,13 @@ class AgentVerbs:
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session; it is recorded before it runs."""
         core, name = self._core, launch.id or new_session_id(launch.agent)
-        await core.audit.note("start", name, describe_launch(launch))
+        await core.audit.record("start", name, describe_launch(launch))
         try:
             session_id, turn = await core.supervisor.start(replace(launch, id=name))
         except (HostError, CancelledError) as error:
             core.notifier.events_appended(name)  # a reader may have found it already
             why = error.code if isinstance(error, HostError) else "its client has left"
-            await core.audit.note("not started", name, why)
+            await core.audit.record("not started", name, why)
             raise
         session = await core.store.session(session_id)
         return Hosted(session=await core.summary(session), turn=turn)
@@ -60,7 +57,7 @@ class AgentVerbs:
         return await self.submit_native(session_id, draft, {})
 
     async def submit_native(
-        self, session_id: str, draft: TurnDraft, spoken: Mapping[str, Any]
+        self, session_id: str, draft: TurnDraft, spoken: Mapping[str, object]
     ) -> Submitted:
         """Begin a turn; `spoken` goes along in the agent's own words and only speaks.
 
@@ -79,7 +76,7 @@ class AgentVerbs:
             detail = (
                 f"turn {turn.id}: {describe_changes(changed)}" if changed else f"turn {turn.id}"
             )
-            await core.audit.note("turn", session_id, detail)
+            await core.audit.record("turn", session_id, detail)
             return turn
 
         return Submitted(turn=await uncancelled(begin()))
@@ -115,7 +112,7 @@ class AgentVerbs:
 
         async def acted() -> Done:
             await work
-            await self._core.audit.note(what, session_id, detail)
+            await self._core.audit.record(what, session_id, detail)
             return Done()
 
         return await uncancelled(acted())
@@ -158,7 +155,7 @@ class AgentVerbs:
         return await self._core.supervisor.ensure_running(session_id)
 
     async def native_command(
-        self, session_id: str, name: str, params: Mapping[str, Any]
+        self, session_id: str, name: str, params: Mapping[str, object]
     ) -> Raw:
         """Send a session's agent a command of its own protocol; return its result in JSON."""
         return await (await self._running(session_id)).native_command(name, params)

@@ -7,7 +7,7 @@ from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.agents.approvals import ApprovalDesk
+from sxhost.agents.approvals import ApprovalBroker
 from sxhost.agents.attached_questions import AttachedQuestions
 from sxhost.agents.dependencies import Agents, Dependencies
 from sxhost.agents.supervisor import Supervisor
@@ -19,8 +19,9 @@ from sxhost.model.session import Event, EventDraft, Hosting, MessageDraft, Sessi
 from sxhost.model.summaries import summarize
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
-from sxhost.streams.notifier import LogNotifier, inbox_topic
+from sxhost.streams.notifier import LogNotifier
 from sxhost.streams.presence import Presence
+from sxhost.streams.topics import inbox_topic
 
 __all__ = ["ServiceCore"]
 
@@ -53,15 +54,16 @@ class ServiceCore:
         self.notifier = LogNotifier(clock, store, store.known, limits, self.slices)
         self.presence = Presence(clock, wall_ms, limits)
         self.audit = Audit(store, clock, wall_ms, limits)
-        self.approvals = ApprovalDesk(
-            store, self.notifier, clock, wall_ms, limits=limits, decide=agents.decide
+        self.approvals = ApprovalBroker(
+            store, store, self.notifier, clock, wall_ms, limits=limits, decide=agents.decide
         )
         self.questions = AttachedQuestions(self.approvals, self.notifier)
         dependencies = Dependencies(
             clock, wall_ms, limits, self.approvals, self.append, self.set_hosting, agents.hold
         )
-        self.supervisor = Supervisor(store, dependencies, agents, send)
+        self.supervisor = Supervisor(store, store, dependencies, agents, send)
         self.eviction = Eviction(
+            store,
             store,
             notifier=self.notifier,
             supervisor=self.supervisor,
@@ -92,7 +94,7 @@ class ServiceCore:
 
     def current(self, session: Session) -> Session:
         """Return a session with its state as it is now: silence is not in the log."""
-        if session.kind == "attached" and self.notifier.watched(inbox_topic(session.id)):
+        if session.kind == "attached" and self.notifier.topics.watched(inbox_topic(session.id)):
             self.presence.hear(session.id)  # its agent is on the line, waiting
         return self.presence.now(session)
 

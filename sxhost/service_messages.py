@@ -8,7 +8,7 @@ from sxhost.errors import MessageTooLarge, Unsupported
 from sxhost.model.caller import current_caller
 from sxhost.model.session import Done, Message, MessageDraft, PullQuery, Sent
 from sxhost.service_core import ServiceCore
-from sxhost.streams.notifier import inbox_topic
+from sxhost.streams.topics import inbox_topic
 
 __all__ = ["MessageVerbs"]
 
@@ -18,7 +18,7 @@ MOVE_LEASE_S = 30.0
 
 
 class MessageVerbs:
-    """The verbs on the inboxes of all sessions, a part of `SessionService`.
+    """The verbs on messages, a part of `SessionService`.
 
     A hosted session's messages are delivered by its supervisor; those of an attached one
     wait until its agent pulls them.
@@ -38,7 +38,7 @@ class MessageVerbs:
         entry = core.audit.entry("send", session_id)
         put = partial(core.store.put_message, session_id, draft, entry.at_ms, entry)
         message, queued = await core.eviction.run_with_room(put)
-        core.notifier.poke(inbox_topic(session_id))
+        core.notifier.topics.poke(inbox_topic(session_id))
         core.supervisor.deliver_messages(session_id)
         return Sent(id=message.id, queued=queued)
 
@@ -57,7 +57,7 @@ class MessageVerbs:
         await self._check_attached(session_id)
         deadline = core.clock.seconds() + min(query.wait, core.limits.wait)
         caller, topic = current_caller.get(), inbox_topic(session_id)
-        with core.notifier.watch(topic) as watch, caller.on_end(watch.poke):
+        with core.notifier.topics.watch(topic) as watch, caller.on_end(watch.poke):
             while True:
                 caller.check_ended()
                 messages = await self._take(session_id, query)
@@ -79,7 +79,7 @@ class MessageVerbs:
             )
             await store.put_message(new_id, draft, self._core.wall_ms())
             await store.ack_message(old_id, message.id)
-        self._core.notifier.poke(inbox_topic(new_id))
+        self._core.notifier.topics.poke(inbox_topic(new_id))
 
     async def _take(self, session_id: str, query: PullQuery) -> list[Message]:
         core = self._core
@@ -87,7 +87,7 @@ class MessageVerbs:
         take = partial(core.store.take_messages, session_id, lease)
         messages = await core.eviction.run_with_room(take)
         if messages and lease:  # what is not confirmed by then may be pulled again
-            core.notifier.poke_later(lease, inbox_topic(session_id))
+            core.notifier.topics.poke_later(lease, inbox_topic(session_id))
         core.presence.hear(session_id)
         return messages
 
@@ -105,7 +105,7 @@ class MessageVerbs:
         """Give a leased message back to its place in the queue; errors as for `ack`."""
         await self._check_attached(session_id)
         await self._core.store.nack_message(session_id, message_id)
-        self._core.notifier.poke(inbox_topic(session_id))
+        self._core.notifier.topics.poke(inbox_topic(session_id))
         self._core.presence.hear(session_id)
         return Done()
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import Cooperator, TaskFinished
+from twisted.internet.task import Cooperator, TaskFinished, deferLater
 
 __all__ = ["BUDGET_S", "TimeSlicer"]
 
@@ -55,13 +55,7 @@ class TimeSlicer:
 
     async def turn(self) -> None:
         """Wait for the next reactor turn."""
-        turned = Deferred[None]()
-        call = self._clock.callLater(0, turned.callback, None)
-        try:
-            await turned
-        finally:
-            if call.active():
-                call.cancel()
+        await deferLater(self._clock, 0)
 
     def _start_budget(self) -> Callable[[], bool]:
         """Begin a turn; return what tells when its time is used up."""

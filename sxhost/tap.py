@@ -131,13 +131,9 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     tokens = TokenStore(settings.state_dir, wall_ms, reactor.callLater)
     browsers = BrowserLogins(reactor, wall_ms, limits)
+    record = sessions.record_action
     handlers = TokenHandlers(
-        tokens,
-        browsers,
-        reactor,
-        limits,
-        record=sessions.record_action,
-        host_uid=settings.user,
+        tokens, browsers, reactor, limits, record=record, host_uid=settings.user
     )
     run_in_thread = session_file_thread(reactor)
     multiplexer = Multiplexer(sessions, reactor, run_in_thread)
@@ -167,7 +163,8 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         reloads=[part.reload for part in (certificate, rules) if part is not None],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
-    if (forwarder := make_forwarder(settings, sessions, store, reactor)) is not None:
+    if (forwarder := make_forwarder(settings, sessions, reactor)) is not None:
+        sessions.telemetry = forwarder.url
         forwarder.setServiceParent(host)
     return host
 

@@ -21,6 +21,7 @@ __all__ = ["SETTINGS_FILE", "content_of", "is_trusted", "revoke", "trust", "trus
 
 SETTINGS_FILE = "scorpiox-env.txt"
 SETTINGS_SIZE = 1 << 20
+"""Bytes of a settings file that are read: it may be a device that never ends."""
 
 
 def content_of(path: str) -> bytes:

@@ -19,18 +19,22 @@ from zope.interface import implementer
 
 from sxhost.testing import HostInMemory
 from tests.support.agents.real_agents import agent_home, fake_model, real_agents
-from tests.support.hosts import running_host, start_daemon, start_host, twistd
+from tests.support.hosts import forks_hosts, running_host, start_daemon, start_host, twistd
 
 __all__ = [
     "FailureLog",
     "agent_home",
     "fake_model",
+    "forks_hosts",
     "real_agents",
     "running_host",
     "start_daemon",
     "start_host",
     "twistd",
 ]
+
+SLOWEST_FIRST = ("contracts", "process", "house", "host", "unit", "stress")
+"""The tiers, by how long one of their files takes."""
 
 # No test is timed: on a busy machine any of them takes as long as it takes.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -112,10 +116,18 @@ def make_lab() -> Callable[..., HostInMemory]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the tier that it lies in: ``-m unit`` is ``tests/unit``."""
+    """Mark each test with its tier (``-m unit`` is ``tests/unit``), the slowest tiers first.
+
+    The workers of xdist take files in this order, and the last ones are short: none of them
+    is left alone with a long one.
+    """
     for item in items:
-        tier = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(tier)
+        item.add_marker(_tier(item))
+    items.sort(key=lambda item: SLOWEST_FIRST.index(_tier(item)))
+
+
+def _tier(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -116,7 +116,7 @@ class SessionMerger:
 
     def _from_fact(self, fact: Fact, merged: Merged) -> Sequence[EventDraft]:
         turn = fact.turn or self.turn
-        data = shorten_to_fit(dict(fact.data))
+        data = dict(shorten_to_fit(dict(fact.data)))
         if fact.kind == "message":
             return self._message_from_fact(turn, fact, data)
         if fact.kind in ("complete", "error", "interrupted"):

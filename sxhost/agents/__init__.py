@@ -6,11 +6,11 @@ session            one: its agent, its turns, what it reports
 turns              its turns as the log tells them, and reports that wait for that
 questions          what its agent asks: opened as approvals, answered, withdrawn
 event_writer       from its reports to the log: gathered, bounded, never twice
+launch_record      how one's agent is started again, kept as settings change
 settings           what holds for an agent: as it was started, and as turns have changed it
 approvals          what agents ask: opened, decided, answered, withdrawn, expired
 attached_questions what agents elsewhere ask while their hooks wait
 watchdog           is an agent silent, and when is it started again
-directory          hosted sessions of one kind, and their last events
 workdirs           where agents may work
 dependencies       what all hosted sessions are given
 lifecycle          the states of an agent, one machine for all

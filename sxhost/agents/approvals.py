@@ -1,4 +1,4 @@
-"""The desk where agents' questions come in: told, decided, answered, withdrawn, expired.
+"""What agents ask: opened as approvals, decided, delivered, withdrawn, expired.
 
 The first decision wins, whoever makes it: a person, a policy, the agent itself, time.
 """
@@ -31,21 +31,21 @@ from sxhost.model.caller import Caller, current_caller
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session
 from sxhost.policy.rules import ASK_A_PERSON, PolicyDecision
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import Approvals, Sessions
 from sxhost.streams.notifier import LogNotifier
 
-__all__ = ["ApprovalDesk", "Decide", "ask_a_person", "refusal_of"]
+__all__ = ["ApprovalBroker", "Decide", "ask_a_person", "refusal_of"]
 
 log = logger(__name__)
 
-Tell = Callable[[Question, Answer], Awaitable[None]]
-"""Tells an agent what was decided."""
+Deliver = Callable[[Question, Answer], Awaitable[None]]
+"""Delivers a decision to the agent that asked."""
 
 
 Decide = Callable[[Session, Question], PolicyDecision]
 """What a policy says of what a session's agent asks."""
 
-AGAIN_S = 10.0
+EXPIRY_RETRY_S = 10.0
 """Seconds until an approval expires once more, when the store has refused."""
 
 
@@ -55,7 +55,7 @@ def ask_a_person(_session: Session, _question: Question) -> PolicyDecision:
 
 
 class OpenApproval(Struct):
-    """A question that waits, whom to tell, and when it is too late.
+    """A question that waits for a decision: how that is delivered, when it is too late.
 
     Until the store has numbered it, it has no `id`.
     """
@@ -63,7 +63,7 @@ class OpenApproval(Struct):
     session: str
     question: Question
     size: int
-    tell: Tell
+    deliver: Deliver
     on_expiry: str = "deny"
     id: int = 0
     timer: IDelayedCall | None = None
@@ -78,21 +78,23 @@ class Outcome(Struct, frozen=True):
     caller: Caller | None = None
 
 
-class ApprovalDesk:
-    """The open questions of all agents."""
+class ApprovalBroker:
+    """The open questions of all agents: between agents, the policy, people and the store."""
 
     def __init__(
         self,
-        store: Store,
-        hub: LogNotifier,
+        sessions: Sessions,
+        approvals: Approvals,
+        notifier: LogNotifier,
         clock: IReactorTime,
         wall_ms: Callable[[], int],
         *,
         limits: Limits,
         decide: Decide = ask_a_person,
     ) -> None:
-        self._store = store
-        self._hub = hub
+        self._sessions = sessions
+        self._approvals = approvals
+        self._notifier = notifier
         self._clock = clock
         self._wall_ms = wall_ms
         self._limits = limits
@@ -102,16 +104,18 @@ class ApprovalDesk:
         """The same by session and key, and those that the store has not numbered yet."""
         self._size = 0
 
-    async def open_approval(self, session_id: str, question: Question, tell: Tell) -> Approval:
-        """Open an approval; `tell` is called once it is decided.
+    async def open_approval(
+        self, session_id: str, question: Question, deliver: Deliver
+    ) -> Approval:
+        """Open an approval; `deliver` is called once it is decided.
 
         :raises QuestionLimit: too many wait already, or too much.
         """
         before = self._asked.get(session_id, {}).get(question.key)
-        entry = self._admitted(session_id, question, tell, before)
+        entry = self._admit(session_id, question, deliver, before)
         try:
-            verdict = self._decide(await self._store.session(session_id), question)
-            approval = await self._opened(entry, verdict)
+            verdict = self._decide(await self._sessions.session(session_id), question)
+            approval = await self._open_in_store(entry, verdict)
         except BaseException:
             self._drop(entry)
             if before is not None and before is self._open.get(before.id):
@@ -120,11 +124,11 @@ class ApprovalDesk:
         if verdict.decision is not None:
             answer = Answer(decision=verdict.decision, reason=verdict.reason)
             end = Outcome(answer, f"policy {verdict.rule}")
-            return await self._decided(session_id, approval.id, end)
+            return await self._close_and_deliver(session_id, approval.id, end)
         return approval
 
-    def _admitted(
-        self, session_id: str, question: Question, tell: Tell, before: OpenApproval | None
+    def _admit(
+        self, session_id: str, question: Question, deliver: Deliver, before: OpenApproval | None
     ) -> OpenApproval:
         """Make room for a question, from its beginning: many may be on their way at once.
 
@@ -134,7 +138,7 @@ class ApprovalDesk:
         if before is None and len(self._asked.get(session_id, ())) >= limits.open_questions:
             raise QuestionLimit("of one session", limits.open_questions)
         kept = fitting(question, limits.question_size)
-        entry = OpenApproval(session_id, kept, len(encode(kept)), tell)
+        entry = OpenApproval(session_id, kept, len(encode(kept)), deliver)
         if entry.size > limits.question_size:  # choices and inquiries cannot be cut
             raise QuestionLimit("bytes of one", limits.question_size)
         others = self._size - (before.size if before else 0)
@@ -148,16 +152,16 @@ class ApprovalDesk:
         self._asked.setdefault(entry.session, {})[entry.question.key] = entry
         self._size += entry.size
 
-    async def _opened(self, entry: OpenApproval, verdict: PolicyDecision) -> Approval:
+    async def _open_in_store(self, entry: OpenApproval, verdict: PolicyDecision) -> Approval:
         """Have the store open an approval, and its time begin."""
         question, session_id = entry.question, entry.session
         patience = verdict.expire_s or self._patience(question)
         seconds = min(question.expires_s or patience, patience)
         at = self._wall_ms()
-        approval = await self._store.open_approval(
+        approval = await self._approvals.open_approval(
             session_id, question, at, at + int(seconds * 1000)
         )
-        self._hub.events_appended(session_id)
+        self._notifier.events_appended(session_id)
         entry.id, entry.on_expiry = approval.id, refusal_of(question, verdict.on_expiry)
         self._forget(approval.id)
         self._open[approval.id] = entry
@@ -181,8 +185,9 @@ class ApprovalDesk:
         if entry is not None and entry.session == session_id:
             check_answer(answer, entry.question)
         caller = current_caller.get()
-        end = Outcome(answer, _who(caller), caller=caller)
-        return await self._decided(session_id, approval_id, end)
+        by = f"token {caller.token}" if caller.token else "own"
+        end = Outcome(answer, by, caller=caller)
+        return await self._close_and_deliver(session_id, approval_id, end)
 
     async def close_question(self, session_id: str, key: str, why: str) -> None:
         """Close a question that its agent no longer asks."""
@@ -199,13 +204,13 @@ class ApprovalDesk:
         """Close all that a session's agent has asked: it does not wait any more."""
         resolution = Resolution(decision="cancel", by=by, at_ms=self._wall_ms(), reason=why)
         try:
-            closed = await self._store.close_approvals(session_id, "withdrawn", resolution)
+            closed = await self._approvals.close_approvals(session_id, "withdrawn", resolution)
         except UnknownSession:
             closed = []
         for approval in closed:
             self._forget(approval.id)
         if closed:
-            self._hub.events_appended(session_id)
+            self._notifier.events_appended(session_id)
 
     def close(self) -> None:
         """Stop the clocks; what is open stays so."""
@@ -216,25 +221,29 @@ class ApprovalDesk:
         entry = self._open[approval_id]
         answer = Answer(decision=entry.on_expiry, reason="nobody answered in time")
         session_id = entry.session
-        late = self._decided(session_id, approval_id, Outcome(answer, "host", "expired"))
-        Deferred.fromCoroutine(late).addErrback(self._not_expired, approval_id)
+        late = self._close_and_deliver(
+            session_id, approval_id, Outcome(answer, "host", "expired")
+        )
+        Deferred.fromCoroutine(late).addErrback(self._expiry_failed, approval_id)
 
-    def _not_expired(self, failure: Failure, approval_id: int) -> None:
+    def _expiry_failed(self, failure: Failure, approval_id: int) -> None:
         """Try again, if it is for the store that an approval is still open."""
         log.warn("an approval could not expire: {error}", error=failure.value)
         entry = self._open.get(approval_id)
         if entry is not None and failure.check(StoreUnavailable, StorageFull):
-            entry.timer = self._clock.callLater(AGAIN_S, self._expire, approval_id)
+            entry.timer = self._clock.callLater(EXPIRY_RETRY_S, self._expire, approval_id)
         else:
             self._forget(approval_id)
 
-    async def _decided(self, session_id: str, approval_id: int, end: Outcome) -> Approval:
-        """Close an approval, and tell the agent."""
+    async def _close_and_deliver(
+        self, session_id: str, approval_id: int, end: Outcome
+    ) -> Approval:
+        """Close an approval, then deliver the decision: after the commit, never before."""
         entry = self._open.get(approval_id)
         closed = await self._close(session_id, approval_id, end)
         if entry is not None:
             try:
-                await entry.tell(entry.question, end.answer)
+                await entry.deliver(entry.question, end.answer)
             except HostError as error:
                 log.warn("an agent was not told of a decision: {error}", error=error)
         return closed
@@ -248,15 +257,16 @@ class ApprovalDesk:
             reason=answer.reason,
             answers=answer.answers,
         )
-        deed = None
-        if (who := end.caller) is not None:
+        entry, caller = None, end.caller
+        if caller is not None:
             detail = f"approval {approval_id}: {answer.decision}"
-            deed = AuditEntry(0, "answer", session_id, detail, who.token, who.uid, who.peer, at)
-        closed = await self._store.close_approval(
-            session_id, approval_id, end.state, resolution, deed
+            who = caller.token, caller.uid, caller.peer
+            entry = AuditEntry(0, "answer", session_id, detail, *who, at)
+        closed = await self._approvals.close_approval(
+            session_id, approval_id, end.state, resolution, entry
         )
         self._forget(approval_id)
-        self._hub.events_appended(session_id)
+        self._notifier.events_appended(session_id)
         return closed
 
     def _forget(self, approval_id: int) -> None:
@@ -311,7 +321,3 @@ def fitting(question: Question, most: int) -> Question:
     return replace(
         short, title=short.title[: most // 16], detail=shorten_to_fit(short.detail, room)
     )
-
-
-def _who(caller: Caller) -> str:
-    return f"token {caller.token}" if caller.token else "own"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sxhost.agents.approvals import ApprovalDesk
+from sxhost.agents.approvals import ApprovalBroker
 from sxhost.model.approval import Answer, Question
-from sxhost.streams.notifier import LogNotifier, Waiter
+from sxhost.streams.notifier import LogNotifier
+from sxhost.streams.topics import Waiter
 
 __all__ = ["AttachedQuestions"]
 
@@ -12,7 +13,7 @@ __all__ = ["AttachedQuestions"]
 class AttachedQuestions:
     """Has questions decided as approvals, for callers who wait for the answer."""
 
-    def __init__(self, approvals: ApprovalDesk, notifier: LogNotifier) -> None:
+    def __init__(self, approvals: ApprovalBroker, notifier: LogNotifier) -> None:
         self._approvals = approvals
         self._notifier = notifier
         self._waiting: dict[tuple[str, str], dict[Waiter, str]] = {}
@@ -27,7 +28,7 @@ class AttachedQuestions:
         """
         notifier, place = self._notifier, (session_id, question.key)
         answers: list[Answer] = []
-        with notifier.watch(f"question:{session_id}:{question.key}") as waiter:
+        with notifier.topics.watch(f"question:{session_id}:{question.key}") as waiter:
 
             async def deliver_decision(_question: Question, answer: Answer) -> None:
                 answers.append(answer)

@@ -1,4 +1,4 @@
-"""What all hosted sessions stand on."""
+"""What all hosted sessions are given."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import NamedTuple, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.agents.approvals import ApprovalDesk, Decide, ask_a_person
+from sxhost.agents.approvals import ApprovalBroker, Decide, ask_a_person
+from sxhost.agents.launch_record import SetHosting
 from sxhost.agents.workdirs import WorkDirs
 from sxhost.drivers.contracts import Driver
 from sxhost.errors import BadField
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft, Hosting
+from sxhost.model.session import EventDraft
 from sxhost.model.turn import Process
 
 __all__ = ["NO_AGENTS", "Agents", "Dependencies", "Drivers"]
 
-Append = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
-Note = Callable[[str, Hosting], Awaitable[object]]
+AppendEvents = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
 
 
 class Drivers(Protocol):
-    """Who makes agents."""
+    """Returns drivers by the names of their agents."""
 
     def __call__(self, agent: str) -> Driver:
         """Return the driver of a kind of agent.
@@ -34,14 +34,14 @@ class Drivers(Protocol):
         """Let go of what the drivers hold."""
 
 
-async def _nothing(_left: Iterable[Process]) -> None:
-    """Find nothing that a former life has left."""
+async def reap_nothing(_left: Iterable[Process]) -> None:
+    """End no process: there are none in memory."""
 
 
 class Agents(NamedTuple):
     """What a host that runs agents is given.
 
-    `decide` is its policy, `hold` makes all agents wait (True) or go on (False), `bury` ends
+    `decide` is its policy, `hold` makes all agents wait (True) or go on (False), `reap` ends
     the processes that a former life has left.
     """
 
@@ -49,7 +49,7 @@ class Agents(NamedTuple):
     roots: WorkDirs = WorkDirs()
     decide: Decide = ask_a_person
     hold: Callable[[bool], object] = lambda _wait: None
-    bury: Callable[[Iterable[Process]], Awaitable[object]] = _nothing
+    reap: Callable[[Iterable[Process]], Awaitable[object]] = reap_nothing
     resume_at_boot: bool = False
 
 
@@ -68,16 +68,16 @@ NO_AGENTS = Agents(NoDrivers())
 
 
 class Dependencies(NamedTuple):
-    """What all hosted sessions stand on.
+    """What all hosted sessions are given.
 
-    `append` writes to a log, `note` keeps what a later life of the host must know, `hold`
-    makes agents wait while logs cannot be written.
+    `append` writes to a session's log, `set_hosting` stores what a later life of the host must
+    know of a session, `hold` makes agents wait (True) while logs cannot be written.
     """
 
     clock: IReactorTime
     wall_ms: Callable[[], int]
     limits: Limits
-    desk: ApprovalDesk
-    append: Append
-    note: Note
+    approvals: ApprovalBroker
+    append: AppendEvents
+    set_hosting: SetHosting
     hold: Callable[[bool], object]

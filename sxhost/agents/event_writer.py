@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
-from typing import Any
 
 from msgspec import Raw, Struct, json
 from twisted.internet.defer import Deferred
@@ -21,7 +20,7 @@ from twisted.internet.task import deferLater
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, UnknownSession
 from sxhost.logs import logger
-from sxhost.model.event_types import PIECES
+from sxhost.model.event_types import PIECES, AgentEvent, encode_data
 from sxhost.model.session import EventDraft
 from sxhost.waiting import Signal, background
 
@@ -46,7 +45,7 @@ GATHER_S = 0.05
 They end for all sessions at once, so that many agents that talk share one commit.
 """
 
-AGAIN_S = 1.0
+RETRY_S = 1.0
 """Seconds until a store that refused is asked again."""
 
 FINISH_S = 2.0
@@ -61,7 +60,7 @@ FRAME = 32
 
 
 class EventWriter:
-    """The way of one session's events into its log.
+    """Takes one session's events to its log.
 
     `hold` is called with True when too much waits, with False when it is better.
     """
@@ -78,7 +77,7 @@ class EventWriter:
         self._session_id = session_id
         self._append = append
         self._clock = clock
-        self._most = most
+        self._max_size = most
         self._hold = hold
         self._drafts: deque[EventDraft] = deque()
         self._bytes = 0
@@ -91,13 +90,13 @@ class EventWriter:
         self._held = False
         self._closed = False
 
-    def put(self, name: str, data: Any) -> None:
+    def put(self, event: AgentEvent) -> None:
         """Take an event; it is written with others, soon."""
         if self._closed:
             return
         self._put += 1
-        fit = fitting(data, self._most)
-        self._drafts.append(EventDraft(event=name, data=fit))
+        fit = fitting(encode_data(event), self._max_size)
+        self._drafts.append(EventDraft(event=event.name, data=fit))
         self._bytes += size_of(fit)
         if not self._held and (len(self._drafts) > HIGH or self._bytes > HIGH_BYTES):
             self._held = True
@@ -105,11 +104,9 @@ class EventWriter:
         if not self._writing:
             self._writing = True
             background(self._write(), log, f"{self._session_id}: writing events")
-        if name not in PIECES or self._is_much():
+        fills_a_batch = len(self._drafts) >= BATCH or self._bytes >= BATCH_BYTES
+        if event.name not in PIECES or fills_a_batch:
             self._hasten()
-
-    def _is_much(self) -> bool:
-        return len(self._drafts) >= BATCH or self._bytes >= BATCH_BYTES
 
     async def flushed(self) -> None:
         """Return once all that was put so far is in the log, or the session is forgotten.
@@ -142,13 +139,13 @@ class EventWriter:
     async def _write(self) -> None:
         try:
             while self._drafts:
-                await self._gathered()
+                await self._gather()
                 await self._write_some()
         finally:
             self._writing = False
             self._progress.fire()
 
-    async def _gathered(self) -> None:
+    async def _gather(self) -> None:
         """Return once it is time to write: now if something is urgent, else a while later."""
         now, done = self._clock.seconds(), Deferred[None]()
         hurry = self._urgent or now - self._wrote_at >= GATHER_S
@@ -174,10 +171,10 @@ class EventWriter:
             return
         except HostError as error:
             log.warn("events wait for the store: {error}", error=error)
-            await deferLater(self._clock, AGAIN_S)
+            await deferLater(self._clock, RETRY_S)
             return
         if not self._closed:
-            self._take_off(batch)
+            self._drop_written(batch)
         self._written += len(batch)
         self._progress.fire()
 
@@ -192,7 +189,7 @@ class EventWriter:
             batch.append(draft)
         return batch
 
-    def _take_off(self, batch: Sequence[EventDraft]) -> None:
+    def _drop_written(self, batch: Sequence[EventDraft]) -> None:
         for draft in batch:
             self._drafts.popleft()
             self._bytes -= size_of(draft.data)
@@ -212,24 +209,25 @@ class Cut(Struct):
     cut: bool = True
 
 
-def fitting(data: Any, most: int) -> Raw:
-    """Return data as at most so many bytes of JSON: first `native` goes, then texts are cut."""
-    whole = encode(data)
-    if len(whole) <= most:
-        return Raw(whole)
+def fitting(data: Raw, most: int) -> Raw:
+    """Return data in at most so many bytes of JSON: first `native` goes, then texts are cut."""
+    if size_of(data) <= most:
+        return data
+    whole = bytes(data)
     fields = json.decode(whole)
     if isinstance(fields, dict):
-        rest = {k: _short(v) for k, v in fields.items() if k != "native"} | {"cut": True}
+        rest = {
+            name: value[:TEXT] if isinstance(value, str) else value
+            for name, value in fields.items()
+            if name != "native"
+        }
+        rest["cut"] = True
         if len(encode(rest)) <= most:
             return Raw(encode(rest))
     room = (most - FRAME) // 2  # quotes and backslashes are written as two bytes each
     return Raw(encode(Cut(whole[: max(0, min(TEXT, room))].decode(errors="ignore"))))
 
 
-def size_of(data: Any) -> int:
+def size_of(data: Raw) -> int:
     """Return how many bytes of JSON fitting data are."""
     return len(memoryview(data))
-
-
-def _short(value: Any) -> Any:
-    return value[:TEXT] if isinstance(value, str) else value

@@ -2,18 +2,21 @@
 
 ::
 
-    starting --ready--> idle --begin--> running --asked--> waiting
-        |                ^                 |  ^--answered-----|
-        |                '-----over--------'------over--------'
-        '--gone--> gone <--gone-- (any)          (any) --stop--> stopping
-         gone --start--> starting
+    starting --ready--> idle --begin_turn--> running --ask_for_decision--> waiting
+        |                ^                     | ^                            |
+        |                |                     | '---------resume_turn--------|
+        |                '-------end_turn------'-----------end_turn-----------'
+        |
+        '--process_ended--> gone <--process_ended-- (any)      (any) --stop--> stopping
+                             gone --start--> starting
 
 What makes no sense in a state is refused with the sentence that a client is told.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from automat import TypeMachineBuilder
 from msgspec import Struct
@@ -21,57 +24,57 @@ from msgspec import Struct
 from sxhost.errors import AgentFailed, NoTurn, TurnInProgress
 from sxhost.model.turn import AgentState
 
-__all__ = ["Life", "Named", "new_life"]
+__all__ = ["Context", "Life", "new_life"]
 
 
 class Life(Protocol):
-    """What can happen to an agent, and what can be asked of it."""
+    """The inputs of the machine, and its one question."""
 
     def start(self) -> None:
-        """It is being started; only one that is gone can be."""
+        """The agent is being started; only one that is gone can be."""
 
     def ready(self) -> None:
-        """It takes turns now."""
+        """The agent takes turns now."""
 
-    def begin(self) -> None:
+    def begin_turn(self) -> None:
         """A turn begins.
 
         :raises TurnInProgress: one runs.
         :raises AgentFailed: there is no agent that could.
         """
 
-    def meddle(self) -> None:
-        """Steer or interrupt the running turn.
+    def check_turn_runs(self) -> None:
+        """Somebody wants to steer or interrupt the turn; nothing changes.
 
         :raises NoTurn: none runs.
         """
 
-    def asked(self) -> None:
-        """It waits for a decision."""
+    def ask_for_decision(self) -> None:
+        """The agent waits for a decision."""
 
-    def answered(self) -> None:
-        """It waits for no decision any more."""
+    def resume_turn(self) -> None:
+        """The agent waits for no decision any more."""
 
-    def over(self) -> None:
+    def end_turn(self) -> None:
         """The turn is over."""
 
     def stop(self) -> None:
-        """It was asked to end."""
+        """The agent was asked to end."""
 
-    def gone(self) -> None:
-        """Its process has ended."""
+    def process_ended(self) -> None:
+        """The agent's process has ended."""
 
     def name(self) -> AgentState:
         """Return the state's name."""
 
 
-class Named(Struct, frozen=True):
-    """What the machine knows of the agent."""
+class Context(Struct, frozen=True):
+    """What the machine knows of the agent: whose it is, for its refusals."""
 
     session_id: str
 
 
-_builder = TypeMachineBuilder(Life, Named)
+_builder = TypeMachineBuilder(Life, Context)
 _gone = _builder.state("gone")
 _starting = _builder.state("starting")
 _idle = _builder.state("idle")
@@ -79,61 +82,63 @@ _running = _builder.state("running")
 _waiting = _builder.state("waiting")
 _stopping = _builder.state("stopping")
 
-_ALL: dict[AgentState, Any] = {
-    "gone": _gone,
-    "starting": _starting,
-    "idle": _idle,
-    "running": _running,
-    "waiting": _waiting,
-    "stopping": _stopping,
-}
+_NAMES: Sequence[AgentState] = ("gone", "starting", "idle", "running", "waiting", "stopping")
+_STATES = (_gone, _starting, _idle, _running, _waiting, _stopping)
 
 for _state, _event, _next in (
     (_gone, Life.start, _starting),
     (_starting, Life.ready, _idle),
-    (_idle, Life.begin, _running),
-    (_running, Life.asked, _waiting),
-    (_waiting, Life.answered, _running),
-    (_running, Life.over, _idle),
-    (_waiting, Life.over, _idle),
+    (_idle, Life.begin_turn, _running),
+    (_running, Life.ask_for_decision, _waiting),
+    (_waiting, Life.resume_turn, _running),
+    (_running, Life.end_turn, _idle),
+    (_waiting, Life.end_turn, _idle),
     *((state, Life.stop, _stopping) for state in (_starting, _idle, _running, _waiting)),
-    *((state, Life.gone, _gone) for state in _ALL.values()),
+    *((state, Life.process_ended, _gone) for state in _STATES),
 ):
     _state.upon(_event).to(_next).returns(None)
 
-# What changes nothing: late, early or said twice.
+# What changes nothing: it comes late, early or twice.
 for _state, *_events in (
-    (_gone, Life.ready, Life.asked, Life.answered, Life.over, Life.stop),
-    (_starting, Life.start, Life.asked, Life.answered, Life.over),
-    (_idle, Life.start, Life.ready, Life.asked, Life.answered, Life.over),
-    (_running, Life.start, Life.ready, Life.answered, Life.meddle),
-    (_waiting, Life.start, Life.ready, Life.asked, Life.meddle),
-    (_stopping, Life.start, Life.ready, Life.asked, Life.answered, Life.over, Life.stop),
+    (_gone, Life.ready, Life.ask_for_decision, Life.resume_turn, Life.end_turn, Life.stop),
+    (_starting, Life.start, Life.ask_for_decision, Life.resume_turn, Life.end_turn),
+    (_idle, Life.start, Life.ready, Life.ask_for_decision, Life.resume_turn, Life.end_turn),
+    (_running, Life.start, Life.ready, Life.resume_turn, Life.check_turn_runs),
+    (_waiting, Life.start, Life.ready, Life.ask_for_decision, Life.check_turn_runs),
+    (
+        _stopping,
+        Life.start,
+        Life.ready,
+        Life.ask_for_decision,
+        Life.resume_turn,
+        Life.end_turn,
+        Life.stop,
+    ),
 ):
     for _event in _events:
         _state.upon(_event).loop().returns(None)
 
 
-def _busy(_life: Life, agent: Named) -> None:
+def _refuse_second_turn(_life: Life, agent: Context) -> None:
     raise TurnInProgress(agent.session_id)
 
 
-def _no_turn(_life: Life, agent: Named) -> None:
+def _refuse_without_turn(_life: Life, agent: Context) -> None:
     raise NoTurn(agent.session_id)
 
 
-def _no_agent(_life: Life, agent: Named) -> None:
+def _refuse_without_agent(_life: Life, agent: Context) -> None:
     raise AgentFailed(f"The agent of {agent.session_id!r} is not there: it starts or ends.")
 
 
 for _state in (_running, _waiting):
-    _state.upon(Life.begin).loop()(_busy)
+    _state.upon(Life.begin_turn).loop()(_refuse_second_turn)
 for _state in (_gone, _starting, _stopping):
-    _state.upon(Life.begin).loop()(_no_agent)
+    _state.upon(Life.begin_turn).loop()(_refuse_without_agent)
 for _state in (_gone, _starting, _idle, _stopping):
-    _state.upon(Life.meddle).loop()(_no_turn)
-for _name, _state in _ALL.items():
+    _state.upon(Life.check_turn_runs).loop()(_refuse_without_turn)
+for _name, _state in zip(_NAMES, _STATES, strict=True):
     _state.upon(Life.name).loop().returns(_name)
 
 new_life = _builder.build()
-"""Make the machine of an agent that is not there yet; its argument is a `Named`."""
+"""Make the machine of an agent that is not there yet; its argument is a `Context`."""

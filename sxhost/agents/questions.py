@@ -10,6 +10,7 @@ from sxhost.agents.event_writer import EventWriter
 from sxhost.errors import HostError, QuestionLimit
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
+from sxhost.model.event_types import WarningEvent
 from sxhost.waiting import background
 
 __all__ = ["SessionQuestions"]
@@ -40,9 +41,9 @@ class SessionQuestions:
         on_resume: Callable[[], object],
     ) -> None:
         self._session_id = session_id
-        self._desk = dependencies.desk
+        self._approvals = dependencies.approvals
         self._clock = dependencies.clock
-        self._most = dependencies.limits.open_questions
+        self._max_open = dependencies.limits.open_questions
         self._writer = writer
         self._answer = answer
         self._on_wait = on_wait
@@ -54,8 +55,8 @@ class SessionQuestions:
 
         One too many is answered no.
         """
-        if len(self._open) >= self._most and question.key not in self._open:
-            self._refuse(question, QuestionLimit("of one session", self._most))
+        if len(self._open) >= self._max_open and question.key not in self._open:
+            self._refuse(question, QuestionLimit("of one session", self._max_open))
             return
         self._open.add(question.key)
         self._on_wait()
@@ -65,7 +66,7 @@ class SessionQuestions:
         await self._writer.flushed()
         if question.key in self._open:
             try:
-                await self._desk.open_approval(
+                await self._approvals.open_approval(
                     self._session_id, question, self._deliver_decision
                 )
             except QuestionLimit as error:
@@ -73,14 +74,14 @@ class SessionQuestions:
                 self._refuse(question, error)
                 return
         if question.key not in self._open:  # the agent gave it up while it was opened
-            await self._desk.close_question(self._session_id, question.key, NOT_ASKED)
+            await self._approvals.close_question(self._session_id, question.key, NOT_ASKED)
 
     def _refuse(self, question: Question, error: QuestionLimit) -> None:
         """Answer no and log a warning.
 
         The answer is a reactor turn late: the agent is still reporting its question.
         """
-        self._writer.put("warning", {"text": f"{question.title[:TITLE]}: {error.message}"})
+        self._writer.put(WarningEvent(text=f"{question.title[:TITLE]}: {error.message}"))
         answer = Answer(decision=refusal_of(question), reason=error.message)
         self._clock.callLater(0, lambda: self._background(self._answer(question, answer)))
 
@@ -92,14 +93,14 @@ class SessionQuestions:
         """Close the approval of a question that the agent asks no longer."""
         if key in self._open:
             self._remove(key)
-            self._background(self._desk.close_question(self._session_id, key, why))
+            self._background(self._approvals.close_question(self._session_id, key, why))
 
     def withdraw_all(self, why: str) -> bool:
         """Close the approvals of all open questions; return whether there were any."""
         had_any = bool(self._open)
         self._open.clear()
         if had_any:
-            self._background(self._desk.withdraw(self._session_id, why, "agent"))
+            self._background(self._approvals.withdraw(self._session_id, why, "agent"))
         return had_any
 
     def _remove(self, key: str) -> None:

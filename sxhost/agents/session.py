@@ -5,26 +5,31 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from msgspec import Raw
-from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import EventWriter, fitting
-from sxhost.agents.lifecycle import Named, new_life
+from sxhost.agents.launch_record import LaunchRecord
+from sxhost.agents.lifecycle import Context, new_life
 from sxhost.agents.questions import SessionQuestions
-from sxhost.agents.settings import PERSISTENT_FIELDS, apply_turn
 from sxhost.agents.turns import HeldReports, TurnLog
 from sxhost.agents.watchdog import Watchdog
 from sxhost.drivers.contracts import Agent, Driver, NativeCommands, Started
 from sxhost.errors import AgentFailed, HostError, Unsupported
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
-from sxhost.model.event_types import AgentEvent, encode_data
-from sxhost.model.session import Hosting
+from sxhost.model.event_types import (
+    AgentEvent,
+    CustomEvent,
+    EndedEvent,
+    StalledEvent,
+    StartedEvent,
+    UserMessageEvent,
+    encode_data,
+)
 from sxhost.model.turn import (
     AgentStatus,
     CutReason,
@@ -45,6 +50,9 @@ __all__ = ["HostedSession"]
 
 log = logger(__name__)
 
+STDERR = 4096
+"""Characters of the end of its stderr that the log keeps of an agent that has ended."""
+
 
 class HostedSession:
     """A session whose agent we run (the `Reports` of that agent).
@@ -63,33 +71,32 @@ class HostedSession:
         turn: Turn | None = None,
     ) -> None:
         self.id = session_id
-        self.launch = launch
-        self.life = new_life(Named(session_id))
+        self.record = LaunchRecord(session_id, launch, dependencies.set_hosting)
+        self.life = new_life(Context(session_id))
         self.agent: Agent = driver.agent(launch, self)
         self._driver = driver
         self._dependencies = dependencies
         self._on_free = on_free
-        self._writer = EventWriter(
+        clock, limits = dependencies.clock, dependencies.limits
+        writer = self._writer = EventWriter(
             session_id,
             dependencies.append,
-            dependencies.clock,
-            most=dependencies.limits.event_size,
+            clock,
+            most=limits.event_size,
             hold=dependencies.hold,
         )
-        self._turns = TurnLog(self._writer, dependencies.wall_ms, turn)
+        self._turns = TurnLog(writer, dependencies.wall_ms, turn)
         self._turn_over = Signal()
         self._reports = HeldReports()
         self._questions = SessionQuestions(
             session_id,
             dependencies,
-            self._writer,
+            writer,
             answer=self._answer_agent,
             on_wait=self._wait_for_decision,
             on_resume=self._resume_turn,
         )
-        self._watchdog = Watchdog(
-            dependencies.clock, dependencies.limits, self._stalled, self._restart
-        )
+        self._watchdog = Watchdog(clock, limits, self._stalled, self._restart)
         self._ending = False
         self._starting: Signal | None = None
         """Fires when the start that goes on now has come to its end."""
@@ -98,6 +105,11 @@ class HostedSession:
     def turn(self) -> Turn | None:
         """The turn that runs, or the last one."""
         return self._turns.turn
+
+    @property
+    def launch(self) -> Launch:
+        """How the agent was started, and is started again."""
+        return self.record.launch
 
     @property
     def status(self) -> AgentStatus:
@@ -139,34 +151,22 @@ class HostedSession:
         try:
             started = await self.agent.start()
         except BaseException:
-            self.life.gone()
+            self.life.process_ended()
             raise
         try:
             await self._started(started)
         except BaseException:
             if self.life.name() != "gone":
                 await self.agent.stop()
-                self.life.gone()
+                self.life.process_ended()
             raise
 
     async def _started(self, started: Started) -> None:
-        self.launch = replace(self.launch, resume=started.native_id, prompt=None)
-        await self._dependencies.note(
-            self.id,
-            Hosting(
-                native_id=started.native_id,
-                model=started.model or None,
-                provider=started.provider or None,
-                title=started.title or None,
-                launch=self.launch,
-            ),
-        )
+        await self.record.started(started)
         if self.life.name() != "starting":
             raise AgentFailed(f"The agent of {self.id!r} has gone while it was started.")
         self._watchdog.started()
-        self.report_event(
-            "started", {"agent": self.launch.agent, "native_id": started.native_id}
-        )
+        self.report_event(StartedEvent(agent=self.launch.agent, native_id=started.native_id))
         self.life.ready()
         self._on_free()
 
@@ -186,7 +186,7 @@ class HostedSession:
 
     async def submit(self, draft: TurnDraft, by: str = "turn") -> Turn:
         """Begin a turn; return it once the log has it."""
-        self.life.begin()
+        self.life.begin_turn()
         before, turn = self.turn, self._turns.begin()
         self._reports.hold()
         self._watchdog.watch()
@@ -194,7 +194,7 @@ class HostedSession:
             native_id = await self._submit_to_agent(draft)
         except BaseException:
             self._turns.revert(before)
-            self.life.over()
+            self.life.end_turn()
             self._watchdog.pause()
             raise
         else:
@@ -208,25 +208,18 @@ class HostedSession:
 
     async def _submit_to_agent(self, draft: TurnDraft) -> str | None:
         """Submit a turn; the settings that it changes are kept before the agent has them."""
-        before = {name: getattr(self.launch, name) for name in PERSISTENT_FIELDS}
+        before = self.record.settings
         try:
-            await self._keep(apply_turn(self.launch, draft))
+            await self.record.apply_turn(draft)
             return await self.agent.submit(draft)
         except HostError:
             with suppress(HostError):
-                await self._keep(replace(self.launch, **before))
+                await self.record.restore(before)
             raise
-
-    async def _keep(self, launch: Launch) -> None:
-        """Note how the agent is started again, if that has changed."""
-        if launch != self.launch:
-            self.launch = launch
-            noted = Hosting(model=launch.model, cwd=launch.cwd, launch=launch)
-            await self._dependencies.note(self.id, noted)
 
     async def steer(self, given: Input, by: str = "steer") -> None:
         """Add to the running turn."""
-        self.life.meddle()
+        self.life.check_turn_runs()
         if not self.agent.can.steer:
             raise Unsupported(f"{self.launch.agent} cannot be steered; send a message instead.")
         await self.agent.steer(items(given))
@@ -240,7 +233,7 @@ class HostedSession:
         """
         while not self._is_over(turn):
             await self._turn_over.wait()
-        await self.flushed()
+        await self._writer.flushed()
         return self.turn if self.turn and self.turn.id == turn else None
 
     def _is_over(self, turn: int) -> bool:
@@ -254,7 +247,7 @@ class HostedSession:
 
     async def interrupt(self) -> None:
         """Stop the running turn."""
-        self.life.meddle()
+        self.life.check_turn_runs()
         await self.agent.interrupt()
 
     async def compact(self) -> None:
@@ -268,9 +261,9 @@ class HostedSession:
         if not self.agent.can.set_model:
             raise Unsupported(f"{self.launch.agent} cannot change its model.")
         await self.agent.set_model(draft)
-        await self.model_changed(draft.model, draft.provider, draft.effort)
+        await self.record.keep(draft)
 
-    async def native_command(self, name: str, params: Mapping[str, Any]) -> Raw:
+    async def native_command(self, name: str, params: Mapping[str, object]) -> Raw:
         """Send the agent a command of its own protocol; return its result.
 
         What it changes holds for a restart as well.
@@ -281,49 +274,28 @@ class HostedSession:
         if not isinstance(self.agent, NativeCommands):
             raise Unsupported(f"{self.launch.agent} takes no commands of its own protocol.")
         answer = await self.agent.native_command(name, params)
-        if answer.native_id is not None:
-            await self.conversation_changed(answer.native_id)
-        if (answer.model, answer.provider, answer.effort) != (None, None, None):
-            await self.model_changed(answer.model, answer.provider, answer.effort)
+        await self.record.keep(answer)
         return answer.result
-
-    async def conversation_changed(self, native_id: str) -> None:
-        """The agent goes on with another conversation: a restart will, too."""
-        self.launch = replace(self.launch, resume=native_id)
-        noted = Hosting(native_id=native_id, launch=self.launch)
-        await self._dependencies.note(self.id, noted)
-
-    async def model_changed(
-        self, model: str | None = None, provider: str | None = None, effort: str | None = None
-    ) -> None:
-        """The agent uses another model, or thinks more or less: a restart will, too."""
-        given = {"model": model, "provider": provider, "effort": effort}
-        self.launch = replace(self.launch, **{k: v for k, v in given.items() if v is not None})
-        noted = Hosting(model=model, provider=provider, launch=self.launch)
-        await self._dependencies.note(self.id, noted)
 
     def record_input(self, given: Input, by: str, turn: int | None) -> None:
         """Have the log tell what the agent was told."""
-        self._writer.put("user-message", {"text": input_text(given), "by": by, "turn": turn})
+        self._writer.put(UserMessageEvent(text=input_text(given), by=by, turn=turn))
 
     # What the agent reports.
 
-    def report_event(self, event: AgentEvent | str, data: object = None) -> None:
-        """Pass an event on to the log; a name with data until all drivers report values."""
-        if not isinstance(event, str):
-            data = encode_data(event)
-        name = event if isinstance(event, str) else event.name
+    def report_event(self, event: AgentEvent) -> None:
+        """Pass an event on to the log."""
         if self._reports.holding:
-            fit = fitting(data, self._dependencies.limits.event_size)
-            self._reports.add(partial(self.report_event, name, fit))
+            fit = fitting(encode_data(event), self._dependencies.limits.event_size)
+            self._reports.add(partial(self.report_event, CustomEvent(event.name, fit)))
             return
         self._watchdog.note_activity()
         self._turns.announce()
-        self._writer.put(name, data)
+        self._writer.put(event)
 
     def spawned(self, process: Process) -> None:
         """Note which process runs."""
-        self._background(self._dependencies.note(self.id, Hosting(process=process)))
+        self._background(self.record.process_changed(process))
 
     def approval_requested(self, question: Question) -> None:
         """Open an approval, after all that was reported before it."""
@@ -337,40 +309,41 @@ class HostedSession:
         self._questions.close(key, why)
 
     async def _answer_agent(self, question: Question, answer: Answer) -> None:
+        # not `agent.answer` itself: a restart makes another agent
         await self.agent.answer(question, answer)
 
     def _wait_for_decision(self) -> None:
         self._watchdog.pause()
-        self.life.asked()
+        self.life.ask_for_decision()
 
     def _resume_turn(self) -> None:
-        self.life.answered()
+        self.life.resume_turn()
         self._watchdog.watch()
         self._dependencies.clock.callLater(0, self._on_free)
 
     def turn_started(self, native_id: str | None) -> None:
         """Learn the agent's name for a turn, or of one that it began by itself."""
         if self.life.name() == "idle":
-            self.life.begin()
+            self.life.begin_turn()
             self._turns.begin()
             self._watchdog.watch()
         self._turns.set_native_id(native_id)
         if not self._reports.holding:
             self._turns.announce()
 
-    def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
+    def turn_ended(self, status: TurnStatus, reason: str = "", native: object = None) -> None:
         """The turn is over: the agent is free for more."""
         if self._reports.holding:
             self._reports.add(partial(self.turn_ended, status, reason, native))
         elif self._turns.runs:
             self._withdraw_questions("the turn is over")
             self._turns.end(status, reason, native)
-            self.life.over()
+            self.life.end_turn()
             self._watchdog.pause()
             self._dependencies.clock.callLater(0, self._on_free)
             self._turn_over.fire()
 
-    def gone(self, how: ChildExit) -> None:
+    def exited(self, how: ChildExit) -> None:
         """The agent's process is no more: its turn has failed, it may be started again."""
         wanted = self._ending or self.life.name() == "stopping"
         starting = self.life.name() == "starting"
@@ -378,12 +351,15 @@ class HostedSession:
             why = CutReason.AGENT_ENDED if wanted else CutReason.PROCESS_ENDED
             self.turn_ended("failed", why)
             self._withdraw_questions(how.sentence)
-        self.life.gone()
+        self.life.process_ended()
         self._turn_over.fire()
         self._watchdog.pause()
         if not starting:
-            self.report_event("ended", {**_exit(how), "reason": how.sentence})
-            self._background(self._dependencies.note(self.id, Hosting(process=Process(0))))
+            stderr = how.stderr[-STDERR:]
+            self.report_event(
+                EndedEvent(code=how.code, signal=how.signal, stderr=stderr, reason=how.sentence)
+            )
+            self._background(self.record.process_changed(Process(0)))
         if not (wanted or starting or how.asked):
             self._restart_later(how.sentence)
 
@@ -409,18 +385,14 @@ class HostedSession:
                 self._restart_later(error.message)
 
     def _stalled(self, silent: float) -> None:
-        data = {"silent_s": round(silent), "turn": self._turns.number or None}
-        self._writer.put("stalled", data)
+        turn = self._turns.number or None
+        self._writer.put(StalledEvent(silent_s=round(silent), turn=turn))
 
     # How it is done.
 
     def _withdraw_questions(self, why: str) -> None:
         if self._questions.withdraw_all(why):
-            self.life.answered()
+            self.life.resume_turn()
 
     def _background(self, work: Awaitable[object]) -> None:
         background(work, log, self.id, (HostError,))
-
-
-def _exit(how: ChildExit) -> dict[str, Any]:
-    return {"code": how.code, "signal": how.signal, "stderr": how.stderr[-4096:]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -36,7 +36,7 @@ LONGEST: Final = 200
 
 def check_turn(
     caller: Caller, session_id: str, draft: TurnDraft, launch: Launch
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Check that somebody may change so what holds; return what would change, by field.
 
     :raises ForbiddenScope: a field takes another scope; what holds already takes none.
@@ -75,15 +75,15 @@ def in_force(launch: Launch | None) -> InForce:
     """Return what is in force for an agent; nothing is known of one that we do not start."""
     if launch is None:
         return InForce()
-    own = launch.native if launch.agent == "codex" else {}
-    said = {name: _text(own[theirs]) for name, theirs in CODEX.items() if theirs in own}
+    native = launch.native if launch.agent == "codex" else {}
+    texts = {name: _text(native[field]) for name, field in CODEX.items() if field in native}
     return InForce(
-        launch.approval_policy or said.get("approval_policy"),
-        launch.sandbox or said.get("sandbox"),
+        launch.approval_policy or texts.get("approval_policy"),
+        launch.sandbox or texts.get("sandbox"),
     )
 
 
-def describe_changes(changed: Mapping[str, Any]) -> str:
+def describe_changes(changed: Mapping[str, object]) -> str:
     """Return what has changed, for the audit."""
     return ", ".join(f"{name}={_text(value)[:LONGEST]}" for name, value in changed.items())
 
@@ -91,9 +91,9 @@ def describe_changes(changed: Mapping[str, Any]) -> str:
 def describe_launch(launch: Launch) -> str:
     """Return how an agent is started, for the audit: what it may do, and its program."""
     given = {**in_force(launch)._asdict(), "cwd": launch.cwd, "command": launch.command}
-    said = describe_changes({name: value for name, value in given.items() if value})
-    return f"{launch.agent}: {said}" if said else launch.agent
+    settings = describe_changes({name: value for name, value in given.items() if value})
+    return f"{launch.agent}: {settings}" if settings else launch.agent
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else encode(value).decode()

@@ -1,15 +1,15 @@
-"""The hosted sessions of this host: started, found again, told what to do, ended in order."""
+"""The hosted sessions of this host: started, restored, given messages, ended in order."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList
 
 from sxhost.agents.dependencies import Agents, Dependencies
+from sxhost.agents.launch_record import LaunchRecord, initial_hosting
 from sxhost.agents.session import HostedSession
 from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
 from sxhost.logs import logger
@@ -24,7 +24,7 @@ from sxhost.model.turn import (
     TurnDraft,
     input_text,
 )
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import Inbox, Sessions
 from sxhost.waiting import background
 
 __all__ = ["Supervisor", "new_session_id"]
@@ -32,7 +32,7 @@ __all__ = ["Supervisor", "new_session_id"]
 log = logger(__name__)
 
 LEASE_S = 600.0
-"""Seconds that a message may take from the inbox to the agent's ear."""
+"""Seconds that a message may take from the inbox until the agent has accepted it."""
 
 Send = Callable[[str, MessageDraft], Awaitable[object]]
 
@@ -43,42 +43,40 @@ def new_session_id(agent: str) -> str:
 
 
 class Supervisor:
-    """The hosted sessions.  `send` puts a message into the inbox of an attached one."""
+    """All hosted sessions.  `send` puts a message into the inbox of an attached one."""
 
     def __init__(
         self,
-        store: Store,
-        ground: Dependencies,
+        sessions: Sessions,
+        inbox: Inbox,
+        dependencies: Dependencies,
         agents: Agents,
         send: Send,
     ) -> None:
-        self._store = store
-        self._ground = ground
+        self._sessions = sessions
+        self._inbox = inbox
+        self._dependencies = dependencies
         self._agents = agents
         self._send = send
-        self._sessions: dict[str, HostedSession] = {}
+        self._hosted: dict[str, HostedSession] = {}
         self._delivering: set[str] = set()
         self._more: set[str] = set()
         self._closed = False
 
     def get(self, session_id: str) -> HostedSession | None:
         """Return a hosted session that has been awake in this life of the host."""
-        return self._sessions.get(session_id)
-
-    def running_sessions(self, agent: str) -> list[HostedSession]:
-        """Return the sessions of an agent that is there now."""
-        there = (one for one in self._sessions.values() if one.launch.agent == agent)
-        return [one for one in there if one.life.name() in ("idle", "running", "waiting")]
+        return self._hosted.get(session_id)
 
     def is_hosted(self, name: str) -> bool:
         """Tell whether the host itself runs the agent of this session, or conversation."""
-        known = self._store.known.get(name)
-        is_ours = known is not None and known.kind == "hosted"
-        return is_ours or any(one.launch.resume == name for one in self._sessions.values())
+        session = self._sessions.known.get(name)
+        if session is not None and session.kind == "hosted":
+            return True
+        return any(hosted.launch.resume == name for hosted in self._hosted.values())
 
     def is_alive(self, session_id: str) -> bool:
         """Tell whether a session's agent is there or about to be, whatever its log says."""
-        hosted = self._sessions.get(session_id)
+        hosted = self._hosted.get(session_id)
         return hosted is not None and hosted.lives
 
     def with_directory(self, draft: TurnDraft) -> TurnDraft:
@@ -99,18 +97,18 @@ class Supervisor:
         :raises AgentFailed: it cannot be started; then nothing remains of it.
         """
         session_id = launch.id or new_session_id(launch.agent)
-        if session_id in self._sessions or self._store.known.get(session_id) is not None:
+        if session_id in self._hosted or self._sessions.known.get(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
-        hosted = self._sessions[session_id] = self._made(session_id, placed, None)
+        hosted = self._hosted[session_id] = self._make(session_id, placed, None)
         try:
-            await self._ground.note(session_id, initial_hosting(placed))
+            await self._dependencies.set_hosting(session_id, initial_hosting(placed))
             await hosted.start()
             if launch.prompt is None:
                 return session_id, None
             return session_id, await hosted.submit(TurnDraft(input=launch.prompt))
         except BaseException:
-            await self._drop(session_id)
+            await self._remove(session_id)
             raise
 
     async def submit(self, session_id: str, draft: TurnDraft) -> Turn:
@@ -122,13 +120,15 @@ class Supervisor:
 
     async def steer(self, session_id: str, draft: SteerDraft) -> None:
         """Add to the running turn; an attached agent gets it as an urgent message."""
-        hosted = await self._hosted(session_id, draft)
+        hosted = await self._hosted_or_send(session_id, draft)
         if hosted is not None:
             await hosted.steer(draft.input)
 
     async def interrupt(self, session_id: str) -> None:
         """Stop the running turn; an attached agent is asked to."""
-        hosted = await self._hosted(session_id, SteerDraft(input="Stop what you are doing."))
+        hosted = await self._hosted_or_send(
+            session_id, SteerDraft(input="Stop what you are doing.")
+        )
         if hosted is not None:
             await hosted.interrupt()
 
@@ -140,28 +140,34 @@ class Supervisor:
         """Use another model from now on."""
         await (await self.ensure_running(session_id)).set_model(draft)
 
-    async def relabel(self, session: Session, **given: Any) -> None:
-        """Have a session go on under another `title`, or `labels`, which rules look at."""
-        hosted = self._sessions.get(session.id)
-        launch = hosted.launch if hosted is not None else session.launch
-        if launch is None:
-            raise NotHosted(session.id)
-        launch = replace(launch, **given)
+    async def relabel(
+        self, session: Session, title: str | None, labels: dict[str, str] | None
+    ) -> None:
+        """Have a session go on under another title, or labels, which rules look at.
+
+        None is as it was.
+        """
+        hosted = self._hosted.get(session.id)
         if hosted is not None:
-            hosted.launch = launch
-        await self._ground.note(session.id, Hosting(**given, launch=launch))
+            record = hosted.record
+        elif session.launch is not None:
+            set_hosting = self._dependencies.set_hosting
+            record = LaunchRecord(session.id, session.launch, set_hosting)
+        else:
+            raise NotHosted(session.id)
+        await record.relabel(title, labels)
 
     async def end(self, session_id: str) -> None:
         """End a session's agent, if it has one, for good."""
-        hosted = self._sessions.pop(session_id, None)
+        hosted = self._hosted.pop(session_id, None)
         if hosted is not None:
             await hosted.end()
 
     # Messages.
 
     def deliver_messages(self, session_id: str) -> None:
-        """There may be messages for an agent: give it what it can take now."""
-        session = self._store.known.get(session_id)
+        """Deliver in the background what an agent can take of its messages now."""
+        session = self._sessions.known.get(session_id)
         if session is None or session.kind != "hosted" or self._closed:
             return
         if session_id in self._delivering:
@@ -190,12 +196,12 @@ class Supervisor:
 
     async def _deliver_one(self, session_id: str) -> bool:
         """Deliver one message; return whether there may be more to do."""
-        queued = [m for m in await self._store.peek_messages(session_id) if m.state == "queued"]
+        queued = [m for m in await self._inbox.peek_messages(session_id) if m.state == "queued"]
         if not queued:
             return False
         hosted = await self.ensure_running(session_id)
-        busy = hosted.life.name() in ("running", "waiting")
-        message = _next(queued, hosted) if busy else _first(queued)
+        busy = hosted.status.is_busy
+        message = next_for_busy(queued, hosted) if busy else next_for_idle(queued)
         if message is None:
             return False
         if busy and not hosted.agent.can.steer:
@@ -205,27 +211,27 @@ class Supervisor:
         return True
 
     async def _hand_over(self, hosted: HostedSession, message: Message, *, busy: bool) -> None:
-        await self._store.lease_message(hosted.id, message.id, LEASE_S)
+        await self._inbox.lease_message(hosted.id, message.id, LEASE_S)
         try:
             if busy:
                 await hosted.steer(message.content, "message")
             else:
                 await hosted.submit(TurnDraft(input=message.content), "message")
         except HostError as error:
-            await self._store.nack_message(hosted.id, message.id)
+            await self._inbox.nack_message(hosted.id, message.id)
             raise AgentFailed(f"A message was not taken: {error}") from error
-        await self._store.ack_message(hosted.id, message.id)
+        await self._inbox.ack_message(hosted.id, message.id)
 
     # Before and after.
 
     async def reconcile(self) -> None:
         """Put right what a former life of the host has left; if it is to be, start agents."""
-        sessions = [s for s in await self._store.sessions() if s.kind == "hosted"]
-        await self._agents.bury([s.process for s in sessions if s.process and s.process.pid])
+        sessions = [s for s in await self._sessions.sessions() if s.kind == "hosted"]
+        await self._agents.reap([s.process for s in sessions if s.process and s.process.pid])
         for session in sessions:
-            await self._settle(session)
+            await self._close_former_life(session)
         for session in sessions:
-            if await self._store.count_waiting(session.id):
+            if await self._inbox.count_waiting(session.id):
                 self.deliver_messages(session.id)
             elif self._agents.resume_at_boot:
                 background(
@@ -235,9 +241,9 @@ class Supervisor:
                     (HostError,),
                 )
 
-    async def _settle(self, session: Session) -> None:
+    async def _close_former_life(self, session: Session) -> None:
         """Have the log say what is so: no agent of this session runs."""
-        await self._ground.desk.withdraw(session.id, "the host was killed")
+        await self._dependencies.approvals.withdraw(session.id, "the host was killed")
         drafts: list[EventDraft] = []
         if session.turn is not None and session.turn.status == "running":
             ids = {"turn": session.turn.id, "native_id": session.turn.native_id}
@@ -248,13 +254,13 @@ class Supervisor:
             drafts.append(EventDraft.of("ended", ended))
         if not drafts:
             return
-        await self._ground.append(session.id, drafts)
-        await self._ground.note(session.id, Hosting(process=Process(0)))
+        await self._dependencies.append(session.id, drafts)
+        await self._dependencies.set_hosting(session.id, Hosting(process=Process(0)))
 
     async def close(self) -> None:
         """End all agents in order."""
         self._closed = True
-        ends = [Deferred.fromCoroutine(hosted.end()) for hosted in self._sessions.values()]
+        ends = [Deferred.fromCoroutine(hosted.end()) for hosted in self._hosted.values()]
         await DeferredList(ends, consumeErrors=True)
         await self._agents.drivers.close()
 
@@ -263,8 +269,8 @@ class Supervisor:
 
         :raises NotHosted: its agent is not ours.
         """
-        hosted = self._sessions.get(session_id) or self._found(
-            await self._store.session(session_id)
+        hosted = self._hosted.get(session_id) or self._restore(
+            await self._sessions.session(session_id)
         )
         if hosted.life.name() in ("gone", "starting"):
             await hosted.start()
@@ -272,63 +278,50 @@ class Supervisor:
 
     # How it is done.
 
-    def _made(self, session_id: str, launch: Launch, turn: Turn | None) -> HostedSession:
+    def _make(self, session_id: str, launch: Launch, turn: Turn | None) -> HostedSession:
         driver = self._agents.drivers(launch.agent)
 
         def free() -> None:
             self.deliver_messages(session_id)
 
-        return HostedSession(session_id, launch, driver, self._ground, free, turn=turn)
+        return HostedSession(session_id, launch, driver, self._dependencies, free, turn=turn)
 
-    def _found(self, session: Session) -> HostedSession:
+    def _restore(self, session: Session) -> HostedSession:
         if session.kind != "hosted" or session.launch is None:
             raise NotHosted(session.id)
-        hosted = self._made(session.id, session.launch, session.turn)
+        hosted = self._make(session.id, session.launch, session.turn)
         if not hosted.agent.can.resume:
             raise AgentFailed(f"The agent of {session.id!r} has ended and cannot go on.")
-        self._sessions[session.id] = hosted
+        self._hosted[session.id] = hosted
         return hosted
 
-    async def _hosted(self, session_id: str, instead: SteerDraft) -> HostedSession | None:
+    async def _hosted_or_send(
+        self, session_id: str, instead: SteerDraft
+    ) -> HostedSession | None:
         """Return a hosted session; to an attached one, send a message instead."""
-        session = await self._store.session(session_id)
+        session = await self._sessions.session(session_id)
         if session.kind == "hosted":
-            return self._sessions.get(session_id) or self._found(session)
+            return self._hosted.get(session_id) or self._restore(session)
         draft = MessageDraft(content=input_text(instead.input), mode="interrupt")
         await self._send(session_id, draft)
         return None
 
-    async def _drop(self, session_id: str) -> None:
+    async def _remove(self, session_id: str) -> None:
         """End and forget a session that did not come to be."""
         await self.end(session_id)
         try:
-            await self._store.delete(session_id)
+            await self._sessions.delete(session_id)
         except HostError:
             log.debug("{session} was not there yet", session=session_id)
 
 
-def initial_hosting(launch: Launch) -> Hosting:
-    """Return what is noted of a session that is to be started."""
-    return Hosting(
-        kind="hosted",
-        agent=launch.agent,
-        model=launch.model,
-        provider=launch.provider,
-        cwd=launch.cwd,
-        title=launch.title,
-        labels=launch.labels or None,
-        metadata=launch.metadata or None,
-        launch=replace(launch, prompt=None),
-    )
-
-
-def _first(queued: list[Message]) -> Message:
-    """Return what an idle agent is told next: what is urgent goes first."""
+def next_for_idle(queued: list[Message]) -> Message:
+    """Return the message that an idle agent gets next: urgent ones go first."""
     return min(queued, key=lambda message: (message.mode != "interrupt", message.id))
 
 
-def _next(queued: list[Message], hosted: HostedSession) -> Message | None:
-    """Return what a busy agent is told at once, if anything is."""
+def next_for_busy(queued: list[Message], hosted: HostedSession) -> Message | None:
+    """Return the message that a busy agent gets at once, if there is one."""
     wanted = {"interrupt"}
     if hosted.agent.can.steer and hosted.life.name() == "running":
         wanted.add("auto")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from msgspec.structs import replace
 
 from sxhost.agents.event_writer import EventWriter
+from sxhost.model.event_types import (
+    CompleteEvent,
+    ErrorEvent,
+    TurnStartedEvent,
+    raw_json,
+)
 from sxhost.model.turn import Turn, TurnStatus
 
 __all__ = ["EARLY", "HeldReports", "TurnLog"]
@@ -59,24 +64,23 @@ class TurnLog:
         """Write ``turn-started``, unless the log has it: call it before each of its events."""
         if self.turn is not None and not self._announced:
             self._announced = True
-            self._writer.put("turn-started", self._ids(self.turn))
+            self._writer.put(TurnStartedEvent(turn=self.turn.id, native_id=self.turn.native_id))
 
-    def end(self, status: TurnStatus, reason: str, native: Any) -> None:
+    def end(self, status: TurnStatus, reason: str, native: object) -> None:
         """Write ``complete``, or ``error`` if it failed; does nothing if no turn runs."""
         if self.turn is not None and self.runs:
             self.announce()
-            data = {
-                **self._ids(self.turn),
-                "status": status,
-                "reason": reason,
-                "native": native,
-            }
-            self._writer.put("error" if status == "failed" else "complete", data)
+            end = ErrorEvent if status == "failed" else CompleteEvent
+            self._writer.put(
+                end(
+                    turn=self.turn.id,
+                    native_id=self.turn.native_id,
+                    status=status,
+                    reason=reason,
+                    native=raw_json(native),
+                )
+            )
             self.turn = replace(self.turn, status=status, reason=reason)
-
-    @staticmethod
-    def _ids(turn: Turn) -> dict[str, Any]:
-        return {"turn": turn.id, "native_id": turn.native_id}
 
 
 class HeldReports:

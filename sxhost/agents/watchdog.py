@@ -1,4 +1,4 @@
-"""Care for an agent: is it silent in the middle of a turn, and when is it started again."""
+"""The watch on one agent: is it silent in the middle of a turn, when is it started again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEADY_S = 60.0
 
 
 class Watchdog:
-    """One agent's watch and restarts.
+    """Watches one agent for silence, and schedules its restarts.
 
     `stalled` is called with the seconds of silence once they are too many, `restart` when
     it is time to start the agent again.
@@ -32,63 +32,65 @@ class Watchdog:
         self._limits = limits
         self._stalled = stalled
         self._restart = restart
-        self._heard = self._started = clock.seconds()
-        self._watch: IDelayedCall | None = None
-        self._again: IDelayedCall | None = None
+        self._active_at = self._started_at = clock.seconds()
+        self._silence_timer: IDelayedCall | None = None
+        self._restart_timer: IDelayedCall | None = None
         self._tries = 0
 
     def note_activity(self) -> None:
-        """The agent said something."""
-        self._heard = self._clock.seconds()
+        """Note that the agent reported something."""
+        self._active_at = self._clock.seconds()
 
     def watch(self) -> None:
-        """It is at work: it may not be silent for too long from now on."""
+        """Watch for silence from now on: the agent is at work."""
         self.pause()
         self.note_activity()
-        self._watch = self._clock.callLater(self._limits.stall_after, self._look)
+        self._silence_timer = self._clock.callLater(
+            self._limits.stall_after, self._check_silence
+        )
 
     def pause(self) -> None:
-        """It is not at work, or waits for somebody else."""
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        """Watch no more: the agent is not at work, or waits for somebody else."""
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
+            self._silence_timer = None
 
-    def _look(self) -> None:
-        self._watch = None
-        silent = self._clock.seconds() - self._heard
+    def _check_silence(self) -> None:
+        self._silence_timer = None
+        silent = self._clock.seconds() - self._active_at
         if silent < self._limits.stall_after:
             left = self._limits.stall_after - silent
-            self._watch = self._clock.callLater(left, self._look)
+            self._silence_timer = self._clock.callLater(left, self._check_silence)
         else:
             self._stalled(silent)
 
     def started(self) -> None:
-        """It was started."""
+        """Note that the agent was started."""
         self.note_activity()
-        self._started = self._heard
+        self._started_at = self._active_at
 
     def schedule_restart(self) -> float | None:
         """Start it again, each time after twice the delay; return it, or None: that was it."""
-        if self._clock.seconds() - self._started > STEADY_S:
+        if self._clock.seconds() - self._started_at > STEADY_S:
             self._tries = 0
         if self._tries >= self._limits.restarts:
             return None
         delay = self._limits.restart_after * float(2**self._tries)
         self._tries += 1
-        self._again = self._clock.callLater(delay, self._now)
+        self._restart_timer = self._clock.callLater(delay, self._restart_now)
         return delay
 
     @property
     def restart_pending(self) -> bool:
         """Whether it will be started again by itself."""
-        return self._again is not None
+        return self._restart_timer is not None
 
-    def _now(self) -> None:
-        self._again = None
+    def _restart_now(self) -> None:
+        self._restart_timer = None
         self._restart()
 
     def cancel_restart(self) -> None:
         """Do not start it again: it is being started already, or is not wanted."""
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
+        if self._restart_timer is not None:
+            self._restart_timer.cancel()
+            self._restart_timer = None

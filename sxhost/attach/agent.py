@@ -31,6 +31,7 @@ from twisted.python.failure import Failure
 from sxhost.attach.outbox import Outbox
 from sxhost.auth.client_tokens import BadToken, given_token, own_host_token
 from sxhost.client.host import HostClient, connect
+from sxhost.client.stream import BackOff
 from sxhost.config import host_url
 from sxhost.errors import HostError, HostUnreachable, UnknownSession
 from sxhost.logs import logger
@@ -51,9 +52,12 @@ WAIT: Final = 60.0
 LEASE: Final = 600.0
 """Seconds of a message's lease: how long the agent may take to accept it."""
 
-RETRY: Final = 0.25
-RETRY_MOST: Final = 5.0
-"""Seconds until the host is tried again: the first time, and after many failures."""
+LONGEST_RETRY: Final = 5.0
+"""Seconds until the host is tried again, at most: less than a client's stream waits, since
+here somebody works, and wants to be seen as soon as the host is there."""
+
+LOOK_AGAIN: Final = 0.25
+"""Seconds until the task for messages looks again whether the session is registered."""
 
 CLOSE_WITHIN: Final = 2.0
 """Seconds that closing waits for events that are still to be reported."""
@@ -203,28 +207,24 @@ class AgentSession:
 
     async def _report(self) -> None:
         """Keep the session registered and send its events, until all is sent and it closes."""
-        tries = 0
+        back_off, failed = BackOff(self._jitter, LONGEST_RETRY), False
         while not (self._closing and not self.outbox and self.attached):
             try:
                 host = self._host or await self._register()
                 if self.outbox:
                     await self.outbox.send(host, self.session_id)
-                tries, self.trouble = 0, ""
+                failed, self.trouble = False, ""
+                back_off.reset()
             except (HostError, HostUnreachable, ValueError) as error:
                 self._host, self.trouble = None, str(error)
                 log.debug("not attached: {error}", error=error)
-                if self._closing and tries:
+                if self._closing and failed:
                     return
-                await deferLater(self._reactor, self._back_off(tries))
-                tries += 1
+                failed = True
+                await deferLater(self._reactor, back_off.next())
                 continue
             if not self.outbox and self.attached and not self._closing:
                 await self._wakeup.wait()
-
-    def _back_off(self, tries: int) -> float:
-        """Return the seconds until the next try, after so many failed ones."""
-        longest: float = min(RETRY_MOST, RETRY * 2 ** min(tries, 10))
-        return longest * (0.5 + self._jitter() / 2)
 
     async def _register(self) -> HostClient:
         host = self._find()
@@ -235,22 +235,24 @@ class AgentSession:
 
     async def _take_messages(self, on_message: OnMessage) -> None:
         """Pull messages until the session closes; after an error, back off."""
-        tries = 0
+        back_off = BackOff(self._jitter, LONGEST_RETRY)
         while not self._closing:
             host = self._host
             try:
                 if host is not None:
                     await self._pull(host, on_message)
-                    tries = 0
+                    back_off.reset()
             except (HostError, HostUnreachable) as error:
+                # A host that does not know the session has lost it, or is another one by now.
                 if isinstance(error, HostUnreachable | UnknownSession) and host is self._host:
                     self._host = None
                     self._wakeup.fire()
                 log.debug("no messages: {error}", error=error)
-                await deferLater(self._reactor, self._back_off(tries))
-                tries += 1
-            if host is None or self._poll is not None:
-                await deferLater(self._reactor, RETRY if host is None else self._poll or RETRY)
+                await deferLater(self._reactor, back_off.next())
+            if host is None:
+                await deferLater(self._reactor, LOOK_AGAIN)
+            elif self._poll is not None:
+                await deferLater(self._reactor, self._poll or LOOK_AGAIN)
 
     async def _pull(self, host: HostClient, on_message: OnMessage) -> None:
         plain = self._poll is not None

@@ -21,7 +21,8 @@ log = logger(__name__)
 
 BATCH_EVENTS: Final = 500
 BATCH_BYTES: Final = 512 * 1024
-"""The most that one request carries."""
+"""The most that one request carries: far below the host's limits of a batch, so that a slow
+link has sent it before the host's time for a body is over."""
 
 INVALID: Final = frozenset({400, 413})
 """Statuses with which the host refuses the event itself; after others a retry may help."""

@@ -36,6 +36,9 @@ EXTPROC: Final = 0o200000
 """The local flag with which a pty's master is notified of each change of its modes."""
 
 PACKETS: Final = (1).to_bytes(4, sys.byteorder)
+"""Turns packet mode on: each read from the pty's master begins with a byte that says whether
+it is output or a change of modes (TIOCPKT, see ioctl_tty(2))."""
+
 LINE_MOST: Final = 8192
 """Bytes of a line of output that are reported; of longer ones it is the beginning."""
 

@@ -14,6 +14,7 @@ from sxhost.localnet import loopback_addresses
 __all__ = ["BadToken", "given_token", "own_host_token", "read_token_file"]
 
 ROOT = 0
+"""Root's uid: systemd's sockets are root's, and root could read the token anyway."""
 
 
 class BadToken(ValueError):

@@ -38,7 +38,7 @@ REQUEST = struct.Struct("=BBBBI")  # family, protocol, extensions, -, states
 PORTS = struct.Struct("!HH")
 ANY_COOKIE = b"\0\0\0\0" + b"\xff" * 8  # interface, cookie
 ANSWER = struct.Struct("=BBBB48xIIIII")  # family, state, …, uid and inode at the end
-LISTEN = "0A"
+LISTEN = "0A"  # TCP_LISTEN in the kernel's include/net/tcp_states.h, in hex
 TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 
 

@@ -50,6 +50,7 @@ CIPHERS: Final = AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+C
 """Those of TLS 1.2 with forward secrecy and authenticated encryption; 1.3 has no others."""
 
 PROTOCOLS: Final = (b"http/1.1",)
+"""What is offered by ALPN: with HTTP/2 Twisted would bypass `HostChannel` and its limits."""
 
 OTHERS: Final = 0o004
 """The permission that lets every user of the machine read a file."""

@@ -7,12 +7,13 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from sxhost.cli.output import fail, put
 from sxhost.cli.terminal import HostLink, linked, status_line
+from sxhost.model.names import Scope
 
 if TYPE_CHECKING:
     from sxhost.model.auth import AuditEntry, Token
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["audit", "open_dashboard", "status", "stop", "token"]
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-SCOPES = ("read", "send", "approve", "admin")
+SCOPES = get_args(Scope)
 
 
 def seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
-    """Return how many seconds are meant by a number and its unit: 30m, 12h, 7d.
+    """Parse a duration with its unit (30m, 12h, 7d) and return it in seconds.
 
-    :raises click.BadParameter: none are.
+    :raises click.BadParameter: it is not written like that.
     """
     if value is None:
         return None
@@ -38,13 +39,13 @@ def seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 
 @click.group()
 def token() -> None:
-    """Make, list and revoke tokens: what lets others in."""
+    """Create, list and revoke access tokens."""
 
 
 @token.command()
-@click.option("--state-dir", help="The state directory of the host.")
+@click.option("--state-dir", help="The host's state directory.")
 def show(state_dir: str | None) -> None:
-    """Print the host's own token, which may do everything."""
+    """Print the host's own token, which allows everything."""
     from sxhost import config
     from sxhost.auth.client_tokens import BadToken, read_token_file
     from sxhost.auth.tokens import token_file
@@ -59,21 +60,29 @@ def show(state_dir: str | None) -> None:
 @token.command()
 @linked
 def rotate(link: HostLink) -> None:
-    """Replace the host's own token; the old one is worth nothing any more."""
+    """Replace the host's own token. The old one stops working at once."""
     done = link.run_with_client(lambda host: host.rotate_token())
     link.show(done, "The host has a new token; `sxhost token show` prints it")
 
 
 @token.command()
-@click.option("--scope", default="read", metavar="A,B", help="Of read, send, approve, admin.")
-@click.option("--session", metavar="ID", help="For this session alone.")
-@click.option("--expires", callback=seconds, metavar="7d", help="How long it is good.")
-@click.option("--name", default="", help="What it is for.")
+@click.option(
+    "--scope",
+    default="read",
+    metavar="A,B",
+    help="What it allows, of: read, send, approve, admin.",
+    show_default=True,
+)
+@click.option("--session", metavar="ID", help="Only for this session.")
+@click.option(
+    "--expires", callback=seconds, metavar="7d", help="When it expires: 30m, 12h, 7d.  [never]"
+)
+@click.option("--name", default="", help="A name of yours for the list.")
 @linked
 def create(
     link: HostLink, *, scope: str, session: str | None, expires: float | None, name: str
 ) -> None:
-    """Make a token, and print it this once."""
+    """Create a token and print it. It cannot be printed again."""
     from sxhost.model.auth import TokenDraft
 
     scopes: list[Any] = [word.strip() for word in scope.split(",")]
@@ -87,7 +96,7 @@ def create(
 @token.command("list")
 @linked
 def list_tokens(link: HostLink) -> None:
-    """List tokens, and the browsers that are logged in."""
+    """List tokens and logged-in browsers."""
     found = link.run_with_client(lambda host: host.tokens())
     link.show(found, *map(token_line, found))
 
@@ -96,14 +105,14 @@ def list_tokens(link: HostLink) -> None:
 @click.argument("token_id", metavar="ID")
 @linked
 def revoke(link: HostLink, token_id: str) -> None:
-    """Let nobody in with this token any more."""
+    """Revoke a token. What is open with it is closed."""
     link.show(
         link.run_with_client(lambda host: host.revoke_token(token_id)), f"{token_id} revoked"
     )
 
 
 def token_line(entry: Token) -> str:
-    """Write a token in a line: id, what it allows, for what, until when, its name."""
+    """Return the line of a token: id, scopes, session, expiry, name."""
     until = "for ever"
     if entry.expires_ms is not None:
         until = time.strftime("until %Y-%m-%d %H:%M", time.localtime(entry.expires_ms / 1000))
@@ -112,11 +121,14 @@ def token_line(entry: Token) -> str:
 
 
 @click.command()
-@click.option("--after", type=click.IntRange(0), help="Only what comes after this entry.")
+@click.option("--after", type=click.IntRange(0), help="Only entries after this number.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @linked
 def audit(link: HostLink, after: int | None, limit: int) -> None:
-    """Tell who did what: the newest entries, or those after one."""
+    """Print the audit log: who did what.
+
+    Without --after, the newest entries.
+    """
     from sxhost.model.auth import AuditQuery
 
     query = AuditQuery(after=after, limit=limit)
@@ -125,23 +137,26 @@ def audit(link: HostLink, after: int | None, limit: int) -> None:
 
 
 def audit_line(entry: AuditEntry) -> str:
-    """Write an entry of the audit in a line: number, when, what, to which session, by whom."""
+    """Return the line of an audit entry: number, time, action, session, detail, actor."""
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at_ms / 1000))
     words = " ".join(filter(None, (entry.what, entry.session, entry.detail)))
     return f"{entry.id:>6}  {at}  {words}  by {actor_of(entry)}"
 
 
 def actor_of(entry: AuditEntry) -> str:
-    """Return who did something: a token or a user, and from which address."""
+    """Return who acted: a token or a user, and the address it came from."""
     user = "somebody" if entry.uid is None else f"user {entry.uid}"
     return f"{f'token {entry.token}' if entry.token else user} at {entry.peer}"
 
 
 @click.command("open")
-@click.option("--print", "only_print", is_flag=True, help="Do not start a browser.")
+@click.option("--print", "only_print", is_flag=True, help="Only print the link.")
 @linked
 def open_dashboard(link: HostLink, only_print: bool) -> None:
-    """Let a browser in, once, by a link that is good for a minute."""
+    """Log a browser in, by a one-time link.
+
+    The link is valid for a minute.
+    """
     from msgspec.structs import replace
 
     if link.url.startswith("unix:"):
@@ -154,7 +169,7 @@ def open_dashboard(link: HostLink, only_print: bool) -> None:
 
 
 def _browse(address: str) -> None:
-    """Open the user's browser, which is no matter of ours if it does not."""
+    """Open a page in the user's browser; the command succeeds even if none opens."""
     import webbrowser
 
     try:
@@ -173,7 +188,7 @@ def _has_display() -> bool:
 @click.command()
 @linked
 def status(link: HostLink) -> None:
-    """Say how the host is."""
+    """Print the host's status."""
     found = link.run_with_client(lambda host: host.status())
     link.show(found, status_line(found))
 
@@ -181,5 +196,5 @@ def status(link: HostLink) -> None:
 @click.command()
 @linked
 def stop(link: HostLink) -> None:
-    """Stop the host in order."""
+    """Stop the host."""
     link.show(link.run_with_client(lambda host: host.stop()), "Host stopping")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sxhost.cli.output import fail
-from sxhost.cli.terminal import HostLink, linked
+from sxhost.cli.terminal import HostLink, linked, text_or_stdin
 
 if TYPE_CHECKING:
     from sxhost.model.approval import Answer, Approval
@@ -23,19 +23,27 @@ def launch_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             click.option("--agent", required=True, help="codex, pi, claude, acp, echo, …"),
-            click.option("--id", help="What the session is to be called."),
-            click.option("--cwd", help="Where it works.  [here]"),
+            click.option("--id", help="The new session's id."),
+            click.option("--cwd", help="Its working directory.  [this one]"),
             click.option("--model"),
             click.option("--provider"),
             click.option("--effort"),
             click.option("--approval-policy"),
             click.option("--sandbox"),
             click.option("--title"),
-            click.option("--resume", metavar="ID", help="The agent's own id of a talk."),
-            click.option("--command", metavar="WORDS", help="The program, if not the usual."),
+            click.option(
+                "--resume", metavar="ID", help="Resume the agent's conversation of this id."
+            ),
+            click.option(
+                "--command",
+                metavar="WORDS",
+                help="The program to start, in place of the usual one.",
+            ),
             click.option("--env", multiple=True, metavar="NAME=VALUE"),
             click.option("--label", "labels", multiple=True, metavar="NAME:VALUE"),
-            click.option("--native", metavar="JSON", help="More, in the agent's own words."),
+            click.option(
+                "--native", metavar="JSON", help="Options of this agent alone, as JSON."
+            ),
         )
     ):
         command = option(command)
@@ -43,7 +51,7 @@ def launch_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def launch_from_options(prompt: str | None, options: dict[str, Any]) -> Launch:
-    """Return how an agent is started by these options, or end the process with a sentence."""
+    """Return the launch that these options describe; exit with 2 if they are malformed."""
     import os
     import shlex
 
@@ -70,8 +78,12 @@ def launch_from_options(prompt: str | None, options: dict[str, Any]) -> Launch:
 @launch_options
 @linked
 def new(link: HostLink, prompt: str | None, **options: Any) -> None:
-    """Start an agent in a new session; PROMPT is its first turn, - reads standard input."""
-    launch = launch_from_options(_read_if_dash(prompt), options)
+    """Start an agent in a new session.
+
+    PROMPT is its first turn; - reads standard input.
+    """
+    first = None if prompt is None else text_or_stdin(prompt)
+    launch = launch_from_options(first, options)
     made = link.run_with_client(lambda host: host.start(launch))
     link.show(made, made.session.id)
 
@@ -83,10 +95,13 @@ def new(link: HostLink, prompt: str | None, **options: Any) -> None:
 @click.option("--effort")
 @linked
 def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
-    """Begin a turn; TEXT may be - for standard input."""
+    """Begin a turn of a hosted agent.
+
+    TEXT may be - for standard input.
+    """
     from sxhost.model.turn import TurnDraft
 
-    draft = TurnDraft(input=_read_if_dash(text) or "", **options)
+    draft = TurnDraft(input=text_or_stdin(text), **options)
     begun = link.run_with_client(lambda host: host.submit(session_id, draft))
     link.show(begun, f"{session_id} turn {begun.turn.id}: {begun.turn.status}")
 
@@ -96,10 +111,13 @@ def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
 @click.argument("text")
 @linked
 def steer(link: HostLink, session_id: str, text: str) -> None:
-    """Add to the running turn; TEXT may be - for standard input."""
+    """Add to the running turn.
+
+    TEXT may be - for standard input.
+    """
     from sxhost.model.turn import SteerDraft
 
-    draft = SteerDraft(input=_read_if_dash(text) or "")
+    draft = SteerDraft(input=text_or_stdin(text))
     done = link.run_with_client(lambda host: host.steer(session_id, draft))
     link.show(done, f"{session_id} steered")
 
@@ -114,11 +132,13 @@ def interrupt(link: HostLink, session_id: str) -> None:
 
 
 @click.command()
-@click.option("--all", "everything", is_flag=True, help="Those that are closed, too.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what is asked, and decided.")
+@click.option("--all", "everything", is_flag=True, help="Include those that are decided.")
+@click.option(
+    "--follow", "-f", is_flag=True, help="Print new requests and decisions as they come."
+)
 @linked
 def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
-    """List what agents ask."""
+    """List the approvals that agents wait for."""
     from sxhost.model.approval import ApprovalQuery
 
     query = ApprovalQuery(all=everything)
@@ -140,9 +160,13 @@ def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
 @click.command()
 @click.argument("session_id", metavar="ID")
 @click.argument("approval", type=int)
-@click.option("--session", "for_session", is_flag=True, help="And all like it.")
-@click.option("--decision", help="One of the agent's own choices.")
-@click.option("--answer", multiple=True, metavar="NAME=TEXT", help="What it wants to know.")
+@click.option(
+    "--session", "for_session", is_flag=True, help="Approve all like it in this session, too."
+)
+@click.option("--decision", help="Another of the choices that the agent offers.")
+@click.option(
+    "--answer", multiple=True, metavar="NAME=TEXT", help="The answer to one of its questions."
+)
 @click.option("--reason")
 @linked
 def approve(
@@ -155,7 +179,7 @@ def approve(
     answer: Sequence[str],
     reason: str | None,
 ) -> None:
-    """Say yes to what an agent asks."""
+    """Approve what an agent asks for."""
     from sxhost.model.approval import Answer
 
     chosen = decision or ("approve_session" if for_session else "approve")
@@ -167,13 +191,13 @@ def approve(
 @click.command()
 @click.argument("session_id", metavar="ID")
 @click.argument("approval", type=int)
-@click.option("--cancel", is_flag=True, help="And stop the turn.")
-@click.option("--reason", help="What the agent is told.")
+@click.option("--cancel", is_flag=True, help="Stop the turn, too.")
+@click.option("--reason", help="A reason, for the agent.")
 @linked
 def deny(
     link: HostLink, session_id: str, approval: int, *, cancel: bool, reason: str | None
 ) -> None:
-    """Say no to what an agent asks."""
+    """Deny what an agent asks for."""
     from sxhost.model.approval import Answer
 
     decision = "cancel" if cancel else "deny"
@@ -181,7 +205,7 @@ def deny(
 
 
 def decide(link: HostLink, session_id: str, approval: int, answer: Answer) -> None:
-    """Answer an agent."""
+    """Send a decision on an approval, and print it."""
     done = link.run_with_client(lambda host: host.answer(session_id, approval, answer))
     link.show(done, f"{session_id} approval {approval}: {answer.decision}")
 
@@ -189,26 +213,25 @@ def decide(link: HostLink, session_id: str, approval: int, answer: Answer) -> No
 @click.command()
 @click.argument("prompt")
 @launch_options
-@click.option("--rm", is_flag=True, help="Forget the session at the end.")
+@click.option("--rm", is_flag=True, help="Delete the session at the end.")
 @linked
 def run(link: HostLink, prompt: str, *, rm: bool, **options: Any) -> None:
-    """Start an agent, show what it does, ask what it asks; end with its turn's result."""
+    """Start an agent and follow its first turn.
+
+    It asks you at the terminal what the agent asks, and exits with 1 if the turn fails.
+    """
     from sxhost.cli.run import TurnView
 
-    view = TurnView(link, launch_from_options(None, options), _read_if_dash(prompt) or "")
+    view = TurnView(link, launch_from_options(None, options), text_or_stdin(prompt))
     status = link.run_with_client(lambda host: view.run_turn(host, forget=rm))
     sys.exit(0 if status == "completed" else 1)
 
 
 def approval_line(approval: Approval) -> str:
-    """Write what an agent asks in a line."""
+    """Return the line of an approval: session, number, state, kind, title."""
     state = approval.resolution.decision if approval.resolution else approval.state
     name = f"{approval.session}  {approval.id}"
     return f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
-
-
-def _read_if_dash(text: str | None) -> str | None:
-    return sys.stdin.read() if text == "-" else text
 
 
 commands = (new, turn, steer, interrupt, approvals, approve, deny, run)

@@ -22,22 +22,29 @@ NOT_FOUND = 127
 
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.option("--id", "session_id", help="What the session is to be called.")
-@click.option("--title", help="What it is about.  [the command]")
-@click.option("--agent", help="What kind of agent it is.  [the program]")
+@click.option("--id", "session_id", help="The session's id.")
+@click.option("--title", help="The session's title.  [the command]")
+@click.option("--agent", help="The kind of agent.  [the program]")
 @click.option("--model")
 @click.option("--provider")
-@click.option("--detail", type=click.Choice(["none", "lines"]), default="none")
-@click.option("--stdin", is_flag=True, help="Messages are lines of its input.")
-@click.option("--verbose", is_flag=True, help="Say at the end why the host was not told all.")
+@click.option(
+    "--detail",
+    type=click.Choice(["none", "lines"]),
+    default="none",
+    help="Whether its output is reported, too.",
+)
+@click.option("--stdin", is_flag=True, help="Pass messages on as lines of its input.")
+@click.option(
+    "--verbose", is_flag=True, help="Say at the end if the host did not get all events."
+)
 @click.option("--url", help="The host.  [SXHOST_URL, or port 7432 of this machine]")
-@click.option("--token-file", help="Where the token for it is.")
-@click.option("--ca", help="Authorities to believe, for https:.")
+@click.option("--token-file", help="The file of the token for it.")
+@click.option("--ca", help="The file of the authorities to trust, for https:.")
 def attach(command: Sequence[str], **how: Any) -> None:
-    """Run COMMAND as a session: its beginning, its end and, with --detail lines, its output.
+    """Run any program as a session.
 
-    Terminal, signals and exit status are the program's own; it runs whether there is a host
-    or not.
+    Its start and its end are reported, and with --detail lines its output. Terminal, signals
+    and exit status are the program's own; it runs whether there is a host or not.
     """
     if shutil.which(command[0]) is None:
         fail(NOT_FOUND, f"There is no program {command[0]!r} that could be run.")

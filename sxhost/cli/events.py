@@ -14,9 +14,9 @@ __all__ = ["commands"]
 
 @click.command()
 @click.argument("session_id", metavar="ID")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what is new.")
-@click.option("--after", default="", help="A cursor, or the number after which to begin.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("--follow", "-f", is_flag=True, help="Print new events as they come.")
+@click.option("--after", default="", help="Only events after this number or cursor.")
+@click.option("--limit", type=click.IntRange(1), help="Print at most so many.")
 @click.option("--types", default="", metavar="A,B", help="Only these events.")
 @linked
 def events(
@@ -45,8 +45,8 @@ def events(
 @click.option("--session", default="", metavar="A,B", help="Only these sessions.")
 @click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
 @click.option("--types", default="", metavar="A,B", help="Only these events.")
-@click.option("--after", default="now", help="A cursor, or the id after which to begin.  [now]")
-@click.option("--state", is_flag=True, help="Also tell states, and how they change.")
+@click.option("--after", default="now", help="Only events after this id or cursor.  [now]")
+@click.option("--state", is_flag=True, help="Print sessions' states, too, as they change.")
 @linked
 def tail(link: HostLink, session: str, types: str, **selection: Any) -> None:
     """Print the events of all sessions as they come."""
@@ -62,18 +62,23 @@ def tail(link: HostLink, session: str, types: str, **selection: Any) -> None:
 @click.argument("session_id", metavar="ID")
 @click.argument("event")
 @click.argument("data", required=False)
-@click.option("--raw", is_flag=True, help="DATA is JSON, not a text.")
-@click.option("--key", help="Makes a repeated call harmless.")
+@click.option("--raw", is_flag=True, help="DATA is JSON, not text.")
+@click.option("--key", help="An idempotency key: the same again is not fired twice.")
 @linked
 def fire(
     link: HostLink, session_id: str, event: str, data: str | None, *, raw: bool, key: str
 ) -> None:
-    """Fire an event of a session; DATA may be - for standard input."""
+    """Fire an event of a session.
+
+    DATA may be - for standard input.
+    """
     from sxhost.model.session import EventDraft
 
     text = None if data is None else text_or_stdin(data)
-    draft = EventDraft.of(event, _json(text) if raw else text, key=key)
-    fired = link.run_with_client(lambda host: host.fire(session_id, draft))
+    value = _json(text) if raw else text
+    fired = link.run_with_client(
+        lambda host: host.fire(session_id, EventDraft.of(event, value, key=key))
+    )
     link.show(fired, f"{session_id} event {fired.seq}: {event}")
 
 

@@ -19,36 +19,50 @@ __all__ = ["hook"]
 
 AGENTS = click.Choice(["claude", "codex"])
 FILE = click.Path(dir_okay=False, resolve_path=True)
-PROJECT = click.option("--project/--user", help="This project's settings, or yours.  [yours]")
+PROJECT = click.option(
+    "--project/--user", help="Use the project's settings, or yours.  [yours]"
+)
 
 
 @click.group()
 def hook() -> None:
-    """Have Claude Code and Codex tell this host what they do, and ask it."""
+    """Install, show and remove hooks in agents.
+
+    With them Claude Code and Codex report to this host what they do, and ask it.
+    """
 
 
 @hook.command()
 @click.argument("agent", type=AGENTS)
 @PROJECT
-@click.option("--ask", is_flag=True, help="Ask about each use of a tool, allowed or not.")
-@click.option("--wait", type=click.IntRange(0, 86_400), default=60, help="Seconds.  [60]")
-@click.option("--http", is_flag=True, help="Claude posts itself; it shows if no host is there.")
+@click.option("--ask", is_flag=True, help="Ask before each use of a tool, even an allowed one.")
+@click.option(
+    "--wait",
+    type=click.IntRange(0, 86_400),
+    default=60,
+    help="Seconds until it asks its own user.  [60]",
+)
+@click.option(
+    "--http",
+    is_flag=True,
+    help="Claude posts to the host itself; without a host it shows errors.",
+)
 @click.option("--url", help="The host.  [SXHOST_URL, or port 7432 of this machine]")
-@click.option("--token-file", type=FILE, help="Where a command finds the host's token.")
-@click.option("--token-env", help="The variable that --http takes it from.  [SXHOST_TOKEN]")
-@click.option("--ca", type=FILE, help="Authorities that a command believes, for https:.")
+@click.option("--token-file", type=FILE, help="The file of the host's token, for the command.")
+@click.option("--token-env", help="The variable with the token, for --http.  [SXHOST_TOKEN]")
+@click.option("--ca", type=FILE, help="The file of the authorities to trust, for https:.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 def install(
     agent: str, *, project: bool, url: str | None, http: bool, dry_run: bool, **how: Any
 ) -> None:
-    """Put the hooks into an agent's settings; --wait: until it asks its own user."""
+    """Put hooks into an agent's settings."""
     from sxhost.hooks.settings import Wiring, with_our_hooks
 
     place = url or host_url(os.environ)
     http = http and place.startswith(("http:", "https:"))
-    how["options"] = _options(url, how.pop("token_file"), how.pop("ca"))
-    usual = "SXHOST_TOKEN" if os.environ.get("SXHOST_TOKEN") else ""
-    how["token_variable"] = how.pop("token_env") or usual
+    how["options"] = _connection_options(url, how.pop("token_file"), how.pop("ca"))
+    default = "SXHOST_TOKEN" if os.environ.get("SXHOST_TOKEN") else ""
+    how["token_variable"] = how.pop("token_env") or default
     wiring = Wiring(command=our_command(), url=place, http=http, **how)
 
     def change(what: str, text: str) -> str:
@@ -59,7 +73,9 @@ def install(
         put("Codex asks at its next start whether it may run them: /hooks shows them.")
 
 
-def _options(url: str | None, token_file: str | None, ca: str | None) -> Sequence[str]:
+def _connection_options(
+    url: str | None, token_file: str | None, ca: str | None
+) -> Sequence[str]:
     """Return the options by which a hook's command needs no environment variables."""
     given = {"--url": url, "--token-file": token_file, "--ca": ca}
     return [word for name, value in given.items() if value for word in (name, value)]
@@ -70,16 +86,16 @@ def _options(url: str | None, token_file: str | None, ca: str | None) -> Sequenc
 @PROJECT
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 def uninstall(agent: str, *, project: bool, dry_run: bool) -> None:
-    """Take the hooks out of an agent's settings."""
+    """Remove our hooks from an agent's settings."""
     from sxhost.hooks.settings import without_our_hooks
 
     _change(agent, project, without_our_hooks, dry_run=dry_run)
 
 
 @hook.command()
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def status(*, as_json: bool) -> None:
-    """Tell which settings have the hooks."""
+    """List the settings files and our hooks in them."""
     for found in _settings_reports():
         hooks = found["error"] or ", ".join(found["hooks"]) or "no hooks"
         if as_json:
@@ -113,7 +129,7 @@ def _agent_command(agent: str) -> click.Command:
 
         sys.exit(main([agent, *words]))
 
-    run_hook.help = f"Tell the host what a hook of {agent} is told; it reads JSON."
+    run_hook.help = f"The hook itself, which {agent} runs with JSON on standard input."
     return run_hook
 
 
@@ -138,7 +154,7 @@ def _change(agent: str, project: bool, change: Any, *, dry_run: bool) -> None:
         changed = _changed(files, texts, change)
         for what, text in changed.items():
             if dry_run:
-                _show(files[what], texts[what], text)
+                _put_diff(files[what], texts[what], text)
             else:
                 write(files[what], text)
                 put(f"{files[what]} changed")
@@ -167,7 +183,7 @@ def _changed(
     return changed
 
 
-def _show(path: Path, before: str, after: str) -> None:
+def _put_diff(path: Path, before: str, after: str) -> None:
     lines = (before.splitlines(keepends=True), after.splitlines(keepends=True))
     put(Flow("".join(unified_diff(*lines, str(path), str(path)))), nl=False)
 

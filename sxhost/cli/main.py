@@ -57,8 +57,8 @@ def _visible_errors() -> Iterator[None]:
 )
 @click.version_option(__version__, prog_name="sxhost", message="%(prog)s %(version)s")
 @serving_options
-@click.option("--addr", "-a", metavar="HOST:PORT", help="--host and --port in one.")
-@click.option("--daemon", is_flag=True, help="Run in the background.")
+@click.option("--addr", "-a", metavar="HOST:PORT", help="--host and --port in one")
+@click.option("--daemon", is_flag=True, help="Run in the background")
 @click.pass_context
 def sxhost(ctx: click.Context, /, daemon: bool, pid_file: str | None, **options: Any) -> None:
     """See, steer and answer every coding agent that runs for you.
@@ -75,7 +75,7 @@ def sxhost(ctx: click.Context, /, daemon: bool, pid_file: str | None, **options:
 
 @sxhost.command()
 def emit() -> None:
-    """Send a telemetry event; `sxhost emit --help` has its options."""
+    """Send telemetry (see sxhost emit --help)."""
 
 
 for command in (
@@ -92,7 +92,7 @@ for command in (
 @sxhost.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script of a shell, to be sourced by it."""
+    """Print a shell's completion script."""
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)

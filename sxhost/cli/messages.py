@@ -21,7 +21,10 @@ LONG_PULL = 60.0
 @click.option("--mode", type=click.Choice(["auto", "interrupt", "queue"]), default="auto")
 @linked
 def send(link: HostLink, session_id: str, text: str, mode: Any) -> None:
-    """Queue a message for a session's agent; TEXT may be - for standard input."""
+    """Queue a message for a session's agent.
+
+    TEXT may be - for standard input.
+    """
     from sxhost.model.session import MessageDraft
 
     draft = MessageDraft(content=text_or_stdin(text), mode=mode)

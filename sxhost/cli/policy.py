@@ -12,37 +12,41 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sxhost.cli.output import fail, put, put_json
+from sxhost.config import USAGE_ERROR
 
 if TYPE_CHECKING:
     from sxhost.model.approval import Question
-    from sxhost.policy.rules import Policy, PolicyDecision
+    from sxhost.policy.rules import Policy
 
 __all__ = ["policy"]
 
 KINDS = ("command", "file-change", "permission", "tool", "question", "dialog")
-USAGE = 2
 
 
 @click.group()
 def policy() -> None:
-    """Try the rules that answer approvals."""
+    """Try out the rules that decide approvals."""
 
 
 @policy.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--agent", default="", help="The driver's name: codex, pi, …")
-@click.option("--kind", type=click.Choice(KINDS), help="What is asked; told by the rest.")
-@click.option("--command", metavar="LINE", help="The command that is to be run.")
-@click.option("--path", "paths", multiple=True, help="A file that is to be changed.")
-@click.option("--tool", help="The tool that is to be used.")
-@click.option("--cwd", help="The directory.")
-@click.option("--session", default="", metavar="ID", help="The session's name.")
-@click.option("--label", "labels", multiple=True, metavar="NAME:VALUE", help="One of its.")
+@click.option(
+    "--kind", type=click.Choice(KINDS), help="The kind of question.  [by the other options]"
+)
+@click.option("--command", metavar="LINE", help="The command that the agent wants to run.")
+@click.option("--path", "paths", multiple=True, help="A file that it wants to change.")
+@click.option("--tool", help="The tool that it wants to use.")
+@click.option("--cwd", help="The session's working directory.")
+@click.option("--session", default="", metavar="ID", help="The session's id.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME:VALUE", help="A label of the session."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def test(
     file: Path, *, agent: str, cwd: str | None, session: str, as_json: bool, **asked: Any
 ) -> None:
-    """Tell what the rules of FILE decide about a question, and which of them it is."""
+    """Print what FILE decides, and by which rule."""
     from sxhost.policy.rules import AskingSession
 
     labels = dict(label.partition(":")[::2] for label in asked.pop("labels"))
@@ -51,7 +55,8 @@ def test(
     if as_json:
         put_json(verdict)
     else:
-        put(_line(verdict))
+        reason = f": {verdict.reason}" if verdict.reason else ""
+        put(f"{verdict.decision or 'ask'} ({verdict.rule}){reason}")
 
 
 def _loaded(file: Path) -> Policy:
@@ -60,7 +65,7 @@ def _loaded(file: Path) -> Policy:
     try:
         return Policy.load(file)
     except PolicyError as error:
-        fail(USAGE, str(error))
+        fail(USAGE_ERROR, str(error))
 
 
 def _question(
@@ -73,8 +78,3 @@ def _question(
     detail = {"command": command, "paths": list(paths) or None, "tool": tool}
     choices = ["approve", "approve_session", "deny", "cancel"]
     return Question(key="test", kind=asked, title="", detail=detail, choices=choices)
-
-
-def _line(verdict: PolicyDecision) -> str:
-    reason = f": {verdict.reason}" if verdict.reason else ""
-    return f"{verdict.decision or 'ask'} ({verdict.rule}){reason}"

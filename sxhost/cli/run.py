@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from sxhost.cli.output import Flow, put, put_json
 from sxhost.cli.terminal import HostLink
+from sxhost.codec.lines import CutLines
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
@@ -116,7 +117,7 @@ class TurnView:
     def _show(self, event: Event) -> None:
         match decode_event(event):
             case MessageDeltaEvent(text=text):
-                self._text(text)
+                self._put_piece(text)
             case ToolStartEvent() as call:
                 self._line(f"$ {call.title or call.tool}", bold=True)
             case ToolDoneEvent(output=str(output)):
@@ -124,7 +125,7 @@ class TurnView:
             case WarningEvent(text=text):
                 self._line(text, fg="yellow")
 
-    def _text(self, text: str) -> None:
+    def _put_piece(self, text: str) -> None:
         put(Flow(text), nl=False)
         self._at_line_start = text.endswith("\n")
 
@@ -228,6 +229,10 @@ class ApprovalPrompt:
         return Answer(decision="approve", answers=self._answers)
 
 
+LONGEST_LINE = 8192
+"""Bytes of a typed line that are kept."""
+
+
 @implementer(IReadDescriptor)
 class Keyboard:
     """Reads lines from the terminal; `on_line` is called with each."""
@@ -235,7 +240,7 @@ class Keyboard:
     def __init__(self, reactor: Any) -> None:
         self.on_line: Callable[[str], None] = lambda _input: None
         self._reactor = reactor
-        self._typed = b""
+        self._lines = CutLines(LONGEST_LINE)
         reactor.addReader(self)
 
     def fileno(self) -> int:
@@ -247,9 +252,8 @@ class Keyboard:
         data = os.read(self.fileno(), 4096)
         if not data:
             return Failure(ConnectionDone())
-        *lines, self._typed = (self._typed + data).split(b"\n")
-        for line in lines:
-            self.on_line(line.decode(errors="replace"))
+        for line in self._lines.receive_data(data):
+            self.on_line(line.data.decode(errors="replace"))
         return None
 
     def close(self) -> None:

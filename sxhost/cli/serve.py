@@ -75,15 +75,18 @@ def _twistd_arguments(options: dict[str, Any]) -> list[str]:
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.option("--connect", "url", metavar="URL", help="Of this host, in place of one inside.")
-@click.option("--token-file", metavar="FILE", help="Where the token for it is.")
-@click.option("--ca", metavar="FILE", help="Authorities to believe, for https:.")
+@click.option(
+    "--connect", "url", metavar="URL", help="Connect to a running host, in place of one inside."
+)
+@click.option("--token-file", metavar="FILE", help="The file of the token for it.")
+@click.option("--ca", metavar="FILE", help="The file of the authorities to trust, for https:.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def stdio(
     url: str | None, token_file: str | None, ca: str | None, options: tuple[str, ...]
 ) -> None:
-    """Speak the multiplexer's protocol: JSON lines on stdin and stdout.
+    """Speak the multiplexer's protocol on stdin/out.
 
+    Commands and answers are lines of JSON.
     OPTIONS are those of serving (--state-dir, --store, …), for a host inside.
     """
     from sxhost.cli import stdio as piped

@@ -16,7 +16,9 @@ __all__ = ["commands"]
 
 @click.command()
 @click.option(
-    "--state", default="", help="Only these: active, idle, working, waiting, stalled, …"
+    "--state",
+    default="",
+    help="Only sessions in this state: active, idle, working, waiting, stalled, …",
 )
 @click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
 @linked
@@ -33,7 +35,7 @@ def sessions(link: HostLink, state: str, label: str) -> None:
 @click.argument("session_id", metavar="ID")
 @linked
 def show(link: HostLink, session_id: str) -> None:
-    """Tell all about a session."""
+    """Print all about a session."""
     found = link.run_with_client(lambda host: host.session(session_id))
     if sys.stdout.isatty() and not link.json:
         put_table(detail_rows(found))
@@ -53,7 +55,7 @@ def show(link: HostLink, session_id: str) -> None:
 @click.option("--label", "labels", multiple=True, metavar="NAME:VALUE")
 @linked
 def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields: Any) -> None:
-    """Create a session, or update what is given of it."""
+    """Create a session, or update its fields."""
     from sxhost.model.session import Registration
 
     given = dict(label.partition(":")[::2] for label in labels)
@@ -68,7 +70,7 @@ def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields
 @click.argument("session_id", metavar="ID")
 @linked
 def rm(link: HostLink, session_id: str) -> None:
-    """End a session and forget it."""
+    """End a session and delete its log."""
     link.show(
         link.run_with_client(lambda host: host.forget(session_id)), f"{session_id} forgotten"
     )

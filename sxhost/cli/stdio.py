@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from msgspec.structs import replace
@@ -21,13 +21,15 @@ from twisted.logger import FileLogObserver, globalLogBeginner
 from sxhost.address import HostAddress
 from sxhost.cli.output import fail
 from sxhost.client.endpoints import make_client_endpoint
+from sxhost.config import Settings
 from sxhost.daemon.logfile import as_text
 from sxhost.daemon.options import Options
 from sxhost.daemon.preflight import make_state_dir
-from sxhost.faces.pi.stdio import CommandLines, Pipe
+from sxhost.faces.pi.stdio import Pipe, pipe_to
 from sxhost.logs import logger, set_level
 from sxhost.model.limits import Limits
 from sxhost.tap import assemble
+from sxhost.waiting import Signal
 
 __all__ = ["connect", "serve"]
 
@@ -54,13 +56,13 @@ def serve(arguments: Sequence[str]) -> NoReturn:
     react(lambda reactor: Deferred.fromCoroutine(_serve(reactor, settings)))
 
 
-async def _serve(reactor: Any, settings: Any) -> None:
+async def _serve(reactor: Any, settings: Settings) -> None:
     reactor.seconds = time.monotonic
     host = assemble(settings, reactor)
     reactor.addSystemEventTrigger("before", "shutdown", host.stopService)
     host.privilegedStartService()
     host.startService()
-    pipe = Pipe(host.multiplexer)
+    pipe = pipe_to(host.multiplexer)
     StandardIO(pipe, reactor=reactor)
     await pipe.closed
 
@@ -74,20 +76,6 @@ def _log_to_stderr(level: str) -> None:
 # Another host.
 
 
-class Forward(Pipe):
-    """Forwards the lines of standard input to the WebSocket of another host, unchanged."""
-
-    def __init__(self, talker: Any, most: int) -> None:
-        self.paused = False
-        self.closed = Deferred()
-        self._client = talker
-        self._lines = CommandLines(most, talker.receive, talker.refuse_size)
-
-    def connectionMade(self) -> None:
-        """Begin to read."""
-        self.transport.registerProducer(self, True)
-
-
 class Remote(WebSocketClientProtocol):
     """The WebSocket to another host: its messages go to standard output as lines."""
 
@@ -95,11 +83,11 @@ class Remote(WebSocketClientProtocol):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pipe: Forward | None = None
+        self.pipe: Pipe | None = None
         self.opened: Deferred[None] = Deferred()
         self.why = ""
         self._due = 0
-        self._idle: Deferred[None] | None = None
+        self._answered = Signal()
 
     def onOpen(self) -> None:
         """Begin."""
@@ -111,7 +99,7 @@ class Remote(WebSocketClientProtocol):
             self.pipe.send(payload + b"\n")
         if payload.startswith(ANSWER):
             self._due -= 1
-            self._check()
+            self._answered.fire()
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:  # noqa: ARG002
         """End the pipes, too."""
@@ -121,29 +109,22 @@ class Remote(WebSocketClientProtocol):
         elif self.pipe is not None:
             self.pipe.transport.loseConnection()
 
-    # What the pipe asks of it.
+    # The pipe's commands (a `CommandReceiver`).
 
-    def receive(self, command: bytes) -> None:
+    def receive(self, frame: bytes) -> None:
         """Send a command."""
         self._due += 1
-        self.sendMessage(command)
+        self.sendMessage(frame)
 
     def refuse_size(self, size: int) -> None:
         """Send a command although it is too large: the host says so."""
         self._due += 1
         self.sendMessage(b" " * size)
 
-    def idle(self) -> Deferred[None]:
-        """Return a Deferred that fires once all commands are answered."""
-        self._idle = Deferred()
-        done = self._idle
-        self._check()
-        return done
-
-    def _check(self) -> None:
-        if self._idle is not None and self._due <= 0:
-            idle, self._idle = self._idle, None
-            idle.callback(None)
+    async def idle(self) -> None:
+        """Return once all commands are answered."""
+        while self._due > 0:
+            await self._answered.wait()
 
     def pause_subscriptions(self) -> None:
         """Read no more from the host."""
@@ -173,10 +154,11 @@ async def _connect(reactor: Any, url: str, token: str | None, ca: str | None) ->
         page = f"ws://{address.authority}/ws"
         factory = WebSocketClientFactory(page, headers=headers, reactor=reactor)
         factory.protocol = Remote
-        remote: Any = await make_client_endpoint(reactor, address, ca).connect(factory)
+        endpoint = make_client_endpoint(reactor, address, ca)
+        remote = cast("Remote", await endpoint.connect(factory))
         await remote.opened
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said
         fail(1, f"No host answers at {url}: {error}.")
-    pipe = remote.pipe = Forward(remote, Limits().mux_message)
+    pipe = remote.pipe = Pipe(lambda _: remote, Limits().mux_message)
     StandardIO(pipe, reactor=reactor)
     await pipe.closed

@@ -10,12 +10,14 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from sxhost.cli.output import Flow, fail, put, put_json
 from sxhost.config import host_url
@@ -43,6 +45,7 @@ HOST_SAID_NO, USAGE, NO_HOST = 1, 2, 3
 """Exit statuses, beside 0 for done; 2 is click's too."""
 
 INTERRUPTED = 130
+"""The exit status of a shell's command that SIGINT has ended: 128 + 2."""
 
 
 class HostLink:
@@ -92,7 +95,7 @@ class HostLink:
 
         async def run(reactor: Any) -> None:
             self.reactor = reactor
-            reactor.addSystemEventTrigger("before", "shutdown", self._interrupt)
+            reactor.addSystemEventTrigger("before", "shutdown", self._shutting_down)
             with self._refusals():
                 results.append(await work(self.connect(reactor)))
 
@@ -105,7 +108,7 @@ class HostLink:
             sys.exit(INTERRUPTED)
         return results[0]
 
-    def _interrupt(self) -> None:
+    def _shutting_down(self) -> None:
         self.interrupted = True
 
     @contextmanager
@@ -141,10 +144,14 @@ class HostLink:
 def linked(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a connection, and a `HostLink` as its first argument."""
 
-    @click.option("--url", metavar="URL", help="The host: http:, https: or unix:/path.")
-    @click.option("--token-file", metavar="FILE", help="Where the token for it is.")
-    @click.option("--ca", metavar="FILE", help="Authorities to believe, for https:.")
-    @click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+    @click.option(
+        "--url", metavar="URL", help="The host: http:, https: or unix:/path.  [this user's]"
+    )
+    @click.option("--token-file", metavar="FILE", help="The file of the token for it.")
+    @click.option(
+        "--ca", metavar="FILE", help="The file of the authorities to trust, for https:."
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
     @wraps(command)
     def linked_command(
         *, url: str | None, token_file: str | None, ca: str | None, as_json: bool, **given: Any
@@ -167,7 +174,7 @@ def session_lines(sessions: list[Summary]) -> list[str]:
     events = max((len(s.last_event) for s in sessions), default=0)
     return [
         f"{s.id:<{ids}}  {s.state:<7}  {s.last_event:<{max(events, 11)}}"
-        f"  {_model(s)}  events:{s.event_count}"
+        f"  {'/'.join(filter(None, (s.provider, s.model))) or '-'}  events:{s.event_count}"
         for s in sessions
     ]
 
@@ -190,8 +197,35 @@ STYLES = {"working": "green", "waiting": "yellow", "stalled": "red", "lost": "re
 def _fields(detail: Detail) -> list[tuple[str, str]]:
     """Return the names and texts of the fields that are not empty."""
     names = [name for name in detail.__struct_fields__ if name != "events"]
-    values = [(name, getattr(detail, name)) for name in names]
-    return [(name, str(value)) for name, value in values if value]
+    return _texts((name, getattr(detail, name)) for name in names)
+
+
+def _texts(fields: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
+    """Return a struct's fields for people: without empty ones, times as local dates."""
+    texts = []
+    for name, value in fields:
+        if not value:
+            continue
+        if name.endswith("_ms"):
+            texts.append((name.removesuffix("_ms"), _local_time(value / 1000)))
+        else:
+            texts.append((name, _local_time(value) if name == "start_time" else _text(value)))
+    return texts
+
+
+def _text(value: Any) -> str:
+    """Return a value for people, one that has fields as a list of them."""
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if isinstance(value, Struct):
+        value = dict(_texts(asdict(value).items()))
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {text}" for name, text in value.items())
+    return str(value)
+
+
+def _local_time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def event_line(event: Event) -> str:
@@ -205,10 +239,6 @@ def row(number: int | str, ts: int, name: str, text: str) -> str:
     """Return a line in the columns of an event; `ts` is in Unix seconds."""
     clock = time.strftime("%H:%M:%S", time.localtime(ts))
     return f"{number:>6}  {clock}  {name:<12}  {text}".rstrip()
-
-
-def _model(session: Summary) -> str:
-    return "/".join(filter(None, (session.provider, session.model))) or "-"
 
 
 def _leave_out_tls(url: str) -> None:

@@ -13,13 +13,14 @@ __all__ = ["trust"]
 
 @click.command()
 @click.argument("directory", default=".")
-@click.option("--list", "listing", is_flag=True, help="Print what is trusted.")
-@click.option("--revoke", is_flag=True, help="Trust the project no more.")
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+@click.option("--list", "listing", is_flag=True, help="List the trusted files.")
+@click.option("--revoke", is_flag=True, help="Stop trusting the project.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def trust(directory: str, *, listing: bool, revoke: bool, as_json: bool) -> None:
-    """Let the scorpiox-env.txt of a project count, as it is now, for `sxhost emit`.
+    """Trust a project's telemetry settings.
 
-    It is printed: look at it.  Once it changes, it counts no more.
+    Lets the scorpiox-env.txt of the project count for `sxhost emit`, as it is now. It is
+    printed: look at it. Once it changes, it counts no more.
     """
     from sxhost import trust as trusted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -46,6 +47,7 @@ PATIENCE = 10.0
 
 OK, REFUSED = 200, 400
 
+# What Twisted and treq raise if there is no answer, or not all of one.
 LINK_ERRORS = (
     CancelledError,
     ConnectError,
@@ -204,6 +206,8 @@ def why_lost(error: BaseException | None) -> str:
         reasons = [failure.value for failure in error.reasons]
         lost = (reason for reason in reasons if isinstance(reason, ConnectionClosed))
         error = next(lost, reasons[-1])  # not what the parser missed then
+    if isinstance(error, ConnectError) and isinstance(error.osError, int):
+        return os.strerror(error.osError).lower()
     return (str(error) or type(error).__name__).rstrip(".")
 
 

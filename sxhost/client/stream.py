@@ -58,15 +58,21 @@ def ignore_link_changes(_up: bool, _why: str) -> None:
 
 
 class BackOff:
-    """Seconds before the next attempt, doubling; `jitter` returns numbers from 0 to 1."""
+    """Exponential back-off: the seconds before the next attempt double with each attempt.
 
-    def __init__(self, jitter: Callable[[], float]) -> None:
+    :param jitter: returns a number from 0 to 1.  Each wait is shortened at random by up to a
+        half, so that clients which have lost the same host do not come back all at once.
+    :param longest: seconds beyond which the wait does not grow.
+    """
+
+    def __init__(self, jitter: Callable[[], float], longest: float = LONGEST_WAIT) -> None:
         self._jitter = jitter
+        self._longest = longest
         self._wait = FIRST_WAIT
 
     def next(self) -> float:
-        """Return seconds: twice those of the last time, less up to a half by chance."""
-        wait, self._wait = self._wait, min(2 * self._wait, LONGEST_WAIT)
+        """Return the seconds before the next attempt."""
+        wait, self._wait = self._wait, min(2 * self._wait, self._longest)
         return wait * (1 + self._jitter()) / 2
 
     def reset(self) -> None:

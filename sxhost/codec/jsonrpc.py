@@ -90,28 +90,23 @@ _encode = msgspec.json.encode
 def decode_message(line: bytes) -> RPCRequest | RPCNotification | RPCResponse | RPCError:
     """Decode a line.
 
-    :raises NotRPC: it is not a message of JSON-RPC.
+    :raises InvalidMessage: it is not a message of JSON-RPC.
     """
     try:
         line.decode()  # msgspec looks only at the texts that it keeps
         message = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidMessage(str(error)) from None
+    number = message.id if isinstance(message.id, int | str) else None
     if isinstance(message.method, str):
-        has_id = message.id is not UNSET and message.id is not None
-        return _call(message) if has_id else RPCNotification(message.method, message.params)
+        if number is None:
+            return RPCNotification(message.method, message.params)
+        return RPCRequest(number, message.method, message.params)
     if isinstance(message.error, _Error):
-        number = message.id if isinstance(message.id, int | str) else None
         return RPCError(number, message.error.code, message.error.message, message.error.data)
-    if isinstance(message.id, int | str) and message.result is not UNSET:
-        return RPCResponse(message.id, message.result)
+    if number is not None and message.result is not UNSET:
+        return RPCResponse(number, message.result)
     raise InvalidMessage("it has neither a method nor an answer")
-
-
-def _call(message: _Line) -> RPCRequest:
-    assert isinstance(message.id, int | str)  # noqa: S101 - `parse` looked
-    assert isinstance(message.method, str)  # noqa: S101
-    return RPCRequest(message.id, message.method, message.params)
 
 
 def encode_request(

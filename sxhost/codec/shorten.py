@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from sxhost.codec.json import encode
 
@@ -21,7 +22,7 @@ TITLE_MOST: Final = 200
 """Characters of a title."""
 
 
-def shorten_to_fit(data: dict[str, Any], most: int = EVENT_MOST) -> dict[str, Any]:
+def shorten_to_fit(data: Mapping[str, object], most: int = EVENT_MOST) -> Mapping[str, object]:
     """Return an event's data in at most `most` bytes of JSON.
 
     Long texts are cut and say how much is missing.  Where that is not enough (a list of very
@@ -38,7 +39,7 @@ def shorten_to_fit(data: dict[str, Any], most: int = EVENT_MOST) -> dict[str, An
     return {"text": whole[:longest].decode("utf-8", "replace"), "cut": len(whole)}
 
 
-def _shortened(value: Any, most: int) -> Any:
+def _shortened(value: object, most: int) -> object:
     if isinstance(value, str) and len(value) > most:
         return f"{value[:most]}… ({len(value) - most} characters more)"
     if isinstance(value, dict):

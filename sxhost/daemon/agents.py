@@ -40,7 +40,7 @@ def make_agents(settings: Settings, reactor: Any, rules: Rules | None = None) ->
         WorkDirs(settings.agent_roots),
         decide=rules or ask_a_person,
         hold=drivers.hold,
-        bury=OrphanReaper(reactor, limits, host).bury,
+        reap=OrphanReaper(reactor, limits, host).reap,
         resume_at_boot=settings.resume_at_boot,
     )
 
@@ -129,9 +129,9 @@ class OrphanReaper:
         self._limits = limits
         self._name = host
 
-    async def bury(self, recorded: Iterable[Process]) -> None:
+    async def reap(self, recorded: Iterable[Process]) -> None:
         """End the recorded processes that still run, and log the result for each."""
         recorded = set(recorded)
-        for fate in await end_orphans(self._reactor, self._limits, self._name, recorded):
-            fields = {"pid": fate.process.pid, "what": fate.what, "why": fate.why}
+        for report in await end_orphans(self._reactor, self._limits, self._name, recorded):
+            fields = {"pid": report.process.pid, "what": report.what, "why": report.why}
             log.warn("left from before: process {pid} ({what}) {why}", **fields)

@@ -28,8 +28,10 @@ ACCESS: Final = "access"
 SECRET: Final = re.compile(r"(sxhost_[0-9a-z]{1,32}_)[\w-]{16,}", re.ASCII)
 """A token of ours; its beginning says which."""
 
-OWN: Final = frozenset({"ts", "level", "namespace", "message", "traceback"})
-TWISTEDS: Final = frozenset(
+JSON_FIELDS: Final = frozenset({"ts", "level", "namespace", "message", "traceback"})
+"""What every line of JSON has: an event's own fields of these names are left out."""
+
+LEGACY_FIELDS: Final = frozenset(
     ("message", "time", "system", "format", "isError", "why", "failure")
 )
 """What Twisted adds to an event for its older observers."""
@@ -56,11 +58,11 @@ def as_json(event: LogEvent) -> str | None:
         "ts": stamp.isoformat(timespec="milliseconds"),
         "level": _level(event),
         "namespace": _namespace(event),
-        "message": _cut(message),
-        **{name: _plain(value) for name, value in event.items() if _is_field(name)},
+        "message": _without_secrets(message),
+        **{name: _json_value(value) for name, value in event.items() if _is_event_field(name)},
     }
     if trace:
-        line["traceback"] = _cut(trace)
+        line["traceback"] = _without_secrets(trace)
     return json.dumps(line).replace("\x7f", "\\u007f") + "\n"
 
 
@@ -83,7 +85,7 @@ FORMATS: Final[Mapping[LogFormat, Callable[[LogEvent], str | None]]] = {
 
 def escaped(text: str) -> str:
     """Return a text that is one line, drives no terminal and shows no token of ours."""
-    return escape_hidden(_cut(text))
+    return escape_hidden(_without_secrets(text))
 
 
 def observer(
@@ -99,7 +101,7 @@ def observer(
         return None
     place = twistd["logfile"]
     if twistd["nodaemon"] and place in (None, "", "-"):
-        return FileLogObserver(_lenient(sys.stdout), FORMATS[kind])
+        return FileLogObserver(_escape_unencodable(sys.stdout), FORMATS[kind])
     if place == "-":
         return None  # twistd says that a daemon has no stdout
     file = LogFile.fromFullPath(place or "twistd.log")
@@ -108,26 +110,28 @@ def observer(
     return FileLogObserver(file, FORMATS[kind])
 
 
-def _lenient(stream: IO[str]) -> IO[str]:
+def _escape_unencodable(stream: IO[str]) -> IO[str]:
     """Make a stream escape characters that its encoding does not have."""
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="backslashreplace")
     return stream
 
 
-def _cut(text: str) -> str:
+def _without_secrets(text: str) -> str:
+    """Cut the secrets of our tokens out of a text."""
     return SECRET.sub(r"\1...", text)
 
 
-def _is_field(name: str) -> bool:
-    return not (name.startswith("log_") or name in OWN or name in TWISTEDS or name == ACCESS)
+def _is_event_field(name: str) -> bool:
+    reserved = name in JSON_FIELDS or name in LEGACY_FIELDS or name == ACCESS
+    return not (reserved or name.startswith("log_"))
 
 
-def _plain(value: Any) -> Any:
-    """Return a value that JSON has; all others by their name."""
+def _json_value(value: Any) -> Any:
+    """Return a value that JSON has as it is, any other as a text."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    return _cut(str(value))
+    return _without_secrets(str(value))
 
 
 def _level(event: LogEvent) -> str:

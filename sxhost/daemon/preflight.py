@@ -11,7 +11,7 @@ from sxhost.config import USAGE_ERROR, Settings
 from sxhost.daemon.listening import refuse_unusable
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile
 from sxhost.store.contracts import StoreUnusable
-from sxhost.store.sqlite.file import held
+from sxhost.store.sqlite.file import lock_database
 from sxhost.visible import exit_with_error
 
 __all__ = ["load_certificate", "make_state_dir", "prepare"]
@@ -60,7 +60,7 @@ def _refuse_running_host(pidfile: PidFile) -> None:
 def _refuse_held_store(database: Path) -> None:
     """End the process with a sentence if another host has this store."""
     try:
-        os.close(held(database))
+        os.close(lock_database(database))
     except (StoreUnusable, OSError) as error:
         exit_with_error(1, f"sxhost: {error}")
 

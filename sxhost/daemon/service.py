@@ -178,7 +178,7 @@ class HostService(MultiService):
         self.multiplexer.stop()
         for stop in self._stops:
             stop()
-        await self.sessions.hub.close()
+        await self.sessions.end_streams()
         await self._site.drain()
         await self.sessions.close()
         await super().stopService()

@@ -27,6 +27,7 @@ from sxhost.config import (
 __all__ = ["BYPASS", "SERVING_OPTIONS", "TCP_PORTS", "ServingOption", "ValueType"]
 
 BYPASS: Final = "dangerously-bypass-approvals-and-sandbox"
+"""The Codex SSE server's option; there it is on unless it is switched off, here it is off."""
 
 DEFAULTS: Final = Settings(listen=(), state_dir=Path())
 
@@ -162,7 +163,7 @@ SERVING_OPTIONS: Final = (
     ),
     ServingOption(
         "state-dir",
-        "Directory for what must not be forgotten",
+        "Directory of the store, the tokens and the address",
         text("DIR", Path),
         "state_dir",
         environment=("STATE_DIRECTORY", "XDG_STATE_HOME"),
@@ -211,29 +212,27 @@ SERVING_OPTIONS: Final = (
         "limits.message_size",
     ),
     ServingOption(
-        "limit", "Any limit of /status, as NAME=VALUE", text("NAME=VALUE"), repeatable=True
+        "limit", "Sets any limit of /status, as NAME=VALUE", text("NAME=VALUE"), repeatable=True
     ),
     ServingOption(
         "allow-host",
-        "A name (NAME, or NAME:PORT) that the host has besides its own",
+        "Another name of this host, which clients may use: NAME or NAME:PORT",
         text("NAME", str.lower),
         "hosts",
         repeatable=True,
     ),
     ServingOption(
         "allow-origin",
-        "A page from elsewhere that may ask: https://NAME:PORT",
+        "Another site whose pages may use this host: https://NAME:PORT",
         ORIGIN,
         "origins",
         repeatable=True,
     ),
-    ServingOption("require-token", "Everyone needs a token, the host's own user too", FLAG),
+    ServingOption("require-token", "Ask everyone for a token, the host's own user too", FLAG),
     ServingOption(
-        "no-token", "Nobody needs a token; only where no other machine can connect", FLAG
+        "no-token", "Ask nobody for a token; only if no other machine can connect", FLAG
     ),
-    ServingOption(
-        "tls-cert", "File of the certificate and its chain (PEM): TCP then speaks TLS", FILE
-    ),
+    ServingOption("tls-cert", "File of the certificate and its chain (PEM): serve TLS", FILE),
     ServingOption("tls-key", "File of the certificate's key (PEM)", FILE),
     ServingOption(
         "agent-root",
@@ -244,7 +243,7 @@ SERVING_OPTIONS: Final = (
     ),
     ServingOption(
         "agent-env",
-        "What agents get of the environment: NAME=VALUE, PATTERN or !PATTERN",
+        "Environment of agents: NAME=VALUE, PATTERN to pass on, !PATTERN to leave out",
         text("WORD"),
         "agent_env",
         repeatable=True,
@@ -252,7 +251,7 @@ SERVING_OPTIONS: Final = (
     ServingOption("policy", "File of the rules that answer agents' questions", FILE, "policy"),
     ServingOption(
         "emit-content",
-        "How much telemetry tells of what was said: full, redacted (lengths only) or none",
+        "Content in telemetry: full, redacted (lengths only) or none",
         choice(EmitContent),
         "emit_content",
     ),
@@ -267,7 +266,7 @@ SERVING_OPTIONS: Final = (
     ),
     ServingOption(
         BYPASS,
-        "true: Codex, started by POST /messages, asks nobody and is shut in nowhere",
+        "true: Codex, started by POST /messages, runs without approvals and sandbox",
         TRUTH,
         "bypass",
     ),
@@ -280,7 +279,7 @@ SERVING_OPTIONS: Final = (
     ),
     ServingOption(
         "log-format",
-        "text, json, or combined: Apache's, for requests",
+        "text, json, or combined (Apache's format, for requests)",
         choice(LogFormat),
         "log_format",
     ),

@@ -46,7 +46,7 @@ class Notifier(Service):
         self._probe = probe
         self._status = status
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
-        self._heart = LoopingCall(self._beat)
+        self._heart = LoopingCall(self._send_heartbeat)
         self._heart.clock = clock
         self._stopping = False
 
@@ -73,12 +73,12 @@ class Notifier(Service):
         super().stopService()
         self.stopping()
 
-    def _beat(self) -> Deferred[None]:
+    def _send_heartbeat(self) -> Deferred[None]:
         probe = maybeDeferred(self._probe)
         probed = background(probe, log, "The watchdog's probe failed", (Exception,))
-        return probed.addCallback(self._alive)
+        return probed.addCallback(self._probe_answered)
 
-    def _alive(self, _: object) -> None:
+    def _probe_answered(self, _: object) -> None:
         if not self._stopping:
             self._send("WATCHDOG=1")
 
@@ -94,6 +94,7 @@ def heartbeat(environ: Mapping[str, str]) -> float:
     """Seconds between two heartbeats: half of what systemd allows this process; 0 = none."""
     if environ.get("WATCHDOG_PID", "") not in {"", str(os.getpid())}:
         return 0.0
+    # systemd.service(5) recommends half of it: one heartbeat may come late.
     allowed = environ.get("WATCHDOG_USEC", "")
     return int(allowed) / 2_000_000 if allowed.isdecimal() else 0.0
 

@@ -6,11 +6,11 @@ is one conversation in it.  The host calls the methods of `Agent`; the agent ans
 callable with the signature of `DriverEntryPoint`.
 
 The order of reports: `Reports.spawned`, then for each turn `Reports.turn_started`, its events
-and questions, `Reports.turn_ended`; at the very end `Reports.gone`, once.  Before a turn ends,
-whatever it has begun is closed: a text by its whole event with ``cut: true``, a tool's call by
-``tool-done`` with the status ``cut``.  The host withdraws the questions that are left.  Where
-the process ends in the middle of a turn, the driver closes the same and calls `Reports.gone`;
-the host itself ends the turn.
+and questions, `Reports.turn_ended`; at the very end `Reports.exited`, once.  Before a turn
+ends, whatever it has begun is closed: a text by its whole event with ``cut: true``, a tool's
+call by ``tool-done`` with the status ``cut``.  The host withdraws the questions that are left.
+Where the process ends in the middle of a turn, the driver closes the same and calls
+`Reports.exited`; the host itself ends the turn.  ``sxhost.drivers.kit`` has parts for all that.
 
 Events (`Reports.report_event`) are values of `sxhost.model.event_types`, which says what their
 fields mean.  Every event that belongs to an item names it in ``item``: a string, unique in its
@@ -68,8 +68,8 @@ class Started(Struct, frozen=True, kw_only=True):
 class Reports(Protocol):
     """What an agent reports to the host; no method raises, blocks or returns anything."""
 
-    def report_event(self, event: AgentEvent | str, data: object = None) -> None:
-        """Report an event; a name with data until all drivers report values."""
+    def report_event(self, event: AgentEvent) -> None:
+        """Report an event."""
 
     def spawned(self, process: Process) -> None:
         """Report which process runs for this agent (codex: for other agents as well)."""
@@ -89,13 +89,13 @@ class Reports(Protocol):
         `native_id` is the agent's own id of it, None if it has none.
         """
 
-    def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
+    def turn_ended(self, status: TurnStatus, reason: str = "", native: object = None) -> None:
         """Report that the turn is over; what it had begun was reported as cut before.
 
         `reason` says why it is not completed; `native` is the agent's own message.
         """
 
-    def gone(self, how: ChildExit) -> None:
+    def exited(self, how: ChildExit) -> None:
         """Report that the agent's process has ended, asked or not: the last report."""
 
 
@@ -131,10 +131,14 @@ class Agent(Protocol):
         """Use another model from now on."""
 
     async def answer(self, question: Question, answer: Answer) -> None:
-        """Send a decision about a question that this agent has reported."""
+        """Send a decision about a question that this agent has reported, exactly once.
+
+        :raises AgentFailed: the question is over: answered, withdrawn or cancelled.
+        :raises BadField: the decision is none of its choices, or an answer makes no sense.
+        """
 
     async def stop(self) -> None:
-        """End the turn, then the process; `Reports.gone` is called before this returns."""
+        """End the turn, then the process; `Reports.exited` is called before this returns."""
 
 
 class NativeAnswer(Struct, frozen=True, kw_only=True):
@@ -156,7 +160,7 @@ class NativeAnswer(Struct, frozen=True, kw_only=True):
 class NativeCommands(Protocol):
     """What an `Agent` has besides if it takes commands of its own protocol from clients."""
 
-    async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
+    async def native_command(self, name: str, params: Mapping[str, object]) -> NativeAnswer:
         """Send a command and wait for its answer.
 
         :raises CommandRefused: the agent refused it.

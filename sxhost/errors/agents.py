@@ -74,8 +74,10 @@ class AlreadyAnswered(HostError):
     status = 409
     code = "already_answered"
 
-    def __init__(self, approval_id: int, **how: object) -> None:
-        super().__init__(f"Approval {approval_id} is closed already.", **how)
+    def __init__(self, approval_id: int, *, by: str, decision: str, at_ms: int) -> None:
+        who = "the host's own user" if by == "own" else by
+        sentence = f"Approval {approval_id} is closed already: {decision}, by {who}."
+        super().__init__(sentence, by=by, decision=decision, at_ms=at_ms)
 
 
 class UnknownApproval(HostError):

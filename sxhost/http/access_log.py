@@ -15,6 +15,8 @@ __all__ = ["FORMAT", "entry"]
 FORMAT: Final = '{peer} "{method} {uri}" {status} {size} {ms:.1f}ms {token} {request_id}'
 
 LOGIN: Final = "/login/<code>"
+"""The route of login links; their code is a secret until the link was used."""
+
 LONGEST: Final = 512
 """Bytes of a header that are logged; the rest is cut."""
 

@@ -36,6 +36,8 @@ FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "
 """Headers of a proxy: the socket, and its uid, are the proxy's and not the client's."""
 
 USUAL_PORTS: Final = frozenset({80, 443})
+"""Ports that clients leave out of ``Host``."""
+
 NAME_AND_PORT: Final = re.compile(
     r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?\Z"
 )

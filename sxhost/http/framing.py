@@ -47,7 +47,7 @@ REQUEST_LINE: Final = re.compile(
 FIELD: Final = re.compile(rb"(?P<name>%s):[\t ]*(?P<value>[^\x00-\x08\x0a-\x1f\x7f]*)" % TOKEN)
 ABSOLUTE: Final = re.compile(rb"(?i)https?://(?P<authority>[^/?#]+)(?P<rest>[^#]*)")
 CONTROL: Final = re.compile(rb"%(?:[01][0-9A-Fa-f]|7[Ff])")
-LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+LENGTH: Final = re.compile(rb"[0-9]{1,18}")  # more digits overflow other programs' counters
 SIZE_LINE: Final = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,16})(?:[\t ]*;[\t -~\x80-\xff]*)?")
 
 # The bounds of a chunked body.  Without the second and third a client could send megabytes of

@@ -10,10 +10,31 @@ import msgspec
 
 from sxhost import __version__
 from sxhost.http.router import JSON, NDJSON, Route
+from sxhost.model.event_types import EVENT_TYPES
 
 __all__ = ["document"]
 
 Schema = dict[str, Any]
+
+REFERENCE = "#/components/schemas/{name}"
+
+KNOWN_EVENT: Schema = {
+    "description": "An event whose name has a meaning.  In a session that the host runs, its"
+    " data is as described here; attached agents may fire any data under any name.",
+    "oneOf": [
+        {
+            "type": "object",
+            "required": ["event", "data"],
+            "properties": {
+                "event": {"const": name},
+                "data": {"$ref": REFERENCE.format(name=kind.__name__)},
+            },
+            "x-nature": kind.nature,
+        }
+        for name, kind in EVENT_TYPES.items()
+    ],
+}
+"""The catalogue of events; ``x-nature`` tells facts from pieces."""
 
 ERROR: Schema = {
     "type": "object",
@@ -32,9 +53,9 @@ ERROR: Schema = {
 
 def document(routes: Sequence[Route]) -> Schema:
     """Return the OpenAPI document of `routes`."""
-    kinds = list(_kinds(routes))
+    kinds = [*_kinds(routes), *EVENT_TYPES.values()]
     schemas, components = msgspec.json.schema_components(
-        kinds, ref_template="#/components/schemas/{name}"
+        kinds, schema_hook=_any_json, ref_template=REFERENCE
     )
     schema_of = dict(zip(map(repr, kinds), schemas, strict=True))
     paths: dict[str, Schema] = {}
@@ -52,9 +73,16 @@ def document(routes: Sequence[Route]) -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "sxhost", "version": __version__},
         "paths": paths,
-        "components": {"schemas": {**components, "Error": ERROR}},
+        "components": {"schemas": {**components, "KnownEvent": KNOWN_EVENT, "Error": ERROR}},
     }
     return {name: _portable(part) for name, part in whole.items()}
+
+
+def _any_json(kind: type) -> Schema:
+    """Return the schema of a field that may be any JSON: its type is ``object``."""
+    if kind is not object:
+        raise NotImplementedError(kind)
+    return {"description": "Any JSON."}
 
 
 def _kinds(routes: Sequence[Route]) -> Iterator[Any]:
@@ -75,7 +103,7 @@ def _answer(route: Route) -> Any:
 
 
 def _operation(route: Route, components: dict[str, Schema]) -> Schema:
-    error = {"$ref": "#/components/schemas/Error"}
+    error = {"$ref": REFERENCE.format(name="Error")}
     return {
         "summary": route.summary,
         "tags": [route.tag],

@@ -59,6 +59,7 @@ __all__ = [
     "JSON",
     "NDJSON",
     "SSE",
+    "Handler",
     "Route",
     "SelfWritingResponse",
     "identifying_paths",

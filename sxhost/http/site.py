@@ -189,6 +189,7 @@ class HostSite(Site):
 
     protocol = cast("Any", HostChannel)
     requestFactory = HostRequest
+    noisy = False  # the host itself logs where it listens
 
     def __init__(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -56,11 +57,11 @@ class Question(Struct, frozen=True, kw_only=True):
     key: str
     kind: ApprovalKind
     title: str
-    detail: dict[str, Any] = {}
+    detail: Mapping[str, object] = {}
     """What it is about: ``command``, ``cwd``, ``paths``, ``tool``, ``reason``, …"""
     choices: list[str]
     inquiries: list[Inquiry] = []
-    native: Any = None
+    native: object = None
     """The agent's own request, unchanged."""
     expires_s: float | None = None
 
@@ -91,11 +92,11 @@ class Approval(Struct, frozen=True, kw_only=True):
     session: str
     kind: ApprovalKind
     title: str
-    detail: dict[str, Any]
+    detail: Mapping[str, object]
     choices: list[str]
     opened_ms: int
     expires_ms: int | None
-    native: Any
+    native: object
     inquiries: list[Inquiry] = []
     key: str
     state: ApprovalState = "pending"

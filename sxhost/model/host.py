@@ -13,7 +13,7 @@ Host       these, and what faces need besides: `SessionService` has all of them
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import Raw
 
@@ -226,7 +226,7 @@ class Host(RemoteHost, Protocol):
         """Return once all that a session's agent has reported so far is in the log."""
 
     async def submit_native(
-        self, session_id: str, draft: TurnDraft, spoken: Mapping[str, Any]
+        self, session_id: str, draft: TurnDraft, spoken: Mapping[str, object]
     ) -> Submitted:
         """Begin a turn; `spoken` goes along in the agent's own words and only speaks.
 
@@ -242,7 +242,7 @@ class Host(RemoteHost, Protocol):
         """
 
     async def native_command(
-        self, session_id: str, name: str, params: Mapping[str, Any]
+        self, session_id: str, name: str, params: Mapping[str, object]
     ) -> Raw:
         """Send a session's agent a command of its own protocol; return its result in JSON.
 

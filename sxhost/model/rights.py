@@ -71,8 +71,8 @@ class RequiredScopes(NamedTuple):
     None: only the host changes the field.
     """
 
-    own: Scope
-    others: Scope
+    owned: Scope
+    foreign: Scope
     hosted: Scope | None
 
 
@@ -127,12 +127,12 @@ def check_registration(
     return changed
 
 
-def _required_scope(whose: RequiredScopes, caller: Caller, known: Session) -> Scope | None:
+def _required_scope(scopes: RequiredScopes, caller: Caller, known: Session) -> Scope | None:
     if known.kind == "hosted":
-        return whose.hosted
+        return scopes.hosted
     # A session that began with an event has no owner: the first to register it becomes that.
-    is_own = known.owner in (None, owner_name(caller)) or caller.session == known.id
-    return whose.own if is_own else whose.others
+    is_owner = known.owner in (None, owner_name(caller)) or caller.session == known.id
+    return scopes.owned if is_owner else scopes.foreign
 
 
 def check_event(session_id: str, known: Session | None, names: Iterable[str]) -> None:

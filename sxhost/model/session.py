@@ -7,7 +7,7 @@ first, in its order.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct, field
@@ -78,7 +78,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     agent: Line | None = None
     pid: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     labels: Annotated[dict[LabelName, Label], Meta(max_length=64)] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, object] | None = None
     heartbeat_s: Annotated[float, Meta(ge=0, le=86400)] | None = None
     """Seconds within which the agent promises to report again; 0 ends the promise."""
 
@@ -195,14 +195,14 @@ class Event(Struct, frozen=True, gc=False):
     """
 
     event: str
-    data: Raw
+    data: Annotated[Raw, Meta(description="object JSON; see `KnownEvent` for what names mean.")]
     ts: int
     seq: int
     id: int
     ts_ms: int
     session: str
 
-    def value(self) -> Any:
+    def value(self) -> object:
         """Return `data` as Python values."""
         return msgspec.json.decode(self.data)
 
@@ -240,11 +240,11 @@ class Session(Struct, frozen=True, kw_only=True):
     title: str = ""
     pid: int | None = None
     labels: dict[str, str] = {}
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, object] = {}
     heartbeat_s: float | None = None
     owner: str | None = None
     """Who has registered an attached session: a token's id, or ``own`` (the host's user)."""
-    usage: Any = None
+    usage: object = None
     native_id: str = ""
     """The agent's own id of the conversation."""
     continues: str = ""
@@ -295,8 +295,8 @@ class Detail(Summary, frozen=True, kw_only=True):
 
     pid: int | None
     heartbeat_s: float | None
-    metadata: dict[str, Any]
-    usage: Any
+    metadata: dict[str, object]
+    usage: object
     message_count: int = 0
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""
@@ -331,7 +331,7 @@ class Hosting(Struct, frozen=True, kw_only=True):
     title: str | None = None
     git_branch: str | None = None
     labels: dict[str, str] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, object] | None = None
     native_id: str | None = None
     launch: Launch | None = None
     process: Process | None = None

@@ -1,7 +1,8 @@
 """A session's state, derived from its log and from its silence.
 
-All are pure functions: `after` folds events into a session, `derive` adds the silence since,
-`unheard` is for sessions that have not reported since the host began.
+All are pure functions: `apply_events` folds events into a session, `derive_state` adds the
+silence since, and `state_since_boot` is for sessions that have not reported since the host
+began.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ _CHANGE_PENDING: Final = frozenset(
 RUNS: Final = frozenset({"working", "waiting"})
 REPEATED: Final = frozenset({"startup", "compact"})
 """Reasons of a start that hooks may tell in the middle of a turn."""
-
+_CHANGE_TURN: Final = frozenset({"turn-started", "complete", "error"})
 _REASON_LENGTH: Final = 160
 _LOST_PROMISES: Final = 3
 """Heartbeats that a lost session has missed; a stalled one has missed the first."""
@@ -78,7 +79,8 @@ def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
     latest: Event | None = None
     turn = session.turn
     for event in events:
-        turn = _turn(session, turn, event)
+        if session.launch is not None:  # only hosted sessions have turns
+            turn = _turn_after(turn, event)
         new = _STATE_AFTER.get(event.event)
         if new is None and name == "stalled" and _is_of_agent(session, event):
             new = "working"
@@ -92,12 +94,13 @@ def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
         if new != name:
             name, since = new, event.ts_ms
         latest = event
+    usage = next((event for event in reversed(events) if event.event == "usage"), None)
     state = session.state if latest is None else State(name, _reason(latest), since)
     return replace(
         session,
         state=state,
         pending_approvals=pending,
-        usage=_usage(session, events),
+        usage=session.usage if usage is None else usage.value(),
         turn=turn,
         last_event=events[-1].event,
         event_count=events[-1].seq,
@@ -136,6 +139,7 @@ def state_since_boot(session: Session, running: float, boot_ms: int, limits: Lim
 
 
 def _silence_limits(session: Session, limits: Limits) -> tuple[float, float]:
+    """Return after how many seconds of silence a session is stalled, and lost."""
     if session.state.name == "ended":
         return float("inf"), float("inf")
     if session.heartbeat_s:
@@ -146,6 +150,7 @@ def _silence_limits(session: Session, limits: Limits) -> tuple[float, float]:
 
 
 def _pending_approvals(name: str, pending: int) -> int:
+    """Return how many approvals are pending after an event of this name."""
     if name not in _CHANGE_PENDING:
         return pending
     if name == "approval-requested":
@@ -156,12 +161,12 @@ def _pending_approvals(name: str, pending: int) -> int:
 
 
 def _is_of_agent(session: Session, event: Event) -> bool:
-    """Tell whether an event is the agent's: clients may append others to a hosted session."""
+    """Return whether an event is the agent's: clients may append to a hosted session too."""
     return session.launch is None or event.event in HOST_EVENTS
 
 
 def _reason(event: Event) -> str:
-    """Return an event's name, with its data where that is a text; or that its turn was cut."""
+    """Return an event's name, with its data if that is a text; or that its turn was cut."""
     data = bytes(event.data)
     if event.event == "complete" and b'"interrupted"' in data:
         match decode_event(event):
@@ -173,7 +178,7 @@ def _reason(event: Event) -> str:
 
 
 def _is_late(event: Event, turn: Turn | None) -> bool:
-    """Tell whether an event comes after its turn has ended: it is not work any more."""
+    """Return whether an event comes after its turn has ended: it is not work any more."""
     if event.event in ("turn-started", "user-message"):
         return False
     if turn is None:
@@ -189,21 +194,17 @@ def _says_late(event: Event) -> bool:
 
 
 def _is_repeated_start(session: Session, event: Event) -> bool:
-    """Tell whether a start is none: Codex tells of it late, Claude after a compaction, too."""
+    """Return whether a start is none: Codex tells of it late, Claude after compaction."""
     match decode_event(event):
         case StartedEvent(reason=reason):
             return session.launch is None and reason in REPEATED
     return False
 
 
-def _turn(session: Session, turn: Turn | None, event: Event) -> Turn | None:
-    """Return the running turn, or the last one; only hosted sessions have turns."""
-    if session.launch is not None and event.event in ("turn-started", "complete", "error"):
-        return _apply_to_turn(turn, event)
-    return turn
-
-
-def _apply_to_turn(turn: Turn | None, event: Event) -> Turn | None:
+def _turn_after(turn: Turn | None, event: Event) -> Turn | None:
+    """Return the turn that runs after an event, or the last one."""
+    if event.event not in _CHANGE_TURN:
+        return turn
     match decode_event(event):
         case TurnStartedEvent(turn=int(number), native_id=native_id):
             return Turn(id=number, native_id=native_id, start_ms=event.ts_ms)
@@ -212,8 +213,3 @@ def _apply_to_turn(turn: Turn | None, event: Event) -> Turn | None:
             status: TurnStatus = "failed" if is_failed else end.status or "completed"
             return replace(turn, status=status, reason=end.reason or "", end_ms=event.ts_ms)
     return turn
-
-
-def _usage(session: Session, events: Sequence[Event]) -> object:
-    latest = next((e for e in reversed(events) if e.event == "usage"), None)
-    return session.usage if latest is None else latest.value()

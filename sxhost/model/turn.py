@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -125,13 +126,13 @@ class Launch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sandbox: Line | None = None
     title: Line | None = None
     labels: Annotated[dict[LabelName, Label], Meta(max_length=64)] = {}
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, object] = {}
     resume: Line | None = None
     """The agent's own id of the conversation to resume."""
     command: Annotated[list[Argument], Meta(min_length=1, max_length=256)] | None = None
     """The program and its arguments, where it is not the driver's usual one."""
     env: Annotated[dict[Key, Argument], Meta(max_length=256)] = {}
-    native: dict[str, Any] = {}
+    native: Mapping[str, object] = {}
     """Further fields of the agent's own protocol, passed on unchanged."""
 
 
@@ -165,7 +166,7 @@ class TurnDraft(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cwd: Path | None = None
     approval_policy: Line | None = None
     sandbox: Line | None = None
-    native: dict[str, Any] = {}
+    native: Mapping[str, object] = {}
     """Further fields of the agent's own protocol, passed on unchanged."""
 
 

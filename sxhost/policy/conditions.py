@@ -8,6 +8,7 @@ unknown.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol, get_args
 
 from sxhost.model.approval import ApprovalKind, Question
@@ -97,10 +98,10 @@ class Condition(Protocol):
 class _Name:
     """A name (agent, kind, tool, session) matches any of the globs."""
 
-    def __init__(self, field: str, values: Sequence[str]) -> None:
+    def __init__(self, field: str, values: Sequence[str], _shell: bool) -> None:
         self._field = field
         self._globs = [glob(value) for value in values]
-        if field == "kind" and not all(map(_is_known, self._globs)):
+        if field == "kind" and not all(any(map(kind.matches, KINDS)) for kind in self._globs):
             raise BadPattern(f"the kinds are {', '.join(KINDS)}")
 
     def certainly_holds(self, facts: QuestionFacts) -> bool:
@@ -108,10 +109,6 @@ class _Name:
         return any(pattern.matches(name) for pattern in self._globs)
 
     possibly_holds = certainly_holds
-
-
-def _is_known(kind: Pattern) -> bool:
-    return any(map(kind.matches, KINDS))
 
 
 class _Labels:
@@ -165,7 +162,10 @@ class _Paths:
     def certainly_holds(self, facts: QuestionFacts) -> bool:
         if not facts.paths or len(facts.paths) > MAX_PATHS or facts.has_extra_grants:
             return False
-        return all(path is not None and self._covers(path) for path in facts.paths)
+        return all(
+            path is not None and any(one.certainly_contains(path) for one in self._patterns)
+            for path in facts.paths
+        )
 
     def possibly_holds(self, facts: QuestionFacts) -> bool | None:
         resolved = [path for path in facts.paths if path is not None]
@@ -176,9 +176,6 @@ class _Paths:
         some_unknown = len(resolved) < len(facts.paths) or len(facts.paths) > MAX_PATHS
         all_unknown = not facts.paths and facts.kind == "file-change"
         return None if some_unknown or all_unknown else False
-
-    def _covers(self, path: ResolvedPath) -> bool:
-        return any(pattern.certainly_contains(path) for pattern in self._patterns)
 
 
 class _Cwd:
@@ -198,12 +195,8 @@ class _Cwd:
         return any(pattern.possibly_contains(facts.cwd) for pattern in self._patterns)
 
 
-def _name(field: str) -> Callable[[Sequence[str], bool], Condition]:
-    return lambda values, _shell: _Name(field, values)
-
-
 CONDITIONS: Final[Mapping[str, Callable[[Sequence[str], bool], Condition]]] = {
-    **{field: _name(field) for field in ("agent", "kind", "tool", "session")},
+    **{field: partial(_Name, field) for field in ("agent", "kind", "tool", "session")},
     "label": _Labels,
     "command": _Command,
     "path": _Paths,

@@ -76,7 +76,7 @@ def _matches_any(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _passes(name: str, keep: Sequence[str]) -> bool:
-    """Tell whether the last word that matches a name lets it pass."""
+    """Return whether the last word that matches a name lets it pass."""
     words = [word for word in keep if "=" not in word]
     open_to_all = all(word.startswith("!") for word in words)
     for word in reversed([*(["*"] if open_to_all else BASIC), *words]):

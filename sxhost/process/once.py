@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
+
+from sxhost.waiting import Signal
 
 __all__ = ["OneShotEvent"]
 
@@ -13,23 +15,16 @@ class OneShotEvent:
 
     def __init__(self) -> None:
         self.happened = False
-        self._waiting: list[Deferred[None]] = []
+        self._signal = Signal()
 
     def happen(self) -> None:
         """Set it and wake all who wait; a second time does nothing."""
         self.happened = True
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            waiter.callback(None)
+        self._signal.fire()
 
     def wait(self) -> Deferred[None]:
         """Return a Deferred that fires once it has happened."""
-        waiter: Deferred[None] = Deferred()
-        if self.happened:
-            waiter.callback(None)
-        else:
-            self._waiting.append(waiter)
-        return waiter
+        return succeed(None) if self.happened else self._signal.wait()
 
     async def wait_within(self, seconds: float, clock: IReactorTime) -> bool:
         """Wait for it at most so many seconds; return whether it has happened."""

@@ -16,7 +16,7 @@ __all__ = ["ApprovalBook"]
 
 
 class ApprovalBook:
-    """What an agent has asked; asked again under the same key, it is the same approval."""
+    """What one session's agent asks; a question is known by its key when it is asked again."""
 
     def __init__(self, session_id: str, limits: Limits) -> None:
         self._session_id = session_id
@@ -24,20 +24,20 @@ class ApprovalBook:
         self._open: dict[int, Approval] = {}
         self._closed: dict[int, Approval] = {}
         self._sizes: dict[int, int] = {}
-        """Bytes of JSON of each that is closed."""
+        """Bytes of JSON of each closed approval."""
         self._ids: dict[str, int] = {}
-        """The approvals by their keys."""
+        """The ids of approvals by their keys."""
         self.forgotten: list[int] = []
-        """Ids of closed approvals that are remembered no longer, though a journal has them."""
+        """Ids of closed approvals that are forgotten, though the journal has them."""
 
     def restore(self, approvals: Iterable[Approval]) -> None:
-        """Put back, in the order of their ids, what a journal has kept."""
+        """Add, in the order of their ids, what a journal has kept."""
         for approval in approvals:
             self._ids[approval.key] = approval.id
             if approval.state == "pending":
                 self._open[approval.id] = approval
             else:
-                self._put_away(replace(approval, native=None))
+                self._keep_closed(replace(approval, native=None))
 
     def copy(self) -> ApprovalBook:
         """Return a book that can change without this one changing (approvals are values)."""
@@ -59,7 +59,11 @@ class ApprovalBook:
     def open_approval(
         self, number: int, question: Question, at: int, expires_ms: int | None
     ) -> tuple[Approval, bool]:
-        """Open an approval, or again the one that has this key; tell if it is new."""
+        """Open an approval, or again the one that has this key; return whether it was closed.
+
+        :param number: the id that a new one gets.
+        :param at: the wall clock in Unix milliseconds.
+        """
         known = self._ids.get(question.key)
         if known is not None and known in self._open:
             return self._open[known], False
@@ -93,11 +97,13 @@ class ApprovalBook:
         if approval_id not in self._open:
             raise self._refusal(approval_id)
         known = self._open.pop(approval_id)
-        # What its agent said in its own words is worth nothing any more, and may be long.
+        # The agent's own message has no use once it is answered, and may be long.
         closed = replace(known, state=state, resolution=resolution, native=None)
-        self._put_away(closed)
+        self._keep_closed(closed)
         while not self._fits():
-            self._forget(min(self._closed))
+            oldest = self._closed.pop(min(self._closed))
+            del self._ids[oldest.key], self._sizes[oldest.id]
+            self.forgotten.append(oldest.id)
         return closed
 
     def _refusal(self, approval_id: int) -> UnknownApproval | AlreadyAnswered:
@@ -107,7 +113,7 @@ class ApprovalBook:
         how = known.resolution
         return AlreadyAnswered(approval_id, by=how.by, decision=how.decision, at_ms=how.at_ms)
 
-    def _put_away(self, closed: Approval) -> None:
+    def _keep_closed(self, closed: Approval) -> None:
         self._closed[closed.id] = closed
         self._sizes[closed.id] = len(encode(closed))
 
@@ -117,8 +123,3 @@ class ApprovalBook:
         return len(self._closed) <= limits.closed_approvals and (
             size <= limits.closed_approvals_size or len(self._closed) == 1
         )
-
-    def _forget(self, approval_id: int) -> None:
-        del self._ids[self._closed.pop(approval_id).key]
-        del self._sizes[approval_id]
-        self.forgotten.append(approval_id)

@@ -2,7 +2,7 @@
 
 One thread writes.  Operations that arrive while it commits wait, and then share the next
 transaction, so that many small writes cost one trip to the disk.  Until the journal has it
-nobody sees any of it.
+none of it can be seen.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -34,20 +35,13 @@ GROUP = 2048
 """Events of one commit, unless one batch alone has more: some milliseconds of work."""
 
 
-class Threads:
+class Threads(Struct, eq=False):
     """Where the journal's calls run: writes in one thread, reads in another."""
 
-    def __init__(
-        self,
-        write: Run,
-        read: Run,
-        start: Callable[[], object] = lambda: None,
-        stop: Callable[[], object] = lambda: None,
-    ) -> None:
-        self.write = write
-        self.read = read
-        self.start = start
-        self.stop = stop
+    write: Run
+    read: Run
+    start: Callable[[], object] = lambda: None
+    stop: Callable[[], object] = lambda: None
 
 
 class QueuedOperation(NamedTuple):
@@ -120,7 +114,7 @@ class GroupCommitter:
             while self._queue:
                 count = _group_size([operation.size for operation in self._queue])
                 group, self._queue = self._queue[:count], self._queue[count:]
-                # Whoever has left by now (`done` was cancelled) is to have changed nothing.
+                # An operation whose caller has left by now (`done` was cancelled) is not run.
                 await self._commit([one for one in group if not one.done.called])
         finally:
             self._writing = False
@@ -132,7 +126,8 @@ class GroupCommitter:
         try:
             results = [_attempt(operation.run, transaction) for operation in group]
             if transaction.writes:
-                await self._threads.write(self._write, transaction)
+                # It is encoded in the thread: nothing changes it meanwhile.
+                await self._threads.write(lambda: self._journal.write(write_batch(transaction)))
             transaction.commit()
         except Exception as error:  # noqa: BLE001 - it is raised where each operation waits
             transaction, results = Transaction(self._state), [Failure() for _ in group]
@@ -141,12 +136,6 @@ class GroupCommitter:
         for operation, result in zip(group, results, strict=True):
             operation.done.callback(result)
         await self._committed(transaction)
-
-    def _write(self, transaction: Transaction) -> None:
-        """Encode a transaction and have it kept; in the thread, while nobody changes it."""
-        batch = write_batch(transaction)
-        if batch:
-            self._journal.write(batch)
 
 
 def _group_size(sizes: Sequence[int]) -> int:

@@ -34,10 +34,6 @@ class WriteBatch(Struct):
     deleted_entries: int = 0
     """Entries of the audit up to this one are deleted."""
 
-    def __bool__(self) -> bool:
-        deleted = self.deleted_sessions or self.deleted_messages or self.deleted_approvals
-        return bool(self.rows or deleted or self.revived_sessions)
-
 
 class Numbers(NamedTuple):
     """The last number that was given out of each kind; but for events named as its table."""

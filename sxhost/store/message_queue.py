@@ -149,13 +149,13 @@ class MessageQueue:
                 self._expired[message_id] = self._close(self._open[message_id], "expired")
 
     def expired(self) -> dict[int, Message]:
-        """Return, once, the messages that have expired since the last call."""
+        """Return the messages that have expired since the last call, for the journal."""
         self._expire()
         expired, self._expired = self._expired, {}
         return expired
 
     def _count_down(self, message: Message) -> None:
-        """Let a message expire; one that a journal brought back begins anew."""
+        """Start the clock of a message that expires; a restart of the host starts it anew."""
         if message.ttl_s is not None and message.state == "queued":
             self._expiries[message.id] = self._seconds() + message.ttl_s
 
@@ -175,10 +175,8 @@ class MessageQueue:
         del self._open[message.id]
         closed = self._closed[message.id] = replace(message, state=state)
         while len(self._closed) > self._limits.closed_messages:
-            self._forget(next(iter(self._closed)))
+            oldest = next(iter(self._closed))
+            del self._closed[oldest]
+            self.forgotten.append(oldest)
+            self._keys = {key: m for key, m in self._keys.items() if m != oldest}
         return closed
-
-    def _forget(self, message_id: int) -> None:
-        del self._closed[message_id]
-        self.forgotten.append(message_id)
-        self._keys = {key: m for key, m in self._keys.items() if m != message_id}

@@ -208,12 +208,11 @@ class RecentEvents:
     def remove(self, session_id: str) -> None:
         """Remove a session that was deleted, and all its events."""
         self._close(session_id)
-        self._archived.pop(session_id, None)
         self._floors.pop(session_id, None)
-        kept = deque(event for event in self._line if event.session != session_id)
-        if len(kept) < len(self._line):
+        end = self._archived.pop(session_id, self.position)
+        if end > self.line_start:  # one that was archived long ago has nothing in the line
             self.size -= sum(weight(e) for e in self._line if e.session == session_id)
-            self._line = kept
+            self._line = deque(e for e in self._line if e.session != session_id)
 
     def _close(self, session_id: str) -> None:
         ring = self._rings.pop(session_id, None)

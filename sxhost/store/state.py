@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from msgspec import Struct
@@ -38,20 +38,13 @@ class StoredSession(Struct, frozen=True):
     approvals: list[Approval]
 
 
-class SessionRecord:
+class SessionRecord(Struct, eq=False):
     """All that is known of one session; `ring` has the newest of its events."""
 
-    def __init__(
-        self,
-        session: Session,
-        ring: EventRing,
-        messages: MessageQueue,
-        approvals: ApprovalBook,
-    ) -> None:
-        self.session = session
-        self.ring = ring
-        self.messages = messages
-        self.approvals = approvals
+    session: Session
+    ring: EventRing
+    messages: MessageQueue
+    approvals: ApprovalBook
 
 
 class StoreState:
@@ -127,11 +120,6 @@ class StoreState:
         ring = self.recent.open(stored.session.id, self.last_event)
         self.add(self.record_of(stored, ring))
 
-    def restore_archived(self, session_ids: Iterable[str]) -> None:
-        """Take note of the sessions that the journal alone has."""
-        for session_id in session_ids:
-            self._note_archived(session_id)
-
     # What a transaction commits.
 
     def add(self, record: SessionRecord) -> None:
@@ -152,11 +140,8 @@ class StoreState:
         self.recent.remove(session_id)
 
     def archive(self, session_id: str) -> None:
-        """Let go of a session that the journal has."""
-        del self.records[session_id]
-        self._note_archived(session_id)
-
-    def _note_archived(self, session_id: str) -> None:
+        """Let go of a session, or know of one, that the journal alone has from now on."""
+        self.records.pop(session_id, None)
         self.archived[session_id] = object()
         self.known.archive(session_id)
         self.recent.archive(session_id, self.last_event)

@@ -1,4 +1,4 @@
-"""The time of day as retention may believe it: a wall clock can be wrong for a while."""
+"""The time of day as retention may trust it: a wall clock can be wrong for a while."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Final
 __all__ = ["LOOKS", "SteadyClock"]
 
 LOOKS: Final = 60
-"""How often in a row the wall clock must have told a time before it counts; a look a minute."""
+"""Readings in a row, one a minute, for which a step forward must last before it counts."""
 
 
 class SteadyClock:
-    """A wall clock whose steps forward count once it has stood by them for `LOOKS` looks.
+    """A wall clock whose steps forward count once they have lasted for `LOOKS` readings.
 
-    `seconds` is a monotonic clock.  What the wall clock is ahead of it changes when somebody
-    sets it, or when the machine was suspended; the least of the last looks is believed.
+    How far the wall clock is ahead of the monotonic one changes when it is set, or when the
+    machine was suspended; the least of the last readings is believed.
+
+    :param seconds: the monotonic clock.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
@@ -24,7 +26,7 @@ class SteadyClock:
         self._ahead: deque[int] = deque(maxlen=LOOKS)
 
     def look(self, wall_ms: int) -> int | None:
-        """Return the time in Unix milliseconds, never after `wall_ms`; None at first."""
-        here = int(self._seconds() * 1000)
-        self._ahead.append(wall_ms - here)
-        return here + min(self._ahead) if len(self._ahead) == LOOKS else None
+        """Take a reading; return the time in Unix ms, never after `wall_ms`; None at first."""
+        monotonic_ms = int(self._seconds() * 1000)
+        self._ahead.append(wall_ms - monotonic_ms)
+        return monotonic_ms + min(self._ahead) if len(self._ahead) == LOOKS else None

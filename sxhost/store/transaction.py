@@ -79,18 +79,12 @@ class SessionDraft:
     @property
     def writes(self) -> bool:
         """Whether a journal has something to write: a lease, for one, is not kept."""
-        return bool(
-            self.deleted
-            or self.archived
-            or self.replaces
-            or self.session_changed
-            or self.new_events
-            or self.new_keys
-            or self.changed_messages
-            or self.changed_approvals
-            or self.forgotten_messages
-            or self.forgotten_approvals
+        changes = (
+            *(self.session_changed, self.deleted, self.archived, self.replaces),
+            *(self.new_events, self.new_keys, self.changed_messages, self.changed_approvals),
+            *(self.forgotten_messages, self.forgotten_approvals),
         )
+        return any(changes)
 
     @property
     def messages(self) -> MessageQueue:

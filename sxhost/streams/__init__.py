@@ -1,10 +1,11 @@
-"""Readers of the log: woken, fed, and told who is there.
+"""Live readers of the log: woken by writes, fed from the store, sent sessions' states.
 
-============ =====================================================================
-feed_index   feeds by what they select: whom a write concerns
-notifier     pokes, and whom they wake
-presence     who was heard when; states told as they change
-reader       where a reading begins; the logs read once
-subscription one live reader: a feed (shared bytes), a place, where to write
-============ =====================================================================
+================ =====================================================================
+feed_index       feeds by what they select: which of them a write concerns
+notifier         wakes the subscriptions that a write concerns
+presence         when each session last reported; states, sent as they change
+reader           the logs read once, in pages; where a cursor points to
+subscription     one live reader: a feed (shared bytes), a position, a sink
+topics           what requests wait for, and what is poked when there may be more
+================ =====================================================================
 """

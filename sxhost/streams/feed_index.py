@@ -1,4 +1,4 @@
-"""Feeds by what they select, so that a write touches only those that it concerns."""
+"""Feeds by what they select, so that a write wakes only those that it concerns."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ EVERY = None
 
 
 class FeedIndex:
-    """A feed is found by its sessions, else by one of its labels, else by its names."""
+    """Finds feeds by their sessions, else by one of their labels, else by their names."""
 
     def __init__(self, known: KnownSessions) -> None:
         self._known = known
         self._feeds: defaultdict[Hashable, set[Feed]] = defaultdict(set)
 
     def add(self, feed: Feed) -> None:
-        """Find a feed from now on."""
+        """Add a feed."""
         for key in _keys(feed.selection):
             self._feeds[key].add(feed)
 
@@ -41,18 +41,20 @@ class FeedIndex:
 
     def concerned(self, events: Iterable[Event]) -> set[Feed]:
         """Return the feeds that events may concern: all that they do, and few others."""
-        fired: defaultdict[str, set[str]] = defaultdict(set)
+        names_by_session: defaultdict[str, set[str]] = defaultdict(set)
         for event in events:
-            fired[event.session].add(event.event)
-        found = set(self._feeds.get(EVERY, ())) if fired else set()
-        for session_id, names in fired.items():
-            for key in self._places(session_id):
-                found.update(f for f in self._feeds.get(key, ()) if _meets(f.selection, names))
+            names_by_session[event.session].add(event.event)
+        found = set(self._feeds.get(EVERY, ())) if names_by_session else set()
+        for session_id, names in names_by_session.items():
+            for key in self._keys_of(session_id):
+                found.update(
+                    f for f in self._feeds.get(key, ()) if _names_any(f.selection, names)
+                )
             for name in names:
                 found |= self._feeds.get(("name", name), set())
         return found
 
-    def _places(self, session_id: str) -> Iterator[Hashable]:
+    def _keys_of(self, session_id: str) -> Iterator[Hashable]:
         yield "session", session_id
         session = self._known.get(session_id)
         for label in session.labels.items() if session else ():
@@ -68,5 +70,5 @@ def _keys(selection: Selection) -> list[Hashable]:
     return [("name", name) for name in selection.names] or [EVERY]
 
 
-def _meets(selection: Selection, names: set[str]) -> bool:
+def _names_any(selection: Selection, names: set[str]) -> bool:
     return not (selection.names and selection.names.isdisjoint(names))

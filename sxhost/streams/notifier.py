@@ -1,8 +1,8 @@
-"""Pokes, and who they wake: watches that wait once, subscriptions that read on and on.
+"""Wakes the subscriptions that a write concerns.
 
-A poke carries nothing; whoever is poked reads the store from its own place.  So no queue
-stands between a writer and a reader: a slow reader reads less often, and is told of a gap
-when retention has passed it.
+A poke carries no data; what is poked reads the store from its own position.  So there is no
+queue between a writer and a reader: a slow reader reads less often, and gets a ``gap`` frame
+when retention has passed its position.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from types import TracebackType
-from typing import Self
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -26,9 +24,10 @@ from sxhost.store.contracts import EventLog
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.feed_index import FeedIndex
 from sxhost.streams.subscription import ChunkCache, Feed, LogSubscription
+from sxhost.streams.topics import Topics, inbox_topic
 from sxhost.waiting import Signal
 
-__all__ = ["HEARTBEAT_S", "LogNotifier", "Waiter", "inbox_topic"]
+__all__ = ["HEARTBEAT_S", "LogNotifier"]
 
 HEARTBEAT_S = 15
 """Seconds between two heartbeats; as many buckets of readers take turns, one a second."""
@@ -42,54 +41,13 @@ SLICE = 32
 log = logger(__name__)
 
 
-def inbox_topic(session_id: str) -> str:
-    """Return the topic that is poked when there may be messages for a session's agent."""
-    return f"inbox:{session_id}"
-
-
-class Waiter:
-    """One waiter's view of a topic, used as a context manager."""
-
-    def __init__(self, hub: LogNotifier, topic: str, clock: IReactorTime) -> None:
-        self._hub = hub
-        self._topic = topic
-        self._clock = clock
-        self._poked = False
-        self._signal = Signal()
-
-    def __enter__(self) -> Self:
-        self._hub.add_waiter(self._topic, self)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._hub.remove_waiter(self._topic, self)
-
-    def poke(self) -> None:
-        """Wake the waiter, or spare it the next wait."""
-        self._poked = True
-        self._signal.fire()
-
-    async def wait(self, seconds: float) -> None:
-        """Return once poked (since the last wait), or after `seconds`."""
-        if not self._poked:
-            timer = self._clock.callLater(seconds, self.poke)
-            try:
-                await self._signal.wait()
-            finally:
-                if timer.active():
-                    timer.cancel()
-        self._poked = False
-
-
 class LogNotifier:
-    """Who waits for what, by topic, and who reads which log.
+    """The subscriptions to the log, and the topics that requests wait for.
 
-    A write pokes only the readers that it concerns; many readers are served in slices.
+    A write pokes only the subscriptions that it concerns; many are served in slices of the
+    reactor's time.
+
+    :param known: the sessions by whose labels feeds are found.
     """
 
     def __init__(
@@ -101,20 +59,20 @@ class LogNotifier:
         slices: TimeSlicer | None = None,
     ) -> None:
         self.closed = False
+        self.topics = Topics(clock)
         self._log = log
         self._known = known
         self._clock = clock
         self._limits = limits
         self._slices = slices or TimeSlicer(clock)
-        self._watchers: dict[str, set[Waiter]] = {}
-        self._timers: set[IDelayedCall] = set()
         self._feeds: dict[tuple[Selection, int], Feed] = {}
         self._index = FeedIndex(known)
         self._cache = ChunkCache()
-        self._held: Counter[str] = Counter()
+        self._per_token: Counter[str] = Counter()
+        """Subscriptions by the id of their token; the host's own user has none."""
         self._touched: set[str] = set()
-        self._place = 0
-        """The id up to which all readers were poked that an event concerned."""
+        self._poked_up_to = 0
+        """The id up to which every subscription was poked that an event concerned."""
         self._delivery: IDelayedCall | None = None
         self._delivered = clock.seconds() - TICK
         self._delivering = False
@@ -123,56 +81,13 @@ class LogNotifier:
         self._heart.clock = clock
         self._beats = 0
 
-    # Watches.
-
-    @property
-    def waiting(self) -> int:
-        """How many wait for a topic now."""
-        return sum(map(len, self._watchers.values()))
-
-    def watched(self, topic: str) -> bool:
-        """Tell whether someone waits for this topic now."""
-        return topic in self._watchers
-
-    def watch(self, topic: str) -> Waiter:
-        """Return a watch on a topic; it counts from when it is entered."""
-        return Waiter(self, topic, self._clock)
-
-    def add_waiter(self, topic: str, watcher: Waiter) -> None:
-        """Poke `watcher` from now on when `topic` is poked."""
-        self._watchers.setdefault(topic, set()).add(watcher)
-
-    def remove_waiter(self, topic: str, watcher: Waiter) -> None:
-        """Undo `add`."""
-        watchers = self._watchers[topic]
-        watchers.discard(watcher)
-        if not watchers:
-            del self._watchers[topic]
-
-    def poke(self, topic: str) -> None:
-        """Tell everyone who watches `topic` that there may be more."""
-        for watcher in tuple(self._watchers.get(topic, ())):
-            watcher.poke()
-
-    def poke_later(self, seconds: float, topic: str) -> None:
-        """Poke `topic` in `seconds` from now."""
-
-        def due() -> None:
-            self._timers.discard(timer)
-            self.poke(topic)
-
-        timer = self._clock.callLater(seconds, due)
-        self._timers.add(timer)
-
-    # Subscriptions.
-
     @property
     def subscribers(self) -> int:
-        """How many read live now."""
-        return self._held.total()
+        """How many subscriptions there are."""
+        return self._per_token.total()
 
     def readers(self) -> list[LogSubscription]:
-        """Return who reads live now."""
+        """Return all subscriptions."""
         return [reader for feed in self._feeds.values() for reader in feed.readers]
 
     def subscribe(
@@ -184,9 +99,11 @@ class LogNotifier:
         states: bool = False,
         token: str | None = None,
     ) -> LogSubscription:
-        """Register a reader; it begins with `LogSubscription.start`, and misses nothing since.
+        """Add a subscription, which misses nothing from `LogSubscription.start` on.
 
-        :raises Stopping: nobody could end it any more.
+        :param states: whether it is sent sessions' states as well.
+        :param token: the id of the token that it reads with; None for the host's own user.
+        :raises Stopping: the host is stopping, and could not end it any more.
         :raises SubscriptionLimit: there are as many as may be, in all or with this `token`.
         """
         if self.closed:
@@ -195,21 +112,21 @@ class LogNotifier:
         feed = self._feeds.get((selection, id(encoding))) or self._feed(selection, encoding)
         reader = LogSubscription(feed, sink, self.release, states=states, token=token)
         feed.readers.add(reader)
-        self._held[token or ""] += 1
+        self._per_token[token or ""] += 1
         if not self._heart.running:
             self._heart.start(1, now=False)
         return reader
 
     def _check_room(self, token: str | None) -> None:
-        """Check that one more may read; the host's own user has all that there is."""
+        """Check that there is room for one more; only tokens have a share each."""
         if self.subscribers >= self._limits.subscriptions:
             raise SubscriptionLimit("The host has", self._limits.subscriptions)
-        if token is not None and self._held[token] >= self._limits.token_subscriptions:
+        if token is not None and self._per_token[token] >= self._limits.token_subscriptions:
             raise SubscriptionLimit("This token has", self._limits.token_subscriptions)
 
     def _feed(self, selection: Selection, encoding: Encoding) -> Feed:
         if not self._feeds:
-            self._place = self._log.recent.position
+            self._poked_up_to = self._log.recent.position
         feed = Feed(self._log, self._known, selection, encoding, self._cache)
         self._feeds[selection, id(encoding)] = feed
         self._index.add(feed)
@@ -219,7 +136,7 @@ class LogNotifier:
         """Undo `subscribe`."""
         feed = reader.feed
         feed.readers.discard(reader)
-        self._held -= Counter([reader.token or ""])
+        self._per_token -= Counter([reader.token or ""])
         if not feed.readers:
             self._index.discard(feed)
             del self._feeds[feed.selection, id(feed.encoding)]
@@ -227,7 +144,7 @@ class LogNotifier:
             self._heart.stop()
 
     def events_appended(self, session_id: str) -> None:
-        """There is more in a session's log: at once when it is quiet, else a tick later."""
+        """Deliver what is new in a session's log: at once if it is quiet, else a tick later."""
         if not self._feeds:
             return
         self._touched.add(session_id)
@@ -236,15 +153,15 @@ class LogNotifier:
             self._delivery = self._clock.callLater(max(0, due), self._deliver)
 
     def session_removed(self, session_id: str) -> None:
-        """Wake whoever waits for a session's messages or reads its log: it is no more."""
-        self.poke(inbox_topic(session_id))
+        """Wake what waits for a session's messages or reads its log: it was deleted."""
+        self.topics.poke(inbox_topic(session_id))
         self.events_appended(session_id)
 
     def deliver_now(self) -> Deferred[None]:
-        """Deliver what is due; fires when it is, so that what is said next comes after it."""
-        return Deferred.fromCoroutine(self._settle())
+        """Deliver what is due; fires once it is, so that whatever follows comes after it."""
+        return Deferred.fromCoroutine(self._deliver_all())
 
-    async def _settle(self) -> None:
+    async def _deliver_all(self) -> None:
         for _ in range(2):  # what is being delivered, then what has come since
             if self._delivery is not None:
                 self._delivery.cancel()
@@ -255,11 +172,11 @@ class LogNotifier:
     def _deliver(self) -> None:
         self._delivery, self._delivered = None, self._clock.seconds()
         self._delivering = True
-        self._run(reader.poke for reader in self._due()).addBoth(self._is_delivered)
+        self._run(reader.poke for reader in self._due()).addBoth(self._delivery_has_ended)
 
     def _due(self) -> list[LogSubscription]:
-        """Return who may have something to read that came since the last delivery."""
-        before, self._place = self._place, self._log.recent.position
+        """Return the subscriptions that events since the last delivery may concern."""
+        before, self._poked_up_to = self._poked_up_to, self._log.recent.position
         events = self._log.recent.since(None, before)
         feeds: Iterable[Feed] = self._feeds.values()
         if events is not None:
@@ -272,37 +189,34 @@ class LogNotifier:
             reader.due(before)
         return due
 
-    def _is_delivered(self, _: object) -> None:
+    def _delivery_has_ended(self, _: object) -> None:
         self._delivering = False
         if self._touched:
             self.events_appended(next(iter(self._touched)))
         self._delivery_ended.fire()
 
     def _beat(self) -> Deferred[None]:
-        """Serve the bucket of readers whose turn it is."""
+        """Send heartbeats to the subscriptions whose turn it is."""
         self._beats += 1
         turn = self._beats % HEARTBEAT_S
+        # Objects lie at multiples of 16 bytes: shifted, their addresses fall into all buckets.
         bucket = [one for one in self.readers() if (id(one) >> 4) % HEARTBEAT_S == turn]
-        return self._run(partial(reader.beat, self._place) for reader in bucket)
+        return self._run(partial(reader.beat, self._poked_up_to) for reader in bucket)
 
     def _run(self, calls: Iterable[Callable[[], object]]) -> Deferred[None]:
-        """Make calls of readers, some at a time; one that fails is its own affair."""
+        """Make calls, some in each slice; one that fails does not keep the others from it."""
         return Deferred.fromCoroutine(self._slices.run(_steps(calls)))
 
     def end(
         self, readers: Iterable[LogSubscription], reason: str, *, reconnect: bool
     ) -> Deferred[None]:
-        """Tell readers that this is the end, some at a time; fires when all are told."""
+        """End subscriptions with an ``end`` frame, some in each slice; fires once all are."""
         return self._run(partial(one.end, reason, reconnect=reconnect) for one in readers)
 
     def close(self) -> Deferred[None]:
-        """Wake or end everyone for the last time: the host is stopping."""
+        """Wake all waiters and end all subscriptions: the host is stopping."""
         self.closed = True
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        for topic in tuple(self._watchers):
-            self.poke(topic)
+        self.topics.close()
         if self._delivery is not None:
             self._delivery.cancel()
             self._delivery = None
@@ -314,7 +228,7 @@ def _steps(calls: Iterable[Callable[[], object]]) -> Iterator[None]:
     for number, call in enumerate(calls, 1):
         try:
             call()
-        except Exception:  # noqa: BLE001 - the others are to be served
+        except Exception:  # noqa: BLE001 - the others are to be served all the same
             log.failure("a reader could not be served")
         if number % SLICE == 0:
             yield

@@ -1,6 +1,7 @@
-"""Who has been heard from, and what that makes of each session's state.
+"""When each session last reported, and what that makes of its state.
 
-What the log says is kept by the store; silence is only known to the process that listens.
+What the log says of a state is kept by the store; silence is known only to the process to
+which sessions report.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ from sxhost.streams.subscription import LogSubscription
 __all__ = ["Presence", "StateBroadcaster"]
 
 LOOK_EVERY = 0.25
-"""Seconds between two looks at the states, while somebody wants to be told."""
+"""Seconds between two looks at the states, while a subscription wants them."""
 
 
 class Presence:
-    """When each session was last heard from; `clock` is monotonic, `wall_ms` a label."""
+    """When each session last gave a sign of life.
+
+    :param clock: monotonic; it decides.
+    :param wall_ms: the time of day in Unix milliseconds; only a label.
+    """
 
     def __init__(self, clock: IReactorTime, wall_ms: Callable[[], int], limits: Limits) -> None:
         self.started = clock.seconds()
@@ -33,37 +38,37 @@ class Presence:
         self._clock = clock
         self._wall_ms = wall_ms
         self._limits = limits
-        self._heard: dict[str, tuple[float, int]] = {}
+        self._last_signs: dict[str, tuple[float, int]] = {}
 
     def hear(self, session_id: str) -> None:
         """Take note of a sign of life."""
-        self._heard[session_id] = self._clock.seconds(), self._wall_ms()
+        self._last_signs[session_id] = self._clock.seconds(), self._wall_ms()
 
     def forget(self, session_id: str) -> None:
-        """The session is no more."""
-        self._heard.pop(session_id, None)
+        """Forget a session that was deleted."""
+        self._last_signs.pop(session_id, None)
 
     def silence(self, session_id: str) -> float:
-        """Return for how many seconds nothing was heard of a session."""
-        heard, _ = self._heard.get(session_id, (self.started, 0))
-        return self._clock.seconds() - heard
+        """Return the seconds since a session's last sign of life, or since the start."""
+        at_s, _ = self._last_signs.get(session_id, (self.started, 0))
+        return self._clock.seconds() - at_s
 
     def now(self, session: Session) -> Session:
-        """Return the session with what is known of its silence; a hosted one's log tells it."""
+        """Return the session with its state as of now; that of a hosted one is in its log."""
         if session.kind == "hosted":
             return session
-        now, heard = self._clock.seconds(), self._heard.get(session.id)
-        if heard is None:
+        now, sign = self._clock.seconds(), self._last_signs.get(session.id)
+        if sign is None:
             running = now - self.started
             state = state_since_boot(session, running, self._started_ms, self._limits)
             return replace(session, state=state)
-        seconds, ms = heard
-        seen = replace(session, last_seen_ms=max(ms, session.last_seen_ms))
-        return replace(seen, state=derive_state(seen, now - seconds, self._limits))
+        at_s, at_ms = sign
+        seen = replace(session, last_seen_ms=max(at_ms, session.last_seen_ms))
+        return replace(seen, state=derive_state(seen, now - at_s, self._limits))
 
 
 class StateBroadcaster:
-    """Tells subscriptions that want it how states are, and how they change."""
+    """Sends states to the subscriptions that want them: all at first, then each change."""
 
     def __init__(
         self,
@@ -80,7 +85,7 @@ class StateBroadcaster:
         self._loop.clock = clock
 
     def begin(self, reader: LogSubscription) -> None:
-        """Tell a reader all states as they are; changes follow."""
+        """Send a reader all states as they are; changes follow."""
         states = self._states()
         if not self._loop.running:
             self._last_sent = states
@@ -89,7 +94,7 @@ class StateBroadcaster:
             send_state(reader, session_id, state)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Send no more changes."""
         if self._loop.running:
             self._loop.stop()
 

@@ -1,4 +1,4 @@
-"""Where readings of the logs begin, and the logs read once: without a hub, without time."""
+"""The logs read once, in pages, and where a cursor points to."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ MOST = 10_000
 """Events of all sessions that one answer brings at the most."""
 
 PAGE = 1024
-"""Events that are read at once."""
+"""Events of one page."""
 
 PAGE_SIZE = 128 * 1024
-"""Bytes of them; one event may go beyond."""
+"""Bytes of data of one page; its last event may go beyond."""
 
 TURN_EVERY = 8
 """Pages after which others have their turn, where memory answers without a pause."""
 
 
 class LogReader:
-    """The logs of all sessions, for reading."""
+    """Reads the logs of one session or of all, each page when it is asked for."""
 
     def __init__(
         self, log: EventLog, sessions: Sessions, limits: Limits, slices: TimeSlicer
@@ -60,8 +60,8 @@ class LogReader:
     async def log(self, query: LogQuery) -> Pages:
         """Read the events of many sessions, in the order of their ids, in pages."""
         feed = Feed(self._log, self._sessions.known, selection_of(query), NDJSON)
-        place = await self.find_position(None, query.after)
-        pages = self._pages(None, place.position, names=frozenset())
+        begin = await self.find_position(None, query.after)
+        pages = self._pages(None, begin.position, names=frozenset())
         wanted = (list(filter(feed.wants, page)) async for page in pages)
         async for page in _at_most(min(query.limit, MOST), wanted):
             yield page
@@ -69,12 +69,14 @@ class LogReader:
     async def _pages(
         self, session_id: str | None, position: int, *, seq: int = 0, names: frozenset[str]
     ) -> Pages:
-        """Read up to what is the end now, each page when it is asked for."""
-        end, number = self._log.recent.position, 0
-        while position < end:
+        """Read up to where the log ends as the first page is read, each when asked for."""
+        end, number = None, 0
+        while end is None or position < end:
             events = await self._log.read_events(
                 session_id, seq=seq, position=position, limit=PAGE, size=PAGE_SIZE, names=names
             )
+            if end is None:  # only a read is sure to know what other writers have added
+                end = self._log.recent.position
             if not events:
                 return
             yield [event for event in events if event.id <= end]
@@ -83,15 +85,19 @@ class LogReader:
                 await self._slices.turn()
 
     async def find_position(self, session_id: str | None, after: str) -> Position:
-        """Find the place that a cursor means; without one, where the buffer begins."""
+        """Find the position that a cursor means; without one, where the buffer begins."""
         now = self._log.recent.position
         cursor = Cursor.parse(after)
         if cursor.epoch and cursor.epoch != self._log.epoch:
             return Position(self._log.recent.pruned(session_id), after, "another epoch")
         if cursor.epoch or session_id is None:
             position = cursor.position if after else self._log.recent.buffered
-            if cursor.epoch and position > now:  # an old copy of the store was put back
-                return Position(now, after, "another epoch")
+            if cursor.epoch and position > now:
+                # Another writer may be ahead of the cache, until something was read.
+                await self._log.read_events(None, position=position, limit=1)
+                now = self._log.recent.position
+                if position > now:  # an old copy of the store was put back
+                    return Position(now, after, "another epoch")
             return Position(min(position, now))
         session = await self._sessions.session(session_id)
         seq = cursor.position if after else max(0, session.event_count - self._limits.events)
@@ -116,7 +122,7 @@ async def newest(pages: Pages, size: int) -> Sequence[Event]:
 
 
 async def _at_most(limit: int, pages: Pages) -> Pages:
-    """Go through pages that are not empty, until there are so many events."""
+    """Go through pages that are not empty, until there are `limit` events."""
     left = limit
     async for page in pages:
         if page:

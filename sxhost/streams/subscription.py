@@ -1,4 +1,4 @@
-"""One live reader of logs: a feed, a place in it, and where to write.
+"""One live reader of the log: a feed, a position in it, and a sink to write to.
 
 Readers with the same selection and encoding share a feed, so that bytes are made once, and
 what is only on disk is read once for all who come to it together.
@@ -43,11 +43,14 @@ PAGE = 256
 
 
 Chunk = tuple[bytes, int]
-"""Bytes, and the place that they lead to."""
+"""Bytes, and the position after them."""
 
 
 class Position(Struct, frozen=True):
-    """Where a reader begins: after an id, having `missed` what followed its cursor, and why."""
+    """Where a reader begins: after the id `position`.
+
+    `missed` is its cursor, if what followed that is there no more, and `why` the reason.
+    """
 
     position: int
     missed: str = ""
@@ -55,30 +58,30 @@ class Position(Struct, frozen=True):
 
 
 class ChunkCache:
-    """Bytes that were made for readers lately; the oldest go when there are too many."""
+    """Bytes that were made for readers lately; the oldest are dropped beyond `max_size`."""
 
-    def __init__(self, most: int = CACHED) -> None:
+    def __init__(self, max_size: int = CACHED) -> None:
         self.size = 0
-        self._most = most
+        self._max_size = max_size
         self._chunks: dict[tuple[Feed, int, int], Chunk] = {}
 
     def get(self, feed: Feed, position: int, end: int) -> Chunk | None:
-        """Return the bytes of a feed from one place on, while the log had that end."""
+        """Return the bytes of a feed after a position, made while the log ended at `end`."""
         return self._chunks.get((feed, position, end))
 
     def put(self, feed: Feed, position: int, end: int, chunk: Chunk) -> None:
-        """Keep bytes for whoever comes to the same place."""
+        """Keep bytes for readers that come to the same position."""
         self._chunks[feed, position, end] = chunk
         self.size += CHUNK_OVERHEAD + len(chunk[0])
-        while self.size > self._most:
+        while self.size > self._max_size:
             oldest = next(iter(self._chunks))
             self.size -= CHUNK_OVERHEAD + len(self._chunks.pop(oldest)[0])
 
 
 class ColdPage:
-    """Events after `start` that are no longer hot; it leads to `end`.
+    """Events from `start` to `end` that are no longer in memory.
 
-    It is read once and lives as long as one of its readers has not caught up.
+    It is read once for all, and lives as long as one of its readers has not caught up.
     """
 
     def __init__(self, start: int, end: int) -> None:
@@ -89,16 +92,16 @@ class ColdPage:
         self._read = Signal()
 
     def covers(self, position: int) -> bool:
-        """Tell whether a reader at this place goes on with this page."""
+        """Return whether a reader at this position goes on with this page."""
         return self.start <= position < self.end
 
     async def read(self, events: Awaitable[Sequence[Event]], pruned: Callable[[], int]) -> None:
-        """Read it, and let others who wait for it go on; they fail as this does."""
+        """Read it, and let the others that wait for it go on; they fail as this does."""
         outcome: Failure | None = None
         try:
             self.events = await events
-            # Before anybody goes on: who waits at a place that it does not reach reads anew,
-            # and who is before what `pruned` tells is told of a gap.
+            # Set before anything goes on: a reader that waits beyond `end` reads another page,
+            # and one that is before what was pruned gets a gap.
             self.end = self.events[-1].id if self.events else self.end
             self.start = max(self.start, pruned())
         except BaseException:
@@ -108,7 +111,7 @@ class ColdPage:
             self._read.fire(outcome)
 
     async def wait(self) -> None:
-        """Return once somebody else has read it."""
+        """Return once another reader has had it read."""
         if self.events is None:
             await self._read.wait()
 
@@ -133,17 +136,17 @@ class Feed:
         self._pages: WeakSet[ColdPage] = WeakSet()
 
     def chunk(self, position: int) -> tuple[bytes, int] | None:
-        """Return the bytes after `position` and the place they lead to.
+        """Return the bytes after `position`, and the position after them.
 
-        It is None if they are neither hot nor in a page that somebody reads just now.
+        None means that they are neither in memory nor in a page that another reader has.
 
-        :raises UnknownSession: the one session that it is for is forgotten.
+        :raises UnknownSession: the one session that it selects was deleted.
         """
         only, end = self.selection.only, self._log.recent.position
         if only is not None and not self._known.holds(only):
             raise UnknownSession(only)
-        if position == end:
-            return b"", end
+        if position >= end:  # beyond it, what was read is newer than what the cache knows of
+            return b"", position
         found = self._cache.get(self, position, end)
         if found is None:
             events = self._log.recent.since(only, position)
@@ -171,11 +174,11 @@ class Feed:
         return self._log.recent.position
 
     def cursor(self, position: int) -> str:
-        """Write a place in the log as clients keep it."""
+        """Return a position as the cursor that clients keep."""
         return str(Cursor(position, self._log.epoch))
 
     async def page(self, position: int) -> ColdPage:
-        """Read events after `position` that are no longer hot."""
+        """Read events after `position` that are no longer in memory."""
         page = self._page(position)
         if page is not None:
             await page.wait()
@@ -188,19 +191,19 @@ class Feed:
         return page
 
     def encoded(self, events: Sequence[Event], end: int) -> tuple[bytes, int]:
-        """Encode what is wanted of events; return the place that the bytes lead to."""
+        """Encode the events that are selected; return the position after them too."""
         wanted = [event for event in events if self.wants(event)]
         data, count = encode_events(self.encoding, wanted, self._log.epoch, CHUNK)
         return data, end if count == len(wanted) else wanted[count - 1].id
 
     def wants(self, event: Event) -> bool:
-        """Tell whether the selection has this event."""
+        """Return whether the selection has this event."""
         return (
             not self.selection.names or event.event in self.selection.names
         ) and self.covers(event.session)
 
     def covers(self, session_id: str) -> bool:
-        """Tell whether the selection has this session."""
+        """Return whether the selection has this session."""
         chosen = self.selection
         if not (chosen.labels or chosen.agent):
             return not chosen.sessions or session_id in chosen.sessions
@@ -218,10 +221,13 @@ class Feed:
 
 @implementer(IPushProducer)
 class LogSubscription:
-    """One live reader: a feed, a place in it, and where to write.
+    """One live reader: a feed, a position in it, and a sink.
 
     The transport pauses and resumes it; in between it reads what there is, past and present
-    alike, and writes it.
+    alike, and writes it.  That is all the back-pressure there is.
+
+    :param leave: called once with the subscription when it ends.
+    :param states: whether it is sent sessions' states as well.
     """
 
     def __init__(
@@ -244,17 +250,17 @@ class LogSubscription:
         self._paused = False
         self._reading = True
         self._idle = False
-        """Whether it has read all there is: until it is due, nothing has come for it."""
+        """Whether it has read all there is; until it is `due`, nothing new concerns it."""
         self._page: ColdPage | None = None
 
-    def start(self, place: Position, hello: dict[str, object]) -> None:
-        """Say hello and begin at a place."""
+    def start(self, begin: Position, hello: dict[str, object]) -> None:
+        """Send ``hello``, and ``gap`` if something was missed, and begin at a position."""
         if not self.ended:
-            self.position = place.position
+            self.position = begin.position
             self._sink.begin(self)
-            self.control("hello", {"cursor": self.feed.cursor(place.position), **hello})
-            if place.missed:
-                self.gap(place.missed, place.position, place.why)
+            self.control("hello", {"cursor": self.feed.cursor(begin.position), **hello})
+            if begin.missed:
+                self.gap(begin.missed, begin.position, begin.why)
             self._reading = False
             self.poke()
 
@@ -262,10 +268,10 @@ class LogSubscription:
         """Send a control frame."""
         self._sink.write(self.feed.encoding.control(name, {**fields, **self._sink.tag}))
 
-    def due(self, place: int) -> None:
-        """There may be something for it after `place`, but nothing before that it has not."""
+    def due(self, position: int) -> None:
+        """Note that there may be something for it after `position`, and nothing before."""
         if self._idle:
-            self.position = max(self.position, place)
+            self.position = max(self.position, position)
             self._idle = False
 
     def poke(self) -> None:
@@ -282,7 +288,9 @@ class LogSubscription:
             before = self.position
             chunk = self.feed.chunk(before)
             if chunk is None:
-                self._tell_gap()
+                pruned = self.feed.pruned()
+                if self.position < pruned:
+                    self.gap(self.feed.cursor(self.position), pruned, "retention")
                 self._reading = True
                 Deferred.fromCoroutine(self._read_on()).addErrback(self._failed)
                 return
@@ -299,14 +307,8 @@ class LogSubscription:
         self._reading = False
         self.poke()
 
-    def _tell_gap(self) -> None:
-        """Tell of what retention has dropped, and go on after it."""
-        pruned = self.feed.pruned()
-        if self.position < pruned:
-            self.gap(self.feed.cursor(self.position), pruned, "retention")
-
     def gap(self, start: str, end: int, reason: str) -> None:
-        """Tell that events are missing up to `end`, and go on from there."""
+        """Report that events up to the id `end` are missing, and go on from there."""
         self.control("gap", {"from": start, "to": self.feed.cursor(end), "reason": reason})
         self.position = end
 
@@ -315,36 +317,36 @@ class LogSubscription:
             log.failure("a subscription failed", failure)
         self.end(failure.getErrorMessage(), reconnect=True)
 
-    def beat(self, place: int) -> None:
-        """Show that the link is alive, if there is room to; who is idle has come to `place`."""
+    def beat(self, position: int) -> None:
+        """Send a heartbeat, if there is room; an idle reader has come to `position`."""
         if self._idle:
-            self.position = max(self.position, place)
+            self.position = max(self.position, position)
         if not self._paused and not self.ended:
             self.control("heartbeat", {"cursor": self.feed.cursor(self.position)})
 
     def end(self, reason: str, *, reconnect: bool) -> None:
-        """Tell the reader that this is the end, and whether to come again."""
+        """End with an ``end`` frame, which says why, and whether to connect again."""
         if not self.ended:
             self.control("end", {"reason": reason, "reconnect": reconnect})
             self.close()
             self._sink.end()
 
     def close(self) -> None:
-        """Stop; the reader has gone, or has been told."""
+        """End without a frame: its client is gone, or has had one."""
         if not self.ended:
             self.ended = True
             self._leave(self)
 
     def pauseProducing(self) -> None:
-        """The reader is behind: read no more for it, and keep nothing for it."""
+        """The transport is full: read no more, and keep nothing."""
         self._paused = True
         self._page = None
 
     def resumeProducing(self) -> None:
-        """The reader has caught up."""
+        """The transport has room again: read on from the position."""
         self._paused = False
         self.poke()
 
     def stopProducing(self) -> None:
-        """The reader has gone."""
+        """The client is gone."""
         self.close()

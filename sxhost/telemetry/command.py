@@ -136,7 +136,7 @@ def emit(reactor: IReactorTime, session_id: str, kind: str, content: str) -> Def
 
 
 def emitter_of(reactor: IReactorTime) -> Emitter:
-    """The Emitter behind `emit` for this reactor; its counters tell how telemetry fares."""
+    """Return the Emitter behind `emit` for this reactor; its counters say what was sent."""
     if reactor not in _emitters:
         _emitters[reactor] = _open_emitter(reactor)
     return _emitters[reactor]
@@ -150,7 +150,10 @@ def _open_emitter(reactor: IReactorTime) -> Emitter:
 
 
 def parse_options(argv: Sequence[str]) -> dict[str, str]:
-    """The command line as `{"--type": "user", "--verbose": "", ...}`; raises UsageError."""
+    """Return the command line as `{"--type": "user", "--verbose": "", ...}`.
+
+    :raises UsageError: it is wrong.
+    """
     options: dict[str, str] = {}
     arguments = iter(argv)
     for word in arguments:
@@ -180,7 +183,7 @@ def _check(options: Mapping[str, str]) -> None:
 
 
 def read_content(options: Mapping[str, str]) -> bytes:
-    """What is to be sent, as it is; what is no UTF-8 in it is replaced later."""
+    """Return the bytes that are to be sent; what is no UTF-8 in them is replaced later."""
     if "--content" in options:
         return os.fsencode(options["--content"])
     path = options["--file"]
@@ -190,7 +193,7 @@ def read_content(options: Mapping[str, str]) -> bytes:
 
 
 def read_settings(environ: Mapping[str, str], root: str = "") -> dict[str, str]:
-    """All settings by name: the home directory's file, the environment.
+    """Return all settings by name: from the home directory's file and the environment.
 
     With a project's directory `root` also its file between them, if the user has trusted it:
     whoever wrote a repository is not the one who works in it.
@@ -201,7 +204,7 @@ def read_settings(environ: Mapping[str, str], root: str = "") -> dict[str, str]:
 
 
 def _project_settings(environ: Mapping[str, str], root: str) -> tuple[bytes, str]:
-    """The project's settings if they are trusted, else nothing and the path of what is not."""
+    """Return the project's settings if they are trusted, else nothing and the file's path."""
     path = f"{root.rstrip('/')}/{SETTINGS_FILE}"
     content = content_of(path)
     if not content or is_trusted(environ, path, content):
@@ -219,7 +222,7 @@ def _parsed(content: bytes) -> dict[str, str]:
 
 
 def parse_settings(text: str) -> dict[str, str]:
-    """The `KEY=VALUE` lines of `text`; blanks, quotes, CRLF and `#` comments are not values."""
+    """Return the `KEY=VALUE` lines of a text, without quotes, blanks and `#` comments."""
     lines = (line.strip() for line in text.split("\n"))
     pairs = (line.partition("=") for line in lines if not line.startswith("#"))
     return {key.rstrip(): _bare(value) for key, equals, value in pairs if equals}
@@ -235,7 +238,7 @@ def _bare(value: str) -> str:
 
 
 def endpoint(settings: Mapping[str, str]) -> str:
-    """The URL to post to, or "" where telemetry is off."""
+    """Return the URL to post to, "" if telemetry is off."""
     on = settings.get("EMIT_SESSION_TRACKING") == "1"
     return settings.get("EMIT_SESSION_API_URL", "") if on else ""
 

@@ -7,7 +7,7 @@ Nobody is held up and nothing fails but the telemetry.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec.json import decode
@@ -30,11 +30,10 @@ from sxhost.model.event_types import (
     WarningEvent,
     decode_event,
 )
+from sxhost.model.host import Host
 from sxhost.model.session import Event
 from sxhost.model.subscription import Encoding, Selection, Subscription
 from sxhost.project import project_root
-from sxhost.service import SessionService
-from sxhost.store.contracts import Store
 from sxhost.telemetry.command import endpoint, read_settings
 from sxhost.telemetry.ingest import PREFIX
 from sxhost.telemetry.sender import IN_FLIGHT, Emitter, SendError, checked, masked, open_emitter
@@ -77,15 +76,16 @@ class Forwarder(Service):
 
     def __init__(
         self,
-        sessions: SessionService,
+        host: Host,
         emitter: Emitter,
         content: EmitContent,
-        cwd_of: Callable[[str], str],
+        url: str,
     ) -> None:
-        self._sessions = sessions
+        self.url = url
+        """Where it goes, without secrets."""
+        self._host = host
         self._emitter = emitter
         self._content = content
-        self._cwd_of = cwd_of
         self._reader: Subscription | None = None
         self._paused = False
 
@@ -97,7 +97,7 @@ class Forwarder(Service):
     async def _follow(self) -> None:
         wanted = Selection(names=frozenset(KINDS))
         try:
-            self._reader = await self._sessions.subscribe(wanted, "now", LINES, self)
+            self._reader = await self._host.subscribe(wanted, "now", LINES, self)
         except HostError as error:  # the host is stopping
             log.debug("telemetry does not begin: {error}", error=error)
 
@@ -125,7 +125,8 @@ class Forwarder(Service):
 
     def _forward(self, event: Event) -> None:
         text = forwarded_content(event, self._content)
-        root = project_root(self._cwd_of(event.session) or "/")
+        session = self._host.stored_session(event.session)
+        root = project_root((session and session.cwd) or "/")
         sending = self._emitter.emit(event.session, KINDS[event.event], text, root)
         sending.addBoth(self._sending_ended)
         if self._emitter.in_flight >= IN_FLIGHT and not self._paused and self._reader:
@@ -168,9 +169,7 @@ def _whole(event: Event) -> str:
     return "" if data is None else bytes(event.data).decode()
 
 
-def make_forwarder(
-    settings: Settings, sessions: SessionService, store: Store, reactor: Any
-) -> Forwarder | None:
+def make_forwarder(settings: Settings, host: Host, reactor: Any) -> Forwarder | None:
     """Return the forwarder of a host, if the user's settings turn telemetry on.
 
     A project's do not count: the sessions of all others would go where it says.
@@ -183,12 +182,6 @@ def make_forwarder(
     except (SendError, ValueError) as error:
         log.warn("Telemetry stays off: {error}", error=str(error))
         return None
-    sessions.telemetry = place
     log.info("Telemetry ({content}) goes to {url}", content=settings.emit_content, url=place)
-
-    def cwd_of(session_id: str) -> str:
-        session = store.known.get(session_id)
-        return session.cwd if session is not None else ""
-
     emitter = open_emitter(reactor, url, "/")
-    return Forwarder(sessions, emitter, settings.emit_content, cwd_of)
+    return Forwarder(host, emitter, settings.emit_content, place)

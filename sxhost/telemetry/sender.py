@@ -168,12 +168,12 @@ class Emitter:
 
 
 def open_emitter(reactor: IReactorTime, url: str, root: str) -> Emitter:
-    """An Emitter over the network: certificates verified, a connection for each payload."""
+    """Return an Emitter over the network: certificates verified, a connection a payload."""
     return Emitter(open_client(reactor), reactor, url, root)
 
 
 def open_client(reactor: IReactorTime) -> HTTPClient:
-    """A treq client that trusts what the platform trusts (and SSL_CERT_FILE, if set)."""
+    """Return a treq client that trusts what the platform trusts, and SSL_CERT_FILE if set."""
     return HTTPClient(Agent(reactor, BrowserLikePolicyForHTTPS(), connectTimeout=TIMEOUT))
 
 
@@ -236,7 +236,7 @@ def checked(url: str) -> str:
 
 
 def redirected(url: str, response: IResponse) -> str:
-    """Where `response` sends us from `url`; SendError if that is another origin."""
+    """Return the URL to which a response redirects; SendError if it is another origin's."""
     location: str = response.headers.getRawHeaders("location", [""])[0]
     target = urljoin(url, location)
     if not location or _origin(checked(target)) != _origin(url):
@@ -283,6 +283,6 @@ class _Discard(Protocol):
 
 
 def reason(failure: Failure) -> str:
-    """What failed, in one line: the error inside the wrappers of `twisted.web`."""
+    """Return what failed in one line: the error inside the wrappers of `twisted.web`."""
     wrapped: list[Failure] = getattr(failure.value, "reasons", [])
     return reason(wrapped[0]) if wrapped else failure.getErrorMessage()

@@ -32,7 +32,6 @@ class FakeAgent:
 
     def __init__(self, launch: Launch, reports: Reports, driver: FakeDriver) -> None:
         self.launch = launch
-        self.thread = ""
         self.reports = reports
         self.can = driver.can
         self.did: list[tuple[Any, ...]] = []
@@ -72,11 +71,6 @@ class FakeAgent:
         """Note the model that is set."""
         self._do("set_model", draft.model)
 
-    async def command(self, method: str, /, **_params: Any) -> dict[str, Any]:
-        """Do what only this kind of agent can; see the agents of codex and pi."""
-        self._do("command", method)
-        return {}
-
     async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
         """Note a command of the agent's own protocol; its result is an empty object."""
         self._do("native_command", name, params)
@@ -89,7 +83,7 @@ class FakeAgent:
     async def stop(self) -> None:
         """Note the stop, and end in order."""
         self._do("stop")
-        self.reports.gone(ChildExit(code=0, asked=True))
+        self.reports.exited(ChildExit(code=0, asked=True))
 
     def _do(self, what: str, *given: Any) -> None:
         self.did.append((what, *given))

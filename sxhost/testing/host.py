@@ -31,6 +31,7 @@ from sxhost.model.caller import HOST, Caller
 from sxhost.model.limits import Limits
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
+from sxhost.streams.notifier import LogNotifier
 from sxhost.tap import RESPONSE_FORMATS, faces
 from sxhost.waiting import run_inline
 
@@ -143,6 +144,11 @@ class HostInMemory:
             bypass=self.bypass,
         )
         self.serve(make_tree(self.routes, self.limits, RESPONSE_FORMATS, self.service.slices))
+
+    @property
+    def notifier(self) -> LogNotifier:
+        """The service's notifier: who waits, and who reads live."""
+        return self.service._core.notifier
 
     def serve(self, root: IResource) -> None:
         """Answer requests by `root`, as whatever `caller` is at the time."""

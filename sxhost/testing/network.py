@@ -166,7 +166,7 @@ class NetworkInMemory:
 
     def stop(self) -> None:
         """Stop the host in order."""
-        self.service.hub.close()
+        self.host.notifier.close()
         self.run()
         self.down = True
 

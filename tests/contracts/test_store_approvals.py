@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import json
 
 from sxhost.errors import (
     AlreadyAnswered,
@@ -40,7 +41,7 @@ class TestApprovals:
         assert (approval.opened_ms, approval.expires_ms) == (8_000, 18_000)
         (event,) = result_of(store.read_events("a"))
         assert event.event == "approval-requested"
-        assert event.value()["id"] == 1
+        assert json.decode(event.data, type=dict)["id"] == 1
         session = result_of(store.session("a"))
         assert (session.pending_approvals, session.state.name) == (1, "waiting")
 

@@ -63,6 +63,9 @@ ROOMS = {
         rooms_of("codec errors files logs model waiting"),
         rooms_of("msgspec twisted"),
     ),
+    "transcripts": Room(
+        "3", ("transcripts/*.py",), rooms_of("codec model waiting"), rooms_of("msgspec")
+    ),
     "agent_files": Room(
         "3",
         ("agent_files/*.py",),
@@ -123,7 +126,7 @@ ROOMS = {
         "5",
         ("hooks/*.py",),
         rooms_of(
-            "address auth codec drivers errors files logs model project agent_files "
+            "address agent_files auth codec drivers errors files logs model project "
             "visible waiting"
         ),
         rooms_of("msgspec twisted"),
@@ -135,42 +138,37 @@ ROOMS = {
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
-        "7",
+        "3",
         ("telemetry/*.py",),
-        rooms_of(
-            "codec config errors localnet logs model project service store trust "
-            "visible waiting"
-        ),
+        rooms_of("codec config errors localnet logs model project trust visible waiting"),
         rooms_of("msgspec treq twisted"),
     ),
     "faces/codex_sse": Room(
-        "7",
+        "5",
         ("faces/codex_sse/*.py",),
-        rooms_of("codec errors http logs model service"),
+        rooms_of("codec errors http logs model transcripts"),
         rooms_of("msgspec twisted"),
     ),
     "faces/codexd": Room(
-        "7",
+        "5",
         ("faces/codexd/*.py",),
-        rooms_of("agents codec drivers errors http model service"),
+        rooms_of("codec errors http model"),
         rooms_of("msgspec twisted"),
     ),
     "faces/native": Room(
-        "8",
+        "6",
         ("faces/__init__.py", "faces/native/*.py"),
         rooms_of("auth codec errors hooks http logs model telemetry waiting"),
         rooms_of("msgspec twisted zope"),
     ),
     "faces/pi": Room(
-        "7",
+        "5",
         ("faces/pi/*.py",),
-        rooms_of(
-            "agents codec drivers errors http logs model ratelimit service streams waiting"
-        ),
+        rooms_of("codec errors http logs model ratelimit transcripts waiting"),
         rooms_of("msgspec twisted zope"),
     ),
     "daemon": Room(
-        "8",
+        "7",
         ("daemon/*.py",),
         rooms_of(
             "agents auth config drivers faces/pi files http localnet logs model "
@@ -179,17 +177,17 @@ ROOMS = {
         rooms_of("OpenSSL twisted"),
     ),
     "top": Room(
-        "9",
+        "8",
         ("tap.py",),
         rooms_of(
-            "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
-            "hooks http logs service slices store telemetry agent_files visible "
-            "waiting"
+            "agent_files auth config daemon faces/codex_sse faces/codexd "
+            "faces/native faces/pi hooks http logs service slices store telemetry "
+            "visible waiting"
         ),
         rooms_of("msgspec twisted"),
     ),
     "cli": Room(
-        "10",
+        "9",
         ("__main__.py", "cli/*.py"),
         rooms_of(
             "address attach auth client codec config daemon errors faces/pi hooks "
@@ -198,11 +196,11 @@ ROOMS = {
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),
     "testing": Room(
-        "10",
+        "9",
         ("testing/*.py",),
         rooms_of(
-            "agents auth client drivers errors faces/native faces/pi hooks http "
-            "model process service store top agent_files waiting"
+            "agent_files agents auth client drivers errors faces/native faces/pi "
+            "hooks http model process service store streams top waiting"
         ),
         rooms_of("msgspec treq twisted zope"),
     ),

@@ -18,17 +18,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.hosts import (
-    PATIENCE,
-    Host,
-    StartHost,
-    clean_environ,
-    running_host,
-    start_host,
-)
+from tests.support.daemons import clean_environ
+from tests.support.hosts import PATIENCE, Host, StartHost
 from tests.support.places import TOP
-
-__all__ = ["running_host", "start_host"]
 
 BIN = Path(sys.executable).parent
 SXHOST = str(BIN / "sxhost")

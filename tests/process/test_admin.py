@@ -26,7 +26,8 @@ from sxhost.auth.tokens import token_file
 from sxhost.cli.admin import audit_line, seconds, token_line
 from sxhost.localnet import is_local_url
 from sxhost.model.auth import AuditEntry, Token
-from tests.support.daemons import SXHOST, Ended, run
+from tests.support.daemons import SXHOST, Ended, clean_environ, run
+from tests.support.fork_server import run_forked
 
 if TYPE_CHECKING:
     from tests.support.hosts import Host, StartHost
@@ -43,13 +44,14 @@ class User:
         self.state = {"STATE_DIRECTORY": str(home / "state")}
 
     def run(self, *words: str, **environ: str) -> Ended:
-        return run(self.home, SXHOST, *words, SXHOST_URL=self.host.url, **environ)
+        whole_environ = {**clean_environ(self.home), "SXHOST_URL": self.host.url, **environ}
+        return run_forked([SXHOST, *words], self.home, whole_environ)
 
     def own(self, *words: str, **environ: str) -> Ended:
         """Run a command that can find the token of the user's own host."""
         return self.run(*words, **self.state, **environ)
 
-    def said(self, *words: str) -> str:
+    def output(self, *words: str) -> str:
         done = self.own(*words)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
@@ -79,8 +81,8 @@ def allowed(url: str, token: str) -> int:
 # Where a command finds a token.
 
 
-def test_the_hosts_own_token_is_found_when_it_is_asked_for(user: User) -> None:
-    assert user.said("status").startswith("Host running")
+def test_command_finds_the_hosts_token_once_the_host_asks_for_one(user: User) -> None:
+    assert user.output("status").startswith("Host running")
     refused = user.run("status")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "Nobody is known to ask. Send a token" in refused.stderr
@@ -103,7 +105,7 @@ def test_a_token_is_taken_from_a_file_or_the_environment(user: User, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "No token can be read from {}: no such file or directory."),
         (b"", "What stands in {} is no token."),
@@ -112,21 +114,21 @@ def test_a_token_is_taken_from_a_file_or_the_environment(user: User, tmp_path: P
         (b"\xff", "No token can be read from {}: it is not text."),
     ],
 )
-def test_what_is_no_token_is_said_and_not_shown(
-    tmp_path: Path, content: bytes | None, said: str
+def test_malformed_token_file_is_refused_and_its_content_not_shown(
+    tmp_path: Path, content: bytes | None, message: str
 ) -> None:
     path = tmp_path / "token"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(BadToken) as caught:
         given_token(str(path), {})
-    assert str(caught.value) == said.format(path)
+    assert str(caught.value) == message.format(path)
     done = run(tmp_path, SXHOST, "status", "--token-file", str(path))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"This cannot be asked: {said.format(path)}\n"
+    assert done.stderr == f"This cannot be asked: {message.format(path)}\n"
 
 
-def test_a_token_in_the_environment_is_one(tmp_path: Path) -> None:
+def test_token_is_read_from_the_environment(tmp_path: Path) -> None:
     assert given_token(None, {"SXHOST_TOKEN": " x \n"}) == "x"
     assert given_token(None, {"SXHOST_TOKEN": " "}) is None
     assert given_token(None, {}) is None
@@ -134,14 +136,14 @@ def test_a_token_in_the_environment_is_one(tmp_path: Path) -> None:
         given_token(None, {"SXHOST_TOKEN": "a b"})
 
 
-def test_a_stream_is_followed_with_it(user: User) -> None:
-    user.said("fire", "a", "thinking")
+def test_events_follow_sends_the_token(user: User) -> None:
+    user.output("fire", "a", "thinking")
     command = [SXHOST, "events", "a", "--follow", "--json", "--url", user.host.url]
     environ = {**os.environ, **user.state}
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as following:
         assert following.stdout is not None
         assert json.loads(following.stdout.readline())["event"] == "thinking"
-        user.said("fire", "a", "complete")
+        user.output("fire", "a", "complete")
         assert json.loads(following.stdout.readline())["event"] == "complete"
         following.terminate()
 
@@ -189,14 +191,14 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_is_shown_only_once_it_is_asked_for(home: Path) -> None:
+def test_token_is_sent_only_after_a_401(home: Path) -> None:
     with wanting() as (url, shown):
         done = run(home, SXHOST, "status", "--url", url, STATE_DIRECTORY=str(home))
     assert shown == [None, "Bearer sxhost_admin_secret"]
     assert (done.returncode, done.stderr) == (1, "A token, please.\n")
 
 
-def test_one_that_the_user_names_is_shown_at_once_and_alone(home: Path) -> None:
+def test_token_named_by_the_user_is_sent_at_once_and_alone(home: Path) -> None:
     environ = {"STATE_DIRECTORY": str(home), "SXHOST_TOKEN": "other"}
     with wanting() as (url, shown):
         run(home, SXHOST, "status", "--url", url, **environ)
@@ -220,21 +222,23 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
         yield listener
 
 
-def test_a_socket_of_this_user_gets_it(home: Path) -> None:
+def test_token_is_sent_to_a_unix_socket_of_this_user(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as ours:
         for name in ("127.0.0.1", "localhost"):
             url = f"http://{name}:{ours.getsockname()[1]}"
             assert own_host_token(url, {"STATE_DIRECTORY": str(home)}) == "sxhost_admin_secret"
 
 
-def test_a_socket_of_another_user_does_not(home: Path, stranger: socket.socket) -> None:
+def test_token_is_not_sent_to_a_unix_socket_of_another_user(
+    home: Path, stranger: socket.socket
+) -> None:
     port = stranger.getsockname()[1]
     assert listening_uids(["127.0.0.1"], port)
     for name in ("127.0.0.1", "localhost"):
         assert own_host_token(f"http://{name}:{port}", {"STATE_DIRECTORY": str(home)}) is None
 
 
-def test_the_ears_at_a_port_are_those_of_its_addresses() -> None:
+def test_listening_uids_are_those_of_the_ports_addresses() -> None:
     with socket.create_server(("127.0.0.1", 0)) as here:
         port = here.getsockname()[1]
         assert listening_uids(["127.0.0.1"], port) == {os.getuid()}
@@ -243,7 +247,7 @@ def test_the_ears_at_a_port_are_those_of_its_addresses() -> None:
         assert listening_uids(["127.0.0.1"], all_.getsockname()[1]) == {os.getuid()}
 
 
-def test_nobody_who_listens_gets_it(home: Path) -> None:
+def test_token_is_not_sent_to_a_port_of_another_user(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     assert own_host_token(f"http://127.0.0.1:{port}", {"STATE_DIRECTORY": str(home)}) is None
@@ -263,13 +267,13 @@ def test_nobody_who_listens_gets_it(home: Path) -> None:
         ("http://[2001:db8::1]", False),
     ],
 )
-def test_what_stays_on_this_machine(url: str, here: bool, home: Path) -> None:
+def test_url_is_local_or_not(url: str, here: bool, home: Path) -> None:
     assert is_local_url(url) is here
     if not here:
         assert own_host_token(url, {"STATE_DIRECTORY": str(home)}) is None
 
 
-def test_a_unix_socket_is_its_owners(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unix_socket_belongs_to_its_owner(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {"STATE_DIRECTORY": str(home)}
     url = f"unix:{home}/s"
     assert own_host_token(url, environ) is None
@@ -281,7 +285,7 @@ def test_a_unix_socket_is_its_owners(home: Path, monkeypatch: pytest.MonkeyPatch
     assert own_host_token(url, environ) is None
 
 
-def test_without_a_token_of_its_own_it_shows_none(tmp_path: Path) -> None:
+def test_command_without_a_token_sends_none(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as ours:
         url = f"http://127.0.0.1:{ours.getsockname()[1]}"
         assert own_host_token(url, {"STATE_DIRECTORY": str(tmp_path)}) is None
@@ -290,8 +294,8 @@ def test_without_a_token_of_its_own_it_shows_none(tmp_path: Path) -> None:
 # sxhost token.
 
 
-def test_show_prints_the_hosts_own(user: User) -> None:
-    assert user.said("token", "show") == f"{user.token}\n"
+def test_token_show_prints_the_hosts_token(user: User) -> None:
+    assert user.output("token", "show") == f"{user.token}\n"
     place = str(user.home / "state")
     assert user.run("token", "show", "--state-dir", place).stdout == f"{user.token}\n"
     done = user.run("token", "show", "--state-dir", str(user.home / "none"))
@@ -299,9 +303,9 @@ def test_show_prints_the_hosts_own(user: User) -> None:
     assert "A host makes one when it starts" in done.stderr
 
 
-def test_rotate_makes_a_new_one(user: User) -> None:
+def test_token_rotate_replaces_the_hosts_token(user: User) -> None:
     old = user.token
-    assert user.said("token", "rotate") == (
+    assert user.output("token", "rotate") == (
         "The host has a new token; `sxhost token show` prints it\n"
     )
     assert user.token != old
@@ -310,9 +314,9 @@ def test_rotate_makes_a_new_one(user: User) -> None:
 
 def test_a_token_is_made_listed_and_revoked(user: User) -> None:
     words = ("--scope", "read,send", "--session", "a", "--expires", "7d", "--name", "phone")
-    secret = user.said("token", "create", *words).strip()
-    user.said("register", "a")
-    listed = [json.loads(line) for line in user.said("token", "list", "--json").splitlines()]
+    secret = user.output("token", "create", *words).strip()
+    user.output("register", "a")
+    listed = [json.loads(line) for line in user.output("token", "list", "--json").splitlines()]
     (own, made) = listed
     assert own["id"] == "admin"
     assert (made["scopes"], made["session"], made["name"]) == (["read", "send"], "a", "phone")
@@ -321,15 +325,15 @@ def test_a_token_is_made_listed_and_revoked(user: User) -> None:
     environ = {"SXHOST_TOKEN": secret}
     assert user.run("show", "a", **environ).returncode == 0
     assert "scope" in user.run("rm", "a", **environ).stderr
-    lines = user.said("token", "list").splitlines()
+    lines = user.output("token", "list").splitlines()
     assert lines[1].split()[:3] == [made["id"], "read,send", "a"]
-    assert user.said("token", "revoke", made["id"]) == f"{made['id']} revoked\n"
+    assert user.output("token", "revoke", made["id"]) == f"{made['id']} revoked\n"
     assert "not known" in user.run("show", "a", **environ).stderr
     assert "There is no token 'x?y'" in user.own("token", "revoke", "x?y").stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["create", "--expires", "soon"], "'soon' is no duration such as 30m, 12h or 7d."),
         (["create", "--scope", "read,all"], "--scope takes read, send, approve, admin, not"),
@@ -337,17 +341,19 @@ def test_a_token_is_made_listed_and_revoked(user: User) -> None:
         (["nonsense"], "No such command"),
     ],
 )
-def test_what_cannot_be_meant(words: list[str], said: str, tmp_path: Path) -> None:
+def test_wrong_token_arguments_are_refused(
+    words: list[str], message: str, tmp_path: Path
+) -> None:
     done = run(tmp_path, SXHOST, "token", *words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(
     ("text", "meant"),
     [("1s", 1), ("30m", 1800), ("12h", 43_200), ("7d", 604_800), ("2w", 1_209_600)],
 )
-def test_durations(text: str, meant: float) -> None:
+def test_durations_are_parsed(text: str, meant: float) -> None:
     context, option = click.Context(click.Command("x")), click.Option(["--x"])
     assert seconds(context, option, text) == meant
     assert seconds(context, option, None) is None
@@ -356,7 +362,7 @@ def test_durations(text: str, meant: float) -> None:
             seconds(context, option, wrong)
 
 
-def test_a_token_is_a_line() -> None:
+def test_token_list_prints_one_line_a_token() -> None:
     line = token_line(Token("ab", ["read"], "s", "phone", 0, None))
     assert line == "ab        read          s  for ever  phone"
 
@@ -365,7 +371,7 @@ def test_a_token_is_a_line() -> None:
 
 
 def test_open_prints_a_link_that_works_once(user: User) -> None:
-    link = user.said("open", "--print").strip()
+    link = user.output("open", "--print").strip()
     assert re.fullmatch(rf"{user.host.url}/login/[\w-]{{40,}}", link)
     command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", link]
     codes = [subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -373,7 +379,7 @@ def test_open_prints_a_link_that_works_once(user: User) -> None:
     assert codes == ["303", "401"]
 
 
-def test_open_starts_a_browser_where_there_is_one(user: User) -> None:
+def test_open_starts_a_browser_if_there_is_a_display(user: User) -> None:
     browser = user.home / "browser"
     browser.write_text('#!/bin/sh\necho "$1" > opened\n')
     browser.chmod(0o755)
@@ -385,25 +391,25 @@ def test_open_starts_a_browser_where_there_is_one(user: User) -> None:
     assert opened.read_text() == done.stdout
 
 
-def test_open_without_a_display_only_prints(user: User) -> None:
+def test_open_without_a_display_prints_the_link(user: User) -> None:
     done = user.own("open", BROWSER="", DISPLAY="", WAYLAND_DISPLAY="")
     assert (done.returncode, done.stderr) == (0, "")
     assert "/login/" in done.stdout
 
 
-def test_a_unix_socket_is_no_address_for_a_browser(tmp_path: Path) -> None:
+def test_open_refuses_a_unix_socket(tmp_path: Path) -> None:
     done = run(tmp_path, SXHOST, "open", "--url", "unix:/s")
     assert (done.returncode, done.stdout) == (2, "")
     assert "A browser needs an http: or https: address" in done.stderr
 
 
-def test_a_token_that_crosses_the_network_in_clear_is_said(tmp_path: Path) -> None:
+def test_token_sent_in_clear_over_the_network_is_warned_of(tmp_path: Path) -> None:
     nowhere = "http://nowhere.invalid:7432"
     done = run(tmp_path, SXHOST, "status", "--url", nowhere, SXHOST_TOKEN="x")
     assert done.stderr.startswith("The token crosses the network in clear; use https:.\n")
 
 
-def test_the_own_user_of_an_ordinary_host_needs_none(start_host: StartHost) -> None:
+def test_hosts_user_needs_no_token_by_default(start_host: StartHost) -> None:
     host = start_host("--port", "0")
     done = run(Path.cwd(), SXHOST, "token", "list", "--url", host.url)
     assert (done.returncode, done.stderr) == (0, "")
@@ -413,23 +419,23 @@ def test_the_own_user_of_an_ordinary_host_needs_none(start_host: StartHost) -> N
 # The audit.
 
 
-def test_the_audit_tells_who_did_what(user: User) -> None:
-    user.said("register", "a")
-    user.said("send", "a", "hello")
-    made = json.loads(user.said("token", "create", "--json"))
-    first, last = user.said("audit").splitlines()
+def test_audit_lists_who_did_what(user: User) -> None:
+    user.output("register", "a")
+    user.output("send", "a", "hello")
+    made = json.loads(user.output("token", "create", "--json"))
+    first, last = user.output("audit").splitlines()
     assert re.fullmatch(
         r" +1  [-0-9]{10} [:0-9]{8}  send a message 1  by token admin at .+", first
     )
     assert f"create token {made['token']['id']}  by token admin at " in last
-    assert user.said("audit", "--after", "1") == last + "\n"
-    assert user.said("audit", "--limit", "1") == last + "\n"
-    (deed,) = user.said("audit", "--after", "1", "--json").splitlines()
-    assert json.loads(deed)["what"] == "create token"
+    assert user.output("audit", "--after", "1") == last + "\n"
+    assert user.output("audit", "--limit", "1") == last + "\n"
+    (entry,) = user.output("audit", "--after", "1", "--json").splitlines()
+    assert json.loads(entry)["what"] == "create token"
 
 
-def test_the_audit_is_for_who_may_see_it(user: User) -> None:
-    made = json.loads(user.said("token", "create", "--json"))
+def test_audit_needs_the_admin_scope(user: User) -> None:
+    made = json.loads(user.output("token", "create", "--json"))
     refused = user.run("audit", SXHOST_TOKEN=made["secret"])
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "scope 'admin'" in refused.stderr
@@ -440,9 +446,9 @@ def test_the_audit_is_for_who_may_see_it(user: User) -> None:
     ("token", "uid", "by"),
     [("admin", 7, "token admin"), (None, 7, "user 7"), (None, None, "somebody")],
 )
-def test_a_deed_is_told_by_whoever_is_known(
+def test_audit_line_names_the_best_known_caller(
     token: str | None, uid: int | None, by: str
 ) -> None:
-    deed = AuditEntry(3, "send", "a", "x", token, uid, "127.0.0.1", 0)
-    line = audit_line(deed)
+    entry = AuditEntry(3, "send", "a", "x", token, uid, "127.0.0.1", 0)
+    line = audit_line(entry)
     assert line.endswith(f"  send a x  by {by} at 127.0.0.1")

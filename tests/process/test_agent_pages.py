@@ -23,8 +23,8 @@ HELLO = "Say hello"
 def commands_of(title: str) -> list[str]:
     """Return the lines of an agent's page that are to be typed."""
     page = section("docs/agents.md", f"## {title}")
-    told = "\n".join(blocks("docs/agents.md", "sh"))
-    return [line for line in lines(told) if line in page.splitlines()]
+    shown = "\n".join(blocks("docs/agents.md", "sh"))
+    return [line for line in lines(shown) if line in page.splitlines()]
 
 
 def typed(agent: RealAgent, url: str, line: str) -> str:
@@ -55,16 +55,16 @@ def test_each_line_of_an_agents_page_works(
     agent = real_agents.make(name, agent_home)
     path = f"{real_agents.place / 'bin'}{os.pathsep}{os.environ['PATH']}"
     host = start_host("--port", "0", environ={**agent.environ(), "PATH": path})
-    told = commands_of(title)
-    said = {line: typed(agent, host.url, line) for line in told}
-    for line in told:
+    commands = commands_of(title)
+    outputs = {line: typed(agent, host.url, line) for line in commands}
+    for line in commands:
         if HELLO in line and " new " not in line:
-            assert HELLO in said[line], line
-    for line in told:
+            assert HELLO in outputs[line], line
+    for line in commands:
         if line.startswith("sxhost hook status"):
-            assert f"{name:<7} {agent_home}" in said[line]
-            assert "PermissionRequest" in said[line]
-    assert any(" run --agent " in line for line in told)
+            assert f"{name:<7} {agent_home}" in outputs[line]
+            assert "PermissionRequest" in outputs[line]
+    assert any(" run --agent " in line for line in commands)
     left = [s["agent"] for s in json.loads(urlopen(f"{host.url}/sessions").read())]
     assert set(left) == {name}, "the page's own sessions are forgotten by rm"
     host.stop()

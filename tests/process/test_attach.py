@@ -26,7 +26,8 @@ from sxhost.client.host import HostClient
 from sxhost.model.session import Message
 from sxhost.testing import URL, HostInMemory, is_done, result_of
 from tests.conftest import FailureLog
-from tests.support.hosts import PATIENCE, Host, clean_environ
+from tests.support.daemons import clean_environ
+from tests.support.hosts import PATIENCE, Host
 from tests.support.places import TOP
 
 
@@ -147,9 +148,9 @@ def test_a_session_registers_and_its_events_arrive_in_order(net: Net, tmp_path: 
     for number in range(3):
         ours.fire("thinking", number)
     assert events(net) == [("thinking", 0), ("thinking", 1), ("thinking", 2)]
-    told = about(net)
-    assert (told["model"], told["provider"], told["agent"]) == ("gpt", "openai", "mine")
-    assert (told["cwd"], told["git_branch"], told["pid"]) == (
+    shown = about(net)
+    assert (shown["model"], shown["provider"], shown["agent"]) == ("gpt", "openai", "mine")
+    assert (shown["cwd"], shown["git_branch"], shown["pid"]) == (
         str(tmp_path),
         "main",
         os.getpid(),
@@ -158,7 +159,7 @@ def test_a_session_registers_and_its_events_arrive_in_order(net: Net, tmp_path: 
     assert events(net)[-1] == ("complete", "done")
 
 
-def test_without_a_host_nothing_is_raised_and_nothing_is_lost_once_it_comes(net: Net) -> None:
+def test_without_a_host_nothing_raises_and_events_are_spooled_until_it_comes(net: Net) -> None:
     net.mood = "away"
     ours = session(net)
     ours.start(print)
@@ -176,14 +177,12 @@ def test_without_a_host_nothing_is_raised_and_nothing_is_lost_once_it_comes(net:
 
 @pytest.mark.parametrize("mood", ILL)
 @pytest.mark.parametrize("begun", [True, False])
-def test_whatever_a_host_answers_all_arrives_once_it_is_well(
-    net: Net, mood: str, begun: bool
-) -> None:
-    heard: list[Message] = []
+def test_events_arrive_once_after_any_failed_answer(net: Net, mood: str, begun: bool) -> None:
+    received: list[Message] = []
     ours = session(net)
     if not begun:
         net.mood = mood
-    ours.start(heard.append)
+    ours.start(received.append)
     ours.fire("thinking", 0)
     net.mood = mood
     for number in range(1, 30):
@@ -194,11 +193,11 @@ def test_whatever_a_host_answers_all_arrives_once_it_is_well(
     assert [data for name, data in events(net) if name == "thinking"] == list(range(30))
     send(net, "x")
     run(net, 1)
-    assert [message.content for message in heard] == ["x"]
+    assert [message.content for message in received] == ["x"]
     end(net, ours)
 
 
-def test_a_host_that_is_away_is_not_asked_all_the_time(net: Net) -> None:
+def test_absent_host_is_retried_with_back_off(net: Net) -> None:
     net.mood = "away"
     ours = session(net)
     ours.start(print)
@@ -207,7 +206,7 @@ def test_a_host_that_is_away_is_not_asked_all_the_time(net: Net) -> None:
     end(net, ours)
 
 
-def test_an_answer_that_is_lost_does_not_double_an_event(net: Net) -> None:
+def test_lost_answer_does_not_duplicate_an_event(net: Net) -> None:
     ours = session(net)
     ours.start()
     net.mood = "deaf"
@@ -219,7 +218,7 @@ def test_an_answer_that_is_lost_does_not_double_an_event(net: Net) -> None:
     end(net, ours)
 
 
-def test_a_spool_that_overflows_says_how_much_is_lost(
+def test_overflowing_spool_reports_how_many_events_are_lost(
     net: Net,
 ) -> None:
     net.mood = "away"
@@ -231,12 +230,12 @@ def test_a_spool_that_overflows_says_how_much_is_lost(
     net.mood = "well"
     run(net, 6)
     assert [data for name, data in events(net) if name == "thinking"] == list(range(6, 15))
-    said = dict(events(net))["warning"]["text"]
-    assert said == "5 events were lost while no host was there"
+    text = dict(events(net))["warning"]["text"]
+    assert text == "5 events were lost while no host was there"
     end(net, ours)
 
 
-def test_what_is_no_event_is_dropped_and_never_raised(net: Net) -> None:
+def test_malformed_event_is_dropped_and_never_raised(net: Net) -> None:
     ours = session(net)
     ours.start()
     ours.fire("No Event")
@@ -248,7 +247,7 @@ def test_what_is_no_event_is_dropped_and_never_raised(net: Net) -> None:
     end(net, ours)
 
 
-def test_an_event_that_the_host_refuses_does_not_hold_up_the_others(net: Net) -> None:
+def test_refused_event_does_not_hold_up_the_others(net: Net) -> None:
     net.mood = "away"
     ours = session(net)
     ours.start()
@@ -263,19 +262,19 @@ def test_an_event_that_the_host_refuses_does_not_hold_up_the_others(net: Net) ->
     end(net, ours)
 
 
-def test_messages_come_as_they_are_sent_and_are_confirmed(net: Net) -> None:
-    heard: list[Message] = []
+def test_messages_are_delivered_in_order_and_acknowledged(net: Net) -> None:
+    received: list[Message] = []
     ours = session(net)
-    ours.start(heard.append)
-    assert not heard
+    ours.start(received.append)
+    assert not received
     send(net, "run the tests")
-    assert [message.content for message in heard] == ["run the tests"]
+    assert [message.content for message in received] == ["run the tests"]
     (seen,) = net.lab.request("GET", "/sessions/a/messages?peek=1").json()
     assert seen["state"] == "delivered"
     end(net, ours)
 
 
-def test_a_message_is_confirmed_only_once_the_callback_is_done(net: Net) -> None:
+def test_message_is_acknowledged_only_after_its_callback(net: Net) -> None:
     busy: Deferred[None] = Deferred()
     ours = session(net)
     ours.start(lambda _: busy)
@@ -289,14 +288,12 @@ def test_a_message_is_confirmed_only_once_the_callback_is_done(net: Net) -> None
     end(net, ours)
 
 
-def test_a_callback_that_fails_gets_the_message_again(
-    net: Net, failure_log: FailureLog
-) -> None:
-    heard: list[str] = []
+def test_failing_callback_gets_the_message_again(net: Net, failure_log: FailureLog) -> None:
+    received: list[str] = []
 
     def take(message: Message) -> None:
-        heard.append(message.content)
-        if len(heard) == 1:
+        received.append(message.content)
+        if len(received) == 1:
             raise RuntimeError("not now")
 
     ours = session(net)
@@ -306,19 +303,19 @@ def test_a_callback_that_fails_gets_the_message_again(
     for _ in range(int(attach.LEASE / 10) + 1):
         net.lab.clock.advance(10)
         net.lab.treq.flush()
-    assert heard == ["x", "x"]
+    assert received == ["x", "x"]
     end(net, ours)
 
 
-def test_a_plain_pull_every_two_seconds_is_what_the_source_does(net: Net) -> None:
-    heard: list[Message] = []
+def test_without_waiting_pulls_come_every_two_seconds(net: Net) -> None:
+    received: list[Message] = []
     ours = session(net, poll=2.0)
-    ours.start(heard.append)
+    ours.start(received.append)
     send(net, "x")
     run(net, 1.5)
-    assert not heard
+    assert not received
     run(net, 1)
-    assert [message.content for message in heard] == ["x"]
+    assert [message.content for message in received] == ["x"]
     pulls = [asked for asked in net.asked if asked.startswith("GET")]
     run(net, 10)
     assert set(pulls) == {"GET /sessions/a/messages"}
@@ -326,7 +323,7 @@ def test_a_plain_pull_every_two_seconds_is_what_the_source_does(net: Net) -> Non
     end(net, ours)
 
 
-def test_a_session_that_the_host_has_forgotten_registers_again(net: Net) -> None:
+def test_forgotten_session_registers_again(net: Net) -> None:
     ours = session(net, model="gpt")
     ours.start(print)
     net.lab.request("DELETE", "/sessions/a")
@@ -335,7 +332,7 @@ def test_a_session_that_the_host_has_forgotten_registers_again(net: Net) -> None
     end(net, ours)
 
 
-def test_what_changes_is_told(net: Net) -> None:
+def test_changed_fields_are_registered_again(net: Net) -> None:
     ours = session(net, model="gpt")
     ours.start()
     ours.register(model="better", title="Work")
@@ -344,7 +341,7 @@ def test_what_changes_is_told(net: Net) -> None:
 
 
 @pytest.mark.parametrize("mood", ["away", "hangs", "deaf", "other"])
-def test_the_end_is_held_up_for_two_seconds_at_the_most(net: Net, mood: str) -> None:
+def test_close_waits_for_two_seconds_at_most(net: Net, mood: str) -> None:
     ours = session(net)
     ours.start(print)
     net.mood = mood
@@ -354,11 +351,11 @@ def test_the_end_is_held_up_for_two_seconds_at_the_most(net: Net, mood: str) -> 
     assert not [call for call in net.lab.clock.getDelayedCalls() if call.getTime() > 1e9]
 
 
-def test_a_session_that_never_began_ends_at_once(net: Net) -> None:
+def test_session_that_never_began_closes_at_once(net: Net) -> None:
     assert result_of(session(net).complete()) is None
 
 
-def test_a_block_ends_as_its_work_does(net: Net) -> None:
+def test_context_manager_reports_how_its_body_ended(net: Net) -> None:
     async def work() -> None:
         async with session(net) as ours:
             ours.fire("thinking")
@@ -369,14 +366,14 @@ def test_a_block_ends_as_its_work_does(net: Net) -> None:
     assert events(net) == [("thinking", None), ("error", "'broken'")]
 
 
-def test_what_cannot_be_told_is_left_out(net: Net) -> None:
+def test_unencodable_fields_are_left_out(net: Net) -> None:
     ours = session(net, model="x" * 10_000, agent="mine", nonsense=1)
     ours.start()
     assert (about(net)["model"], about(net)["agent"]) == ("", "mine")
     end(net, ours)
 
 
-def test_an_address_that_is_none_leaves_it_off(lab: HostInMemory) -> None:
+def test_invalid_url_turns_reporting_off(lab: HostInMemory) -> None:
     ours = AgentSession(lab.clock, "ftp://nowhere", jitter=random.random)
     ours.start(print)
     ours.fire("thinking")
@@ -392,7 +389,7 @@ def example() -> str:
     return text.split("```python\n", 1)[1].split("```", 1)[0]
 
 
-def test_the_example_is_short_and_works(running_host: Host, tmp_path: Path) -> None:
+def test_documented_example_is_short_and_works(running_host: Host, tmp_path: Path) -> None:
     assert len(example().splitlines()) <= 30
     (tmp_path / "agent.py").write_text(example())
     environ = {**clean_environ(tmp_path), "SXHOST_URL": running_host.url}
@@ -407,8 +404,8 @@ def test_the_example_is_short_and_works(running_host: Host, tmp_path: Path) -> N
         assert agent.stdout.readline() == "told: hello there\n"
         assert agent.wait(PATIENCE) == 0
     events = [sys.executable, "-m", "sxhost", "events", name]
-    said = subprocess.run(events, env=environ, check=True, capture_output=True, text=True)
-    assert [line.split()[2] for line in said.stdout.splitlines()] == [
+    output = subprocess.run(events, env=environ, check=True, capture_output=True, text=True)
+    assert [line.split()[2] for line in output.stdout.splitlines()] == [
         "idle",
         "user-message",
         "complete",

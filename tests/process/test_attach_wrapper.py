@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from sxhost.attach.agent import AgentSession
 from sxhost.attach.terminal import LINE_MOST, OutputLines
 from sxhost.attach.wrapper import Wrapped
-from tests.support.hosts import PATIENCE, Host, StartHost, clean_environ, until
+from tests.support.daemons import clean_environ
+from tests.support.hosts import PATIENCE, Host, StartHost, until
 
 NOBODY = "http://127.0.0.1:9"
 COMMAND = [sys.executable, "-m", "sxhost", "attach", "--id", "a"]
@@ -60,27 +61,27 @@ def is_there(host: Host, name: str) -> Callable[[], bool]:
 
 
 @given(st.lists(st.binary(max_size=30), max_size=8))
-def test_output_is_told_in_lines_however_it_comes(pieces: list[bytes]) -> None:
-    told: list[str] = []
-    lines = OutputLines(told.extend)
+def test_output_is_split_into_lines_however_it_arrives(pieces: list[bytes]) -> None:
+    reported: list[str] = []
+    lines = OutputLines(reported.extend)
     for piece in pieces:
         lines.receive_data(piece)
     lines.flush()
     whole = b"".join(pieces).split(b"\n")
     wanted = [each.rstrip(b"\r").decode("utf-8", "replace") for each in whole]
-    assert told == (wanted if whole[-1] else wanted[:-1])
+    assert reported == (wanted if whole[-1] else wanted[:-1])
 
 
-def test_a_line_without_an_end_is_bounded() -> None:
-    told: list[str] = []
-    lines = OutputLines(told.extend)
+def test_unterminated_line_is_bounded() -> None:
+    reported: list[str] = []
+    lines = OutputLines(reported.extend)
     for _ in range(100):
         lines.receive_data(b"x" * 10_000)
     lines.flush()
-    assert [len(line) for line in told] == [LINE_MOST]
+    assert [len(line) for line in reported] == [LINE_MOST]
 
 
-def test_a_program_appears_with_its_beginning_and_its_end(
+def test_program_reports_its_start_and_its_exit_code(
     running_host: Host, tmp_path: Path
 ) -> None:
     done = run(
@@ -95,21 +96,19 @@ def test_a_program_appears_with_its_beginning_and_its_end(
         assert json.loads(answer.read())["agent"] == "sh"
 
 
-def test_its_output_is_told_and_still_comes_out_untouched(
-    running_host: Host, tmp_path: Path
-) -> None:
+def test_output_is_reported_and_passed_on_untouched(running_host: Host, tmp_path: Path) -> None:
     script = r"printf 'one\ntwo\377'; printf 'three\r\n' >&2"
     done = run(tmp_path, running_host.url, "--detail", "lines", "--", "sh", "-c", script)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"one\ntwo\xff", b"three\r\n")
-    told = [data for name, data in events(running_host) if name == "output"]
+    reported = [data for name, data in events(running_host) if name == "output"]
     texts = {"stdout": "", "stderr": ""}
-    for data in told:
+    for data in reported:
         texts[data["stream"]] += data["text"] + "\n"
     assert texts == {"stdout": "one\ntwo\ufffd\n", "stderr": "three\n"}
     assert events(running_host)[-1] == ("complete", {"code": 0})
 
 
-def test_messages_are_its_input(running_host: Host, tmp_path: Path) -> None:
+def test_messages_become_standard_input(running_host: Host, tmp_path: Path) -> None:
     command = [*COMMAND, "--stdin", "--", "sh", "-c", "read line; echo got $line"]
     with subprocess.Popen(
         command,
@@ -122,11 +121,13 @@ def test_messages_are_its_input(running_host: Host, tmp_path: Path) -> None:
         subprocess.run(
             send, env=environ(tmp_path, running_host.url), check=True, capture_output=True
         )
-        said, _ = process.communicate(timeout=PATIENCE)
-    assert said == b"got hello there\n"
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert output == b"got hello there\n"
 
 
-def test_signals_reach_it_and_its_end_is_ours(running_host: Host, tmp_path: Path) -> None:
+def test_signals_reach_the_program_and_its_exit_code_is_passed_on(
+    running_host: Host, tmp_path: Path
+) -> None:
     script = "trap 'exit 3' USR1; echo ready; while :; do sleep 0.05; done"
     for number, code in ((signal.SIGUSR1, 3), (signal.SIGTERM, -signal.SIGTERM)):
         with subprocess.Popen(
@@ -140,7 +141,7 @@ def test_signals_reach_it_and_its_end_is_ours(running_host: Host, tmp_path: Path
             assert process.wait(PATIENCE) == code
 
 
-def test_a_signal_is_not_lost_while_it_is_being_started() -> None:
+def test_signal_during_the_start_is_not_lost() -> None:
     with subprocess.Popen(["sleep", "600"]) as started:
         program = Wrapped(cast(AgentSession, None))
         program.signal(signal.SIGTERM)
@@ -148,21 +149,21 @@ def test_a_signal_is_not_lost_while_it_is_being_started() -> None:
         assert started.wait(PATIENCE) == -signal.SIGTERM
 
 
-def test_without_a_host_it_runs_all_the_same(tmp_path: Path) -> None:
+def test_program_runs_without_a_host(tmp_path: Path) -> None:
     for detail in ("none", "lines"):
         done = run(tmp_path, NOBODY, "--detail", detail, "--", "sh", "-c", "echo x; exit 5")
         assert (done.returncode, done.stdout, done.stderr) == (5, b"x\n", b"")
 
 
 @pytest.mark.parametrize("url", [NOBODY, "ftp://nowhere", "unix:/nowhere"])
-def test_it_says_why_the_host_was_not_told_if_that_is_wanted(tmp_path: Path, url: str) -> None:
+def test_verbose_says_why_the_host_was_not_reached(tmp_path: Path, url: str) -> None:
     done = run(tmp_path, url, "--verbose", "--", "sh", "-c", "echo x; exit 5")
     assert (done.returncode, done.stdout) == (5, b"x\n")
     assert done.stderr.startswith(b"sxhost attach: ")
     assert done.stderr.count(b"\n") == 1
 
 
-def test_nothing_is_said_if_the_host_was_told(running_host: Host, tmp_path: Path) -> None:
+def test_verbose_is_silent_if_the_host_was_reached(running_host: Host, tmp_path: Path) -> None:
     done = run(tmp_path, running_host.url, "--verbose", "--", "true")
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -170,7 +171,7 @@ def test_nothing_is_said_if_the_host_was_told(running_host: Host, tmp_path: Path
 COUNT = "n=0; while ! test -e enough; do n=$((n+1)); echo $n; echo $n >at; sleep 0.05; done"
 
 
-def test_a_host_that_is_killed_and_comes_back_hears_all_once_and_in_order(
+def test_killed_and_restarted_host_gets_all_output_once_and_in_order(
     start_host: StartHost, tmp_path: Path
 ) -> None:
     host = start_host("--port", "0")
@@ -189,18 +190,18 @@ def test_a_host_that_is_killed_and_comes_back_hears_all_once_and_in_order(
         host = start_host("--port", str(host.port))
         until(lambda: int(lines_of(host)[-1]) > gone)
         (tmp_path / "enough").touch()
-        said, _ = process.communicate(timeout=PATIENCE)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
-    assert lines_of(host) == said.decode().splitlines()
+    assert lines_of(host) == output.decode().splitlines()
     assert lines_of(host) == [str(n) for n in range(1, len(lines_of(host)) + 1)]
 
 
 def lines_of(host: Host) -> list[str]:
-    told = [data["text"] for name, data in events(host) if name == "output"]
-    return "\n".join(told).splitlines()
+    reported = [data["text"] for name, data in events(host) if name == "output"]
+    return "\n".join(reported).splitlines()
 
 
-def test_a_program_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
+def test_missing_program_is_an_error(tmp_path: Path) -> None:
     done = run(tmp_path, NOBODY, "--", "no-such-program")
     assert (done.returncode, done.stdout) == (127, b"")
     assert done.stderr.count(b"\n") == 1
@@ -241,7 +242,7 @@ DETAILS = pytest.mark.parametrize("detail", ["none", "lines"])
 
 
 @DETAILS
-def test_on_a_terminal_it_has_the_terminal(
+def test_program_at_a_terminal_has_the_terminal(
     running_host: Host, tmp_path: Path, detail: str
 ) -> None:
     script = "test -t 0 && test -t 1 && test -t 2 && stty size <&1; read x; echo got $x"
@@ -255,7 +256,9 @@ def test_on_a_terminal_it_has_the_terminal(
 
 
 @DETAILS
-def test_it_hears_of_another_size(running_host: Host, tmp_path: Path, detail: str) -> None:
+def test_terminal_resize_reaches_the_program(
+    running_host: Host, tmp_path: Path, detail: str
+) -> None:
     script = (
         "trap 'stty size <&1; stty size <&2' WINCH; echo ready; while :; do sleep 0.1; done"
     )
@@ -279,7 +282,7 @@ print("cooked", input("line? "))
 
 
 @DETAILS
-def test_a_program_that_fills_the_screen_hears_each_key(
+def test_full_screen_program_gets_each_key(
     running_host: Host, tmp_path: Path, detail: str
 ) -> None:
     words = ("--detail", detail, "--", sys.executable, "-c", RAW)
@@ -295,7 +298,7 @@ def test_a_program_that_fills_the_screen_hears_each_key(
 
 
 @DETAILS
-def test_it_can_be_suspended_and_goes_on(
+def test_program_can_be_suspended_and_resumed(
     running_host: Host, tmp_path: Path, detail: str
 ) -> None:
     """A shell with job control runs it, as a person's does."""
@@ -326,7 +329,7 @@ def state_of(process: int) -> str:
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def test_the_interrupt_key_reaches_it_once(running_host: Host, tmp_path: Path) -> None:
+def test_interrupt_key_reaches_the_program_once(running_host: Host, tmp_path: Path) -> None:
     script = "trap 'n=x$n; echo caught $n' INT; echo ready; read a; read b; echo end"
     screen = attached(running_host, tmp_path, "--", "sh", "-c", script)
     for wanted, keys in ((b"ready", b"\x03"), (b"caught x", b"\n\n\n")):

@@ -63,12 +63,12 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_socket_of_this_user(pair: Pair, way: Way) -> None:
+def test_uid_of_a_socket_of_this_user(pair: Pair, way: Way) -> None:
     assert way(pair.ends) == os.getuid()
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_socket_that_was_closed_is_nobodys(pair: Pair, way: Way) -> None:
+def test_closed_socket_has_no_uid(pair: Pair, way: Way) -> None:
     pair.peer.sendall(b"a last word")
     ends = pair.ends
     pair.peer.close()
@@ -76,13 +76,13 @@ def test_a_socket_that_was_closed_is_nobodys(pair: Pair, way: Way) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_socket_that_says_no_more_is_still_its_users(pair: Pair, way: Way) -> None:
+def test_half_closed_socket_still_has_its_uid(pair: Pair, way: Way) -> None:
     pair.peer.shutdown(socket.SHUT_WR)
     assert way(pair.ends) == os.getuid()
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_unknown_socket(pair: Pair, way: Way) -> None:
+def test_unknown_socket_has_no_uid(pair: Pair, way: Way) -> None:
     peer, host = pair.ends
     nowhere = ConnectionEnds((peer[0], 1), host)
     try:
@@ -91,7 +91,7 @@ def test_an_unknown_socket(pair: Pair, way: Way) -> None:
         assert "no such socket" in str(error)  # noqa: PT017 - one way raises
 
 
-def test_an_old_socket_that_meets_a_new_one() -> None:
+def test_uid_over_an_ipv4_mapped_address() -> None:
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as port:
         number = port.getsockname()[1]
         with socket.create_connection(("127.0.0.1", number)):
@@ -111,7 +111,7 @@ def transport(ours: socket.socket) -> Any:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_socket_of_another_user(way: Way) -> None:
+def test_uid_of_a_socket_of_another_user(way: Way) -> None:
     with socket.create_server(("127.0.0.1", 0)) as port:
         command = ["bash", "-c", CONNECT % port.getsockname()[1]]
         with subprocess.Popen(command, stdin=subprocess.PIPE, user=NOBODY) as other:
@@ -122,7 +122,7 @@ def test_a_socket_of_another_user(way: Way) -> None:
             other.communicate(b"\n")
 
 
-def test_over_a_unix_socket_the_kernel_tells(tmp_path: Path) -> None:
+def test_uid_over_a_unix_socket(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as port, socket.socket(socket.AF_UNIX) as peer:
         port.bind(str(tmp_path / "s"))
         port.listen()
@@ -139,11 +139,11 @@ def test_over_a_unix_socket_the_kernel_tells(tmp_path: Path) -> None:
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True),
      ("10.0.0.1", False), ("::", False), ("0.0.0.0", False), ("fe80::1%eth0", False)],
 )  # fmt: skip
-def test_what_is_of_this_machine(host: str, local: bool) -> None:
+def test_loopback_addresses_are_local(host: str, local: bool) -> None:
     assert is_local(IPv4Address("TCP", host, 1)) is local
 
 
-def test_a_peer_from_elsewhere_is_not_looked_up() -> None:
+def test_remote_peer_is_not_looked_up() -> None:
     far = SimpleNamespace(
         getPeer=lambda: IPv4Address("TCP", "10.0.0.1", 1),
         getHost=lambda: IPv4Address("TCP", "10.0.0.2", 2),

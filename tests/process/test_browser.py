@@ -139,7 +139,7 @@ def browse(url: str, home: Path) -> str:
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "evil.test"])
-def test_a_page_of_another_site_gets_nothing(
+def test_page_of_another_site_gets_nothing(
     name: str, running_host: Host, tmp_path: Path
 ) -> None:
     ask(f"{running_host.url}/sessions/a/register", {"title": "a secret"})
@@ -158,7 +158,7 @@ def test_a_page_of_another_site_gets_nothing(
     assert running_host.output().count('" 403 ') >= 12
 
 
-def test_a_name_that_was_led_here_reads_nothing(running_host: Host, tmp_path: Path) -> None:
+def test_rebound_dns_name_reads_nothing(running_host: Host, tmp_path: Path) -> None:
     ask(f"{running_host.url}/sessions/a/register", {"title": "a secret"})
     shown = browse(f"http://evil.test:{running_host.port}/sessions", tmp_path / "browser")
     assert "forbidden_host" in shown
@@ -173,7 +173,7 @@ def link_to(host: Host, state: Path) -> str:
         return str(json.loads(answer.read())["path"])
 
 
-def test_a_login_in_a_real_browser(start_host: StartHost, tmp_path: Path) -> None:
+def test_login_link_works_in_a_real_browser(start_host: StartHost, tmp_path: Path) -> None:
     host = start_host("--port", "0", "--require-token")
     assert host.port
     path, home = link_to(host, tmp_path / "state"), tmp_path / "browser"
@@ -206,7 +206,7 @@ const listen = (name, protocols) => new Promise(done => {
 """What a dashboard does behind a proxy; then it says what it got to another port."""
 
 
-def test_the_cookie_that_another_port_is_sent_is_worth_nothing(
+def test_cookie_seen_by_another_port_is_worth_nothing(
     start_host: StartHost, tmp_path: Path
 ) -> None:
     """Another port of the same name is the same site, so that no attribute keeps it away."""

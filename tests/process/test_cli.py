@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -20,6 +21,10 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sxhost import __version__
+from tests.support.daemons import clean_environ
+from tests.support.fork_server import run_forked
+from tests.support.hosts import FOREGROUND
+from tests.support.hosts import run as running
 
 if TYPE_CHECKING:
     from tests.support.hosts import Host, StartHost
@@ -35,8 +40,6 @@ class Shell:
     """Someone at a shell, with the address of a host in the environment."""
 
     def __init__(self, home: Path, url: str) -> None:
-        from tests.support.hosts import clean_environ
-
         self.url = url
         self._environ = {**clean_environ(home), "SXHOST_URL": url, "LC_ALL": "C.UTF-8"}
         self._home = home
@@ -44,19 +47,11 @@ class Shell:
 
     def run(self, *words: str | bytes, stdin: bytes = b"", **environ: str) -> Ended:
         """Run ``sxhost`` with these words to its end."""
-        return subprocess.run(
-            [SXHOST, *words],
-            input=stdin.decode("utf-8", "surrogateescape"),
-            capture_output=True,
-            cwd=self._home,
-            env={**self._environ, **environ},
-            encoding="utf-8",
-            errors="surrogateescape",
-            timeout=60,
-            check=False,
-        )
+        whole_environ = {**self._environ, **environ}
+        command = [SXHOST, *map(os.fsdecode, words)]
+        return run_forked(command, self._home, whole_environ, stdin)
 
-    def said(self, *words: str, stdin: bytes = b"", **environ: str) -> str:
+    def output(self, *words: str, stdin: bytes = b"", **environ: str) -> str:
         """Return what a command prints that must succeed, and must not complain."""
         done = self.run(*words, stdin=stdin, **environ)
         assert (done.returncode, done.stderr) == (0, "")
@@ -64,12 +59,12 @@ class Shell:
 
     def json(self, *words: str) -> Any:
         """Return the one object that a command prints for machines."""
-        (line,) = self.said(*words, "--json").splitlines()
+        (line,) = self.output(*words, "--json").splitlines()
         return json.loads(line)
 
     def lines(self, *words: str) -> list[Any]:
         """Return the objects that a command prints for machines, one a line."""
-        return [json.loads(line) for line in self.said(*words, "--json").splitlines()]
+        return [json.loads(line) for line in self.output(*words, "--json").splitlines()]
 
     @contextmanager
     def start(self, *words: str) -> Iterator[subprocess.Popen[str]]:
@@ -97,11 +92,9 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    from tests.support.hosts import FOREGROUND, run
-
     home = tmp_path_factory.mktemp("home")
     command = (*FOREGROUND, "--port", "0", "--state-dir", str(home / "state"))
-    with run(command, home, {}) as host:
+    with running(command, home, {}) as host:
         yield Shell(home, host.url)
 
 
@@ -139,21 +132,21 @@ def walker(running_host: Host, tmp_path: Path) -> Shell:
 
 
 def test_the_walk_through(walker: Shell, running_host: Host) -> None:
-    walker.said("register", "abc-123", "--model", "gpt-4.1", "--provider", "openai")
-    walker.said("register", "def-456", "--model", "claude", "--provider", "anthropic")
+    walker.output("register", "abc-123", "--model", "gpt-4.1", "--provider", "openai")
+    walker.output("register", "def-456", "--model", "claude", "--provider", "anthropic")
     fire_many(walker, "abc-123", ["thinking"] * 41 + ["tool-start"])
     fire_many(walker, "def-456", ["thinking"] * 17 + ["complete"])
-    assert walker.said("sessions").splitlines() == [
+    assert walker.output("sessions").splitlines() == [
         "abc-123  active   tool-start   openai/gpt-4.1  events:42",
         "def-456  idle     complete     anthropic/claude  events:18",
     ]
     fire_many(walker, "my-session", ["thinking"])
     running = f"Host running on :{running_host.port} — 3 sessions, 2 active\n"
-    assert walker.said("status") == running
-    sent = walker.said("send", "abc-123", "refactor the auth module")
+    assert walker.output("status") == running
+    sent = walker.output("send", "abc-123", "refactor the auth module")
     assert sent == "Message 1 queued for abc-123 (1 waiting)\n"
-    assert walker.said("pull", "abc-123") == "refactor the auth module\n"
-    assert walker.said("stop") == "Host stopping\n"
+    assert walker.output("pull", "abc-123") == "refactor the auth module\n"
+    assert walker.output("stop") == "Host stopping\n"
     assert running_host.wait() == 0
     is_refused(walker.run("status"), 3, "sxhost --daemon")
 
@@ -183,26 +176,26 @@ def test_sessions_are_filtered(shell: Shell) -> None:
     assert [s["id"] for s in shell.lines("sessions", "--label", label, "--state", "idle")] == [
         idle
     ]
-    assert shell.said("sessions", "--label", "only:nobody") == ""
+    assert shell.output("sessions", "--label", "only:nobody") == ""
     assert shell.lines("sessions", "--label", "only:nobody") == []
 
 
 def test_register_tells_whether_the_session_is_new(shell: Shell) -> None:
     session = shell.session()
     labels = ("--label", "team:a", "--label", "url:http://x")
-    first = shell.said("register", session, *labels, "--title", "T", "--pid", "7")
+    first = shell.output("register", session, *labels, "--title", "T", "--pid", "7")
     again = shell.json("register", session, "--agent", "codex", "--cwd", "/w")
     assert (first, again["created"]) == (f"{session} registered\n", False)
-    assert shell.said("register", session, "--git-branch", "main") == f"{session} updated\n"
+    assert shell.output("register", session, "--git-branch", "main") == f"{session} updated\n"
     shown = shell.json("show", session)
     assert shown["labels"] == {"team": "a", "url": "http://x"}
     assert (shown["title"], shown["pid"], shown["agent"]) == ("T", 7, "codex")
     assert (shown["cwd"], shown["git_branch"]) == ("/w", "main")
 
 
-def test_show_tells_all(shell: Shell, registered: str) -> None:
-    shell.said("fire", registered, "thinking", "analyzing codebase")
-    lines = shell.said("show", registered).splitlines()
+def test_show_prints_every_field(shell: Shell, registered: str) -> None:
+    shell.output("fire", registered, "thinking", "analyzing codebase")
+    lines = shell.output("show", registered).splitlines()
     assert lines[0].split() == ["id", registered]
     assert lines[-1].endswith("thinking      analyzing codebase")
     assert [event["event"] for event in shell.json("show", registered)["events"]] == [
@@ -211,11 +204,11 @@ def test_show_tells_all(shell: Shell, registered: str) -> None:
 
 
 def test_fire_and_events(shell: Shell, registered: str) -> None:
-    first = shell.said("fire", registered, "tool-start", "Bash: git status")
+    first = shell.output("fire", registered, "tool-start", "Bash: git status")
     assert first == f"{registered} event 1: tool-start\n"
     assert shell.json("fire", registered, "thinking")["event_count"] == 2
-    shell.said("fire", registered, "usage", '{"tokens": [1]}', "--raw")
-    shell.said("fire", registered, "complete", '{"tokens": [1]}')
+    shell.output("fire", registered, "usage", '{"tokens": [1]}', "--raw")
+    shell.output("fire", registered, "complete", '{"tokens": [1]}')
     fired = shell.lines("events", registered)
     assert [event["seq"] for event in fired] == [1, 2, 3, 4]
     assert [event["data"] for event in fired] == [
@@ -224,42 +217,42 @@ def test_fire_and_events(shell: Shell, registered: str) -> None:
         {"tokens": [1]},
         '{"tokens": [1]}',
     ]
-    lines = shell.said("events", registered).splitlines()
+    lines = shell.output("events", registered).splitlines()
     assert [line.split()[0] for line in lines] == ["1", "2", "3", "4"]
     assert lines[0].endswith("  tool-start    Bash: git status")
 
 
-def test_events_are_chosen(shell: Shell, registered: str) -> None:
+def test_events_are_filtered(shell: Shell, registered: str) -> None:
     fire_many(shell, registered, ["thinking", "tool-start", "tool-done", "complete"])
     chosen = shell.lines("events", registered, "--after", "1", "--limit", "2")
     assert [event["seq"] for event in chosen] == [2, 3]
     named = shell.lines("events", registered, "--types", "thinking,complete")
     assert [event["seq"] for event in named] == [1, 4]
-    assert shell.said("events", registered, "--after", "4") == ""
+    assert shell.output("events", registered, "--after", "4") == ""
 
 
-def test_a_key_makes_a_second_fire_harmless(shell: Shell, registered: str) -> None:
+def test_fire_with_the_same_key_is_one_event(shell: Shell, registered: str) -> None:
     fire = partial(shell.json, "fire", registered, "complete", "--key", "k")
     assert fire() == fire()
 
 
 def test_standard_input_is_the_text(shell: Shell, registered: str) -> None:
-    shell.said("send", registered, "-", stdin="zwei\nZeilen ü".encode())
-    assert shell.said("pull", registered) == "zwei\nZeilen ü\n"
-    shell.said("fire", registered, "thinking", "-", stdin=b"a\n")
-    shell.said("fire", registered, "usage", "-", "--raw", stdin=b'{"n":\n1}')
+    shell.output("send", registered, "-", stdin="zwei\nZeilen ü".encode())
+    assert shell.output("pull", registered) == "zwei\nZeilen ü\n"
+    shell.output("fire", registered, "thinking", "-", stdin=b"a\n")
+    shell.output("fire", registered, "usage", "-", "--raw", stdin=b'{"n":\n1}')
     assert [e["data"] for e in shell.lines("events", registered)] == ["a\n", {"n": 1}]
 
 
 def test_send_and_pull_for_machines(shell: Shell, registered: str) -> None:
     sent = shell.json("send", registered, "one", "--mode", "interrupt")
     assert (sent["ok"], sent["queued"]) == (True, 1)
-    shell.said("send", registered, "two")
+    shell.output("send", registered, "two")
     (one, two) = shell.lines("pull", registered)
     assert (one["id"], one["content"], one["mode"]) == (sent["id"], "one", "interrupt")
     assert (two["content"], two["mode"]) == ("two", "auto")
     assert shell.lines("pull", registered) == []
-    assert shell.said("pull", registered) == ""
+    assert shell.output("pull", registered) == ""
 
 
 def waits(shell: Shell, process: subprocess.Popen[str]) -> bool:
@@ -273,12 +266,12 @@ def waits(shell: Shell, process: subprocess.Popen[str]) -> bool:
 def test_pull_waits_for_a_message(shell: Shell, registered: str) -> None:
     with shell.start("pull", registered, "--wait") as waiting:
         assert waits(shell, waiting)
-        shell.said("send", registered, "at last")
+        shell.output("send", registered, "at last")
         assert waiting.communicate(timeout=60) == ("at last\n", "")
     assert waiting.returncode == 0
 
 
-def test_pull_is_interrupted_without_a_word(shell: Shell, registered: str) -> None:
+def test_pull_is_interrupted_silently(shell: Shell, registered: str) -> None:
     with shell.start("pull", registered, "--wait") as waiting:
         assert waits(shell, waiting)
         waiting.send_signal(signal.SIGINT)
@@ -286,11 +279,11 @@ def test_pull_is_interrupted_without_a_word(shell: Shell, registered: str) -> No
     assert waiting.returncode == 130
 
 
-def test_rm_forgets(shell: Shell, registered: str) -> None:
-    assert shell.said("rm", registered) == f"{registered} forgotten\n"
+def test_rm_forgets_the_session(shell: Shell, registered: str) -> None:
+    assert shell.output("rm", registered) == f"{registered} forgotten\n"
     is_refused(shell.run("rm", registered), 1, f"There is no session '{registered}'")
     again = shell.session()
-    shell.said("register", again)
+    shell.output("register", again)
     assert shell.json("rm", again) == {"ok": True}
 
 
@@ -300,27 +293,27 @@ def test_stop_for_machines(walker: Shell, running_host: Host) -> None:
 
 
 def test_emit_is_its_own_program(shell: Shell) -> None:
-    assert shell.said("emit", "--help").startswith("usage: sxhost-emit --type ")
+    assert shell.output("emit", "--help").startswith("usage: sxhost-emit --type ")
     is_refused(shell.run("emit", "--type", "nonsense"), 2, "usage: sxhost-emit")
-    assert shell.said("emit", "--type", "user", "--content", "x") == ""
+    assert shell.output("emit", "--type", "user", "--content", "x") == ""
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
 def test_completion_is_a_script_of_the_shell(shell: Shell, name: str) -> None:
-    script = shell.said("completion", name)
+    script = shell.output("completion", name)
     assert f"_SXHOST_COMPLETE={name}_complete" in script
 
 
 def test_completion_knows_the_commands(shell: Shell) -> None:
-    completed = shell.said(
+    completed = shell.output(
         _SXHOST_COMPLETE="bash_complete", COMP_WORDS="sxhost st", COMP_CWORD="1"
     )
     assert {"plain,status", "plain,stdio", "plain,stop"} <= set(completed.split())
 
 
 def test_help_lists_the_commands(shell: Shell) -> None:
-    text = shell.said("--help")
-    assert text == shell.said("-h")
+    text = shell.output("--help")
+    assert text == shell.output("-h")
     listed = {line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()}
     assert listed == {
         *("completion", "emit", "events", "fire", "policy", "pull", "register"),
@@ -331,13 +324,13 @@ def test_help_lists_the_commands(shell: Shell) -> None:
 
 
 def test_every_command_takes_json_and_url(shell: Shell) -> None:
-    text = shell.said("pull", "--help")
+    text = shell.output("pull", "--help")
     assert "--json" in text
     assert "--url" in text
 
 
 def test_version(shell: Shell) -> None:
-    assert shell.said("--version") == f"sxhost {__version__}\n"
+    assert shell.output("--version") == f"sxhost {__version__}\n"
 
 
 # What an agent says is not to be trusted with a terminal.
@@ -349,10 +342,10 @@ def test_control_characters_are_escaped(shell: Shell, registered: str) -> None:
     ask(f"{shell.url}/sessions/{registered}/events", {"event": "thinking", "data": ESCAPE})
     ask(f"{shell.url}/sessions/{registered}/messages", {"content": f"a\n\tb {ESCAPE}"})
     for command in (["sessions"], ["show", registered], ["events", registered]):
-        printed = shell.said(*command)
+        printed = shell.output(*command)
         assert ESCAPED in printed
         assert set(map(ord, printed)) & set(range(32)) == {10}
-    assert shell.said("pull", registered) == f"a\n\tb {ESCAPED}\n"
+    assert shell.output("pull", registered) == f"a\n\tb {ESCAPED}\n"
 
 
 class Stranger(BaseHTTPRequestHandler):
@@ -395,27 +388,27 @@ def nowhere() -> str:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_the_option_goes_before_the_environment(shell: Shell, nowhere: str) -> None:
-    assert shell.said("status", "--url", shell.url, SXHOST_URL=nowhere).startswith(
+def test_url_option_overrides_the_environment(shell: Shell, nowhere: str) -> None:
+    assert shell.output("status", "--url", shell.url, SXHOST_URL=nowhere).startswith(
         "Host running"
     )
     assert shell.run("status", "--url", nowhere).returncode == 3
 
 
-def test_a_host_at_a_unix_socket(start_host: StartHost, tmp_path: Path) -> None:
+def test_command_reaches_a_host_at_a_unix_socket(start_host: StartHost, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     host = start_host(
         "--listen", f"unix:{path}:mode=600", "--listen", "tcp:0:interface=127.0.0.1"
     )
     assert host.port
     shell = Shell(tmp_path, f"unix:{path}")
-    assert shell.said("status") == f"Host running on :{host.port} — 0 sessions, 0 active\n"
+    assert shell.output("status") == f"Host running on :{host.port} — 0 sessions, 0 active\n"
 
 
 # What goes wrong.
 
 
-def test_no_host_is_there(shell: Shell, nowhere: str) -> None:
+def test_unreachable_host_is_an_error(shell: Shell, nowhere: str) -> None:
     for words in (["status"], ["status", "--json"], ["send", "a", "b"], ["stop"]):
         done = shell.run(*words, SXHOST_URL=nowhere)
         is_refused(done, 3, f"No host answers ({nowhere}: ")
@@ -439,18 +432,18 @@ def test_no_host_is_there(shell: Shell, nowhere: str) -> None:
         (["sessions", "--label", "no-colon"], "label"),
     ],
 )
-def test_the_host_says_no(shell: Shell, words: list[str], sentence: str) -> None:
+def test_refusal_of_the_host_is_an_error(shell: Shell, words: list[str], sentence: str) -> None:
     done = shell.run(*words)
     is_refused(done, 1, sentence)
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_message_that_is_too_long(shell: Shell, registered: str) -> None:
+def test_too_long_message_is_refused(shell: Shell, registered: str) -> None:
     done = shell.run("send", registered, "-", stdin=b"x" * 8193)
     is_refused(done, 1, "The message has 8193 bytes of UTF-8; 8192 are possible.")
 
 
-def test_a_full_inbox(shell: Shell, registered: str) -> None:
+def test_full_inbox_is_refused(shell: Shell, registered: str) -> None:
     for number in range(32):
         ask(f"{shell.url}/sessions/{registered}/messages", {"content": str(number)})
     is_refused(shell.run("send", registered, "one more"), 1, "32 messages already wait")
@@ -475,10 +468,12 @@ def test_a_full_inbox(shell: Shell, registered: str) -> None:
         (["status", "--url", "http://h:x"], "This cannot be asked: Port could not be cast"),
     ],
 )
-def test_what_cannot_be_meant(shell: Shell, words: list[str | bytes], sentence: str) -> None:
+def test_wrong_arguments_are_refused(
+    shell: Shell, words: list[str | bytes], sentence: str
+) -> None:
     is_refused(shell.run(*words), 2, sentence)
 
 
-def test_standard_input_that_is_not_text(shell: Shell, registered: str) -> None:
+def test_binary_standard_input_is_refused(shell: Shell, registered: str) -> None:
     done = shell.run("send", registered, "-", stdin=b"\xff\xfe")
     is_refused(done, 2, "Standard input is not UTF-8.")

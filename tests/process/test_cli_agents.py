@@ -48,7 +48,7 @@ def asked(shell: Shell, session: str, script: str) -> str:
     return str(approval["id"])
 
 
-def test_options_say_how_it_is_started() -> None:
+def test_launch_options_become_the_launch() -> None:
     launch = launch_from_options(
         "hello",
         {
@@ -68,16 +68,16 @@ def test_options_say_how_it_is_started() -> None:
 
 
 @pytest.mark.parametrize("wrong", [("--command", "'"), ("--native", "{"), ("--native", "[]")])
-def test_what_cannot_be_understood_is_told(shell: Shell, wrong: tuple[str, str]) -> None:
+def test_malformed_launch_options_are_refused(shell: Shell, wrong: tuple[str, str]) -> None:
     done = shell.run("new", "--agent", "echo", *wrong)
     assert (done.returncode, done.stdout) == (2, "")
     assert "cannot be understood" in done.stderr
 
 
-def test_new_starts_an_agent_where_it_is_told(shell: Shell) -> None:
+def test_new_starts_an_agent_in_the_given_directory(shell: Shell) -> None:
     name = shell.session()
     words = ("--agent", "echo", "--id", name, "--label", "team:x", "--title", "A demo")
-    shell.said("new", *words, "hello")
+    shell.output("new", *words, "hello")
     view = shell.json("show", name)
     assert (view["kind"], view["title"], view["labels"]) == ("hosted", "A demo", {"team": "x"})
     assert ended(shell, name) == "completed"
@@ -85,49 +85,49 @@ def test_new_starts_an_agent_where_it_is_told(shell: Shell) -> None:
 
 def test_a_first_turn_may_come_from_a_pipe(shell: Shell) -> None:
     name = shell.session()
-    shell.said("new", "--agent", "echo", "--id", name, "-", stdin=b"SAY: piped")
+    shell.output("new", "--agent", "echo", "--id", name, "-", stdin=b"SAY: piped")
     assert ended(shell, name) == "completed"
-    assert "piped" in shell.said("events", name)
+    assert "piped" in shell.output("events", name)
 
 
 def test_turn_steer_interrupt(shell: Shell, session: str) -> None:
-    assert f"{session} turn 1: " in shell.said("turn", session, "HANG")
+    assert f"{session} turn 1: " in shell.output("turn", session, "HANG")
     assert shell.run("turn", session, "more").returncode == 1
-    assert shell.said("steer", session, "SAY: left\nHANG") == f"{session} steered\n"
-    assert shell.said("interrupt", session) == f"{session} interrupted\n"
+    assert shell.output("steer", session, "SAY: left\nHANG") == f"{session} steered\n"
+    assert shell.output("interrupt", session) == f"{session} interrupted\n"
     assert ended(shell, session) == "interrupted"
     refused = shell.run("interrupt", session)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "No turn" in refused.stderr
 
 
-def test_yes(shell: Shell, session: str) -> None:
+def test_approve_decides_once_and_a_later_deny_is_refused(shell: Shell, session: str) -> None:
     number = asked(shell, session, "ASK: make test")
-    assert "make test" in shell.said("approvals")
-    said = shell.said("approve", session, number, "--reason", "fine")
-    assert said == f"{session} approval {number}: approve\n"
+    assert "make test" in shell.output("approvals")
+    output = shell.output("approve", session, number, "--reason", "fine")
+    assert output == f"{session} approval {number}: approve\n"
     assert ended(shell, session) == "completed"
     late = shell.run("deny", session, number)
     assert late.returncode == 1
 
 
-def test_no_and_nothing_more(shell: Shell, session: str) -> None:
+def test_deny_cancel_decides_cancel(shell: Shell, session: str) -> None:
     number = asked(shell, session, "ASK: make test")
-    assert ": cancel" in shell.said("deny", session, number, "--cancel")
+    assert ": cancel" in shell.output("deny", session, number, "--cancel")
     ended(shell, session)
 
 
-def test_words(shell: Shell, session: str) -> None:
+def test_approve_sends_answers_to_inquiries(shell: Shell, session: str) -> None:
     number = asked(shell, session, "QUESTION: Which? | red | blue")
     (one,) = (a for a in shell.lines("approvals") if a["session"] == session)
     name = one["inquiries"][0]["id"]
-    shell.said("approve", session, number, "--answer", f"{name}=blue")
+    shell.output("approve", session, number, "--answer", f"{name}=blue")
     assert ended(shell, session) == "completed"
-    assert "blue" in shell.said("events", session, "--types", "message")
+    assert "blue" in shell.output("events", session, "--types", "message")
 
 
-def test_all_of_them_also_those_that_are_closed(shell: Shell, session: str) -> None:
+def test_approvals_all_lists_closed_ones_too(shell: Shell, session: str) -> None:
     number = asked(shell, session, "ASK: make test")
-    shell.said("approve", session, number, "--session")
-    (line,) = (x for x in shell.said("approvals", "--all").splitlines() if session in x)
+    shell.output("approve", session, number, "--session")
+    (line,) = (x for x in shell.output("approvals", "--all").splitlines() if session in x)
     assert line.split()[:3] == [session, number, "approve_session"]

@@ -50,7 +50,7 @@ def text(printer: LinePrinter, value: Event | StateChange | Gap) -> str:
     return printer.line(value)[0]
 
 
-def test_an_approval_is_what_the_host_knows() -> None:
+def test_approval_event_shows_what_the_host_knows() -> None:
     known = Approval(
         id=1, session="a", kind="command", title="rm -rf /", detail={}, choices=["deny"],
         opened_ms=0, expires_ms=None, native=None, key="k",
@@ -65,7 +65,7 @@ def test_an_approval_is_what_the_host_knows() -> None:
     assert result_of(approval_of(cast("Any", Asked()), GAP)) is GAP
 
 
-def test_columns_stand_below_each_other() -> None:
+def test_columns_are_aligned() -> None:
     printer = lines()
     tool, state, gap = text(printer, EVENT), text(printer, STATE), text(printer, GAP)
     assert tool.index("tool-start") == state.index("= waiting") == gap.index("gap")
@@ -74,7 +74,7 @@ def test_columns_stand_below_each_other() -> None:
     assert gap.startswith(" ")
 
 
-def test_a_longer_name_moves_the_columns_from_there_on() -> None:
+def test_longer_name_widens_the_columns_from_there_on() -> None:
     printer = lines()
     before = text(printer, EVENT)
     long = Event("x", Raw(b"1"), 0, 1, 1, 0, "a-session-with-a-long-name")
@@ -83,11 +83,11 @@ def test_a_longer_name_moves_the_columns_from_there_on() -> None:
     assert text(printer, EVENT).index("7") == longer.index("1")
 
 
-def test_one_session_needs_no_name() -> None:
+def test_events_of_one_session_show_no_session_name() -> None:
     assert text(lines(names=False), EVENT).split()[0] == "7"
 
 
-def test_machines_get_what_the_host_sends(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_prints_frames_as_the_host_sends_them(capsys: pytest.CaptureFixture[str]) -> None:
     printer = lines(json=True, colours=True)
     for value in (EVENT, STATE, GAP):
         printer.show(value)
@@ -99,7 +99,7 @@ def test_machines_get_what_the_host_sends(capsys: pytest.CaptureFixture[str]) ->
     }  # fmt: skip
 
 
-def test_colours_are_for_what_wants_attention() -> None:
+def test_only_events_that_need_attention_are_coloured() -> None:
     printer = lines(colours=True)
     colours = [printer.line(value)[1] for value in (GAP, STATE, EVENT)]
     assert colours == ["red", "yellow", None]
@@ -138,12 +138,14 @@ def is_live(shell: Shell, process: Process) -> bool:
 def interrupted(process: Process) -> bool:
     """Interrupt it; return whether it ends as all commands do, without a word."""
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=PATIENCE)
-    return (process.returncode, said) == (130, ("", ""))
+    output = process.communicate(timeout=PATIENCE)
+    return (process.returncode, output) == (130, ("", ""))
 
 
 @pytest.mark.parametrize("option", ["-f", "--follow"])
-def test_events_go_on_with_what_is_new(shell: Shell, session: str, option: str) -> None:
+def test_events_follow_continues_with_new_events(
+    shell: Shell, session: str, option: str
+) -> None:
     with shell.start("events", session, option) as process:
         assert line(process).split()[2:] == ["thinking", "first"]
         fire(shell, session, "tool-start", f"a\n{ESCAPE}")
@@ -151,7 +153,7 @@ def test_events_go_on_with_what_is_new(shell: Shell, session: str, option: str) 
         assert interrupted(process)
 
 
-def test_events_that_are_followed_are_chosen(shell: Shell, session: str) -> None:
+def test_followed_events_are_filtered(shell: Shell, session: str) -> None:
     for number in range(5):
         fire(shell, session, "x" if number % 2 else "y", number)
     words = ("events", session, "-f", "--types", "x,thinking", "--after", "1")
@@ -171,10 +173,10 @@ def test_tail_is_live_over_all_sessions_from_now(shell: Shell, session: str) -> 
 
 def line_time(shell: Shell, session: str) -> str:
     """Return the time of day that a session's last line shows."""
-    return shell.said("events", session).splitlines()[-1].split()[1]
+    return shell.output("events", session).splitlines()[-1].split()[1]
 
 
-def test_tail_chooses(shell: Shell, session: str) -> None:
+def test_tail_filters(shell: Shell, session: str) -> None:
     mine, third = shell.session(), shell.session()
     ask(f"{shell.url}/sessions/{mine}/register", {"labels": {"who": mine}})
     with (
@@ -194,29 +196,33 @@ def test_tail_chooses(shell: Shell, session: str) -> None:
         assert interrupted(mine_only)
 
 
-def test_tail_tells_states_and_gaps_to_machines(shell: Shell, session: str) -> None:
+def test_tail_json_has_states_and_gaps(shell: Shell, session: str) -> None:
     words = ("tail", "--json", "--state", "--after", "0:7", "--session", session)
     with shell.start(*words) as process:
-        told = [json.loads(line(process)) for _ in range(3)]
-        assert [value.get("frame", value.get("seq")) for value in told] == ["gap", 1, "state"]
-        assert told[0]["reason"] == "another epoch"
-        assert (told[2]["session"], told[2]["detail_state"]) == (session, "working")
+        reported = [json.loads(line(process)) for _ in range(3)]
+        assert [value.get("frame", value.get("seq")) for value in reported] == [
+            "gap",
+            1,
+            "state",
+        ]
+        assert reported[0]["reason"] == "another epoch"
+        assert (reported[2]["session"], reported[2]["detail_state"]) == (session, "working")
         assert interrupted(process)
 
 
-def test_a_forgotten_session_is_the_end(shell: Shell, session: str) -> None:
+def test_following_ends_when_the_session_is_forgotten(shell: Shell, session: str) -> None:
     with shell.start("events", session, "-f") as process:
         assert line(process)
-        shell.said("rm", session)
-        said = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, said) == (0, ("", "The end: the session is forgotten.\n"))
+        shell.output("rm", session)
+        output = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output) == (0, ("", "The end: the session is forgotten.\n"))
 
 
 # The pipe.
 
 
 @pytest.mark.parametrize("busy", [True, False])
-def test_a_reader_that_has_seen_enough_ends_it(shell: Shell, session: str, busy: bool) -> None:
+def test_closed_output_ends_following(shell: Shell, session: str, busy: bool) -> None:
     with shell.start("tail", "--after", "0", "--session", session) as process:
         assert line(process)
         if busy:
@@ -229,7 +235,7 @@ def test_a_reader_that_has_seen_enough_ends_it(shell: Shell, session: str, busy:
         assert process.stderr.read() == ""
 
 
-def test_output_to_a_file_is_as_good(shell: Shell, session: str, tmp_path: Path) -> None:
+def test_following_writes_to_a_file(shell: Shell, session: str, tmp_path: Path) -> None:
     place = tmp_path / "events"
     with place.open("w") as out:
         done = subprocess.run(
@@ -244,7 +250,7 @@ def test_output_to_a_file_is_as_good(shell: Shell, session: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
-def test_a_terminal_gets_colours(
+def test_terminal_output_is_coloured(
     shell: Shell, session: str, environ: dict[str, str], coloured: bool
 ) -> None:
     fire(shell, session, "error", "boom")
@@ -269,7 +275,7 @@ def test_a_terminal_gets_colours(
 # The link.
 
 
-def test_a_host_that_is_lost_is_waited_for(start_host: StartHost, tmp_path: Path) -> None:
+def test_lost_host_is_waited_for(start_host: StartHost, tmp_path: Path) -> None:
     host = start_host("--port", "0")
     shell = Shell(tmp_path, host.url)
     fire(shell, "a", "x", 1)
@@ -277,25 +283,25 @@ def test_a_host_that_is_lost_is_waited_for(start_host: StartHost, tmp_path: Path
         assert process.stderr is not None
         assert line(process).split()[-1] == "1"
         host.process.kill()
-        told = process.stderr.readline()
-        assert told.startswith("Lost the host (")
-        assert told.endswith("); trying again.\n")
+        shown = process.stderr.readline()
+        assert shown.startswith("Lost the host (")
+        assert shown.endswith("); trying again.\n")
         host.wait()
         host = start_host("--port", str(host.port))
         assert host.port
         fire(shell, "a", "x", 2)
         assert process.stderr.readline() == "Reconnected.\n"
         assert line(process).split()[-1] == "2"
-        shell.said("stop")
-        told = process.stderr.readline()
-        assert told == "Lost the host (the host is stopping); trying again.\n"
+        shell.output("stop")
+        shown = process.stderr.readline()
+        assert shown == "Lost the host (the host is stopping); trying again.\n"
         assert interrupted(process)
 
 
 COMMANDS = (["events", "nobody", "-f"], ["tail"], ["tail", "--json"])
 
 
-def test_no_host_is_there(shell: Shell, nowhere: str) -> None:
+def test_following_an_unreachable_host_is_an_error(shell: Shell, nowhere: str) -> None:
     for words in COMMANDS:
         done = shell.run(*words, SXHOST_URL=nowhere)
         is_refused(done, 3, f"No host answers ({nowhere}: ")
@@ -313,5 +319,7 @@ def test_no_host_is_there(shell: Shell, nowhere: str) -> None:
         (["tail", "--label", "x"], "label"),
     ],
 )
-def test_the_host_says_no(shell: Shell, words: list[str], sentence: str) -> None:
+def test_following_an_unknown_session_is_an_error(
+    shell: Shell, words: list[str], sentence: str
+) -> None:
     is_refused(shell.run(*words), 1, sentence)

@@ -49,7 +49,7 @@ def asking(choices: list[str], inquiries: list[Inquiry] | None = None) -> Approv
 ALL = ["approve", "approve_session", "deny", "cancel"]
 
 
-def test_only_what_can_be_chosen_is_offered() -> None:
+def test_only_possible_choices_are_offered() -> None:
     assert asking(ALL).prompt == "  [y]es [a]lways [n]o [c]ancel > "
     assert asking(["approve", "later", "deny"]).prompt == "  [y]es [n]o later > "
 
@@ -67,19 +67,19 @@ def test_only_what_can_be_chosen_is_offered() -> None:
         ("x", None),
     ],
 )
-def test_a_key_or_a_word_decides(words: str, decision: str | None) -> None:
+def test_key_or_word_decides(words: str, decision: str | None) -> None:
     answer = asking(ALL).parse_line(words)
     assert (answer and answer.decision) == decision
 
 
-def test_a_choice_that_is_not_there_is_none() -> None:
+def test_unknown_choice_is_refused() -> None:
     assert asking(["approve", "deny"]).parse_line("a") is None
     later = asking(["approve", "later"]).parse_line("later")
     assert later is not None
     assert later.decision == "later"
 
 
-def test_each_inquiry_is_asked_in_turn() -> None:
+def test_inquiries_are_asked_one_by_one() -> None:
     inquiries = [
         Inquiry(id="colour", text="Which?", options=[Option("red"), Option("blue")]),
         Inquiry(id="why", text="Why?"),
@@ -97,7 +97,7 @@ def test_each_inquiry_is_asked_in_turn() -> None:
 # What is asked is what the host says, whatever an event does.
 
 
-def test_what_is_shown_is_what_the_host_knows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_shown_approval_has_what_the_host_knows(capsys: pytest.CaptureFixture[str]) -> None:
     first = replace(asking(ALL).approval, title="rm -rf /")
     second = replace(first, id=2, title="make test")
     decided = Resolution(decision="deny", by="policy tests", at_ms=0)
@@ -121,37 +121,37 @@ def test_what_is_shown_is_what_the_host_knows(capsys: pytest.CaptureFixture[str]
 # The command.
 
 
-def test_it_prints_what_is_said_and_ends_with_the_turn(shell: Shell) -> None:
+def test_run_prints_the_answer_and_ends_with_the_turn(shell: Shell) -> None:
     done = shell.run("run", "--agent", "echo", "--id", "poem", "Roses are red.")
     assert (done.returncode, done.stdout) == (0, "Roses are red.\n")
     assert done.stderr == "poem: echo echo\n(completed)\n"
     assert shell.json("show", "poem")["turn"]["status"] == "completed"
 
 
-def test_a_turn_that_fails_is_no_success(shell: Shell) -> None:
+def test_run_of_a_failed_turn_exits_nonzero(shell: Shell) -> None:
     done = shell.run("run", "--agent", "echo", "--rm", "FAIL the model is gone")
     assert done.returncode == 1
     assert "(the model is gone)" in done.stderr
 
 
-def test_an_agent_that_does_not_start(shell: Shell) -> None:
+def test_run_fails_if_the_agent_does_not_start(shell: Shell) -> None:
     done = shell.run("run", "--agent", "echo", "--native", '{"start":"fail"}', "hello")
     assert (done.returncode, done.stdout) == (1, "")
     assert "not to start" in done.stderr
 
 
-def test_an_agent_that_dies(shell: Shell) -> None:
+def test_run_fails_if_the_agent_dies(shell: Shell) -> None:
     done = shell.run("run", "--agent", "echo", "--rm", "CRASH")
     assert done.returncode == 1
     assert "transport_closed" in done.stderr
 
 
-def test_the_session_is_forgotten_if_told(shell: Shell) -> None:
+def test_run_rm_forgets_the_session(shell: Shell) -> None:
     shell.run("run", "--agent", "echo", "--id", "brief", "--rm", "hello")
     assert shell.run("show", "brief").returncode == 1
 
 
-def test_machines_get_events(shell: Shell) -> None:
+def test_run_json_prints_events(shell: Shell) -> None:
     done = shell.run("run", "--agent", "echo", "--json", "-", stdin=b"RUN: make")
     events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
     assert events[0] == "started"
@@ -159,19 +159,19 @@ def test_machines_get_events(shell: Shell) -> None:
     assert "tool-done" in events
 
 
-def test_what_an_agent_says_does_not_drive_the_terminal(shell: Shell) -> None:
+def test_run_escapes_control_characters_of_the_agent(shell: Shell) -> None:
     done = shell.run("run", "--agent", "echo", "--rm", "SAY: \x1b[31mred\x07")
     assert "\x1b" not in done.stdout
     assert "red" in done.stdout
 
 
-def test_without_a_keyboard_it_says_how_to_answer(shell: Shell) -> None:
+def test_run_without_a_terminal_prints_how_to_answer(shell: Shell) -> None:
     words = ("run", "--agent", "echo", "--id", "asks", "ASK: make test")
     with shell.start(*words) as process:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
         hint = next(line for line in lines if "sxhost approve" in line)
-        shell.said(*hint.split()[-3:])
+        shell.output(*hint.split()[-3:])
         assert process.wait(PATIENCE) == 0
 
 
@@ -206,7 +206,7 @@ class Terminal:
             os.close(self._master)
 
 
-def test_at_a_terminal_it_asks(shell: Shell) -> None:
+def test_run_at_a_terminal_asks_for_the_decision(shell: Shell) -> None:
     script = "ASK: make test\nQUESTION: Which? | red | blue"
     terminal = Terminal(shell, "run", "--agent", "echo", "--id", "typed", script)
     terminal.until("[y]es")
@@ -222,7 +222,7 @@ def test_at_a_terminal_it_asks(shell: Shell) -> None:
     assert decided == ["approve", "approve"]
 
 
-def test_somebody_else_may_be_faster(shell: Shell) -> None:
+def test_run_accepts_a_decision_from_elsewhere(shell: Shell) -> None:
     terminal = Terminal(shell, "run", "--agent", "echo", "--id", "slow", "ASK: make test")
     terminal.until("[y]es")
     (one,) = (a for a in shell.lines("approvals") if a["session"] == "slow")
@@ -232,7 +232,7 @@ def test_somebody_else_may_be_faster(shell: Shell) -> None:
     assert terminal.close() == 0
 
 
-def test_an_interrupt_stops_the_turn(shell: Shell) -> None:
+def test_interrupting_run_interrupts_the_turn(shell: Shell) -> None:
     with shell.start("run", "--agent", "echo", "--id", "endless", "RUN: make\nHANG") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "$ make\n"

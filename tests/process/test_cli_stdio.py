@@ -34,7 +34,9 @@ def shown(frames: list[Object]) -> list[Object]:
     return list(json.loads(re.sub(r"echo-\d+", "echo-N", text)))
 
 
-def test_all_ways_lead_to_the_same_frames(start_host: StartHost, tmp_path: Path) -> None:
+def test_stdio_and_websocket_send_the_same_frames(
+    start_host: StartHost, tmp_path: Path
+) -> None:
     home = tmp_path / "inside"
     home.mkdir()
     with over_stdio(home, {}, "--state-dir", str(home / "state")) as talk:
@@ -48,11 +50,11 @@ def test_all_ways_lead_to_the_same_frames(start_host: StartHost, tmp_path: Path)
         assert shown(play(talk)) == inside
 
 
-def test_nobody_answers(tmp_path: Path) -> None:
+def test_stdio_without_a_host_is_an_error(tmp_path: Path) -> None:
     talk = over_stdio(tmp_path, {}, "--connect", "http://127.0.0.1:1")
     with talk as client:
         assert client.wire.read() is None
         client.wire.process.wait()  # type: ignore[attr-defined]
-        said = (tmp_path / "stdio.log").read_text()
-        assert said.startswith("No host answers at http://127.0.0.1:1: ")
+        output = (tmp_path / "stdio.log").read_text()
+        assert output.startswith("No host answers at http://127.0.0.1:1: ")
         client.wire.close = lambda: 0  # type: ignore[attr-defined]

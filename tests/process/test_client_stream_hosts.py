@@ -195,7 +195,7 @@ async def fire(client: HostClient, session: str = "a", data: Any = None) -> int:
 
 @pytest.mark.parametrize("seed", [1, 2])
 @in_reactor
-async def test_a_link_that_is_cut_again_and_again_under_load(
+async def test_stream_cut_repeatedly_under_load_loses_nothing(
     start_host: StartHost, seed: int
 ) -> None:
     host = start_host("--port", "0", "--allow-host", "127.0.0.1")  # by the cutter's port
@@ -214,7 +214,7 @@ async def test_a_link_that_is_cut_again_and_again_under_load(
 
 
 @in_reactor
-async def test_a_host_that_is_killed_is_followed_to_its_next_life(
+async def test_stream_follows_a_killed_host_to_its_next_life(
     start_host: StartHost,
 ) -> None:
     host = start_host("--port", "0")
@@ -237,7 +237,7 @@ async def test_a_host_that_is_killed_is_followed_to_its_next_life(
 
 @pytest.mark.parametrize("which", [("a",), ()])
 @in_reactor
-async def test_a_host_that_stops_in_order_is_followed_to_its_next_life(
+async def test_stream_follows_a_stopped_host_to_its_next_life(
     start_host: StartHost, which: tuple[str, ...]
 ) -> None:
     host = start_host("--port", "0")
@@ -263,7 +263,7 @@ async def test_a_host_that_stops_in_order_is_followed_to_its_next_life(
 
 
 @in_reactor
-async def test_a_new_store_is_another_life(start_host: StartHost) -> None:
+async def test_new_store_is_a_gap_and_begins_anew(start_host: StartHost) -> None:
     host = start_host("--port", "0", "--store", "memory:")
     client = at(host.url)
     last = await fire(client)
@@ -283,7 +283,7 @@ async def test_a_new_store_is_another_life(start_host: StartHost) -> None:
 
 
 @in_reactor
-async def test_a_slow_reader_of_a_long_log_gets_all_of_it(running_host: Host) -> None:
+async def test_slow_reader_gets_all_of_a_long_log(running_host: Host) -> None:
     client = at(running_host.url)
     draft = EventDraft.of("x", "y" * 2000)
     for _ in range(10):

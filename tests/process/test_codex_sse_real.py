@@ -90,8 +90,8 @@ class Place:
         return self._curl("/messages/r", *place)
 
     def say(self, kind: str, **message: Any) -> Fields:
-        said = posted({"type": kind, "id": "r", **message})
-        command = [*CURL, *said, f"{self.host.url}/messages"]
+        text = posted({"type": kind, "id": "r", **message})
+        command = [*CURL, *text, f"{self.host.url}/messages"]
         done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
         answer: Fields = json.loads(done.stdout)
         return answer
@@ -140,7 +140,7 @@ BEGINNING = ["session_configured", "task_started", "user_message"]
 ANSWER = ["agent_message_delta", "agent_message", "token_count"]
 
 
-def test_a_conversation(place: Open) -> None:
+def test_conversation_over_sse_with_a_real_codex(place: Open) -> None:
     here = place()
     frames = list(here.begin("THINK: so\nSAY: hello, curl"))
     thinking = ["agent_reasoning_section_break", "agent_reasoning_delta", "agent_reasoning"]
@@ -152,7 +152,7 @@ def test_a_conversation(place: Open) -> None:
     assert only(frames, "token_count")["info"]["last_token_usage"]["output_tokens"] > 0
 
 
-def test_what_waits_is_approved(place: Open) -> None:
+def test_waiting_approval_is_approved(place: Open) -> None:
     here = place(UNTRUSTED)
     client = here.begin(MAKE)
     asked = client.until("exec_approval_request")[-1]
@@ -168,7 +168,7 @@ def test_what_waits_is_approved(place: Open) -> None:
     assert (here.agent.cwd / "made.txt").exists()
 
 
-def test_what_waits_is_denied(place: Open) -> None:
+def test_waiting_approval_is_denied(place: Open) -> None:
     here = place(UNTRUSTED)
     client = here.begin(MAKE)
     client.until("exec_approval_request")
@@ -178,7 +178,7 @@ def test_what_waits_is_denied(place: Open) -> None:
     assert not (here.agent.cwd / "made.txt").exists()
 
 
-def test_who_is_asked_nothing(place: Open) -> None:
+def test_approval_policy_never_asks_nothing(place: Open) -> None:
     here = place(UNTRUSTED, "--dangerously-bypass-approvals-and-sandbox", "true")
     frames = list(here.begin(MAKE))
     assert "exec_approval_request" not in types(frames)
@@ -187,7 +187,7 @@ def test_who_is_asked_nothing(place: Open) -> None:
     assert "nobody is asked" in here.host.output()
 
 
-def test_it_is_cancelled_in_the_middle(place: Open) -> None:
+def test_turn_is_cancelled_midway(place: Open) -> None:
     here = place()
     client = here.begin("SLOW 600 100")
     client.until("agent_message_delta")
@@ -197,7 +197,7 @@ def test_it_is_cancelled_in_the_middle(place: Open) -> None:
     assert here.say("user_cancel")["error"] == "no_turn"
 
 
-def test_who_drops_comes_back(place: Open) -> None:
+def test_dropped_client_reconnects_to_the_stream(place: Open) -> None:
     here = place()
     client = here.begin("SLOW 20 50")
     first = client.until("agent_message_delta")
@@ -205,11 +205,11 @@ def test_who_drops_comes_back(place: Open) -> None:
     rest = list(here.again(client.ids[-1]))
     assert rest[-1]["type"] == "task_complete"
     assert [*first, *rest] == list(here.again())
-    said = [f["delta"] for f in [*first, *rest] if f["type"] == "agent_message_delta"]
-    assert "".join(said) == rest[-1]["last_agent_message"]
+    sent = [f["delta"] for f in [*first, *rest] if f["type"] == "agent_message_delta"]
+    assert "".join(sent) == rest[-1]["last_agent_message"]
 
 
-def test_an_edit_begins_another_turn(place: Open) -> None:
+def test_edited_message_begins_another_turn(place: Open) -> None:
     here = place()
     first = here.begin("SAY: one")
     list(first)
@@ -219,7 +219,7 @@ def test_an_edit_begins_another_turn(place: Open) -> None:
     assert frames[-1]["last_agent_message"] == "two"
 
 
-def test_a_codex_that_fails(place: Open) -> None:
+def test_failed_turn_is_an_error_event(place: Open) -> None:
     frames = list(place().begin("FAIL 401"))
     assert frames[-1]["type"] == "error"
     assert frames[-1]["codex_error_info"] == {

@@ -41,23 +41,23 @@ class Codexd:
 
     def begin(self, **fields: Any) -> Object:
         fields = {"cwd": str(self.agent.cwd), **fields}
-        status, said = self.ask("POST", "/v1/codexd/sessions", fields)
-        assert status == 201, said
-        session: Object = said["data"]["session"]
+        status, text = self.ask("POST", "/v1/codexd/sessions", fields)
+        assert status == 201, text
+        session: Object = text["data"]["session"]
         return session
 
     def turn(self, session: Object, given: Any, **fields: Any) -> Object:
         body = {"sessionId": session["sessionId"], "input": given, **fields}
-        status, said = self.ask("POST", "/v1/codexd/turn", body)
-        assert status == 202, said
-        taken: Object = said["data"]
+        status, text = self.ask("POST", "/v1/codexd/turn", body)
+        assert status == 202, text
+        taken: Object = text["data"]
         assert taken["accepted"] is True
         return taken
 
     def read(self, session: Object) -> tuple[Object, list[Object]]:
-        status, said = self.ask("GET", f"/v1/codexd/sessions/{session['sessionId']}")
+        status, text = self.ask("GET", f"/v1/codexd/sessions/{session['sessionId']}")
         assert status == 200
-        return said["data"]["session"], said["data"]["recentEvents"]
+        return text["data"]["session"], text["data"]["recentEvents"]
 
     async def listen(self) -> Client:
         place = TCP4ClientEndpoint(reactor, "127.0.0.1", self.host.port)
@@ -67,12 +67,12 @@ class Codexd:
 
 async def until(client: Client, wanted: Callable[[Object], Any]) -> list[Object]:
     """Return the events up to the first that is wanted."""
-    heard: list[Object] = []
-    while not heard or not wanted(heard[-1]):
-        (told,) = await client.hear(1)
-        if told["type"] == "event":
-            heard.append(told["event"])
-    return heard
+    received: list[Object] = []
+    while not received or not wanted(received[-1]):
+        (shown,) = await client.hear(1)
+        if shown["type"] == "event":
+            received.append(shown["event"])
+    return received
 
 
 def over(turn: Object) -> Callable[[Object], Any]:
@@ -94,7 +94,7 @@ def codexd(real_agents: RealAgents, agent_home: Path, start_host: StartHost) -> 
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_session_from_its_beginning_to_its_end(codexd: Codexd) -> None:
+async def test_codexd_session_from_start_to_end(codexd: Codexd) -> None:
     listener = await codexd.listen()
     (hello,) = await listener.hear(1)
     assert (hello["type"], hello["recentEvents"]) == ("hello", [])
@@ -103,47 +103,47 @@ async def test_a_session_from_its_beginning_to_its_end(codexd: Codexd) -> None:
     assert (session["model"], session["modelProvider"]) == ("fake-model", "fake")
 
     turn = codexd.turn(session, "hello from codexd")
-    heard = await until(listener, over(turn))
-    deltas = [e for e in heard if e["type"] == "app-server.item.agentMessage.delta"]
-    said = "".join(event["detail"]["delta"] for event in deltas)
-    assert said == "echo: hello from codexd"
-    kinds = [event["type"] for event in heard]
+    received = await until(listener, over(turn))
+    deltas = [e for e in received if e["type"] == "app-server.item.agentMessage.delta"]
+    text = "".join(event["detail"]["delta"] for event in deltas)
+    assert text == "echo: hello from codexd"
+    kinds = [event["type"] for event in received]
     assert kinds.index("session.registered") < kinds.index("app-server.turn.started")
-    seqs = [event["seq"] for event in heard]
+    seqs = [event["seq"] for event in received]
     assert seqs == sorted(set(seqs))
-    known = heard[kinds.index("session.registered") :]  # before, it has no thread
+    known = received[kinds.index("session.registered") :]  # before, it has no thread
     assert {event["detail"]["threadId"] for event in known} == {session["threadId"]}
 
     read, recent = codexd.read(session)
     assert (read["lastTurnId"], read["lastTurnStatus"]) == (turn["turnId"], "completed")
     assert read["currentTurnId"] is None
-    assert recent[-1] == heard[-1]
+    assert recent[-1] == received[-1]
     listener.sendClose()
     await listener.left
 
 
 @pytest_twisted.ensureDeferred
-async def test_items_and_a_steer(codexd: Codexd) -> None:
+async def test_codexd_turn_has_items_and_is_steered(codexd: Codexd) -> None:
     listener = await codexd.listen()
     session = codexd.begin()
     words = [{"type": "text", "text": "SLOW 1000 20"}]
     turn = codexd.turn(session, words, effort="low", summary="auto")
     await until(listener, lambda e: e["type"] == "app-server.item.agentMessage.delta")
-    status, said = codexd.ask(
+    status, text = codexd.ask(
         "POST", "/v1/codexd/turn", {"sessionId": session["sessionId"], "input": "x"}
     )
-    assert (status, said["error"]) == (409, "bad_request")
+    assert (status, text["error"]) == (409, "bad_request")
     steered = codexd.turn(session, "SAY: steered", expectedTurnId=turn["turnId"])
     assert steered["turnId"] == turn["turnId"]
-    heard = await until(listener, over(turn))
-    assert "steered" in json.dumps(heard)
+    received = await until(listener, over(turn))
+    assert "steered" in json.dumps(received)
     assert codexd.read(session)[0]["lastTurnStatus"] == "completed"
     listener.sendClose()
     await listener.left
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_turn_whose_codex_is_killed(codexd: Codexd) -> None:
+async def test_codexd_turn_of_a_killed_codex_fails(codexd: Codexd) -> None:
     listener = await codexd.listen()
     session = codexd.begin()
     first = codexd.turn(session, "first")
@@ -152,10 +152,10 @@ async def test_a_turn_whose_codex_is_killed(codexd: Codexd) -> None:
     turn = codexd.turn(session, "SLOW 10000 20")
     await until(listener, lambda e: e["type"] == "app-server.item.agentMessage.delta")
     os.kill(codexd.read(session)[0]["childPid"], signal.SIGKILL)
-    heard = await until(listener, over(turn))
-    assert heard[-1]["type"] == "app-server.turn.completed.missing"
+    received = await until(listener, over(turn))
+    assert received[-1]["type"] == "app-server.turn.completed.missing"
     failure = "transport_closed_before_turn_completed"
-    assert heard[-1]["detail"]["failureClass"] == failure
+    assert received[-1]["detail"]["failureClass"] == failure
     await until(listener, lambda e: e["type"] == "app-server.transport.closed")
     read, _ = codexd.read(session)
     assert (read["lastTurnId"], read["lastTurnStatus"]) == (turn["turnId"], "failed")
@@ -163,15 +163,15 @@ async def test_a_turn_whose_codex_is_killed(codexd: Codexd) -> None:
     assert read["status"] == "active"
 
     again = codexd.turn(session, "again")
-    heard = await until(listener, over(again))
-    assert "echo: again" in json.dumps(heard)
+    received = await until(listener, over(again))
+    assert "echo: again" in json.dumps(received)
     read, _ = codexd.read(session)
     assert (read["lastTurnStatus"], read["threadId"]) == ("completed", session["threadId"])
     listener.sendClose()
     await listener.left
 
 
-def test_a_thread_is_resumed_once_its_session_is_gone(codexd: Codexd) -> None:
+def test_codexd_resumes_a_thread_of_a_deleted_session(codexd: Codexd) -> None:
     session = codexd.begin()
     codexd.turn(session, "SAY: remember")
     while codexd.read(session)[0]["currentTurnId"]:

@@ -41,6 +41,12 @@ NOBODY = pwd.getpwnam("nobody").pw_uid
 
 
 @pytest.fixture
+def forks_hosts() -> bool:
+    """How a host starts is what is tested here."""
+    return False
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "pid"
 
@@ -74,7 +80,9 @@ def mode(path: Path) -> int:
 # The pidfile.
 
 
-def test_it_has_the_pid_for_its_owner_alone_until_the_end(pidfile: PidFile, path: Path) -> None:
+def test_pidfile_holds_the_pid_readable_by_its_owner_alone(
+    pidfile: PidFile, path: Path
+) -> None:
     pidfile.check()
     pidfile.claim()
     assert (path.read_text(), mode(path)) == (str(os.getpid()), 0o600)
@@ -83,19 +91,19 @@ def test_it_has_the_pid_for_its_owner_alone_until_the_end(pidfile: PidFile, path
     pidfile.remove()
 
 
-def test_a_living_one_refuses_with_its_pid(pidfile: PidFile, path: Path) -> None:
+def test_pidfile_of_a_running_host_refuses_with_its_pid(pidfile: PidFile, path: Path) -> None:
     pidfile.claim()
     assert refusal(path) == f"another host runs, with pid {os.getpid()} ({path})."
     assert path.read_text() == str(os.getpid())
 
 
-def test_one_that_was_never_finished_is_replaced(pidfile: PidFile, path: Path) -> None:
+def test_unfinished_pidfile_is_replaced(pidfile: PidFile, path: Path) -> None:
     path.touch()
     pidfile.claim()
     assert path.read_text() == str(os.getpid())
 
 
-def test_one_of_a_process_that_is_gone_is_replaced(pidfile: PidFile, path: Path) -> None:
+def test_pidfile_of_an_ended_process_is_replaced(pidfile: PidFile, path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as dead:
         pass
     path.write_text(str(dead.pid))
@@ -104,44 +112,42 @@ def test_one_of_a_process_that_is_gone_is_replaced(pidfile: PidFile, path: Path)
     assert path.read_text() == str(os.getpid())
 
 
-def test_a_number_that_has_got_another_process_since_does_not_hinder(
-    pidfile: PidFile, path: Path
-) -> None:
+def test_pidfile_with_a_reused_pid_is_replaced(pidfile: PidFile, path: Path) -> None:
     path.write_text(str(os.getppid()))
     os.utime(path, (1, 1))
     pidfile.claim()
     assert path.read_text() == str(os.getpid())
 
 
-def test_one_of_a_living_process_that_locks_nothing_is_left(path: Path) -> None:
+def test_pidfile_of_a_running_process_without_lock_is_left_alone(path: Path) -> None:
     path.write_text(f"{os.getpid()}\n")
     assert f"pid {os.getpid()}" in refusal(path)
     assert path.read_text() == f"{os.getpid()}\n"
 
 
-def test_a_file_that_is_no_pidfile_is_left(path: Path) -> None:
+def test_file_that_is_no_pidfile_is_left_alone(path: Path) -> None:
     path.write_text("dear diary")
     assert refusal(path) == f"{path} is there already, and is no pidfile."
     assert path.read_text() == "dear diary"
 
 
-def test_a_pipe_does_not_make_it_wait(path: Path) -> None:
+def test_pipe_as_pidfile_is_not_waited_for(path: Path) -> None:
     os.mkfifo(path)
     assert "is no pidfile" in refusal(path)
 
 
-def test_a_directory_is_none(path: Path) -> None:
+def test_directory_as_pidfile_is_refused(path: Path) -> None:
     path.mkdir()
     assert "is no pidfile" in refusal(path)
 
 
-def test_a_place_that_is_none(path: Path) -> None:
+def test_pidfile_in_a_missing_directory_is_refused(path: Path) -> None:
     path.touch()
     assert refusal(path / "pid").endswith(": not a directory.")
 
 
 @pytest.mark.parametrize("content", [None, "", "1"])
-def test_a_link_is_not_followed(path: Path, tmp_path: Path, content: str | None) -> None:
+def test_pidfile_link_is_not_followed(path: Path, tmp_path: Path, content: str | None) -> None:
     target = tmp_path / "target"
     if content is not None:
         target.write_text(content)
@@ -151,7 +157,7 @@ def test_a_link_is_not_followed(path: Path, tmp_path: Path, content: str | None)
     assert (target.read_text() if target.exists() else None) == content
 
 
-def test_a_hard_link_to_a_file_does_not_harm_it(
+def test_pidfile_hard_link_does_not_harm_its_file(
     pidfile: PidFile, path: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "target"
@@ -162,7 +168,7 @@ def test_a_hard_link_to_a_file_does_not_harm_it(
     assert path.read_text() == str(os.getpid())
 
 
-def test_what_somebody_else_has_put_there_is_not_removed(pidfile: PidFile, path: Path) -> None:
+def test_replaced_pidfile_is_not_removed(pidfile: PidFile, path: Path) -> None:
     pidfile.claim()
     path.unlink()
     path.write_text("1")
@@ -173,18 +179,20 @@ def test_what_somebody_else_has_put_there_is_not_removed(pidfile: PidFile, path:
 @pytest.mark.parametrize(
     "command", [(TWISTD, "-n", "--pidfile=pid", "sxhost"), DAEMON, CLASSIC]
 )
-def test_a_host_does_not_follow_a_planted_link(command: Sequence[str], tmp_path: Path) -> None:
+def test_host_does_not_follow_a_planted_pidfile_link(
+    command: Sequence[str], tmp_path: Path
+) -> None:
     (tmp_path / "pid").symlink_to(tmp_path / "victim")
     done = run(tmp_path, *command, *FREE_PORT)
-    said = f"sxhost: cannot use the pidfile {tmp_path / 'pid'}: it is a link.\n"
-    assert (done.returncode, done.stderr) == (1, said)
+    text = f"sxhost: cannot use the pidfile {tmp_path / 'pid'}: it is a link.\n"
+    assert (done.returncode, done.stderr) == (1, text)
     assert not (tmp_path / "victim").exists()
 
 
 # Rights.
 
 
-def test_all_that_it_writes_is_for_its_user_alone(
+def test_files_of_a_daemon_are_for_its_user_alone(
     start_daemon: StartDaemon, tmp_path: Path
 ) -> None:
     careless = ("sh", "-c", 'umask 0; exec "$@"', "sh")
@@ -197,7 +205,9 @@ def test_all_that_it_writes_is_for_its_user_alone(
     daemon.stop()
 
 
-def test_a_foreground_host_too(start_host: StartHost, tmp_path: Path) -> None:
+def test_files_of_a_foreground_host_are_for_its_user_alone(
+    start_host: StartHost, tmp_path: Path
+) -> None:
     careless = ("sh", "-c", 'umask 0; exec "$@"', "sh")
     host = start_host("--port", "0", command=(*careless, *NODAEMON))
     assert host.port
@@ -205,7 +215,7 @@ def test_a_foreground_host_too(start_host: StartHost, tmp_path: Path) -> None:
     assert (modes, mode(tmp_path / "state")) == ({0o600}, 0o700)
 
 
-def test_an_umask_that_is_asked_for_holds(start_host: StartHost, tmp_path: Path) -> None:
+def test_umask_option_is_applied(start_host: StartHost, tmp_path: Path) -> None:
     command = (TWISTD, "-n", "--umask=027", "--pidfile=pid", "sxhost")
     host = start_host("--port", "0", command=command)
     assert host.port
@@ -217,15 +227,15 @@ def umask_of(pid: int) -> str:
     return Path(f"/proc/{pid}/status").read_text().partition("Umask:")[2].split()[0]
 
 
-def test_root_is_told_once_how_to_be_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {}
+def test_host_run_as_root_warns_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = {}
     for uid in (0, 1000):
         monkeypatch.setattr(os, "geteuid", lambda uid=uid: uid)
         with capturedLogs() as events:
             warn_of_root()
-        said[uid] = [formatEvent(event) for event in events]
-    assert said[1000] == []
-    (sentence,) = said[0]
+        sent[uid] = [formatEvent(event) for event in events]
+    assert sent[1000] == []
+    (sentence,) = sent[0]
     assert "twistd --uid NAME" in sentence
 
 
@@ -242,7 +252,7 @@ def open_place() -> Iterator[Path]:
         yield Path(place)
 
 
-def test_it_becomes_the_user_that_twistd_is_told(
+def test_host_becomes_the_user_of_twistds_options(
     start_host: StartHost, open_place: Path
 ) -> None:
     uid = os.getuid() or NOBODY
@@ -268,7 +278,7 @@ def status_as(uid: int, url: str) -> str:
     return subprocess.run(command, user=user, capture_output=True, text=True, check=True).stdout
 
 
-def test_a_directory_that_others_may_look_into_is_said(
+def test_state_directory_readable_by_others_is_warned_of(
     start_host: StartHost, tmp_path: Path
 ) -> None:
     (tmp_path / "state").mkdir(mode=0o755)
@@ -304,12 +314,12 @@ WRITTEN = (
 """All that a host writes in its state directory; a test compares."""
 
 
-def test_the_list_is_whole(left: Path) -> None:
+def test_list_of_written_state_files_is_complete(left: Path) -> None:
     assert {file.name for file in left.iterdir()} == set(WRITTEN)
 
 
 @pytest.mark.parametrize("name", [*WRITTEN, "url.new", "tokens.json.new"])
-def test_no_file_of_it_leads_elsewhere(left: Path, tmp_path: Path, name: str) -> None:
+def test_link_in_the_state_directory_is_refused(left: Path, tmp_path: Path, name: str) -> None:
     """Refused before anything is written, and before it goes into the background."""
     shutil.copytree(left, tmp_path / "d")
     victim, planted = tmp_path / "victim", tmp_path / "d" / name
@@ -326,7 +336,7 @@ def test_no_file_of_it_leads_elsewhere(left: Path, tmp_path: Path, name: str) ->
 
 
 @pytest.mark.parametrize("command", [NODAEMON, DAEMON, CLASSIC, (SXHOST,), (SXHOST, "stdio")])
-def test_a_directory_that_others_write_to_is_refused(
+def test_state_directory_writable_by_others_is_refused(
     command: Sequence[str], tmp_path: Path
 ) -> None:
     (tmp_path / "d").mkdir()
@@ -339,7 +349,7 @@ def test_a_directory_that_others_write_to_is_refused(
     assert list((tmp_path / "d").iterdir()) == []
 
 
-def test_its_parents_are_private_too(tmp_path: Path) -> None:
+def test_created_parents_of_the_state_directory_are_private(tmp_path: Path) -> None:
     before = os.umask(0)
     make_state_dir(tmp_path / "a" / "b")
     os.umask(before)
@@ -349,7 +359,7 @@ def test_its_parents_are_private_too(tmp_path: Path) -> None:
 # SIGHUP.
 
 
-def test_a_hangup_does_not_end_a_host_without_a_terminal(start_host: StartHost) -> None:
+def test_hangup_does_not_end_a_host_without_a_terminal(start_host: StartHost) -> None:
     host = start_host("--port", "0")
     assert ask(f"{host.url}/health")
     host.process.send_signal(signal.SIGHUP)
@@ -366,8 +376,9 @@ os.execv(sys.argv[1], sys.argv[1:])
 """Makes standard input the terminal that the process belongs to."""
 
 
-def test_a_host_ends_with_its_terminal(tmp_path: Path) -> None:
-    from tests.support.hosts import Host, clean_environ
+def test_host_ends_with_its_terminal(tmp_path: Path) -> None:
+    from tests.support.daemons import clean_environ
+    from tests.support.hosts import Host
 
     master, slave = os.openpty()
     command = [sys.executable, "-c", TERMINAL, *NODAEMON, *FREE_PORT]
@@ -381,7 +392,8 @@ def test_a_host_ends_with_its_terminal(tmp_path: Path) -> None:
         text=True,
     ) as process:
         os.close(slave)
-        host = Host(process)
+        assert process.stdout is not None
+        host = Host(process, process.stdout)
         assert ask(f"{host.url}/health")
         os.close(master)
         assert host.wait() == 0

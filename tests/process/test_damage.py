@@ -96,7 +96,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (a_directory, "sxhost.db cannot be used: "),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_and_left_alone(
+def test_unusable_store_file_is_refused_and_left_alone(
     damage: Callable[[Path], None],
     sentence: str,
     kept: Path,
@@ -109,9 +109,9 @@ def test_a_file_that_cannot_be_used_is_refused_and_left_alone(
     host = start_host("--port=0")
     assert host.wait() == 1
     assert contents(database.parent) == before
-    told = [line for line in host.output().splitlines() if line.startswith("sxhost: ")]
-    assert len(told) == 1, host.output()
-    assert sentence in told[0]
+    reported = [line for line in host.output().splitlines() if line.startswith("sxhost: ")]
+    assert len(reported) == 1, host.output()
+    assert sentence in reported[0]
     assert "Traceback" not in host.output()
 
 
@@ -146,7 +146,7 @@ def flip(file: Path, dice: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_flipped_bit_in_what_was_committed_is_refused(
+def test_flipped_bit_in_committed_data_is_refused(
     seed: int, crashed: Crashed, start_host: StartHost, log: Path
 ) -> None:
     shutil.copytree(crashed.place, log.parent)
@@ -159,7 +159,7 @@ def test_a_flipped_bit_in_what_was_committed_is_refused(
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_where_commits_may_be_lost_a_flipped_bit_begins_a_new_epoch(
+def test_flipped_bit_with_process_durability_begins_a_new_epoch(
     seed: int, crashed: Crashed, start_host: StartHost, log: Path
 ) -> None:
     """What is left is right, and what comes then is not taken for what is lost."""

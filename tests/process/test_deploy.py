@@ -85,6 +85,12 @@ def exec_start(unit: str) -> list[str]:
 
 
 @pytest.fixture
+def forks_hosts() -> bool:
+    """How a host starts is what is tested here."""
+    return False
+
+
+@pytest.fixture
 def units(tmp_path: Path, twistd: str) -> Path:
     """All units with the twistd of this environment, otherwise as shipped."""
     folder = tmp_path / "units"
@@ -98,9 +104,9 @@ def units(tmp_path: Path, twistd: str) -> Path:
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_systemd_finds_no_fault(unit: str, units: Path, tmp_path: Path) -> None:
+def test_systemd_verifies_the_units(unit: str, units: Path, tmp_path: Path) -> None:
     manager = "--user" if unit.startswith("user/") else "--system"
-    said = call(
+    text = call(
         "systemd-analyze",
         manager,
         "verify",
@@ -108,14 +114,14 @@ def test_systemd_finds_no_fault(unit: str, units: Path, tmp_path: Path) -> None:
         str(units / unit),
         XDG_RUNTIME_DIR=str(tmp_path),
     )
-    assert said == ""
+    assert text == ""
 
 
 @pytest.mark.parametrize(
     ("unit", "threshold"),
     [("sxhost.service", 15), ("sxhost-agents.service", 30), ("user/sxhost.service", 30)],
 )
-def test_exposure_stays_below(unit: str, threshold: int) -> None:
+def test_systemd_exposure_level_stays_below_its_bound(unit: str, threshold: int) -> None:
     call(
         "systemd-analyze",
         "security",
@@ -135,14 +141,14 @@ def test_units_start_twistd_in_the_foreground(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", ["sxhost-agents.service", "user/sxhost.service"])
-def test_units_options_are_the_hosts(unit: str, start_host: StartHost) -> None:
+def test_unit_options_are_known_to_the_host(unit: str, start_host: StartHost) -> None:
     """A unit's own command line starts a host (on another port)."""
     words = exec_start(unit)[4:-1]
     assert words == ["--port", "7432"]
     assert is_healthy(start_host(words[0], "0").url)
 
 
-def test_settings_are_what_the_units_name() -> None:
+def test_unit_settings_are_read_by_the_host() -> None:
     named = set(re.findall(r"^#?(\w+)=", text_of("sxhost.env"), re.MULTILINE))
     assert named == {"SXHOST_LOG", "SXHOST_ARGS"}
     for unit in SERVICES:
@@ -159,7 +165,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-def test_a_socket_of_systemds_is_taken_over(start_host: StartHost, twistd: str) -> None:
+def test_systemd_socket_is_taken_over(start_host: StartHost, twistd: str) -> None:
     words = exec_start("sxhost.service")[1:-1]
     with socket.create_server(("127.0.0.1", 0)) as listening:
         handle, port = listening.fileno(), listening.getsockname()[1]
@@ -169,7 +175,7 @@ def test_a_socket_of_systemds_is_taken_over(start_host: StartHost, twistd: str) 
     assert is_healthy(host.url)
 
 
-def test_systemd_hears_ready_alive_and_stopping(start_host: StartHost) -> None:
+def test_systemd_is_notified_of_ready_watchdog_and_stopping(start_host: StartHost) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.settimeout(PATIENCE)
         manager.bind("")  # a free name in the abstract namespace
@@ -195,19 +201,19 @@ def proxied(tmp_path: Path, start_host: StartHost) -> Iterator[str]:
         yield url
 
 
-def test_nginx_takes_the_site(tmp_path: Path) -> None:
-    said = call(*configure_nginx(tmp_path / "nginx", 1, 2), "-t")
-    assert "test is successful" in said
-    assert "warn" not in said
+def test_nginx_accepts_the_site(tmp_path: Path) -> None:
+    sent = call(*configure_nginx(tmp_path / "nginx", 1, 2), "-t")
+    assert "test is successful" in sent
+    assert "warn" not in sent
 
 
-def test_a_request_through_nginx(proxied: str) -> None:
+def test_request_passes_through_nginx(proxied: str) -> None:
     answer = fetch(f"{proxied}/health")
     assert (answer.status, json.loads(answer.body)) == (200, {"status": "ok"})
     assert answer.headers["X-Accel-Buffering"] == "no"
 
 
-def test_nginx_is_not_the_user_that_it_runs_as(proxied: str, tmp_path: Path) -> None:
+def test_nginx_is_not_taken_for_the_hosts_user(proxied: str, tmp_path: Path) -> None:
     with pytest.raises(HTTPError) as refused:
         fetch(f"{proxied}/status")
     with refused.value as answer:
@@ -259,7 +265,7 @@ def front(tmp_path: Path, upstream: Upstream) -> Iterator[http.client.HTTPConnec
             yield client
 
 
-def test_nginx_passes_the_host_and_who_asks(
+def test_nginx_passes_host_and_authorization_headers(
     front: http.client.HTTPConnection, upstream: Upstream
 ) -> None:
     front.request("GET", "/", headers={"Host": "agents.example:8443"})
@@ -272,7 +278,7 @@ def test_nginx_passes_the_host_and_who_asks(
         assert "connection" not in headers
 
 
-def test_nginx_passes_an_event_before_the_answers_end(
+def test_nginx_does_not_buffer_a_stream(
     front: http.client.HTTPConnection, upstream: Upstream
 ) -> None:
     front.request("GET", "/events")
@@ -285,7 +291,7 @@ def test_nginx_passes_an_event_before_the_answers_end(
                 assert reply.readline() == event
 
 
-def test_nginx_passes_a_websocket_both_ways(
+def test_nginx_passes_a_websocket(
     front: http.client.HTTPConnection, upstream: Upstream
 ) -> None:
     front.request(
@@ -339,7 +345,7 @@ def replaced(words: list[str], **options: Any) -> list[str]:
     return line
 
 
-def test_the_containers_command_serves_and_is_found_healthy(
+def test_container_command_serves_and_is_healthy(
     start_host: StartHost, twistd: str, tmp_path: Path
 ) -> None:
     program, *words = replaced(instruction("ENTRYPOINT"), port=0, state_dir=tmp_path / "state")
@@ -350,7 +356,7 @@ def test_the_containers_command_serves_and_is_found_healthy(
     call(sys.executable, option, check.replace("7432", str(host.port)))
 
 
-def test_an_unhealthy_container_is_noticed(upstream: Upstream) -> None:
+def test_unhealthy_container_is_detected(upstream: Upstream) -> None:
     _, option, check = instruction("CMD")
     command = [sys.executable, option, check.replace("7432", str(upstream.port))]
     with subprocess.Popen(command) as process:
@@ -360,7 +366,7 @@ def test_an_unhealthy_container_is_noticed(upstream: Upstream) -> None:
         assert process.wait(PATIENCE) == 1
 
 
-def test_the_container_copies_what_there_is_and_is_not_root() -> None:
+def test_container_copies_existing_files_and_is_not_root() -> None:
     text = text_of("Dockerfile")
     for source in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE):
         assert all((DEPLOY.parent / name).exists() for name in source.split())
@@ -375,7 +381,7 @@ def shipped_files() -> set[str]:
     return {str(path.relative_to(DEPLOY)) for path in paths} - {"README.md"}
 
 
-def test_every_file_says_how_it_is_installed() -> None:
+def test_every_deploy_file_says_how_to_install_it() -> None:
     readme = text_of("README.md")
     for name in shipped_files():
         head = [line for line in text_of(name).splitlines()[:4] if line.startswith("# ")]

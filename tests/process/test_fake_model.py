@@ -123,29 +123,29 @@ def said(model: Model, path: str, prompt: str, *results: str) -> str:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_it_echoes_or_says_what_it_is_told(model: Model, path: str) -> None:
+def test_fake_model_echoes_or_says_what_the_prompt_asks(model: Model, path: str) -> None:
     assert said(model, path, "hello, you") == "echo: hello, you"
     assert said(model, path, "SAY: one  two") == "one  two"
     assert said(model, path, "THINK: deep\nSLOW 2 0") == "chunk-1 chunk-2 "
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_it_calls_the_shell_and_tells_the_result(model: Model, path: str) -> None:
+def test_fake_model_calls_the_shell_and_reports_the_result(model: Model, path: str) -> None:
     called = json.dumps(model.events(path, asked(path, "RUN: echo 1")))
     assert "bash" in called
     assert "echo 1" in called
-    told = said(model, path, "RUN: echo 1", "it was 1")
-    assert told.startswith("result: ")
-    assert "it was 1" in told
+    shown = said(model, path, "RUN: echo 1", "it was 1")
+    assert shown.startswith("result: ")
+    assert "it was 1" in shown
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_it_counts_tokens_as_told(model: Model, path: str) -> None:
+def test_fake_model_counts_tokens_as_asked(model: Model, path: str) -> None:
     counted = json.dumps(model.events(path, asked(path, "USAGE 4711 4712 4713")))
     assert all(number in counted for number in ("4711", "4712", "4713"))
 
 
-def test_it_fails_as_often_as_told(model: Model) -> None:
+def test_fake_model_fails_as_often_as_asked(model: Model) -> None:
     with model.ask(RESPONSES, asked(RESPONSES, "FAIL 429 1")) as answer:
         assert answer.status == 429
         assert json.load(answer)["error"]["type"] == "rate_limit_error"
@@ -162,25 +162,27 @@ def test_it_fails_as_often_as_told(model: Model) -> None:
         (MESSAGES, {"messages": [{"role": "user", "content": "not streamed"}]}, 200),
     ],
 )
-def test_other_requests_have_answers(model: Model, path: str, body: Any, status: int) -> None:
+def test_fake_model_answers_other_requests(
+    model: Model, path: str, body: Any, status: int
+) -> None:
     with model.ask(path, body) as answer:
         assert (answer.status, answer.getheader("content-type")) == (status, "application/json")
         assert json.load(answer)
 
 
-def test_an_answer_that_was_cut_is_noted(model: Model) -> None:
+def test_cut_answer_is_recorded(model: Model) -> None:
     assert said(model, CHAT, "DROP SLOW 4 0") == "chunk-1 chunk-2 "
     noted = model.answer()
     assert (noted["chunks"], noted["complete"]) == (2, False)
 
 
-def test_one_who_hangs_up_is_noted(model: Model) -> None:
+def test_client_that_hangs_up_is_recorded(model: Model) -> None:
     with model.ask(CHAT, asked(CHAT, "SLOW 100000 1")) as answer:
         answer.readline()
     assert not model.answer()["complete"]
 
 
-def test_the_log_has_no_keys(model: Model, tmp_path: Path) -> None:
+def test_request_log_has_no_api_keys(model: Model, tmp_path: Path) -> None:
     said(model, CHAT, "hello")
     assert model.answer()["complete"]
     request, answer = map(json.loads, (tmp_path / "log").read_text().splitlines())
@@ -189,7 +191,7 @@ def test_the_log_has_no_keys(model: Model, tmp_path: Path) -> None:
     assert (answer["event"], answer["status"], answer["chunks"]) == ("answer", 200, 2)
 
 
-def test_what_agents_wrap_around_a_prompt_is_not_the_users() -> None:
+def test_agents_wrapping_of_a_prompt_is_removed() -> None:
     wrapped = "<environment_context>here</environment_context>\nhello <b>you</b>"
     assert (
         users_words(f"{wrapped}\n<system-reminder>do</system-reminder>") == "hello <b>you</b>"
@@ -197,7 +199,7 @@ def test_what_agents_wrap_around_a_prompt_is_not_the_users() -> None:
     assert users_words("<context a='b'>only</context>") == ""
 
 
-def test_steps_are_called_one_by_one() -> None:
+def test_plan_steps_run_one_by_one() -> None:
     ask = Ask("m", 100, "RUN: one\nRUN: two\nSAY: done", tools={"bash": Tool("bash", {})})
     calls = []
     while call := plan_for(ask).call:

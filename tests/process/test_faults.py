@@ -89,7 +89,7 @@ def kill_at(moment: Moment, load: Load, state: Path) -> None:
     load.join()
 
 
-def test_a_kill_loses_nothing_acknowledged(start_host: StartHost, state: Path) -> None:
+def test_kill_9_loses_nothing_acknowledged(start_host: StartHost, state: Path) -> None:
     truth, mail, dice = Truth(), Mail(), random.Random(SEED)
     for number in range(ROUNDS):
         moment = dice.choice(MOMENTS)
@@ -118,8 +118,8 @@ def check_states(line: Line, truth: Truth) -> None:
     for session_id in SESSIONS:
         if truth.last.get(session_id) in WORKING:
             view = line.get(f"/sessions/{session_id}")
-            told = view["detail_state"], view["reason"]
-            assert told == ("stalled", "not heard from since the host restarted")
+            shown = view["detail_state"], view["reason"]
+            assert shown == ("stalled", "not heard from since the host restarted")
             line.get(f"/sessions/{session_id}/messages")
             assert line.get(f"/sessions/{session_id}")["detail_state"] == "working"
 
@@ -163,7 +163,7 @@ def rotate(agent: Agent) -> Answer:
     return agent.line.ask("POST", "/tokens/admin/rotate")
 
 
-def test_a_full_disk_refuses_writes_until_there_is_room(
+def test_full_disk_refuses_writes_until_there_is_room(
     ballast: Path, start_host: StartHost
 ) -> None:
     host = start_host("--port=0", "--max-messages=10000")
@@ -195,7 +195,7 @@ def fill(file: Path) -> None:
             rest.write(bytes(512))
 
 
-def test_a_host_starts_on_a_full_disk(ballast: Path, start_host: StartHost) -> None:
+def test_host_starts_on_a_full_disk(ballast: Path, start_host: StartHost) -> None:
     host = start_host("--port=0")
     with Line(host) as line:
         agent = Agent(line)
@@ -222,7 +222,7 @@ def test_a_host_starts_on_a_full_disk(ballast: Path, start_host: StartHost) -> N
         ("pwrite64", "ENOSPC", (507, "storage_full")),
     ],
 )
-def test_a_disk_that_fails_acknowledges_nothing(
+def test_failing_disk_acknowledges_nothing(
     calls: str, error: str, code: tuple[int, str], start_host: StartHost, log: Path
 ) -> None:
     host = start_host("--port=0")
@@ -250,9 +250,7 @@ def test_a_disk_that_fails_acknowledges_nothing(
         agent.check()
 
 
-def test_what_cannot_be_read_is_refused(
-    start_host: StartHost, database: Path, log: Path
-) -> None:
+def test_unreadable_page_is_503(start_host: StartHost, database: Path, log: Path) -> None:
     host = start_host("--port=0")
     with Line(host) as line:
         agent = Agent(line)
@@ -267,7 +265,7 @@ def test_what_cannot_be_read_is_refused(
         agent.check()
 
 
-def test_a_disk_that_hangs_stops_nothing_else(start_host: StartHost, log: Path) -> None:
+def test_hanging_disk_stops_nothing_else(start_host: StartHost, log: Path) -> None:
     host = start_host("--port=0")
     with ExitStack() as stack:
         agent = Agent(stack.enter_context(Line(host)))
@@ -295,7 +293,7 @@ def test_a_disk_that_hangs_stops_nothing_else(start_host: StartHost, log: Path) 
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, DAY, -DAY])
-def test_a_jump_of_the_wall_clock_moves_only_labels(
+def test_wall_clock_jump_moves_only_labels(
     jump: int, start_host: StartHost, tmp_path: Path
 ) -> None:
     clock = WallClock(tmp_path / "time")
@@ -327,7 +325,7 @@ def test_a_jump_of_the_wall_clock_moves_only_labels(
         assert [number for _, number, _ in agent.events] == [1, 3, 4]
 
 
-def test_a_jump_of_days_deletes_nothing(start_host: StartHost, tmp_path: Path) -> None:
+def test_wall_clock_jump_of_days_deletes_nothing(start_host: StartHost, tmp_path: Path) -> None:
     """Also not where a host begins with it, which sweeps at once."""
     clock = WallClock(tmp_path / "time")
     host = start_host("--port=0", "--max-events=2", environ=clock.environ)
@@ -372,7 +370,7 @@ def stuck(stack: ExitStack, host: Host, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/events", "/v1/stream"])
-def test_readers_that_never_read_cost_little(path: str, start_host: StartHost) -> None:
+def test_stuck_readers_cost_little_memory(path: str, start_host: StartHost) -> None:
     """First beside what is fired, then over what memory has, then over what the disk has."""
     host = start_host("--port=0")
     with Line(host) as line, ExitStack() as readers:

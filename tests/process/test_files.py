@@ -125,28 +125,28 @@ def with_hashes_for_a_group(place: Path) -> None:
     (place / "tokens.json").chmod(0o640)
 
 
-@pytest.mark.parametrize(
-    ("make", "sentence"),
-    [
-        (theirs, "state belongs to user 65534, not to user 12345 or root"),
-        (open_to_all, "others may write to .*state; end that with: chmod go-w .*/state"),
-        (open_to_a_group, "others may write to .*state; end that with: chmod go-w .*/state"),
-        (in_a_home_of_theirs, "home belongs to user 65534"),
-        (in_a_home_open_to_all, "others may write to .*home; end that"),
-        (in_a_home_open_to_a_group, "others may write to .*home; end that"),
-        (behind_their_link, "home belongs to user 65534"),
-        (a_link_of_theirs, "state belongs to user 65534"),
-        (a_link_of_ours, "state is a symbolic link: name the directory itself"),
-        (with_a_file_of_theirs, "sxhost.db belongs to user 65534"),
-        (with_a_file_open_to_all, "others may write to .*url; end that"),
-        (with_a_directory_open_to_a_group, "others may write to .*backups; end that"),
-        (with_a_link, "url is a symbolic link: it is not followed"),
-        (with_a_link_to_nothing, "sxhost.log is a symbolic link: it is not followed"),
-        (with_a_token_for_all, "others may read .*token; remove it if .* chmod 600"),
-        (with_hashes_for_a_group, "others may read .*tokens.json; remove it if"),
-    ],
-)
-def test_a_directory_in_which_others_have_a_hand_is_refused(
+UNSAFE_DIRECTORIES = [
+    (theirs, "state belongs to user 65534, not to user 12345 or root"),
+    (open_to_all, "others may write to .*state; end that with: chmod go-w .*/state"),
+    (open_to_a_group, "others may write to .*state; end that with: chmod go-w .*/state"),
+    (in_a_home_of_theirs, "home belongs to user 65534"),
+    (in_a_home_open_to_all, "others may write to .*home; end that"),
+    (in_a_home_open_to_a_group, "others may write to .*home; end that"),
+    (behind_their_link, "home belongs to user 65534"),
+    (a_link_of_theirs, "state belongs to user 65534"),
+    (a_link_of_ours, "state is a symbolic link: name the directory itself"),
+    (with_a_file_of_theirs, "sxhost.db belongs to user 65534"),
+    (with_a_file_open_to_all, "others may write to .*url; end that"),
+    (with_a_directory_open_to_a_group, "others may write to .*backups; end that"),
+    (with_a_link, "url is a symbolic link: it is not followed"),
+    (with_a_link_to_nothing, "sxhost.log is a symbolic link: it is not followed"),
+    (with_a_token_for_all, "others may read .*token; remove it if .* chmod 600"),
+    (with_hashes_for_a_group, "others may read .*tokens.json; remove it if"),
+]
+
+
+@pytest.mark.parametrize(("make", "sentence"), UNSAFE_DIRECTORIES)
+def test_directory_writable_by_others_is_refused(
     place: Path, make: Callable[[Path], None], sentence: str
 ) -> None:
     files.check_directory(place, US)
@@ -155,7 +155,7 @@ def test_a_directory_in_which_others_have_a_hand_is_refused(
         files.check_directory(place, US)
 
 
-def test_a_way_without_an_end_is_an_error_of_its_own(place: Path) -> None:
+def test_path_of_endless_links_is_an_error(place: Path) -> None:
     a_link_to_itself(place)
     with pytest.raises(OSError, match="Too many levels"):
         files.check_directory(place, US)
@@ -206,12 +206,12 @@ def in_a_home_of_roots_group(place: Path) -> None:
         in_a_home_of_roots_group,
     ],
 )
-def test_one_that_is_ours_is_not(place: Path, make: Callable[[Path], None]) -> None:
+def test_own_directory_is_accepted(place: Path, make: Callable[[Path], None]) -> None:
     make(place)
     files.check_directory(place, US)
 
 
-def test_root_may_be_hidden(place: Path) -> None:
+def test_directory_of_root_is_accepted_in_a_user_namespace(place: Path) -> None:
     """In a namespace of users without root, which the user unit makes, root is nobody."""
     code = f"{Path(files.__file__).read_text()}\ncheck_directory({str(place)!r}, os.getuid())"
     program = ("unshare", "--user", "--map-current-user", "/usr/bin/env", "python3", "-c", code)
@@ -219,7 +219,7 @@ def test_root_may_be_hidden(place: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_what_is_not_there_yet_is_where_the_way_leads(home: Path) -> None:
+def test_missing_path_resolves_to_where_it_will_be(home: Path) -> None:
     (home / "link").symlink_to("real")
     (home / "real").mkdir()
     assert files.check_path(home / "link" / "a" / "b", US) == f"{home}/real/a/b"
@@ -242,12 +242,12 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def test_ours_is_read(file: Path) -> None:
+def test_own_file_is_read(file: Path) -> None:
     assert files.read_private(file) == b"words"
     assert files.read_private(file, 3) == b"wor"
 
 
-def test_what_is_not_ours_is_not_read(file: Path, tmp_path: Path) -> None:
+def test_file_of_another_user_is_not_read(file: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(file)
     os.mkfifo(tmp_path / "pipe", 0o600)
@@ -266,7 +266,7 @@ def test_what_is_not_ours_is_not_read(file: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("planted", ["file", "file.new"])
-def test_nothing_is_written_through_a_link(tmp_path: Path, planted: str) -> None:
+def test_file_is_not_written_through_a_link(tmp_path: Path, planted: str) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     for plant in (Path.symlink_to, Path.hardlink_to):
@@ -280,7 +280,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, planted: str) -> None
     assert {each.name for each in tmp_path.iterdir()} == {"file", "victim"}
 
 
-def test_it_is_for_us_alone_whatever_was_there(file: Path) -> None:
+def test_written_file_is_private_whatever_was_there(file: Path) -> None:
     file.chmod(0o666)
     before = os.umask(0)
     files.replace_private(file, b"x" * 100_000, synced=False)
@@ -288,7 +288,7 @@ def test_it_is_for_us_alone_whatever_was_there(file: Path) -> None:
     assert (stat.S_IMODE(file.stat().st_mode), file.stat().st_size) == (0o600, 100_000)
 
 
-def test_one_that_cannot_be_written_stays(file: Path) -> None:
+def test_file_that_cannot_be_replaced_stays(file: Path) -> None:
     file.with_name("file.new").mkdir()
     with pytest.raises(OSError, match="directory"):
         files.replace_private(file, b"other")
@@ -298,7 +298,7 @@ def test_one_that_cannot_be_written_stays(file: Path) -> None:
 # Locks.
 
 
-def test_one_at_a_time(file: Path) -> None:
+def test_file_lock_is_exclusive(file: Path) -> None:
     held = files.lock_file(file)
     with pytest.raises(BlockingIOError):
         files.lock_file(file)
@@ -307,7 +307,9 @@ def test_one_at_a_time(file: Path) -> None:
 
 
 @pytest.mark.parametrize("plant", [Path.symlink_to, Path.hardlink_to])
-def test_no_lock_is_another_file(file: Path, plant: Callable[[Path, Path], None]) -> None:
+def test_locks_of_different_files_are_independent(
+    file: Path, plant: Callable[[Path, Path], None]
+) -> None:
     path = file.with_name("lock")
     plant(path, file)
     with pytest.raises(UnsafeFile, match=r"is not followed|is another file, too"):

@@ -20,17 +20,18 @@ import pytest
 from sxhost.config import host_url
 from sxhost.hooks import command as hook
 from tests.support.certificates import Authority
-from tests.support.hosts import Host, StartHost, clean_environ
+from tests.support.daemons import clean_environ
+from tests.support.hosts import Host, StartHost
 
 SAID = {"session_id": "a", "hook_event_name": "Stop", "cwd": "/nowhere"}
 Ended = subprocess.CompletedProcess[bytes]
 
 
 def run(home: Path, url: str, *words: str, stdin: bytes | None = None, **environ: str) -> Ended:
-    said = json.dumps(SAID).encode() if stdin is None else stdin
+    text = json.dumps(SAID).encode() if stdin is None else stdin
     return subprocess.run(
         [sys.executable, "-m", "sxhost", "hook", *words],
-        input=said,
+        input=text,
         env={**clean_environ(home), "SXHOST_URL": url, **environ},
         capture_output=True,
         timeout=60,
@@ -66,7 +67,7 @@ def server(answer: bytes | None) -> Iterator[str]:
         ear.shutdown(socket.SHUT_RDWR)
 
 
-def test_the_host_is_looked_for_where_all_commands_do() -> None:
+def test_hook_finds_the_host_as_other_commands_do() -> None:
     assert host_url({}) == hook.DEFAULT_URL
 
 
@@ -75,7 +76,7 @@ def test_the_host_is_looked_for_where_all_commands_do() -> None:
     ("variable", "below"),
     [("HOME", ".local/state/sxhost"), ("XDG_STATE_HOME", "sxhost"), ("STATE_DIRECTORY", "")],
 )
-def test_the_host_says_in_its_state_directory_where_it_is(
+def test_host_writes_its_url_to_its_state_directory(
     tmp_path: Path, variable: str, below: str, url: str
 ) -> None:
     environ = {"HOME": "/nowhere", variable: str(tmp_path)}
@@ -86,9 +87,7 @@ def test_the_host_says_in_its_state_directory_where_it_is(
     assert host_url({**environ, "SXHOST_URL": "x"}) == "x"
 
 
-def test_a_host_on_any_port_is_found_while_it_runs(
-    start_host: StartHost, tmp_path: Path
-) -> None:
+def test_host_on_any_port_is_found_while_it_runs(start_host: StartHost, tmp_path: Path) -> None:
     host = start_host("--port", "0")
     assert host.port
     found: dict[str, Any] = {"STATE_DIRECTORY": str(tmp_path / "state")}
@@ -99,20 +98,20 @@ def test_a_host_on_any_port_is_found_while_it_runs(
     assert not address.exists()
 
 
-def test_a_hook_is_told_to_the_host(running_host: Host, tmp_path: Path) -> None:
+def test_claude_hook_becomes_an_event(running_host: Host, tmp_path: Path) -> None:
     done = run(tmp_path, running_host.url, "claude")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert [event["event"] for event in events(running_host)] == ["complete"]
 
 
-def test_codex_gives_it_as_a_word(running_host: Host, tmp_path: Path) -> None:
-    said = {"type": "agent-turn-complete", "thread-id": "b", "turn-id": "1"}
-    done = run(tmp_path, running_host.url, "codex", json.dumps(said), stdin=b"")
+def test_codex_notification_comes_as_an_argument(running_host: Host, tmp_path: Path) -> None:
+    sent = {"type": "agent-turn-complete", "thread-id": "b", "turn-id": "1"}
+    done = run(tmp_path, running_host.url, "codex", json.dumps(sent), stdin=b"")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert [event["event"] for event in events(running_host, "b")] == ["complete"]
 
 
-def test_the_answer_is_printed(running_host: Host, tmp_path: Path) -> None:
+def test_hook_prints_the_hosts_answer(running_host: Host, tmp_path: Path) -> None:
     run(tmp_path, running_host.url, "claude")
     command = [sys.executable, "-m", "sxhost", "send", "a", "go on", "--url", running_host.url]
     subprocess.run(command, check=True, env=clean_environ(tmp_path), stdout=subprocess.DEVNULL)
@@ -120,7 +119,7 @@ def test_the_answer_is_printed(running_host: Host, tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {"decision": "block", "reason": "go on"}
 
 
-def test_an_agent_of_the_host_itself_is_not_told_twice(
+def test_hook_of_a_hosted_agent_is_not_reported_twice(
     running_host: Host, tmp_path: Path
 ) -> None:
     done = run(tmp_path, running_host.url, "claude", "--verbose", SXHOST_AGENT="1")
@@ -132,15 +131,17 @@ def test_an_agent_of_the_host_itself_is_not_told_twice(
 @pytest.mark.parametrize(
     "stdin", [b"", b"rubbish", b"\xff\xfe", b"x" * 10_000_000, b"[]"], ids=len
 )
-def test_rubbish_is_passed_over(running_host: Host, tmp_path: Path, stdin: bytes) -> None:
+def test_malformed_hook_input_is_ignored(
+    running_host: Host, tmp_path: Path, stdin: bytes
+) -> None:
     done = run(tmp_path, running_host.url, "claude", stdin=stdin)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert run(tmp_path, running_host.url, "claude", "--verbose", stdin=stdin).stderr
 
 
-def test_ten_megabytes_are_told_shortened(running_host: Host, tmp_path: Path) -> None:
-    said = {**SAID, "hook_event_name": "PostToolUse", "tool_response": "x" * 10_000_000}
-    run(tmp_path, running_host.url, "claude", stdin=json.dumps(said).encode())
+def test_hook_of_ten_megabytes_is_shortened(running_host: Host, tmp_path: Path) -> None:
+    sent = {**SAID, "hook_event_name": "PostToolUse", "tool_response": "x" * 10_000_000}
+    run(tmp_path, running_host.url, "claude", stdin=json.dumps(sent).encode())
     (event,) = events(running_host)
     assert event["data"]["output"].endswith("… (9952000 characters more)")
 
@@ -157,7 +158,7 @@ def test_ten_megabytes_are_told_shortened(running_host: Host, tmp_path: Path) ->
         None,
     ],
 )
-def test_a_host_that_is_none_is_passed_over(tmp_path: Path, answer: bytes | None) -> None:
+def test_broken_host_is_ignored(tmp_path: Path, answer: bytes | None) -> None:
     with server(answer) as url, ThreadPoolExecutor() as pool:
         quiet = pool.submit(run, tmp_path, url, "claude")
         verbose = pool.submit(run, tmp_path, url, "claude", "--verbose")
@@ -169,12 +170,12 @@ def test_a_host_that_is_none_is_passed_over(tmp_path: Path, answer: bytes | None
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:9", "ftp://x", "unix:/nowhere", "", "http://"]
 )
-def test_no_host_at_all_is_passed_over(tmp_path: Path, url: str) -> None:
+def test_absent_host_is_ignored(tmp_path: Path, url: str) -> None:
     done = run(tmp_path, url or "http://127.0.0.1:9", "claude")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_a_host_on_a_socket_or_behind_tls_or_that_wants_a_token(
+def test_hook_reaches_a_host_over_unix_socket_tls_or_with_a_token(
     start_host: StartHost, tmp_path: Path
 ) -> None:
     pair = Authority(tmp_path, "ours").issue("localhost", "127.0.0.1")
@@ -201,28 +202,26 @@ def test_a_host_on_a_socket_or_behind_tls_or_that_wants_a_token(
     assert done.stderr == b""
     assert b"certificate" in run(tmp_path, secure, "claude", "--verbose").stderr
     file = tmp_path / "state" / "token"
-    said = ("--url", secure, "--token-file", str(file), "--ca", str(tmp_path / "ours.pem"))
-    done = run(tmp_path, "http://127.0.0.1:9", "claude", "--verbose", *said)
+    sent = ("--url", secure, "--token-file", str(file), "--ca", str(tmp_path / "ours.pem"))
+    done = run(tmp_path, "http://127.0.0.1:9", "claude", "--verbose", *sent)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_token_that_is_none_or_wrong_is_no_trouble(
-    start_host: StartHost, tmp_path: Path
-) -> None:
+def test_missing_or_wrong_token_is_no_error(start_host: StartHost, tmp_path: Path) -> None:
     host = start_host("--port", "0", "--require-token")
     ways: list[dict[str, Any]] = [
         {"SXHOST_TOKEN": "wrong"},
         {"SXHOST_TOKEN_FILE": "/nowhere"},
         {},
     ]
-    for told in ways:
-        done = run(tmp_path, host.url, "claude", **told)
+    for shown in ways:
+        done = run(tmp_path, host.url, "claude", **shown)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-        why = run(tmp_path, host.url, "claude", "--verbose", **told).stderr
-        assert (b"401" in why, why.count(b"\n")) == ("SXHOST_TOKEN_FILE" not in told, 1)
+        why = run(tmp_path, host.url, "claude", "--verbose", **shown).stderr
+        assert (b"401" in why, why.count(b"\n")) == ("SXHOST_TOKEN_FILE" not in shown, 1)
 
 
-def test_the_agent_waits_for_no_heavy_import() -> None:
+def test_hook_imports_no_heavy_module() -> None:
     heavy = "twisted treq msgspec click argparse json re typing pathlib"
     look = f"import sxhost.hooks.command; print(*set({heavy.split()}) & set(sys.modules))"
     code = f"import sys; sys.path[:] = {sys.path}; {look}"
@@ -231,6 +230,6 @@ def test_the_agent_waits_for_no_heavy_import() -> None:
     assert found.stdout.split() == []
 
 
-def test_help_is_given() -> None:
+def test_hook_help_is_printed() -> None:
     done = run(Path("/"), "", "claude", "--help")
     assert done.stdout.startswith(b"usage: sxhost hook claude|codex")

@@ -21,7 +21,7 @@ from sxhost.hooks.settings import (
     without_our_hooks,
     write,
 )
-from tests.support.hosts import clean_environ
+from tests.support.daemons import clean_environ
 
 WIRING = Wiring(command=("/my place/sxhost",), url="http://127.0.0.1:7432", http=True)
 THEIRS = """{
@@ -35,7 +35,7 @@ THEIRS = """{
 
 @pytest.mark.parametrize("text", ["", "{}\n", THEIRS, THEIRS.replace("\n", "\r\n"), '{"a":1}'])
 @pytest.mark.parametrize("agent", ["claude", "codex"])
-def test_what_is_put_in_can_be_taken_out_again(agent: str, text: str) -> None:
+def test_uninstall_restores_the_settings(agent: str, text: str) -> None:
     wired = with_our_hooks(agent, "hooks", text, WIRING)
     assert "Stop" in installed_hooks("hooks", wired)
     assert with_our_hooks(agent, "hooks", wired, WIRING) == wired
@@ -43,14 +43,14 @@ def test_what_is_put_in_can_be_taken_out_again(agent: str, text: str) -> None:
     assert not installed_hooks("hooks", text)
 
 
-def test_what_others_have_installed_stays() -> None:
+def test_hooks_of_others_stay() -> None:
     hooks = json.loads(with_our_hooks("claude", "hooks", THEIRS, WIRING))["hooks"]
     theirs, ours = hooks["Stop"]
     assert theirs["hooks"][0]["command"] == "say done"
     assert ours["hooks"][0]["url"] == "http://127.0.0.1:7432/hooks/claude?wait=60"
 
 
-def test_the_beginning_of_a_session_knows_only_commands() -> None:
+def test_session_start_hook_is_always_a_command() -> None:
     hooks = json.loads(with_our_hooks("claude", "hooks", "", WIRING))["hooks"]
     (entry,) = hooks["SessionStart"][0]["hooks"]
     assert entry == {
@@ -60,7 +60,7 @@ def test_the_beginning_of_a_session_knows_only_commands() -> None:
     }
 
 
-def test_who_decides_gets_more_time() -> None:
+def test_deciding_hooks_get_a_longer_timeout() -> None:
     wiring = replace(WIRING, ask=True, wait=90.0, http=False)
     hooks = json.loads(with_our_hooks("claude", "hooks", "", wiring))["hooks"]
     (entry,) = hooks["PreToolUse"][0]["hooks"]
@@ -68,14 +68,14 @@ def test_who_decides_gets_more_time() -> None:
     assert (entry["timeout"], hooks["Stop"][0]["hooks"][0]["timeout"]) == (100, 5)
 
 
-def test_a_token_is_named_and_not_written() -> None:
+def test_settings_name_the_token_variable_not_the_token() -> None:
     text = with_our_hooks("claude", "hooks", "", replace(WIRING, token_variable="SXHOST_TOKEN"))
     (entry,) = json.loads(text)["hooks"]["Stop"][0]["hooks"]
     assert entry["headers"] == {"Authorization": "Bearer $SXHOST_TOKEN"}
     assert entry["allowedEnvVars"] == ["SXHOST_TOKEN"]
 
 
-def test_commands_say_themselves_where_the_host_and_its_token_are() -> None:
+def test_hook_commands_carry_url_and_token_file() -> None:
     wiring = replace(WIRING, http=False, options=("--url", "unix:/s", "--token-file", "/my t"))
     hooks = json.loads(with_our_hooks("claude", "hooks", "", wiring))["hooks"]
     (entry,) = hooks["Stop"][0]["hooks"]
@@ -91,7 +91,7 @@ def test_commands_say_themselves_where_the_host_and_its_token_are() -> None:
 @pytest.mark.parametrize(
     "text", ["nonsense", "[]", '{"hooks": 7}', '{"hooks": {"Stop": 1}}', "{,}"]
 )
-def test_what_cannot_be_understood_is_not_touched(text: str) -> None:
+def test_malformed_settings_are_not_touched(text: str) -> None:
     with pytest.raises(BadSettings):
         with_our_hooks("claude", "hooks", text, WIRING)
 
@@ -99,7 +99,7 @@ def test_what_cannot_be_understood_is_not_touched(text: str) -> None:
 TOML = '# mine\nmodel = "gpt"\n\n[features]\napps = false\n'
 
 
-def test_codex_notifies() -> None:
+def test_codex_notify_is_installed() -> None:
     wired = with_our_hooks("codex", "notify", TOML, WIRING)
     assert tomllib.loads(wired)["notify"] == ["/my place/sxhost", "hook", "codex"]
     assert installed_hooks("notify", wired) == ["notify"]
@@ -108,12 +108,12 @@ def test_codex_notifies() -> None:
 
 
 @pytest.mark.parametrize("text", ['notify = ["mine"]\n', "no toml ["])
-def test_another_programs_notify_stays(text: str) -> None:
+def test_notify_of_another_program_stays(text: str) -> None:
     with pytest.raises(BadSettings):
         with_our_hooks("codex", "notify", text, WIRING)
 
 
-def test_files_stand_where_the_agents_look() -> None:
+def test_settings_files_are_where_the_agents_look() -> None:
     environ = {"HOME": "/h"}
     assert settings_files("claude", environ, None) == {
         "hooks": Path("/h/.claude/settings.json")
@@ -123,7 +123,7 @@ def test_files_stand_where_the_agents_look() -> None:
     assert codex == {"hooks": Path("/c/hooks.json"), "notify": Path("/c/config.toml")}
 
 
-def test_a_file_is_replaced_where_its_link_leads_and_kept_beside(tmp_path: Path) -> None:
+def test_linked_settings_are_replaced_at_their_target_with_a_backup(tmp_path: Path) -> None:
     real = tmp_path / "dotfiles" / "settings.json"
     real.parent.mkdir()
     real.write_text("before")
@@ -140,7 +140,7 @@ def test_a_file_is_replaced_where_its_link_leads_and_kept_beside(tmp_path: Path)
     ]
 
 
-def test_a_file_that_cannot_be_written_is_as_it_was(tmp_path: Path) -> None:
+def test_unwritable_settings_stay_unchanged(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(BadSettings):
         write(tmp_path / "file" / "settings.json", "after")
@@ -160,7 +160,7 @@ def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_commands_install_tell_and_uninstall(tmp_path: Path) -> None:
+def test_hook_commands_install_show_status_and_uninstall(tmp_path: Path) -> None:
     settings = tmp_path / ".claude" / "settings.json"
     settings.parent.mkdir()
     settings.write_text(THEIRS)
@@ -174,12 +174,14 @@ def test_the_commands_install_tell_and_uninstall(tmp_path: Path) -> None:
     assert settings.read_text() == THEIRS
 
 
-def test_the_status_is_told_to_machines_too(tmp_path: Path) -> None:
+def test_hook_status_json(tmp_path: Path) -> None:
     run(tmp_path, "install", "claude")
     (tmp_path / ".codex").mkdir()
     (tmp_path / ".codex" / "hooks.json").write_text("nonsense")
-    told = [json.loads(line) for line in run(tmp_path, "status", "--json").stdout.splitlines()]
-    found = {(each["agent"], Path(each["file"]).name): each for each in told}
+    reported = [
+        json.loads(line) for line in run(tmp_path, "status", "--json").stdout.splitlines()
+    ]
+    found = {(each["agent"], Path(each["file"]).name): each for each in reported}
     assert found["claude", "settings.json"]["hooks"] == list(CLAUDE_HOOKS)
     assert found["codex", "hooks.json"]["error"].startswith("It is no JSON")
     assert found["codex", "config.toml"] == {
@@ -190,7 +192,7 @@ def test_the_status_is_told_to_machines_too(tmp_path: Path) -> None:
     }
 
 
-def test_a_file_that_is_no_settings_stays_and_the_command_says_so(tmp_path: Path) -> None:
+def test_install_refuses_a_file_that_is_no_settings(tmp_path: Path) -> None:
     settings = tmp_path / ".claude" / "settings.json"
     settings.parent.mkdir()
     settings.write_text("{nonsense")
@@ -199,26 +201,26 @@ def test_a_file_that_is_no_settings_stays_and_the_command_says_so(tmp_path: Path
     assert done.stderr.startswith(f"{settings} stays as it is. It is no JSON")
 
 
-def test_what_is_said_at_the_installation_is_said_by_each_hook(tmp_path: Path) -> None:
-    said = ("--url", "https://h:1", "--token-file", "t", "--ca", "c.pem")
-    run(tmp_path, "install", "claude", *said)
+def test_options_of_the_installation_are_those_of_each_hook(tmp_path: Path) -> None:
+    sent = ("--url", "https://h:1", "--token-file", "t", "--ca", "c.pem")
+    run(tmp_path, "install", "claude", *sent)
     text = (tmp_path / ".claude" / "settings.json").read_text()
     files = f"--token-file {tmp_path}/t --ca {tmp_path}/c.pem"
     assert text.count(f"hook claude --url https://h:1 {files}") == len(CLAUDE_HOOKS)
 
 
-def test_no_token_is_ever_written(tmp_path: Path) -> None:
+def test_token_is_never_written_to_settings(tmp_path: Path) -> None:
     for agent, more in (("claude", ("--http", "--token-env", "MINE")), ("codex", ())):
-        told = {**clean_environ(tmp_path), "SXHOST_TOKEN": "s3cret", "MINE": "s3cret"}
+        shown = {**clean_environ(tmp_path), "SXHOST_TOKEN": "s3cret", "MINE": "s3cret"}
         command = [sys.executable, "-m", "sxhost", "hook", "install", agent, *more]
-        subprocess.run(command, cwd=tmp_path, env=told, check=True, capture_output=True)
+        subprocess.run(command, cwd=tmp_path, env=shown, check=True, capture_output=True)
     written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) >= 3
     assert not any("s3cret" in text for text in written)
     assert any("Bearer $MINE" in text for text in written)
 
 
-def test_a_project_has_settings_of_its_own(tmp_path: Path) -> None:
+def test_project_has_its_own_settings(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     below = tmp_path / "src"
     below.mkdir()

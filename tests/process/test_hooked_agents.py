@@ -30,10 +30,10 @@ def prompt(words: str, *more: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
-def test_claude_reports_what_it_does(claude: MakeBench, form: tuple[str, ...]) -> None:
+def test_claude_hooks_report_its_turn(claude: MakeBench, form: tuple[str, ...]) -> None:
     bench = claude(*form)
-    said = bench.run(*prompt("RUN: echo one-$((1+1))", "--allowedTools", "Bash"))
-    assert "result: one-2" in said
+    output = bench.run(*prompt("RUN: echo one-$((1+1))", "--allowedTools", "Bash"))
+    assert "result: one-2" in output
     names = bench.names()
     wanted = [
         "started",
@@ -47,12 +47,12 @@ def test_claude_reports_what_it_does(claude: MakeBench, form: tuple[str, ...]) -
     assert [name for name in names if name in wanted] == wanted
     about = bench.ask(f"/sessions/{bench.session}")
     assert (about["agent"], about["cwd"]) == ("claude", str(bench.agent.cwd))
-    told = dict(bench.events())
-    assert told["tool-start"]["title"] == "Bash: echo one-$((1+1))"
-    assert told["tool-done"]["output"].strip() == "one-2"
+    shown = dict(bench.events())
+    assert shown["tool-start"]["title"] == "Bash: echo one-$((1+1))"
+    assert shown["tool-done"]["output"].strip() == "one-2"
 
 
-def test_a_message_reaches_the_model_as_the_users_words(
+def test_message_reaches_the_model_as_user_input(
     claude: MakeBench, real_agents: RealAgents
 ) -> None:
     bench = claude()
@@ -64,15 +64,15 @@ def test_a_message_reaches_the_model_as_the_users_words(
         until(lambda: "tool-start" in bench.names())
         bench.sxhost("send", session, "SAY: heard at the end", "--mode", "queue")
         (bench.agent.cwd / "sent").touch()
-        said, _ = process.communicate(timeout=PATIENCE)
-    assert "heard at the end" in said
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert "heard at the end" in output
     assert words_of_users(real_agents.model, "SAY: heard at the end")
     by = [data["by"] for name, data in bench.events() if name == "user-message"]
     assert by == ["prompt", "message"]
     assert bench.ask(f"/sessions/{session}/messages?peek=1")[0]["state"] == "delivered"
 
 
-def test_a_message_reaches_the_model_at_work(
+def test_message_reaches_the_model_during_a_turn(
     claude: MakeBench, real_agents: RealAgents
 ) -> None:
     bench = claude()
@@ -90,18 +90,18 @@ def test_a_message_reaches_the_model_at_work(
 
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
 @pytest.mark.parametrize("decision", ["approve", "deny"])
-def test_a_permission_is_decided_elsewhere(
+def test_permission_of_claude_is_decided_at_the_host(
     claude: MakeBench, form: tuple[str, ...], decision: str
 ) -> None:
     bench = claude(*form)
     with bench.start(*prompt(TOUCH)) as process:
         reason = bench.decide(decision)
-        said, _ = process.communicate(timeout=PATIENCE)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert (bench.agent.cwd / "made").exists() is (decision == "approve")
-    assert (reason in said) is (decision == "deny")
+    assert (reason in output) is (decision == "deny")
 
 
-def test_each_use_of_a_tool_is_asked_for_if_that_is_wanted(claude: MakeBench) -> None:
+def test_each_tool_use_of_claude_asks_if_so_installed(claude: MakeBench) -> None:
     bench = claude("--ask")
     with bench.start(*prompt(TOUCH, "--allowedTools", "Bash")) as process:
         bench.decide("deny")
@@ -109,7 +109,7 @@ def test_each_use_of_a_tool_is_asked_for_if_that_is_wanted(claude: MakeBench) ->
     assert not (bench.agent.cwd / "made").exists()
 
 
-def test_without_a_decision_claude_decides_itself(claude: MakeBench) -> None:
+def test_undecided_permission_is_left_to_claude(claude: MakeBench) -> None:
     bench = claude("--wait", "1")
     bench.run(*prompt(TOUCH))
     assert not (bench.agent.cwd / "made").exists()
@@ -118,19 +118,19 @@ def test_without_a_decision_claude_decides_itself(claude: MakeBench) -> None:
 
 
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
-def test_without_a_host_nobody_notices(
+def test_claude_works_without_a_host(
     real_agents: RealAgents, agent_home: Path, start_host: StartHost, form: tuple[str, ...]
 ) -> None:
     bench = Bench(real_agents.claude(agent_home), start_host("--port", "0"))
     bench.sxhost("hook", "install", "claude", *form)
     bench.host.stop()
-    said = bench.run(*prompt(TOUCH, "--allowedTools", "Bash"))
+    output = bench.run(*prompt(TOUCH, "--allowedTools", "Bash"))
     assert (bench.agent.cwd / "made").exists()
-    assert said.strip() in ("result:", "result: (Bash completed with no output)")
+    assert output.strip() in ("result:", "result: (Bash completed with no output)")
 
 
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
-def test_a_host_that_wants_a_token_gets_it_and_no_file_has_it(
+def test_hook_sends_its_token_and_no_file_has_it(
     real_agents: RealAgents,
     agent_home: Path,
     start_host: StartHost,
@@ -140,8 +140,8 @@ def test_a_host_that_wants_a_token_gets_it_and_no_file_has_it(
     host = start_host("--port", "0", "--require-token")
     assert host.port
     token = (tmp_path / "state" / "token").read_text().strip()
-    told = {"SXHOST_TOKEN": token} if form else {"STATE_DIRECTORY": str(tmp_path / "state")}
-    bench = Bench(real_agents.claude(agent_home), host, told, token)
+    shown = {"SXHOST_TOKEN": token} if form else {"STATE_DIRECTORY": str(tmp_path / "state")}
+    bench = Bench(real_agents.claude(agent_home), host, shown, token)
     bench.sxhost("hook", "install", "claude", *form)
     with bench.start(*prompt(TOUCH)) as process:
         bench.decide("approve")
@@ -169,16 +169,16 @@ def execute(words: str) -> tuple[str, ...]:
     return ("exec", *trusting, "--sandbox", "danger-full-access", words)
 
 
-def test_codex_reports_what_it_does(codex: Bench) -> None:
-    said = codex.run(*execute("RUN: echo one-$((1+1))"))
-    assert "one-2" in said
+def test_codex_hooks_report_its_turn(codex: Bench) -> None:
+    output = codex.run(*execute("RUN: echo one-$((1+1))"))
+    assert "one-2" in output
     names = codex.names()
     wanted = ["started", "user-message", "tool-start", "tool-done", "message", "complete"]
     assert [name for name in names if name in wanted] == wanted
     assert codex.ask(f"/sessions/{codex.session}")["agent"] == "codex"
 
 
-def test_codex_whose_hooks_are_not_trusted_notifies(codex: Bench) -> None:
+def test_codex_without_trusted_hooks_uses_notify(codex: Bench) -> None:
     trusting, *rest = execute("SAY: by notice")[1:]
     assert trusting.endswith("hook-trust")
     codex.run("exec", *rest)
@@ -187,17 +187,17 @@ def test_codex_whose_hooks_are_not_trusted_notifies(codex: Bench) -> None:
     assert ("message", {"text": "by notice"}) in codex.events()
 
 
-def test_without_a_host_codex_goes_on_as_ever(codex: Bench) -> None:
+def test_codex_works_without_a_host(codex: Bench) -> None:
     codex.host.stop()
-    said = codex.run(*execute(TOUCH))
+    output = codex.run(*execute(TOUCH))
     assert (codex.agent.cwd / "made").exists()
-    hooks = [line.split() for line in said.splitlines() if line.startswith("hook: ")]
+    hooks = [line.split() for line in output.splitlines() if line.startswith("hook: ")]
     ended = [words[1] for words in hooks if words[2:] == ["Completed"]]
     assert ended == ["SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop"]
     assert len(hooks) == 2 * len(ended)
 
 
-def test_codex_goes_on_with_a_message(codex: Bench, real_agents: RealAgents) -> None:
+def test_message_continues_a_turn_of_codex(codex: Bench, real_agents: RealAgents) -> None:
     with codex.start(*execute("RUN: while ! test -e sent; do sleep 0.05; done")) as process:
         session = codex.session
         until(lambda: "tool-start" in codex.names())
@@ -208,7 +208,7 @@ def test_codex_goes_on_with_a_message(codex: Bench, real_agents: RealAgents) -> 
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
-def test_each_use_of_a_tool_of_codex_is_asked_for(codex: Bench, decision: str) -> None:
+def test_each_tool_use_of_codex_asks_if_so_installed(codex: Bench, decision: str) -> None:
     codex.sxhost("hook", "install", "codex", "--ask")
     with codex.start(*execute(TOUCH)) as process:
         codex.decide(decision)

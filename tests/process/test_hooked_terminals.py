@@ -32,7 +32,7 @@ def pressed(terminal: Terminal, keys: bytes) -> bool:
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
-def test_claude_is_answered_from_elsewhere(claude: Bench, decision: str) -> None:
+def test_claude_at_a_terminal_is_answered_from_the_host(claude: Bench, decision: str) -> None:
     with on_a_terminal(claude, *MANUAL, TOUCH):
         claude.decide(decision)
         claude.until_told("complete" if decision == "approve" else "tool-start")
@@ -53,13 +53,15 @@ def is_seen_and_told(bench: Bench, model: FakeModel, words: str, *options: str) 
     assert words_of_users(model, words)
 
 
-def test_claude_is_seen_and_told(claude: Bench, real_agents: RealAgents) -> None:
+def test_claude_at_a_terminal_is_seen_and_gets_messages(
+    claude: Bench, real_agents: RealAgents
+) -> None:
     options = (*MANUAL, "--allowedTools", "Bash", "--")
     is_seen_and_told(claude, real_agents.model, "SAY: heard-4713", *options)
     assert ("message", {"text": "heard-4713"}) in claude.events()
 
 
-def test_claudes_own_user_may_be_faster(claude: Bench) -> None:
+def test_user_of_claude_may_answer_first(claude: Bench) -> None:
     with on_a_terminal(claude, *MANUAL, TOUCH) as terminal:
         until(lambda: claude.ask("/approvals"))
         until(lambda: pressed(terminal, b"\r") and not claude.ask("/approvals"))
@@ -89,7 +91,7 @@ def codex(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Iter
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
-def test_codex_is_answered_from_elsewhere(
+def test_codex_at_a_terminal_is_answered_from_the_host(
     codex: Bench, real_agents: RealAgents, decision: str
 ) -> None:
     with on_a_terminal(codex, *ASKING, ESCALATED):
@@ -101,7 +103,7 @@ def test_codex_is_answered_from_elsewhere(
     assert bool(real_agents.model.notes("request", reason)) is (decision == "deny")
 
 
-def test_codex_asks_its_own_user_if_nobody_decides(codex: Bench) -> None:
+def test_undecided_permission_of_codex_is_asked_at_its_terminal(codex: Bench) -> None:
     codex.sxhost("hook", "install", "codex", "--wait", "1")
     with on_a_terminal(codex, *ASKING, ESCALATED) as terminal:
         until(lambda: codex.ask("/approvals?all=1"))
@@ -113,5 +115,7 @@ def test_codex_asks_its_own_user_if_nobody_decides(codex: Bench) -> None:
     assert (codex.agent.cwd / "made").exists()
 
 
-def test_codex_is_seen_and_told(codex: Bench, real_agents: RealAgents) -> None:
+def test_codex_at_a_terminal_is_seen_and_gets_messages(
+    codex: Bench, real_agents: RealAgents
+) -> None:
     is_seen_and_told(codex, real_agents.model, "SAY: heard-4714", *FREE)

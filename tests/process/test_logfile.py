@@ -47,7 +47,7 @@ def failed(message: str) -> Failure:
 # One event.
 
 
-def test_text_is_as_twistd_writes_it() -> None:
+def test_text_format_is_twistds() -> None:
     assert re.fullmatch(r"2024-03-1\dT\d\d:\d\d:\d\d\S+ \[sxhost.x#info\] hello\n",
                         as_text(event()) or "")  # fmt: skip
     assert "[-] hello" in (as_text(event(log_system="-")) or "")
@@ -56,7 +56,7 @@ def test_text_is_as_twistd_writes_it() -> None:
     assert lines[-1].endswith("builtins.ValueError: no")
 
 
-def test_json_has_what_every_event_has_and_its_fields() -> None:
+def test_json_format_has_common_keys_and_the_events_fields() -> None:
     line = as_json(event(count=3, ratio=0.5, none=None, yes=True, kind=Path("/x"))) or ""
     assert json.loads(line) == {
         "ts": "2024-03-13T00:00:00.500+00:00", "level": "info", "namespace": "sxhost.x",
@@ -69,19 +69,19 @@ def test_json_has_what_every_event_has_and_its_fields() -> None:
     assert "log_failure" not in fields
 
 
-def test_what_a_field_is_called_does_not_matter() -> None:
+def test_json_format_common_keys_win_over_fields_of_the_event() -> None:
     fields = json.loads(as_json(event(ts="x", level="y", message="z", traceback="t")) or "")
     assert (fields["level"], fields["message"]) == ("info", "hello")
     assert "traceback" not in fields
 
 
 @EVERY
-def test_an_event_that_says_nothing_is_no_line(write: Format) -> None:
+def test_event_without_a_message_is_no_line(write: Format) -> None:
     assert write({"log_format": None, "log_time": AT}) is None
 
 
 @EVERY
-def test_an_event_of_an_older_logger_is_a_line(write: Format) -> None:
+def test_event_of_the_legacy_logger_is_a_line(write: Format) -> None:
     old = {"log_format": "{log_text}", "log_text": "old", "log_time": AT, "log_system": "-"}
     assert "old" in (write(old) or "")
 
@@ -90,16 +90,16 @@ FORGED = "a\r\nb\x1b[31m\x07\x00\x7f\x9b\u2028\u202e\ud800ü"
 
 
 @EVERY
-def test_nothing_that_is_said_begins_a_line_or_drives_a_terminal(write: Format) -> None:
-    for said in (event(FORGED), event(x=FORGED), event(log_system=FORGED)):
-        line = write(said) or ""
+def test_logged_text_cannot_forge_a_line_or_drive_a_terminal(write: Format) -> None:
+    for text in (event(FORGED), event(x=FORGED), event(log_system=FORGED)):
+        line = write(text) or ""
         assert line.count("\n") == 1
         assert not set(line[:-1]) & set(FORGED[1:-1]) - set("ab[31m")
         line.encode()
 
 
 @given(st.text(min_size=1))
-def test_whatever_is_said_is_one_printable_line(text: str) -> None:
+def test_any_logged_text_is_one_printable_line(text: str) -> None:
     for write in FORMATS.values():
         line = write(event(text)) or ""
         assert line.endswith("\n")
@@ -107,7 +107,7 @@ def test_whatever_is_said_is_one_printable_line(text: str) -> None:
 
 
 @EVERY
-def test_a_failure_cannot_forge_either(write: Format) -> None:
+def test_traceback_cannot_forge_a_line(write: Format) -> None:
     text = write(event(log_failure=failed(FORGED))) or ""
     assert not set(text) & set("\r\x1b\x07\x00\x7f\x9b")
     for line in text.splitlines()[1:]:
@@ -115,10 +115,10 @@ def test_a_failure_cannot_forge_either(write: Format) -> None:
 
 
 @EVERY
-def test_a_token_of_ours_is_cut(write: Format) -> None:
+def test_tokens_are_cut_from_the_log(write: Format) -> None:
     secret = "sxhost_0a1b2c3d_" + "x" * 43
-    for said in (event(secret), event(x=secret), event(log_failure=failed(secret))):
-        line = write(said) or ""
+    for text in (event(secret), event(x=secret), event(log_failure=failed(secret))):
+        line = write(text) or ""
         assert "x" * 16 not in line
     assert "sxhost_0a1b2c3d_..." in (write(event(f"a {secret}, b")) or "")
     assert escaped("sxhost_pid_file and sxhost_requests_total") == (
@@ -146,7 +146,7 @@ def head(*lines: bytes) -> bytes:
     return b"\r\n".join([lines[0], b"Host: x", *lines[1:], b"", b""])
 
 
-def test_a_request_has_its_fields(wire: Wire) -> None:
+def test_access_log_entry_has_its_fields(wire: Wire) -> None:
     referer = b"Referer: http://x/page?token=secret#part"
     agent = b'User-Agent: a"b \xc3\xbc'
     request = head(b"GET /sessions?limit=5 HTTP/1.1", referer, agent)
@@ -169,7 +169,7 @@ COMBINED = re.compile(
 )
 
 
-def test_combined_is_apaches(wire: Wire) -> None:
+def test_combined_format_is_apaches(wire: Wire) -> None:
     request = head(b"GET /status HTTP/1.1", b"User-Agent: curl/8")
     found = COMBINED.fullmatch(as_combined(logged(wire, request)) or "")
     assert found is not None
@@ -177,7 +177,7 @@ def test_combined_is_apaches(wire: Wire) -> None:
     assert (found["user"], found["referer"], found["agent"]) == ("own", "-", "curl/8")
 
 
-def test_combined_writes_all_else_as_text() -> None:
+def test_combined_format_writes_other_events_as_text() -> None:
     assert as_combined(event()) == as_text(event())
 
 
@@ -186,7 +186,7 @@ AGENTS = st.binary(max_size=40).map(lambda raw: raw.translate(None, b"\r\n\0"))
 
 
 @given(PATHS, AGENTS)
-def test_whatever_a_client_sends_is_one_line(path: bytes, agent: bytes) -> None:
+def test_any_request_is_one_access_log_line(path: bytes, agent: bytes) -> None:
     with capturedLogs() as events:
         Wire().connect(head(b"GET %s HTTP/1.1" % path, b"User-Agent: %s" % agent))
     for one in events:
@@ -199,7 +199,7 @@ def test_whatever_a_client_sends_is_one_line(path: bytes, agent: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         ("/login/secret", "/login/<code>"),
         ("/login/secret?x=secret", "/login/<code>?..."),
@@ -213,20 +213,20 @@ def test_whatever_a_client_sends_is_one_line(path: bytes, agent: bytes) -> None:
         ("/nowhere?limit=secret", "/nowhere?..."),
     ],
 )
-def test_what_is_secret_in_an_address_is_not_logged(wire: Wire, path: str, told: str) -> None:
+def test_secrets_in_a_path_are_not_logged(wire: Wire, path: str, message: str) -> None:
     found = logged(wire, head(f"GET {path} HTTP/1.1".encode()))
-    assert found["uri"] == told
+    assert found["uri"] == message
     for write in FORMATS.values():
         assert "secret" not in (write(found) or "")
 
 
-def test_a_code_is_not_logged_where_it_is_refused_at_the_gate(wire: Wire) -> None:
+def test_login_code_of_a_refused_request_is_not_logged(wire: Wire) -> None:
     found = logged(wire, b"GET /login/secret HTTP/1.1\r\nHost: evil.example\r\n\r\n")
     assert (found["status"], found["uri"], found["token"]) == (403, "/login/<code>", "-")
 
 
 @pytest.mark.parametrize(
-    ("page", "told"),
+    ("page", "message"),
     [
         (b"http://u:secret@h:1/login/secret?secret#secret", "http://h/login/<code>"),
         (b"nonsense", "-"),
@@ -234,12 +234,12 @@ def test_a_code_is_not_logged_where_it_is_refused_at_the_gate(wire: Wire) -> Non
         (b"", "-"),
     ],
 )
-def test_of_a_referring_page_no_secret_is_logged(wire: Wire, page: bytes, told: str) -> None:
+def test_secrets_in_a_referrer_are_not_logged(wire: Wire, page: bytes, message: str) -> None:
     found = logged(wire, head(b"GET /status HTTP/1.1", b"Referer: %s" % page))
-    assert found["referer"] == told
+    assert found["referer"] == message
 
 
-def test_a_request_does_not_show_its_query(wire: Wire) -> None:
+def test_query_is_not_logged(wire: Wire) -> None:
     transport = wire.connect(b"GET /status?secret HTTP/1.1\r\n").transport
     assert isinstance(transport, StringTransport)
     (request,) = transport.protocol.requests
@@ -266,7 +266,7 @@ def answer(wire: Wire, request: bytes) -> tuple[str, bytes]:
         head(b"POST /sessions/a/events HTTP/1.1", b"Content-Length: 1000000000"),
     ],
 )
-def test_every_request_is_told_its_id_and_logged_with_it(wire: Wire, request_: bytes) -> None:
+def test_request_id_is_answered_and_logged(wire: Wire, request_: bytes) -> None:
     with capturedLogs() as events:
         first, _ = answer(wire, request_)
     second, _ = answer(wire, request_)
@@ -274,7 +274,7 @@ def test_every_request_is_told_its_id_and_logged_with_it(wire: Wire, request_: b
     assert [one["request_id"] for one in events if "access" in one] in ([first], [])
 
 
-def test_a_defect_has_the_id_of_its_request(
+def test_traceback_has_the_request_id(
     wire: Wire, failure_log: FailureLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken() -> None:
@@ -313,7 +313,7 @@ def test_a_foreground_host_writes_combined(start_host: StartHost) -> None:
     assert "[sxhost.daemon.service#info] Stopped\n" in host.output()
 
 
-def test_a_daemon_writes_its_file_and_begins_another_when_told(
+def test_daemon_reopens_its_log_file_on_sigusr1(
     start_daemon: StartDaemon, tmp_path: Path
 ) -> None:
     daemon = start_daemon(*DAEMON, *FREE_PORT, "--log-format", "json")
@@ -330,9 +330,7 @@ def test_a_daemon_writes_its_file_and_begins_another_when_told(
     assert "/status" not in uris[0]
 
 
-def test_a_file_in_the_foreground_is_twistds_to_name(
-    start_host: StartHost, tmp_path: Path
-) -> None:
+def test_foreground_log_file_is_twistds_option(start_host: StartHost, tmp_path: Path) -> None:
     command = (TWISTD, "-n", "--pidfile=", "--logfile=here", "sxhost")
     start_host("--listen", f"unix:{tmp_path}/sock", "--log-format=json", command=command)
     log = tmp_path / "here"
@@ -341,20 +339,20 @@ def test_a_file_in_the_foreground_is_twistds_to_name(
     assert json.loads(log.read_text().splitlines()[0])["level"] == "info"
 
 
-def test_a_format_that_is_none_is_a_sentence(tmp_path: Path) -> None:
+def test_unknown_log_format_is_a_usage_error(tmp_path: Path) -> None:
     done = run(tmp_path, *NODAEMON, "--log-format", "xml")
-    said = "sxhost: --log-format must be text, json or combined, not 'xml'.\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    text = "sxhost: --log-format must be text, json or combined, not 'xml'.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", text)
 
 
-def test_a_log_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+def test_unwritable_log_is_a_usage_error(tmp_path: Path) -> None:
     command = (TWISTD, "-n", "--pidfile=", "--logfile=no/where", "sxhost")
     done = run(tmp_path, *command, *FREE_PORT)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("sxhost: cannot write the log: ")
 
 
-def test_what_is_below_the_level_is_not_even_formatted(lab: HostInMemory) -> None:
+def test_events_below_the_log_level_are_not_formatted(lab: HostInMemory) -> None:
     set_level("warn")
     with capturedLogs() as events:
         logger("sxhost.x").info("hello")

@@ -44,24 +44,24 @@ def run(talk: Talk, message: str) -> list[Object]:
 # Echo.
 
 
-def test_echo(talk: Talk, host: Host) -> None:
+def test_mux_over_every_transport_drives_an_echo_session(talk: Talk, host: Host) -> None:
     talk.ask("create_session", "s", agent="echo")
     talk.ask("switch_session", "s")
     _, (listed,) = ask(host, "GET", "/sessions")
     assert (listed["id"], listed["kind"], listed["agent"]) == ("s", "hosted", "echo")
-    told = events(run(talk, "THINK: hm\nRUN: ls -la\nSAY: done"))
-    kinds = [one["type"] for one in told]
+    shown = events(run(talk, "THINK: hm\nRUN: ls -la\nSAY: done"))
+    kinds = [one["type"] for one in shown]
     assert kinds[:2] == ["agent_start", "turn_start"]
     assert kinds[-2:] == ["turn_end", "agent_end"]
-    messages = [one["message"] for one in told if one["type"] == "message_end"]
+    messages = [one["message"] for one in shown if one["type"] == "message_end"]
     assert [one["role"] for one in messages] == [
         "user",
         *["assistant"] * 2,
         "toolResult",
         "assistant",
     ]
-    assert told[-1]["messages"] == messages
-    assert told[-2]["message"] == messages[-1]
+    assert shown[-1]["messages"] == messages
+    assert shown[-2]["message"] == messages[-1]
     running = talk.say("prompt", "s", message="SLOW 1000 20")
     talk.event("message_update", "text_delta")
     grown = talk.event("message_update", "text_delta")
@@ -83,17 +83,17 @@ def test_echo(talk: Talk, host: Host) -> None:
 # Attached.
 
 
-def test_an_attached_session(talk: Talk, host: Host) -> None:
+def test_mux_shows_an_attached_session(talk: Talk, host: Host) -> None:
     for text in ("one", "two"):
-        said = {"event": "message", "data": {"text": text}}
-        assert ask(host, "POST", "/sessions/s/events", said)[0] == 200
+        sent = {"event": "message", "data": {"text": text}}
+        assert ask(host, "POST", "/sessions/s/events", sent)[0] == 200
     (info,) = talk.ask("list_sessions")["sessions"]
     assert (info["sessionId"], info["kind"]) == ("s", "attached")
     talk.ask("switch_session", "s", after="0")
     assert talk.event("message_end")["message"]["content"][0]["text"] == "one"
     assert talk.event("message_end")["message"]["content"][0]["text"] == "two"
-    said = {"event": "message-delta", "data": {"item": "3", "text": "thr"}}
-    ask(host, "POST", "/sessions/s/events", said)
+    sent = {"event": "message-delta", "data": {"item": "3", "text": "thr"}}
+    ask(host, "POST", "/sessions/s/events", sent)
     assert talk.event("message_update", "text_delta")["message"]["content"] == [
         {"type": "text", "text": "thr"}
     ]
@@ -123,7 +123,7 @@ def ends_two(frame: Object) -> bool:
 
 
 @pytest.mark.parametrize("how", ["kill", "terminate"])
-def test_a_client_goes_on_after_a_restart(start_host: StartHost, how: str) -> None:
+def test_mux_client_continues_after_a_restart(start_host: StartHost, how: str) -> None:
     first = start_host(*PATIENT)
     with over_websocket(first) as talk:
         talk.ask("create_session", "s", agent="echo")
@@ -132,25 +132,27 @@ def test_a_client_goes_on_after_a_restart(start_host: StartHost, how: str) -> No
         talk.say("prompt", "s", message="SLOW 1000 20")
         for _ in range(3):
             talk.event("message_update", "text_delta")
-        heard = [one for one in talk.heard if one["type"] == "event"]
+        received = [one for one in talk.heard if one["type"] == "event"]
     getattr(first.process, how)()
     first.wait()
     with over_websocket(start_host(*PATIENT)) as talk:
-        talk.ask("switch_session", "s", after=heard[-1]["cursor"])
+        talk.ask("switch_session", "s", after=received[-1]["cursor"])
         frames = [*talk.heard, *run(talk, "two")]
         if not any(map(ends_two, frames)):
             frames += talk.until(ends_two)  # the past comes from the disk, the answer does not
         later = [one for one in frames if one["type"] == "event"]
-        assert seqs([*heard, *later]) == list(range(1, later[-1]["seq"] + 1)), "exactly there"
+        assert seqs([*received, *later]) == list(range(1, later[-1]["seq"] + 1)), (
+            "exactly there"
+        )
         assert not [one for one in frames if one["type"] == "gap"]
         ended = [one["event"] for one in later if one["event"]["type"] == "agent_end"]
         cut, whole = (one["messages"] for one in ended)
         assert [one["role"] for one in cut[:2]] == ["user", "assistant"]
-        assert cut[1]["content"][0]["text"].startswith(text_of(heard)), "from its beginning"
+        assert cut[1]["content"][0]["text"].startswith(text_of(received)), "from its beginning"
         assert cut[-1]["stopReason"] == "error"
         assert [one["content"][0]["text"] for one in whole] == ["two", "two"]
         again = whole_log(talk)
-        assert again == [*heard, *later], "whoever reads it all hears the same"
+        assert again == [*received, *later], "whoever reads it all hears the same"
 
 
 def text_of(frames: list[Object]) -> str:

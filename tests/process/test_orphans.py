@@ -73,7 +73,7 @@ def what(fates: list[TerminationReport]) -> dict[int, tuple[str, str]]:
 
 
 @in_reactor
-async def test_the_next_host_ends_what_a_killed_one_has_left(host_id: str) -> None:
+async def test_orphans_of_a_killed_host_are_ended_by_the_next_one(host_id: str) -> None:
     with host(host_id, *python(BROOD + STUBBORN, STUBBORN)) as running:
         agent = Process(*json.loads(said(running)))
         pids = [int(said(running)) for _ in range(4)]
@@ -89,7 +89,7 @@ async def test_the_next_host_ends_what_a_killed_one_has_left(host_id: str) -> No
 
 
 @in_reactor
-async def test_also_what_has_dropped_its_parents_session_and_environment(host_id: str) -> None:
+async def test_orphans_without_parent_session_and_environment_are_ended(host_id: str) -> None:
     with host(host_id, "/bin/sh", "-c", DETACHES + "read x") as running:
         agent = Process(*json.loads(said(running)))
         said(running)
@@ -101,7 +101,7 @@ async def test_also_what_has_dropped_its_parents_session_and_environment(host_id
 
 
 @in_reactor
-async def test_orphans_may_end_in_order(host_id: str) -> None:
+async def test_orphans_may_end_on_sigterm(host_id: str) -> None:
     with host(host_id, "/bin/sh", "-c", "echo $$; exec sleep 600") as running:
         agent = Process(*json.loads(said(running)))
         said(running)
@@ -126,7 +126,7 @@ def stranger(**environ: str) -> Iterator[Process]:
 
 
 @in_reactor
-async def test_a_number_that_was_used_again_is_left_alone(host_id: str) -> None:
+async def test_process_with_a_reused_pid_is_left_alone(host_id: str) -> None:
     with stranger() as process:
         recorded = Process(process.pid, process.started - 1)
         fates = await end_orphans(reactor, HURRY, host_id, [recorded])
@@ -134,7 +134,7 @@ async def test_a_number_that_was_used_again_is_left_alone(host_id: str) -> None:
 
 
 @in_reactor
-async def test_a_process_without_the_mark_is_left_alone(host_id: str) -> None:
+async def test_process_without_the_hosts_mark_is_left_alone(host_id: str) -> None:
     with stranger(SXHOST_AGENT="another.1") as process:
         fates = await end_orphans(reactor, HURRY, host_id, [process])
     (fate,) = fates
@@ -153,7 +153,7 @@ def zombie() -> Iterator[Process]:
 
 
 @in_reactor
-async def test_whoever_has_ended_is_told_to_be_gone(host_id: str) -> None:
+async def test_orphan_that_has_ended_is_reported_as_ended(host_id: str) -> None:
     with zombie() as process:
         waiting = await end_orphans(reactor, HURRY, host_id, [process])
     gone = await end_orphans(reactor, HURRY, host_id, [process])
@@ -161,7 +161,7 @@ async def test_whoever_has_ended_is_told_to_be_gone(host_id: str) -> None:
 
 
 @in_reactor
-async def test_where_processes_cannot_be_seen_it_is_said_so(host_id: str) -> None:
+async def test_unreadable_process_table_is_reported(host_id: str) -> None:
     blind = Processes("/nowhere")
     fates = await end_orphans(reactor, HURRY, host_id, [Process(7, 0)], blind)
     assert what(fates) == {7: ("left", "processes cannot be seen on this system")}

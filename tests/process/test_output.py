@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from sxhost.cli.main import sxhost as commands
 from sxhost.cli.output import Flow, put, put_json, put_table
 from sxhost.visible import escape_hidden
 from tests.support.daemons import PATIENCE, SXHOST
+from tests.support.fork_server import fork
 from tests.support.hostile import HOSTILE, Manner, hostile_host, settings
 
 PLACE = Path(sxhost.__file__).parent
@@ -100,24 +100,22 @@ def at_a_terminal(place: Path, url: str, words: Sequence[str]) -> str:
         "TERM": "xterm-256color", "COLUMNS": "200", "LANG": "C.UTF-8", "SXHOST_URL": url,
         "EMIT_SESSION_TRACKING": "1", "EMIT_SESSION_API_URL": f"{url}/telemetry",
     }  # fmt: skip
-    with subprocess.Popen(
-        [SXHOST, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=place
-    ) as process:
+    with fork([SXHOST, *words], place, env, (theirs, theirs, theirs)) as process:
         os.close(theirs)
-        said = b""
+        text = b""
         try:
             while data := os.read(ours, 1 << 16):
-                said += data
+                text += data
         except OSError:  # so ends a terminal
             pass
         process.wait(PATIENCE)
     os.close(ours)
-    return said.decode().replace("\r\n", "\n")
+    return text.decode().replace("\r\n", "\n")
 
 
-def check(name: str, said: str) -> None:
+def check(name: str, text: str) -> None:
     """See that nothing of it is obeyed, and that it is one with what was written."""
-    bare = SGR.sub("", said)
+    bare = SGR.sub("", text)
     assert escape_hidden(bare, "\n\t") == bare, repr(bare)
     if name not in FLOWING:
         assert "\nFORGED" not in bare, bare
@@ -130,34 +128,36 @@ def _place(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", LINKED)
-def test_no_field_drives_a_terminal(name: str, place: Path) -> None:
+def test_no_field_of_the_host_drives_a_terminal(name: str, place: Path) -> None:
     seen = ""
     manners: tuple[Manner, ...] = ("all", "names", "refuse")
     for manner in manners:
         with hostile_host(manner) as url:
             for words in variants(LEAVES[name])[: 1 if manner == "refuse" else None]:
                 if manner != "names" or name == "run":
-                    said = at_a_terminal(place, url, [*name.split(), *words])
-                    check(name, said)
-                    seen += said
+                    text = at_a_terminal(place, url, [*name.split(), *words])
+                    check(name, text)
+                    seen += text
     assert r"\x1b[8m" in seen, seen
 
 
 @pytest.mark.parametrize("name", LINKED)
-def test_json_is_exact_and_drives_no_terminal(name: str, place: Path) -> None:
+def test_json_output_is_exact_and_drives_no_terminal(name: str, place: Path) -> None:
     with hostile_host("names" if name == "run" else "all") as url:
         for words in variants(LEAVES[name]):
-            said = at_a_terminal(place, url, [*name.split(), "--json", *words])
-            check(name, said)
-            told = [line for line in said.splitlines() if line.startswith("{")]
-            assert told, said
-            for line in told:
+            text = at_a_terminal(place, url, [*name.split(), "--json", *words])
+            check(name, text)
+            reported = [line for line in text.splitlines() if line.startswith("{")]
+            assert reported, text
+            for line in reported:
                 json.loads(line)
-            assert all(json.dumps(HOSTILE)[1:20] in line for line in told if "\\u001b" in line)
+            assert all(
+                json.dumps(HOSTILE)[1:20] in line for line in reported if "\\u001b" in line
+            )
 
 
 @pytest.mark.parametrize("name", APART)
-def test_what_is_read_here_drives_no_terminal(name: str, place: Path) -> None:
+def test_local_files_and_arguments_drive_no_terminal(name: str, place: Path) -> None:
     with hostile_host("refuse") as url:
         for words in APART[name]:
             check(name, at_a_terminal(place, url, [*name.split(), *words]))
@@ -166,7 +166,7 @@ def test_what_is_read_here_drives_no_terminal(name: str, place: Path) -> None:
 @pytest.mark.parametrize(
     "words", [["no\x1b[8m"], ["status", "--no\u202e"], ["show"], ["--port"]]
 )
-def test_wrong_words_are_told_harmlessly(words: list[str], place: Path) -> None:
+def test_wrong_arguments_are_escaped_in_errors(words: list[str], place: Path) -> None:
     check("", at_a_terminal(place, "http://127.0.0.1:1", words))
 
 
@@ -182,33 +182,33 @@ def test_wrong_words_are_told_harmlessly(words: list[str], place: Path) -> None:
         ["--store", "sqlite:/dev/null/\x1b[8m", "--port", "0"],
     ],
 )
-def test_a_start_that_fails_is_told_harmlessly(words: list[str], place: Path) -> None:
-    said = at_a_terminal(place, "", words)
-    check("", said)
-    assert said
+def test_error_of_a_failed_start_is_escaped(words: list[str], place: Path) -> None:
+    text = at_a_terminal(place, "", words)
+    check("", text)
+    assert text
 
 
 # The one place.
 
 
-def test_a_line_is_one_and_a_flow_has_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_put_escapes_line_ends_but_not_in_a_flow(capsys: pytest.CaptureFixture[str]) -> None:
     put("a\nb", Flow("c\n\td\r"), "")
     put("e\x1b", nl=False, err=True)
     assert capsys.readouterr() == ("a\\nb\nc\n\td\\r\n\n", "e\\x1b")
 
 
-def test_json_stays_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_put_json_keeps_the_value(capsys: pytest.CaptureFixture[str]) -> None:
     put_json({"a": HOSTILE}, 7)
     first, second = capsys.readouterr().out.splitlines()
     assert json.loads(first) == {"a": HOSTILE}
     assert second == "7"
 
 
-def test_a_table_is_of_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_put_table_aligns_escaped_cells(capsys: pytest.CaptureFixture[str]) -> None:
     put_table([("[red]name", HOSTILE, ""), ("b", "c", "dim")])
-    said = capsys.readouterr().out
-    assert "[red]name" in said
-    assert escape_hidden(said, "\n") == said
+    output = capsys.readouterr().out
+    assert "[red]name" in output
+    assert escape_hidden(output, "\n") == output
 
 
 # Nothing else prints.
@@ -242,7 +242,7 @@ def printing(tree: ast.AST) -> Iterator[str]:
             yield written
 
 
-def test_nothing_else_prints() -> None:
+def test_no_other_module_prints() -> None:
     found = {
         str(path.relative_to(PLACE)): names
         for path in PLACE.rglob("*.py")

@@ -73,7 +73,7 @@ WAITS = "\nsys.stdin.read()\n"
 
 
 @in_reactor
-async def test_what_it_is_told_it_can_say_again(stage: Stage) -> None:
+async def test_child_gets_lines_and_answers_them(stage: Stage) -> None:
     child, ear = stage.run("/bin/cat")
     child.send(b'{"a":1}')
     child.send("a\u2028b\u0085c\r".encode())
@@ -84,28 +84,28 @@ async def test_what_it_is_told_it_can_say_again(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_a_line_that_is_not_finished_is_told_at_the_end(stage: Stage) -> None:
+async def test_unterminated_last_line_is_delivered_at_the_end(stage: Stage) -> None:
     _, ear = stage.shell("printf 'one\\n\\ntwo'")
     assert await ear.exit() == ChildExit(code=0)
     assert ear.lines == [b"one", b"", b"two"]
 
 
 @in_reactor
-async def test_a_flood_of_lines_comes_whole_and_in_order(stage: Stage) -> None:
+async def test_flood_of_lines_arrives_whole_and_in_order(stage: Stage) -> None:
     _, ear = stage.python("for n in range(100_000): print(n)")
     await ear.exit()
     assert ear.lines == [b"%d" % n for n in range(100_000)]
 
 
 @in_reactor
-async def test_a_long_line_comes_whole(stage: Stage) -> None:
+async def test_long_line_arrives_whole(stage: Stage) -> None:
     _, ear = stage.python("print('x' * (16 << 20))")
     await ear.exit()
     assert [len(line) for line in ear.lines] == [16 * MIB]
 
 
 @in_reactor
-async def test_whoever_prints_a_line_that_is_too_long_is_ended(stage: Stage) -> None:
+async def test_child_that_prints_a_too_long_line_is_ended(stage: Stage) -> None:
     _, ear = stage.python("print('fine'); print('x' * (20 << 20)); print('more')")
     how = await ear.exit()
     assert ear.lines == [b"fine"]
@@ -117,7 +117,7 @@ async def test_whoever_prints_a_line_that_is_too_long_is_ended(stage: Stage) -> 
 
 
 @in_reactor
-async def test_nor_is_such_a_line_forgiven_to_the_dead(stage: Stage) -> None:
+async def test_too_long_line_of_an_ended_child_is_an_error_too(stage: Stage) -> None:
     limits = Limits(agent_line=50_000)
     code = "echo one; read x; head -c 60000 /dev/zero"
     child, ear = stage.shell(code, limits=limits)
@@ -129,7 +129,7 @@ async def test_nor_is_such_a_line_forgiven_to_the_dead(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_whoever_closes_its_mouth_and_lives_on_is_ended(stage: Stage) -> None:
+async def test_child_that_closes_its_output_is_ended(stage: Stage) -> None:
     limits = Limits(agent_eof=0.1, agent_term=0.1)
     code = "import os, time; print('fine', flush=True); os.close(1); time.sleep(600)"
     _, ear = stage.python(code, limits=limits)
@@ -139,7 +139,7 @@ async def test_whoever_closes_its_mouth_and_lives_on_is_ended(stage: Stage) -> N
 
 
 @in_reactor
-async def test_its_complaints_are_kept_to_their_end(stage: Stage) -> None:
+async def test_tail_of_standard_error_is_kept(stage: Stage) -> None:
     code = """
 import os
 os.write(2, b"\\xe2\\x82" + b"x" * (10 << 20) + b"\\nlost: \\xff\\n")
@@ -154,14 +154,14 @@ print("still there")
 
 
 @in_reactor
-async def test_whoever_is_paused_waits_and_loses_nothing(stage: Stage) -> None:
+async def test_paused_child_loses_no_output(stage: Stage) -> None:
     child, ear = stage.python("for n in range(100_000): print(n)\nprint('end', flush=True)")
     await ear.heard(1)
     child.pause()
     await deferLater(reactor, 0)  # what was read with the first line is still told
     before = len(ear.lines)
-    _, told = stage.shell("echo; echo")
-    await told.exit()
+    _, shown = stage.shell("echo; echo")
+    await shown.exit()
     assert len(ear.lines) == before, "it was told in spite of the pause"
     child.resume()
     await ear.exit()
@@ -169,7 +169,7 @@ async def test_whoever_is_paused_waits_and_loses_nothing(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_whoever_is_paused_can_be_ended(stage: Stage) -> None:
+async def test_paused_child_can_be_ended(stage: Stage) -> None:
     child, ear = stage.python("while True: print('x' * 100)", limits=HURRY)
     await ear.heard(1)
     child.pause()
@@ -178,7 +178,7 @@ async def test_whoever_is_paused_can_be_ended(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_whoever_dies_while_paused_still_has_its_last_words(stage: Stage) -> None:
+async def test_output_of_a_child_that_dies_paused_is_delivered(stage: Stage) -> None:
     child, ear = stage.shell("echo one; read x; echo two")
     await ear.heard(1)
     child.pause()
@@ -191,7 +191,7 @@ async def test_whoever_dies_while_paused_still_has_its_last_words(stage: Stage) 
 
 
 @in_reactor
-async def test_nothing_is_said_to_the_dead(stage: Stage) -> None:
+async def test_write_to_an_ended_child_is_ignored(stage: Stage) -> None:
     child, ear = stage.shell("exit 3")
     assert (await ear.exit()).code == 3
     child.send(b"hello")
@@ -202,7 +202,7 @@ async def test_nothing_is_said_to_the_dead(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_a_closed_ear_is_no_end(stage: Stage) -> None:
+async def test_child_that_closes_its_input_is_not_ended(stage: Stage) -> None:
     child, ear = stage.shell("exec <&-; trap 'echo bye; exit' TERM; echo deaf; sleep 60 & wait")
     await ear.heard(1)
     for _ in range(10):
@@ -213,14 +213,14 @@ async def test_a_closed_ear_is_no_end(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_much_can_be_sent_to_one_that_reads(stage: Stage) -> None:
+async def test_large_input_reaches_a_reading_child(stage: Stage) -> None:
     child, ear = stage.python("import sys; print(len(sys.stdin.buffer.readline()))")
     child.send(b"x" * (70 * MIB))
     assert await ear.heard(1) == [b"%d" % (70 * MIB + 1)]
 
 
 @in_reactor
-async def test_one_that_never_reads_is_ended(stage: Stage) -> None:
+async def test_child_that_never_reads_is_ended(stage: Stage) -> None:
     child, ear = stage.run("/bin/sleep", "60", limits=Limits(agent_stdin=MIB, agent_eof=0.1))
     for _ in range(20):
         child.send(b"x" * (MIB // 8))
@@ -233,14 +233,14 @@ async def test_one_that_never_reads_is_ended(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_it_leads_a_session_where_it_is_told_to_be(stage: Stage) -> None:
+async def test_child_leads_a_session_in_its_directory(stage: Stage) -> None:
     child, ear = stage.python("import os; print(os.getsid(0), os.getpgrp(), os.getcwd())")
     pid = child.process.pid
     assert await ear.heard(1) == [f"{pid} {pid} {stage.home}".encode()]
 
 
 @in_reactor
-async def test_it_is_known_by_its_start(stage: Stage) -> None:
+async def test_child_is_identified_by_pid_and_start_time(stage: Stage) -> None:
     child, _ = stage.run("/bin/cat")
     assert Processes().runs(child.process)
     await child.end_family()
@@ -248,7 +248,7 @@ async def test_it_is_known_by_its_start(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_its_environment_is_the_users_and_what_is_added(
+async def test_child_environment_is_the_users_with_additions(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
@@ -264,7 +264,7 @@ async def test_its_environment_is_the_users_and_what_is_added(
 
 
 @in_reactor
-async def test_it_inherits_no_descriptors_and_no_ignored_signals(stage: Stage) -> None:
+async def test_child_inherits_no_descriptors_and_no_ignored_signals(stage: Stage) -> None:
     _, ear = stage.shell("ls /proc/self/fd; grep SigIgn /proc/self/status")
     await ear.exit()
     *descriptors, ignored = ear.lines
@@ -279,9 +279,9 @@ def refusal(stage: Stage, *argv: str, env: Mapping[str, str] | None = None) -> s
 
 
 @in_reactor
-async def test_a_program_that_is_not_there_is_told_at_once(stage: Stage) -> None:
-    told = refusal(stage, "no-such-agent", env={"PATH": ".::bin:/nowhere:/also/not"})
-    assert told == "There is no program 'no-such-agent' in /nowhere:/also/not."
+async def test_missing_program_is_an_error_at_once(stage: Stage) -> None:
+    shown = refusal(stage, "no-such-agent", env={"PATH": ".::bin:/nowhere:/also/not"})
+    assert shown == "There is no program 'no-such-agent' in /nowhere:/also/not."
     assert refusal(stage, "x", env={"PATH": "."}) == "There is no program 'x' in an empty PATH."
     assert refusal(stage, "./x") == f"There is no program '{stage.home}/x'."
 
@@ -294,12 +294,12 @@ def script(home: Path, text: str, mode: int = 0o755) -> str:
 
 
 @in_reactor
-async def test_a_program_that_cannot_be_run_is_told_at_once(stage: Stage) -> None:
+async def test_program_that_is_not_executable_is_an_error_at_once(stage: Stage) -> None:
     place = script(stage.home, "#!/bin/sh\n", 0o644)
     assert refusal(stage, "./agent") == f"The program {place!r} is not executable."
     script(stage.home, "#!/no/such/interpreter\n")
-    told = refusal(stage, place)
-    assert told == f"{place} cannot be run: the interpreter in its first line is not there."
+    shown = refusal(stage, place)
+    assert shown == f"{place} cannot be run: the interpreter in its first line is not there."
     script(stage.home, "echo without a first line\n")
     assert refusal(stage, "agent", env={"PATH": str(stage.home)}) == (
         f"{place} cannot be run: it is no program for this system."
@@ -310,14 +310,14 @@ async def test_a_program_that_cannot_be_run_is_told_at_once(stage: Stage) -> Non
 
 
 @in_reactor
-async def test_a_directory_that_is_not_there_is_told_at_once(stage: Stage) -> None:
+async def test_missing_directory_is_an_error_at_once(stage: Stage) -> None:
     with pytest.raises(BadField) as refused:
         stage.spawn()(Command(argv=["cat"], cwd=str(stage.home / "no")), Ear())
     assert refused.value.details == {"field": "cwd"}
 
 
 @in_reactor
-async def test_a_program_beside_its_directory_is_found(stage: Stage) -> None:
+async def test_relative_program_is_found_in_its_directory(stage: Stage) -> None:
     script(stage.home, "#!/bin/sh\necho $0\n")
     _, ear = stage.run("./agent")
     await ear.exit()
@@ -336,13 +336,13 @@ async def test_a_program_beside_its_directory_is_found(stage: Stage) -> None:
     ],
 )
 @in_reactor
-async def test_how_it_ended_is_told(stage: Stage, code: str, how: ChildExit) -> None:
+async def test_child_exit_is_reported(stage: Stage, code: str, how: ChildExit) -> None:
     _, ear = stage.shell(code)
     assert await ear.exit() == how
 
 
 @in_reactor
-async def test_whoever_does_not_listen_is_killed(stage: Stage) -> None:
+async def test_child_that_ignores_sigterm_is_killed(stage: Stage) -> None:
     child, ear = stage.python(STUBBORN, limits=HURRY)
     await ear.heard(1)
     await child.end_family()
@@ -350,7 +350,7 @@ async def test_whoever_does_not_listen_is_killed(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_it_may_finish_what_it_does_when_it_is_asked(stage: Stage) -> None:
+async def test_child_may_end_in_order_on_sigterm(stage: Stage) -> None:
     code = "trap 'echo saved; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
     child, ear = stage.shell(code, limits=Limits(agent_eof=0.1, agent_term=60))
     await ear.heard(1)
@@ -359,7 +359,7 @@ async def test_it_may_finish_what_it_does_when_it_is_asked(stage: Stage) -> None
 
 
 @in_reactor
-async def test_all_who_wait_for_the_end_are_told_once(stage: Stage) -> None:
+async def test_every_waiter_gets_the_exit_once(stage: Stage) -> None:
     child, ear = stage.run("/bin/cat")
     first, second = started(child.end_family()), started(child.end_family())
     await first
@@ -369,7 +369,7 @@ async def test_all_who_wait_for_the_end_are_told_once(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_all_can_be_ended_together(stage: Stage) -> None:
+async def test_several_children_can_be_ended_together(stage: Stage) -> None:
     spawn, ears = stage.spawn(), [Ear() for _ in range(5)]
     for ear in ears:
         spawn(Command(argv=["cat"], cwd="/"), ear)
@@ -387,18 +387,18 @@ class Deaf(Processes):
 
 
 @in_reactor
-async def test_one_that_cannot_be_ended_keeps_nobody_waiting(
+async def test_child_that_cannot_be_killed_keeps_nobody_waiting(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = Limits(agent_eof=0.1, agent_term=0.1, agent_kill=0.1)
     child, ear = stage.python(STUBBORN, limits=limits, processes=Deaf())
     pid = child.process.pid
     await ear.heard(1)
-    with monkeypatch.context() as machine, capturedLogs() as told:
+    with monkeypatch.context() as machine, capturedLogs() as logged:
         machine.setattr(os, "killpg", lambda *_: None)
         await child.end_family()
     assert ear.exits == [ChildExit(asked=True, why=f"process {pid} could not be ended")]
-    assert [event["pid"] for event in told] == [pid]
+    assert [event["pid"] for event in logged] == [pid]
     os.kill(pid, signal.SIGKILL)
     await until(lambda: Processes().see(pid) is None)  # nor does it stay a zombie
 
@@ -415,7 +415,7 @@ def alive(pids: list[int]) -> list[int]:
 
 
 @in_reactor
-async def test_nothing_that_it_started_outlives_its_end(stage: Stage) -> None:
+async def test_descendants_end_with_the_child(stage: Stage) -> None:
     child, ear, pids = await brood(stage, WAITS, HURRY)
     assert sorted(alive(pids)) == sorted(pids)
     await child.end_family()
@@ -424,7 +424,7 @@ async def test_nothing_that_it_started_outlives_its_end(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_nothing_outlives_one_that_has_to_be_killed(stage: Stage) -> None:
+async def test_descendants_of_a_killed_child_are_ended(stage: Stage) -> None:
     child, ear, pids = await brood(stage, STUBBORN, HURRY)
     await ear.heard(4)
     await child.end_family()
@@ -433,7 +433,7 @@ async def test_nothing_outlives_one_that_has_to_be_killed(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_nothing_outlives_one_that_others_have_killed(stage: Stage) -> None:
+async def test_descendants_of_a_child_killed_from_outside_are_ended(stage: Stage) -> None:
     child, ear, pids = await brood(stage, WAITS, HURRY)
     os.kill(child.process.pid, signal.SIGKILL)
     assert await ear.exit() == ChildExit(signal="SIGKILL")
@@ -441,7 +441,7 @@ async def test_nothing_outlives_one_that_others_have_killed(stage: Stage) -> Non
 
 
 @in_reactor
-async def test_one_that_dropped_the_mark_is_found_by_its_parents(stage: Stage) -> None:
+async def test_descendant_without_the_mark_is_found_by_its_parents(stage: Stage) -> None:
     code = """
 import os, subprocess, sys
 subprocess.Popen(sys.argv[1:], start_new_session=True, env={})
@@ -454,7 +454,7 @@ subprocess.Popen(sys.argv[1:], start_new_session=True, env={})
 
 @pytest.mark.parametrize("limits", [HURRY, Limits(agent_look=0.1, agent_term=0.1)])
 @in_reactor
-async def test_such_a_one_is_found_even_if_its_parent_is_killed(
+async def test_descendant_without_the_mark_is_found_after_its_parents_death(
     stage: Stage, limits: Limits
 ) -> None:
     code = """
@@ -476,9 +476,7 @@ subprocess.Popen(sys.argv[1:], start_new_session=True, env={})
 
 @pytest.mark.parametrize("then", ["read x", "exit 3", "kill -9 $$"])
 @in_reactor
-async def test_one_that_has_dropped_all_is_found_without_a_look(
-    stage: Stage, then: str
-) -> None:
+async def test_descendant_that_dropped_every_trace_is_found(stage: Stage, then: str) -> None:
     child, ear = stage.shell(DETACHES + then, limits=HURRY)
     await ear.heard(1)
     await child.end_family()
@@ -487,7 +485,7 @@ async def test_one_that_has_dropped_all_is_found_without_a_look(
 
 
 @in_reactor
-async def test_it_is_found_as_its_own_agents_and_no_others(stage: Stage) -> None:
+async def test_descendant_is_found_as_one_of_its_own_agent(stage: Stage) -> None:
     spawn, ears = stage.spawn(HURRY), [Ear(), Ear()]
     command = Command(argv=["/bin/sh", "-c", DETACHES + "read x"], cwd=str(stage.home))
     first, second = (spawn(command, ear) for ear in ears)
@@ -512,7 +510,7 @@ class Eyes(Processes):
 
 
 @in_reactor
-async def test_nobody_looks_where_no_child_is(stage: Stage) -> None:
+async def test_process_table_is_not_read_without_children(stage: Stage) -> None:
     before = set(reactor.getDelayedCalls())
     child, _ = stage.run("/bin/cat")
     await child.end_family()
@@ -520,14 +518,14 @@ async def test_nobody_looks_where_no_child_is(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_one_that_holds_its_output_does_not_keep_it_from_ending(stage: Stage) -> None:
+async def test_descendant_holding_the_output_does_not_delay_the_end(stage: Stage) -> None:
     _, ear = stage.shell("setsid sleep 600 & echo started", limits=HURRY)
     assert await ear.exit() == ChildExit(code=0)
     assert ear.lines == [b"started"]
 
 
 @in_reactor
-async def test_without_proc_its_group_is_ended(stage: Stage) -> None:
+async def test_without_proc_the_process_group_is_ended(stage: Stage) -> None:
     blind = Processes("/nowhere")
     code = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.05; done' & read x; exit 5"
     child, ear = stage.shell(code, limits=HURRY, processes=blind)
@@ -539,7 +537,7 @@ async def test_without_proc_its_group_is_ended(stage: Stage) -> None:
 
 
 @in_reactor
-async def test_without_descriptors_of_processes_it_is_looked_after(
+async def test_without_pidfds_the_end_is_polled_for(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(os, "pidfd_open")
@@ -563,9 +561,7 @@ class Faulty(Ear):
 
 
 @in_reactor
-async def test_a_drivers_defects_are_logged_and_go_no_further(
-    stage: Stage, failure_log: Any
-) -> None:
+async def test_errors_of_a_driver_are_logged(stage: Stage, failure_log: Any) -> None:
     ear = Faulty()
     command = Command(argv=["/bin/sh", "-c", "echo one; echo two"], cwd=str(stage.home))
     child = stage.spawn(PATIENT)(command, ear)

@@ -19,7 +19,7 @@ def locks() -> tuple[int, int]:
     return resource.getrlimit(RLIMIT_LOCKS)
 
 
-def test_each_agent_has_one_and_a_host_knows_them_all() -> None:
+def test_marks_differ_by_agent_and_share_the_hosts_part() -> None:
     mark, other, host = ProcessMark("h", "1"), ProcessMark("h", "2"), ProcessMark("h")
     assert mark.number != other.number
     for one in (mark, other):
@@ -33,7 +33,7 @@ def test_each_agent_has_one_and_a_host_knows_them_all() -> None:
     assert not any(one.in_limits(b"") for one in (mark, other, host))
 
 
-def test_whoever_is_started_carries_it_and_we_do_not() -> None:
+def test_started_child_carries_the_mark_and_its_parent_does_not() -> None:
     mark, before = ProcessMark("h", "1"), locks()
     with (
         limits_marked(mark),
@@ -45,7 +45,7 @@ def test_whoever_is_started_carries_it_and_we_do_not() -> None:
     assert not Processes().carries(os.getpid(), mark)
 
 
-def test_where_it_cannot_be_set_all_else_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mark_that_cannot_be_set_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError
 

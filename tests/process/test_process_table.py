@@ -80,21 +80,21 @@ def proc(tmp_path: Path) -> FakeProc:
 # Reading.
 
 
-def test_a_name_may_hold_anything() -> None:
+def test_process_name_may_hold_anything() -> None:
     assert parse_stat(stat(7, 3, 5, 99, state="R")) == ProcessEntry(7, 3, 5, 99, "R")
 
 
-def test_threads_of_the_kernel_are_nobody() -> None:
+def test_kernel_threads_are_ignored() -> None:
     assert parse_stat(stat(7, 2, 0, 99, flags=0x00208040)) is None
     assert parse_stat(stat(7, 2, 0, 99, flags=0x00008040)) is not None
 
 
 @given(st.binary(max_size=100))
-def test_rubbish_is_nobody(data: bytes) -> None:
+def test_malformed_stat_is_ignored(data: bytes) -> None:
     assert parse_stat(data) is None or b")" in data
 
 
-def test_what_is_not_there_is_nobody(proc: FakeProc) -> None:
+def test_ended_process_is_ignored(proc: FakeProc) -> None:
     assert proc.processes.see(4242) is None
     assert proc.processes.environ(4242) == b""
     assert not proc.processes.runs(Process(4242, 1))
@@ -103,7 +103,7 @@ def test_what_is_not_there_is_nobody(proc: FakeProc) -> None:
     assert proc.processes.known
 
 
-def test_all_are_seen_but_for_what_is_no_process(proc: FakeProc) -> None:
+def test_table_lists_every_process(proc: FakeProc) -> None:
     (proc.place / "self").mkdir()
     (proc.place / "99").mkdir()  # it ends just now
     proc.add(50, 1)
@@ -113,7 +113,7 @@ def test_all_are_seen_but_for_what_is_no_process(proc: FakeProc) -> None:
 # Families.
 
 
-def test_a_family_is_what_is_below_and_what_sessions_hold() -> None:
+def test_family_has_descendants_and_members_of_their_sessions() -> None:
     table = {
         one.pid: one
         for one in (
@@ -130,7 +130,7 @@ def test_a_family_is_what_is_below_and_what_sessions_hold() -> None:
     assert family(table, [10, 99], [30]) == {10, 11, 12, 13}
 
 
-def test_a_family_of_circles_has_an_end() -> None:
+def test_family_with_a_parent_cycle_is_finite() -> None:
     table = {1: ProcessEntry(1, 2, 0, 0, "S"), 2: ProcessEntry(2, 1, 0, 0, "S")}
     assert family(table, [1], []) == {1, 2}
 
@@ -139,7 +139,7 @@ def pids(found: list[ProcessEntry]) -> list[int]:
     return [one.pid for one in found]
 
 
-def test_who_was_seen_once_belongs_to_it_when_the_parents_have_gone(proc: FakeProc) -> None:
+def test_process_seen_once_stays_in_the_family_without_parents(proc: FakeProc) -> None:
     for pid, parent in ((60, os.getpid()), (61, 60), (62, 61)):
         proc.add(pid, parent, session=pid, started=pid)
     found = Family(proc.processes, MARK, Process(60, 60))
@@ -151,7 +151,7 @@ def test_who_was_seen_once_belongs_to_it_when_the_parents_have_gone(proc: FakePr
     assert pids(found.look()) == [62, 63]
 
 
-def test_a_number_that_was_used_again_belongs_to_nobody(proc: FakeProc) -> None:
+def test_reused_pid_is_not_in_the_family(proc: FakeProc) -> None:
     proc.add(60, os.getpid(), started=60)
     proc.add(61, 60, started=61)
     found = Family(proc.processes, MARK, Process(60, 60))
@@ -162,7 +162,7 @@ def test_a_number_that_was_used_again_belongs_to_nobody(proc: FakeProc) -> None:
     assert found.look() == []
 
 
-def test_the_mark_finds_who_cannot_be_found_otherwise(proc: FakeProc) -> None:
+def test_mark_in_the_environment_finds_a_detached_process(proc: FakeProc) -> None:
     found = Family(proc.processes, MARK, Process(60, 60))
     proc.add(70, 1, started=70, environ=b"A=b\0" + WORD)
     proc.add(71, 70, started=71, environ=b"")
@@ -171,13 +171,13 @@ def test_the_mark_finds_who_cannot_be_found_otherwise(proc: FakeProc) -> None:
     assert pids(found.look()) == [70, 71]
 
 
-def test_the_mark_of_a_host_finds_all_of_its_agents(proc: FakeProc) -> None:
+def test_mark_of_a_host_finds_all_its_agents(proc: FakeProc) -> None:
     for pid, value in ((70, b"h.12"), (71, b"h.7"), (72, b"other.7")):
         proc.add(pid, 1, environ=b"SXHOST_AGENT=" + value + b"\0")
     assert sorted(pids(Family(proc.processes, ProcessMark("h")).look())) == [70, 71]
 
 
-def test_the_mark_in_the_limits_finds_who_has_nothing_else(proc: FakeProc) -> None:
+def test_mark_in_the_limits_finds_a_process_without_environment(proc: FakeProc) -> None:
     found = Family(proc.processes, MARK, Process(60, 60))
     proc.add(70, 1, locks=MARK.number)
     proc.add(71, 70)
@@ -188,13 +188,13 @@ def test_the_mark_in_the_limits_finds_who_has_nothing_else(proc: FakeProc) -> No
     assert sorted(pids(Family(proc.processes, ProcessMark("h")).look())) == [70, 71, 72]
 
 
-def test_the_dead_are_not_met_but_their_sessions_are(proc: FakeProc) -> None:
+def test_ended_processes_are_skipped_but_their_sessions_count(proc: FakeProc) -> None:
     proc.add(60, os.getpid(), session=60, started=60, state="Z")
     proc.add(61, 1, session=60, started=61)
     assert pids(Family(proc.processes, MARK, Process(60, 60)).look()) == [61]
 
 
-def test_a_host_never_ends_itself(proc: FakeProc) -> None:
+def test_host_is_never_in_a_family(proc: FakeProc) -> None:
     proc.add(40, 1, started=1, environ=WORD)  # an agent's shell that started this host
     proc.add(os.getpid(), 40, started=5, environ=WORD)
     proc.add(80, os.getpid(), started=80)
@@ -202,7 +202,7 @@ def test_a_host_never_ends_itself(proc: FakeProc) -> None:
     assert pids(Family(proc.processes, MARK).look()) == [81]
 
 
-def test_whoever_is_met_while_it_changes_its_program_is_met_again(proc: FakeProc) -> None:
+def test_process_caught_in_exec_is_read_again(proc: FakeProc) -> None:
     found = Family(proc.processes, MARK, Process(60, 60))
     proc.add(70, 1, environ=b"", command=b"")
     assert (found.look(), found.unsure) == ([], True)
@@ -210,7 +210,7 @@ def test_whoever_is_met_while_it_changes_its_program_is_met_again(proc: FakeProc
     assert (pids(found.look()), found.unsure) == ([70], False)
 
 
-def test_whoever_has_neither_words_nor_environment_is_a_stranger_in_the_end(
+def test_process_without_command_and_environment_is_no_member(
     proc: FakeProc,
 ) -> None:
     found = Family(proc.processes, MARK, Process(60, 60))
@@ -220,7 +220,7 @@ def test_whoever_has_neither_words_nor_environment_is_a_stranger_in_the_end(
     assert doubts == [True, True, True, False, False]
 
 
-def test_an_environment_is_read_once(proc: FakeProc) -> None:
+def test_environment_of_a_process_is_read_once(proc: FakeProc) -> None:
     found = Family(proc.processes, MARK, Process(60, 60))
     proc.add(70, 1, started=70)
     assert found.look() == []
@@ -249,14 +249,14 @@ def process_of(child: subprocess.Popen[bytes]) -> Process:
     return seen.process
 
 
-def test_a_process_is_signalled(child: subprocess.Popen[bytes]) -> None:
+def test_process_is_signalled(child: subprocess.Popen[bytes]) -> None:
     assert Processes().command(process_of(child)) == "/bin/sleep 600"
     assert Processes().send(process_of(child), signal.SIGTERM)
     assert child.wait() == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("handles", [True, False])
-def test_another_of_its_number_never_is(
+def test_process_with_a_reused_pid_is_not_signalled(
     child: subprocess.Popen[bytes], handles: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not handles:
@@ -269,7 +269,7 @@ def test_another_of_its_number_never_is(
     assert child.wait() == -signal.SIGKILL
 
 
-def test_the_dead_are_not_signalled(child: subprocess.Popen[bytes]) -> None:
+def test_ended_process_is_not_signalled(child: subprocess.Popen[bytes]) -> None:
     process = process_of(child)
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -279,7 +279,7 @@ def test_the_dead_are_not_signalled(child: subprocess.Popen[bytes]) -> None:
     assert Processes().command(process) == ""
 
 
-def test_a_group_is_there_while_somebody_is_in_it(child: subprocess.Popen[bytes]) -> None:
+def test_group_exists_while_it_has_a_member(child: subprocess.Popen[bytes]) -> None:
     group = Group(Process(child.pid))
     (one,) = group.look()
     assert (one.pid, group.command(one.process)) == (child.pid, f"process group {child.pid}")

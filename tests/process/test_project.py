@@ -54,7 +54,7 @@ def test_branch_is_empty_without_a_readable_repository(tmp_path: Path) -> None:
     assert git_branch(str(tmp_path)) == ""
 
 
-def test_a_pipe_in_the_place_of_a_head_is_not_waited_for(tmp_path: Path) -> None:
+def test_pipe_as_git_head_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     os.mkfifo(tmp_path / ".git" / "HEAD")
     assert git_branch(str(tmp_path)) == ""
@@ -70,15 +70,15 @@ def test_project_root_is_the_nearest_with_a_git(tmp_path: Path) -> None:
     assert project_root("/") == "/"
 
 
-def test_without_a_git_the_directory_is_the_project() -> None:
+def test_directory_without_git_is_the_project() -> None:
     assert project_root("/nowhere/at/all") == "/nowhere/at/all"
 
 
-def test_the_machine_is_named_as_the_source_system_does() -> None:
+def test_machine_name_is_the_host_name() -> None:
     assert machine() == (platform.node(), sys.platform, platform.machine())
 
 
-def test_git_agrees(tmp_path: Path) -> None:
+def test_branch_and_root_agree_with_git(tmp_path: Path) -> None:
     def git(*words: str) -> str:
         who = ("-c", "user.name=x", "-c", "user.email=x@x")
         done = subprocess.run(

@@ -76,7 +76,7 @@ def answered(port: int, data: bytes, name: str) -> list[Reply]:
 
 
 @pytest.mark.parametrize("proxy", [hasty_nginx, haproxy, lax_haproxy])
-def test_nobody_gets_anothers_answer(
+def test_answers_are_not_mixed_up_behind_a_proxy(
     proxy: Callable[[Path, int], AbstractContextManager[str]],
     start_host: StartHost,
     tmp_path: Path,

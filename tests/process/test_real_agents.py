@@ -38,12 +38,12 @@ class Dialogue:
 
     def hear(self, wanted: Callable[[Object], Any]) -> list[Object]:
         """Return what it says, up to the first that is wanted."""
-        heard: list[Object] = []
-        while not heard or not wanted(heard[-1]):
+        received: list[Object] = []
+        while not received or not wanted(received[-1]):
             line = self._lines.get(timeout=PATIENCE)
-            assert line, f"it has ended: {heard}"
-            heard.append(json.loads(line))
-        return heard
+            assert line, f"it has ended: {received}"
+            received.append(json.loads(line))
+        return received
 
     def answer(self, number: int) -> Any:
         """Return the result of a call."""
@@ -88,15 +88,15 @@ def talk(agent: RealAgent) -> Iterator[Dialogue]:
     no_leftovers(agent.home, PATIENCE)  # pi-acp does not wait for its pi
 
 
-def joined(heard: list[Object], kind: str, *path: str) -> str:
+def joined(received: list[Object], kind: str, *path: str) -> str:
     """Return the pieces of text at a path in the messages that have a kind somewhere."""
-    pieces: list[Any] = [message for message in heard if kind in json.dumps(message)]
+    pieces: list[Any] = [message for message in received if kind in json.dumps(message)]
     for name in path:
         pieces = [piece.get(name, {}) for piece in pieces]
     return "".join(piece for piece in pieces if isinstance(piece, str))
 
 
-def test_codex(real_agents: RealAgents, agent_home: Path) -> None:
+def test_real_codex_answers(real_agents: RealAgents, agent_home: Path) -> None:
     agent = real_agents.codex(agent_home)
     with talk(agent) as codex:
         who = {"name": "sxhost", "title": "sxhost", "version": "0"}
@@ -107,26 +107,28 @@ def test_codex(real_agents: RealAgents, agent_home: Path) -> None:
         thread = codex.answer(2)["thread"]["id"]
         words = [{"type": "text", "text": "hello, codex"}]
         codex.say(id=3, method="turn/start", params={"threadId": thread, "input": words})
-        heard = codex.hear(lambda said: said.get("method") == "turn/completed")
-    assert joined(heard, "agentMessage/delta", "params", "delta") == "echo: hello, codex"
-    assert heard[-1]["params"]["turn"]["status"] == "completed"
+        received = codex.hear(lambda said: said.get("method") == "turn/completed")
+    assert joined(received, "agentMessage/delta", "params", "delta") == "echo: hello, codex"
+    assert received[-1]["params"]["turn"]["status"] == "completed"
 
 
 @pytest.mark.parametrize(
     ("name", "end"), [("pi", "agent_end"), ("pi-earendil", "agent_settled")]
 )
-def test_pi(real_agents: RealAgents, agent_home: Path, name: str, end: str) -> None:
+def test_real_pi_answers(
+    real_agents: RealAgents, agent_home: Path, name: str, end: str
+) -> None:
     with talk(real_agents.make(name, agent_home)) as pi:
         pi.say(id="1", type="get_state")
-        *_, state = pi.hear(lambda said: said.get("id") == "1")
+        *_, state = pi.hear(lambda text: text.get("id") == "1")
         assert state["data"]["model"]["provider"] == "fake"
         pi.say(id="2", type="prompt", message="hello, pi")
-        heard = pi.hear(lambda said: said["type"] == end)
-    said = joined(heard, '"text_delta"', "assistantMessageEvent", "delta")
-    assert said == "echo: hello, pi"
+        received = pi.hear(lambda text: text["type"] == end)
+    text = joined(received, '"text_delta"', "assistantMessageEvent", "delta")
+    assert text == "echo: hello, pi"
 
 
-def test_pi_that_asks(real_agents: RealAgents, agent_home: Path) -> None:
+def test_real_pi_asks_through_an_extension(real_agents: RealAgents, agent_home: Path) -> None:
     agent = real_agents.pi(agent_home, asks=True)
     with talk(agent) as pi:
         for decision in (True, False):
@@ -138,16 +140,16 @@ def test_pi_that_asks(real_agents: RealAgents, agent_home: Path) -> None:
     assert [made.name for made in agent.cwd.iterdir()] == ["True"]
 
 
-def test_claude(real_agents: RealAgents, agent_home: Path) -> None:
+def test_real_claude_answers(real_agents: RealAgents, agent_home: Path) -> None:
     with talk(real_agents.claude(agent_home)) as claude:
         words = [{"type": "text", "text": "hello, claude"}]
         claude.say(type="user", message={"role": "user", "content": words})
-        heard = claude.hear(lambda said: said["type"] == "result")
-    assert joined(heard, '"text_delta"', "event", "delta", "text") == "echo: hello, claude"
-    assert heard[-1]["result"] == "echo: hello, claude"
+        received = claude.hear(lambda said: said["type"] == "result")
+    assert joined(received, '"text_delta"', "event", "delta", "text") == "echo: hello, claude"
+    assert received[-1]["result"] == "echo: hello, claude"
 
 
-def test_pi_acp(real_agents: RealAgents, agent_home: Path) -> None:
+def test_real_pi_acp_answers(real_agents: RealAgents, agent_home: Path) -> None:
     agent = real_agents.pi_acp(agent_home)
     with talk(agent) as acp:
 
@@ -160,17 +162,17 @@ def test_pi_acp(real_agents: RealAgents, agent_home: Path) -> None:
         session = acp.answer(2)["sessionId"]
         words = [{"type": "text", "text": "hello, acp"}]
         call(3, "session/prompt", sessionId=session, prompt=words)
-        heard = acp.hear(lambda said: said.get("id") == 3)
-    said = joined(heard, "agent_message_chunk", "params", "update", "content", "text")
-    assert said == "echo: hello, acp"
-    assert heard[-1]["result"]["stopReason"] == "end_turn"
+        received = acp.hear(lambda text: text.get("id") == 3)
+    text = joined(received, "agent_message_chunk", "params", "update", "content", "text")
+    assert text == "echo: hello, acp"
+    assert received[-1]["result"]["stopReason"] == "end_turn"
 
 
 # What the tests themselves stand on.
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_host_can_be_told_to_start_it(name: str, tmp_path: Path) -> None:
+def test_real_agent_command_is_accepted_by_a_host(name: str, tmp_path: Path) -> None:
     agents = RealAgents(Path("/agents"), FakeModel("http://127.0.0.1:1", tmp_path))
     launch = agents.make(name, tmp_path / "home").launch(prompt="hello")
     assert convert(to_builtins(launch), Launch) == launch
@@ -179,11 +181,11 @@ def test_a_host_can_be_told_to_start_it(name: str, tmp_path: Path) -> None:
     assert launch.env["HOME"] == str(tmp_path / "home")
 
 
-def test_the_model_has_noted_what_it_was_asked(fake_model: FakeModel) -> None:
+def test_fake_model_records_requests(fake_model: FakeModel) -> None:
     assert fake_model.notes("request", "what nobody has said") == []
 
 
-def test_what_is_left_in_a_home_is_found(agent_home: Path) -> None:
+def test_leftover_processes_of_a_home_are_found(agent_home: Path) -> None:
     environ = {"HOME": str(agent_home)}
     with subprocess.Popen(["sleep", "1000"], env=environ, cwd="/") as process:
         try:

@@ -86,7 +86,7 @@ def on(*names: str) -> Any:
 
 
 @on(*AGENTS)
-def test_a_turn_comes_in_pieces_and_whole(stage: Stage) -> None:
+def test_hosted_turn_streams_deltas_and_the_whole_message(stage: Stage) -> None:
     events = stage.driven.turn("hello there")
     assert last(events)["status"] == "completed"
     assert "".join(texts(events, "message-delta")) == "echo: hello there"
@@ -96,7 +96,7 @@ def test_a_turn_comes_in_pieces_and_whole(stage: Stage) -> None:
 
 
 @on(*ASKING)
-def test_a_command_is_approved(stage: Stage) -> None:
+def test_command_of_a_real_agent_is_approved(stage: Stage) -> None:
     stage.driven.ask("turns", input=TOUCH)
     answer = stage.driven.decide("approve")
     assert answer["resolution"]["by"] == "own"
@@ -109,7 +109,7 @@ def test_a_command_is_approved(stage: Stage) -> None:
 
 
 @on(*ASKING)
-def test_a_command_is_denied(stage: Stage) -> None:
+def test_command_of_a_real_agent_is_denied(stage: Stage) -> None:
     stage.driven.ask("turns", input=TOUCH)
     stage.driven.decide("deny", reason="not today")
     assert stage.driven.until("complete", "error")
@@ -118,7 +118,7 @@ def test_a_command_is_denied(stage: Stage) -> None:
 
 
 @on(*STEERED)
-def test_it_is_steered(stage: Stage) -> None:
+def test_real_agent_is_steered(stage: Stage) -> None:
     stage.driven.ask("turns", input="SLOW 30 20")
     stage.driven.until("message-delta")
     assert stage.driven.refused("turns", input="another") == "turn_in_progress"
@@ -129,7 +129,7 @@ def test_it_is_steered(stage: Stage) -> None:
 
 
 @on(*AGENTS)
-def test_it_is_interrupted(stage: Stage) -> None:
+def test_real_agent_is_interrupted(stage: Stage) -> None:
     stage.driven.ask("turns", input="SLOW 1000 50")
     stage.driven.until("message-delta")
     stage.driven.ask("interrupt")
@@ -138,7 +138,7 @@ def test_it_is_interrupted(stage: Stage) -> None:
 
 
 @on(*AGENTS)
-def test_a_message_waits_for_its_turn(stage: Stage) -> None:
+def test_message_waits_for_the_next_turn(stage: Stage) -> None:
     stage.driven.ask("turns", input="SLOW 10 20")
     stage.driven.ask("messages", content="SAY: second", mode="queue")
     first = stage.driven.until("complete", "error")
@@ -148,7 +148,7 @@ def test_a_message_waits_for_its_turn(stage: Stage) -> None:
 
 
 @on(*AGENTS)
-def test_it_goes_on_after_it_was_killed(stage: Stage) -> None:
+def test_conversation_continues_after_the_agent_was_killed(stage: Stage) -> None:
     stage.driven.turn("my name is Ada")
     stage.driven.ask("turns", input="SLOW 1000 50")
     stage.driven.until("message-delta")
@@ -162,7 +162,7 @@ def test_it_goes_on_after_it_was_killed(stage: Stage) -> None:
 
 
 @on(*AGENTS)
-def test_it_goes_on_after_the_host_was_killed(stage: Stage) -> None:
+def test_conversation_continues_after_the_host_was_killed(stage: Stage) -> None:
     stage.driven.turn("my name is Ada")
     native = stage.driven.detail()["native_id"]
     stage.driven.ask("turns", input="SLOW 1000 50")
@@ -177,7 +177,7 @@ def test_it_goes_on_after_the_host_was_killed(stage: Stage) -> None:
 
 
 @on(*AGENTS)
-def test_a_forgotten_session_leaves_nothing(stage: Stage) -> None:
+def test_forgotten_session_leaves_no_process(stage: Stage) -> None:
     assert stage.programs()
     assert ask(stage.host, "DELETE", f"/sessions/{stage.name}")[0] == 200
     assert not stage.programs()

@@ -98,7 +98,7 @@ EVERYWHERE = [(name, "websocket") for name in AGENTS] + [(name, "stdio") for nam
 
 
 @pytest.mark.parametrize("stage", EVERYWHERE, indirect=True, ids="-".join)
-def test_the_whole_of_a_session(stage: Stage) -> None:
+def test_mux_session_from_start_to_deletion(stage: Stage) -> None:
     with stage.talk() as talk:
         create(stage, talk)
         stream(talk)
@@ -134,8 +134,8 @@ def stream(talk: Talk) -> None:
     assert all(one["message"] == one["assistantMessageEvent"]["partial"] for one in grown)
     (last,) = grown[-1]["message"]["content"][-1:]
     assert last == {"type": "text", "text": "echo: hello there"}
-    said = [one["messages"] for one in events if one["type"] == "agent_end"][-1]
-    assert [one["role"] for one in said if one["role"] != "system"] == ["user", "assistant"]
+    sent = [one["messages"] for one in events if one["type"] == "agent_end"][-1]
+    assert [one["role"] for one in sent if one["role"] != "system"] == ["user", "assistant"]
     kinds = [one["type"] for one in events if one["type"] != "sxhost"]
     assert kinds[0] == "agent_start"
     assert "agent_end" in kinds[-2:]  # new pi says afterwards that it is settled
@@ -173,8 +173,8 @@ def compact(talk: Talk) -> None:
     for number in range(3):
         talk.ask("prompt", "s", message=f"SAY: noted {number}\n" + "word " * 12_000)
     talk.ask("compact", "s")
-    said = talk.ask("get_messages", "s")["messages"]
-    assert len(said) >= 2
+    text = talk.ask("get_messages", "s")["messages"]
+    assert len(text) >= 2
 
 
 def stored(stage: Stage, talk: Talk) -> str:
@@ -190,9 +190,11 @@ def delete(talk: Talk) -> None:
     running = talk.say("prompt", "s", message="SLOW 1000 50")
     talk.event("message_update", "text_delta")
     assert talk.ask("delete_session", "s") == {"deleted": True}
-    heard = [one for one in talk.heard if one.get("id") == running or "deleted" in one["type"]]
-    assert [one["type"] for one in heard] == ["response"], "it is answered before"
-    assert heard[0]["error"] == "the agent was ended"
+    received = [
+        one for one in talk.heard if one.get("id") == running or "deleted" in one["type"]
+    ]
+    assert [one["type"] for one in received] == ["response"], "it is answered before"
+    assert received[0]["error"] == "the agent was ended"
     talk.until(lambda one: one["type"] == "session_deleted")
 
 
@@ -208,7 +210,7 @@ ASKING = [("pi", "websocket", "asks"), ("pi-earendil", "stdio", "asks")]
 
 
 @pytest.mark.parametrize("stage", ASKING, indirect=True, ids="-".join)
-def test_what_an_extension_asks_is_answered(stage: Stage) -> None:
+def test_question_of_a_pi_extension_is_answered(stage: Stage) -> None:
     with stage.talk() as talk:
         create(stage, talk)
         for confirmed in (False, True):
@@ -227,7 +229,7 @@ def test_what_an_extension_asks_is_answered(stage: Stage) -> None:
 @pytest.mark.parametrize(
     "stage", [("pi", "websocket", "asks", "hasty")], indirect=True, ids="-".join
 )
-def test_nobody_answers_an_extension(stage: Stage) -> None:
+def test_unanswered_question_of_a_pi_extension_times_out(stage: Stage) -> None:
     with stage.talk() as talk:
         create(stage, talk)
         running = talk.say("prompt", "s", message="RUN: touch made.txt && echo made it")
@@ -243,7 +245,7 @@ OTHERS = [("claude", "websocket"), ("pi-acp", "stdio")]
 
 
 @pytest.mark.parametrize("stage", OTHERS, indirect=True, ids="-".join)
-def test_agents_that_others_drive(stage: Stage) -> None:
+def test_mux_drives_agents_of_other_drivers(stage: Stage) -> None:
     with stage.talk() as talk:
         where = {"agent": stage.agent.driver, "cwd": str(stage.agent.cwd)}
         talk.ask("create_session", "s", **where, launch=stage.launch)

@@ -1,7 +1,7 @@
 """Ten agents on one real host: one breaks in each way that is known, nine do not notice.
 
 The ways that need patience (an agent that never answers its first call is given half a
-minute) go on beside the others from the beginning.
+minute) go on beside the others from the beginning, and beside other modules' tests.
 """
 
 from __future__ import annotations
@@ -201,9 +201,13 @@ def patient_ways(party: Party, pool: ThreadPoolExecutor) -> list[Future[None]]:
     return [pool.submit(*work) for work in works]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
-    """Invite the nine; when all is over, the host has no complaint and nobody is left."""
+    """Invite the nine; when all is over, the host has no complaint and nobody is left.
+
+    It is over at the end of the session: by then the ways that need patience are done, so
+    nobody waits for them.
+    """
     home = tmp_path_factory.mktemp("rude")
     limits = [f"--limit={name}={value}" for name, value in QUICK.items()]
     state = ("--state-dir", str(home / "state"), "--agent-root", str(home))
@@ -228,7 +232,7 @@ def party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
 # What cannot be started.
 
 
-def test_a_program_that_is_not_there(party: Party) -> None:
+def test_missing_agent_program_is_refused(party: Party) -> None:
     launch = party.launch("codex", id="absent", command=["no-such-agent", "--stdio"])
     refusal = party.refused(launch)
     assert (refusal.status, refusal.code) == (502, "agent_failed")
@@ -237,21 +241,21 @@ def test_a_program_that_is_not_there(party: Party) -> None:
 
 
 @both
-def test_it_exits_at_once(party: Party, dialect: str) -> None:
+def test_agent_that_exits_at_once_is_refused(party: Party, dialect: str) -> None:
     refusal = party.refused(party.launch(dialect, "exits"))
     assert (refusal.status, refusal.code) == (502, "agent_failed")
     assert "it does not start" in refusal.message
     party.all_work()
 
 
-def test_a_name_that_is_taken(party: Party) -> None:
+def test_taken_session_id_is_refused(party: Party) -> None:
     refusal = party.refused(party.launch("codex", id="codex-1"))
     assert (refusal.status, refusal.code) == (409, "session_exists")
     party.all_work()
 
 
 @pytest.mark.parametrize("cwd", ["/", "/tmp", "{home}/../..", "{home}/way-out", "."])
-def test_a_directory_that_is_not_allowed(party: Party, cwd: str) -> None:
+def test_forbidden_directory_is_refused(party: Party, cwd: str) -> None:
     way_out = party.place / "way-out"
     if not way_out.is_symlink():
         way_out.symlink_to("/")
@@ -261,7 +265,7 @@ def test_a_directory_that_is_not_allowed(party: Party, cwd: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["pi", "echo"])
-def test_a_conversation_that_nobody_knows(party: Party, dialect: str) -> None:
+def test_unknown_conversation_to_resume_is_refused(party: Party, dialect: str) -> None:
     launch = party.launch("pi", id="unknown", resume="nobody-knows-this")
     refusal = party.refused(launch, agent=dialect)
     assert (refusal.status, refusal.code) == (502, "agent_failed")
@@ -270,7 +274,7 @@ def test_a_conversation_that_nobody_knows(party: Party, dialect: str) -> None:
 
 
 @both
-def test_it_greets_before_it_speaks(party: Party, dialect: str) -> None:
+def test_greeting_before_the_protocol_is_tolerated(party: Party, dialect: str) -> None:
     driven = party.start(dialect, "greets")
     assert last(driven.turn("hello"))["status"] == "completed"
     party.forget(driven)
@@ -282,7 +286,9 @@ def test_it_greets_before_it_speaks(party: Party, dialect: str) -> None:
 
 @both
 @pytest.mark.parametrize("manner", ["rubbish", "pieces", "twice", "stranger", "asks"])
-def test_what_it_says_beside_does_not_matter(party: Party, dialect: str, manner: str) -> None:
+def test_lines_outside_the_protocol_are_tolerated(
+    party: Party, dialect: str, manner: str
+) -> None:
     with party.rude(dialect, manner) as driven:
         events = driven.until("complete", "error")
         assert (last(events)["event"], last(events)["status"]) == ("complete", "completed")
@@ -292,14 +298,14 @@ def test_what_it_says_beside_does_not_matter(party: Party, dialect: str, manner:
 
 
 @both
-def test_no_character_ends_a_line_but_lf(party: Party, dialect: str) -> None:
+def test_only_lf_ends_a_line(party: Party, dialect: str) -> None:
     with party.rude(dialect, "separators") as driven:
         events = driven.until("complete")
         assert texts(events, "message")[-1] == f"echo: {SEPARATORS}RUDE: separators"
 
 
 @both
-def test_a_flood_is_held_back(party: Party, dialect: str) -> None:
+def test_flood_of_output_is_held_back(party: Party, dialect: str) -> None:
     with party.bounded(96 * MIB), party.rude(dialect, "flood") as driven:
         events = driven.until("complete", "error", types="message,complete,error")
         assert last(events)["status"] == "completed"
@@ -308,7 +314,7 @@ def test_a_flood_is_held_back(party: Party, dialect: str) -> None:
 
 
 @both
-def test_so_is_one_of_large_pieces(party: Party, dialect: str) -> None:
+def test_flood_of_large_pieces_is_held_back(party: Party, dialect: str) -> None:
     """A tenth of what took 333 MB; `benchmarks.bounds` has the whole."""
     with party.bounded(32 * MIB), party.rude(dialect, "wide") as driven:
         events = driven.until("complete", "error", types="message,complete,error")
@@ -316,13 +322,13 @@ def test_so_is_one_of_large_pieces(party: Party, dialect: str) -> None:
 
 
 @both
-def test_it_complains_without_end(party: Party, dialect: str) -> None:
+def test_endless_standard_error_is_bounded(party: Party, dialect: str) -> None:
     with party.bounded(32 * MIB), party.rude(dialect, "noise") as driven:
         assert last(driven.until("complete", "error"))["status"] == "completed"
 
 
 @both
-def test_it_leaves_processes_that_hear_no_signal(party: Party, dialect: str) -> None:
+def test_orphans_that_ignore_signals_are_killed(party: Party, dialect: str) -> None:
     with party.rude(dialect, "orphans") as driven:
         assert last(driven.until("complete", "error"))["status"] == "completed"
         assert len(processes_of(party.home(driven.id))) > 1
@@ -333,7 +339,7 @@ def test_it_leaves_processes_that_hear_no_signal(party: Party, dialect: str) -> 
 
 @both
 @pytest.mark.parametrize("manner", ["half", "dies", "fails", "long", "shuts"])
-def test_it_is_gone_in_the_middle(party: Party, dialect: str, manner: str) -> None:
+def test_agent_that_dies_midway_fails_its_turn(party: Party, dialect: str, manner: str) -> None:
     with party.bounded(96 * MIB), party.rude(dialect, manner) as driven:
         failed = last(driven.until("complete", "error"))
         assert (failed["event"], failed["reason"]) == ("error", CUT_SHORT)
@@ -344,14 +350,14 @@ def test_it_is_gone_in_the_middle(party: Party, dialect: str, manner: str) -> No
 
 
 @both
-def test_its_last_line_has_no_end(party: Party, dialect: str) -> None:
+def test_unterminated_last_line_is_read(party: Party, dialect: str) -> None:
     with party.rude(dialect, "unended") as driven:
         assert last(driven.until("complete", "error"))["status"] == "completed"
         driven.until("ended")
 
 
 @both
-def test_a_turn_without_end(party: Party, dialect: str) -> None:
+def test_endless_turn_can_be_interrupted(party: Party, dialect: str) -> None:
     with party.rude(dialect, "endless") as driven:
         assert driven.refused("turns", input="another") == "turn_in_progress"
         driven.ask("interrupt")

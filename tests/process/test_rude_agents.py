@@ -74,11 +74,11 @@ def lines(*messages: Any) -> bytes:
     return b"".join(json.dumps(message).encode() + b"\n" for message in messages)
 
 
-def hear(dialect: str, manner: str, told: bytes) -> Heard:
+def hear(dialect: str, manner: str, reported: bytes) -> Heard:
     """Run an agent until it ends with its input."""
     words = [*command(dialect, manner), "--mode", "rpc"]
     done = subprocess.run(
-        words, input=told, capture_output=True, timeout=PATIENCE, check=False, cwd="/"
+        words, input=reported, capture_output=True, timeout=PATIENCE, check=False, cwd="/"
     )
     return Heard(done.stdout, done.stderr, done.returncode)
 
@@ -89,28 +89,28 @@ def turn(dialect: str, manner: str, *more: Any) -> Heard:
 
 @both
 @pytest.mark.parametrize("manner", ["", "pieces", "twice", "stranger", "noise"])
-def test_it_echoes(dialect: str, manner: str) -> None:
-    heard = turn(dialect, manner)
-    assert heard.said() == "echo: hello"
-    assert heard.code == 0
-    assert heard.ends() == (2 if manner == "twice" else 1)
-    assert len(heard.stderr) == (NOISE // 121 * 121 if manner == "noise" else 0)
+def test_rude_agent_echoes(dialect: str, manner: str) -> None:
+    received = turn(dialect, manner)
+    assert received.said() == "echo: hello"
+    assert received.code == 0
+    assert received.ends() == (2 if manner == "twice" else 1)
+    assert len(received.stderr) == (NOISE // 121 * 121 if manner == "noise" else 0)
 
 
 @both
 @pytest.mark.parametrize(
     ("manner", "code"), [("half", 0), ("unended", 0), ("dies", -9), ("fails", 3)]
 )
-def test_it_ends_in_the_middle(dialect: str, manner: str, code: int) -> None:
-    heard = turn(dialect, manner)
-    assert heard.code == code
-    assert b"echo: " in heard.raw
-    assert heard.raw.endswith(b"\n") == (manner in ("dies", "fails"))
+def test_rude_agent_ends_midway(dialect: str, manner: str, code: int) -> None:
+    received = turn(dialect, manner)
+    assert received.code == code
+    assert b"echo: " in received.raw
+    assert received.raw.endswith(b"\n") == (manner in ("dies", "fails"))
 
 
 @both
 @pytest.mark.parametrize(
-    ("manner", "said"),
+    ("manner", "message"),
     [
         ("long", "echo: hello"),
         ("flood", f"echo: {FLOOD * 'x'}hello"),
@@ -118,15 +118,15 @@ def test_it_ends_in_the_middle(dialect: str, manner: str, code: int) -> None:
         ("separators", f"echo: {SEPARATORS}hello"),
     ],
 )
-def test_it_says_much_or_strangely(dialect: str, manner: str, said: str) -> None:
-    heard = turn(dialect, manner)
-    assert _short(heard.said()) == _short(said)
-    assert heard.ends() == 1
-    assert max(map(len, heard.raw.split(b"\n"))) > (LONG if manner == "long" else 0)
+def test_rude_agent_floods_or_prints_oddities(dialect: str, manner: str, message: str) -> None:
+    received = turn(dialect, manner)
+    assert _short(received.said()) == _short(message)
+    assert received.ends() == 1
+    assert max(map(len, received.raw.split(b"\n"))) > (LONG if manner == "long" else 0)
 
 
 @both
-def test_it_prints_rubbish(dialect: str) -> None:
+def test_rude_agent_prints_rubbish(dialect: str) -> None:
     printed = turn(dialect, "rubbish").raw.split(b"\n")
     assert set(RUBBISH) <= set(printed)
     meant = b"\n".join(line for line in printed if line not in RUBBISH)
@@ -135,19 +135,19 @@ def test_it_prints_rubbish(dialect: str) -> None:
 
 
 @both
-def test_it_never_answers(dialect: str) -> None:
+def test_rude_agent_never_answers(dialect: str) -> None:
     assert b"echo" not in turn(dialect, "mute").raw
     assert turn(dialect, "silent").raw == b""
     assert turn(dialect, "exits") == (b"", b"it does not start\n", 3)
 
 
 @both
-def test_it_greets(dialect: str) -> None:
+def test_rude_agent_greets(dialect: str) -> None:
     assert turn(dialect, "greets").raw.startswith(b"Welcome!\n")
 
 
 @both
-def test_it_asks_and_waits(dialect: str) -> None:
+def test_rude_agent_asks_and_waits(dialect: str) -> None:
     assert turn(dialect, "asks").ends() == 0
     answer: Any = {"codex": {"id": 0, "error": {"code": 1, "message": "what?"}}}
     answer["pi"] = {"type": "extension_ui_response", "id": "ask", "cancelled": True}
@@ -155,23 +155,23 @@ def test_it_asks_and_waits(dialect: str) -> None:
 
 
 @both
-def test_an_endless_turn_can_be_interrupted(dialect: str) -> None:
+def test_rude_agents_endless_turn_can_be_interrupted(dialect: str) -> None:
     assert turn(dialect, "endless").ends() == 0
     call = {"id": "9", "method": "turn/interrupt", "params": {"threadId": "t"}}
-    heard = turn(dialect, "endless", call if dialect == "codex" else {"type": "abort"})
-    assert heard.ends() == 1
-    assert b"interrupted" in heard.raw or b"aborted" in heard.raw
+    received = turn(dialect, "endless", call if dialect == "codex" else {"type": "abort"})
+    assert received.ends() == 1
+    assert b"interrupted" in received.raw or b"aborted" in received.raw
 
 
 @both
-def test_one_turn_alone_is_rude(dialect: str) -> None:
-    heard = hear(dialect, "", prompts(dialect, "one", "RUDE: mute", "two"))
-    assert heard.said() == "echo: oneecho: two"
+def test_rude_agent_is_rude_in_one_turn_only(dialect: str) -> None:
+    received = hear(dialect, "", prompts(dialect, "one", "RUDE: mute", "two"))
+    assert received.said() == "echo: oneecho: two"
 
 
 @both
 @pytest.mark.parametrize("manner", ["shuts", "deaf", "stubborn"])
-def test_it_stays_when_it_should_go(dialect: str, manner: str) -> None:
+def test_rude_agent_stays_when_its_input_closes(dialect: str, manner: str) -> None:
     with subprocess.Popen(
         command(dialect, manner), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -190,7 +190,7 @@ def test_it_stays_when_it_should_go(dialect: str, manner: str) -> None:
 
 
 @both
-def test_it_leaves_orphans(dialect: str, tmp_path: Path) -> None:
+def test_rude_agent_leaves_orphans(dialect: str, tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path)}
     with subprocess.Popen(
         command(dialect, "orphans"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ
@@ -209,7 +209,7 @@ def test_it_leaves_orphans(dialect: str, tmp_path: Path) -> None:
     assert Heard(raw, b"", 0).said() == "echo: hello"
 
 
-def test_every_manner_is_known_and_tried() -> None:
+def test_every_rudeness_is_documented_and_tested() -> None:
     written = Path(__file__).read_text(encoding="utf-8")
     assert not [name for name in MANNERS if name != "polite" and f'"{name}"' not in written]
 

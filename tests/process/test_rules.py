@@ -32,44 +32,44 @@ def tried(file: Path, *words: str) -> Result:
     return CliRunner().invoke(sxhost, ["policy", "test", str(file), *words])
 
 
-def test_the_kinds_are_those_of_questions() -> None:
+def test_rule_kinds_are_those_of_questions() -> None:
     assert get_args(ApprovalKind) == KINDS
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--command", "git log -3", "--agent", "pi", "--cwd", "{}/site"], "approve (reading)"),
-        (["--command", "git log -3", "--agent", "pi", "--cwd", "/"], "ask (default)"),
-        (["--command", "git log -3", "--cwd", "{}"], "ask (default)"),
-        (
-            ["--command", "git log --output=x", "--agent", "pi", "--cwd", "{}"],
-            "ask (writing by options)",
-        ),
-        (["--command", "cd x; git push -f"], "deny (pushing): Pushing is for people."),
-        (["--path", "{}/a", "--path", "{}/b"], "approve (sources)"),
-        (["--path", "{}/a", "--path", "{}/../b"], "ask (default)"),
-        (["--path", "a", "--cwd", "{}"], "approve (sources)"),
-        (
-            ["--tool", "mcp__playwright__x", "--session", "ci-1", "--label", "stage:test"],
-            "approve_session (the tests' servers)",
-        ),
-        (["--tool", "mcp__playwright__x", "--session", "ci-1"], "ask (default)"),
-        (["--kind", "dialog"], "ask (default)"),
-        (
-            ["--command", "x" * 5000],
-            "ask (pushing): it cannot be told whether the rule 'pushing' holds",
-        ),
-    ],
-)
-def test_the_policy_of_the_document_does_what_it_says(
-    file: Path, words: list[str], said: str
+POLICY_VERDICTS = [
+    (["--command", "git log -3", "--agent", "pi", "--cwd", "{}/site"], "approve (reading)"),
+    (["--command", "git log -3", "--agent", "pi", "--cwd", "/"], "ask (default)"),
+    (["--command", "git log -3", "--cwd", "{}"], "ask (default)"),
+    (
+        ["--command", "git log --output=x", "--agent", "pi", "--cwd", "{}"],
+        "ask (writing by options)",
+    ),
+    (["--command", "cd x; git push -f"], "deny (pushing): Pushing is for people."),
+    (["--path", "{}/a", "--path", "{}/b"], "approve (sources)"),
+    (["--path", "{}/a", "--path", "{}/../b"], "ask (default)"),
+    (["--path", "a", "--cwd", "{}"], "approve (sources)"),
+    (
+        ["--tool", "mcp__playwright__x", "--session", "ci-1", "--label", "stage:test"],
+        "approve_session (the tests' servers)",
+    ),
+    (["--tool", "mcp__playwright__x", "--session", "ci-1"], "ask (default)"),
+    (["--kind", "dialog"], "ask (default)"),
+    (
+        ["--command", "x" * 5000],
+        "ask (pushing): it cannot be told whether the rule 'pushing' holds",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), POLICY_VERDICTS)
+def test_documented_policy_does_what_the_document_says(
+    file: Path, words: list[str], message: str
 ) -> None:
     done = tried(file, *(word.format(file.parent) for word in words))
-    assert (done.output, done.exit_code) == (f"{said}\n", 0)
+    assert (done.output, done.exit_code) == (f"{message}\n", 0)
 
 
-def test_it_speaks_to_machines(file: Path) -> None:
+def test_policy_test_json(file: Path) -> None:
     done = tried(file, "--command", "git push", "--json")
     assert done.exit_code == 0
     assert json.loads(done.output) == {
@@ -81,21 +81,21 @@ def test_it_speaks_to_machines(file: Path) -> None:
     }
 
 
-def test_a_wrong_file_is_said_to_be_so(tmp_path: Path) -> None:
+def test_malformed_policy_file_is_a_readable_error(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text("[[rule]]\nname='n'\ndecision='allow'\ncommand='('\n", encoding="utf-8")
     done = run(tmp_path, SXHOST, "policy", "test", str(path))
-    said = f"{path}: rule 'n': The field `command` is wrong: a group is not closed."
+    text = f"{path}: rule 'n': The field `command` is wrong: a group is not closed."
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert text in done.stderr
 
 
-def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+def test_missing_policy_file_is_a_readable_error(tmp_path: Path) -> None:
     done = tried(tmp_path / "none.toml")
     assert done.exit_code == 2
     assert "It cannot be read: No such file or directory." in done.stderr
 
 
-def test_the_policy_of_the_document_is_whole(file: Path) -> None:
+def test_documented_policy_loads_with_all_its_rules(file: Path) -> None:
     Policy.load(file)
     assert DOCUMENT.read_text(encoding="utf-8").count("[[rule]]") == 5

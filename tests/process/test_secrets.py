@@ -114,6 +114,12 @@ class Asking:
         return [(secret, line) for secret in self.secrets for line in lines if secret in line]
 
 
+@pytest.fixture
+def forks_hosts() -> bool:
+    """What ``/proc`` shows of a host is what is tested here."""
+    return False
+
+
 @pytest.fixture(params=["text", "json", "combined"])
 def asking(request: pytest.FixtureRequest, start_host: StartHost, tmp_path: Path) -> Asking:
     words = ("--require-token", "--log-level", "debug", "--log-format", request.param)
@@ -122,7 +128,7 @@ def asking(request: pytest.FixtureRequest, start_host: StartHost, tmp_path: Path
     return Asking(host, tmp_path / "state")
 
 
-def test_secrets_are_found_nowhere(asking: Asking) -> None:
+def test_secrets_are_in_no_log_file_environment_or_answer(asking: Asking) -> None:
     asking.plant()
     metrics = asking.ask("/metrics", Authorization=f"Bearer {asking.own}")
     assert "sxhost_requests_total" in metrics
@@ -146,7 +152,7 @@ def process(pid: int) -> Sequence[str]:
 @contextmanager
 def waiting(asking: Asking, tmp_path: Path, *words: str, **environ: str) -> Iterator[int]:
     """Run a command that waits for a message; its pid, once it waits."""
-    from tests.support.hosts import clean_environ
+    from tests.support.daemons import clean_environ
 
     env = {**clean_environ(tmp_path), "SXHOST_URL": asking.host.url, **environ}
     command = [SXHOST, "pull", "a", "--wait", *words]
@@ -159,7 +165,7 @@ def waiting(asking: Asking, tmp_path: Path, *words: str, **environ: str) -> Iter
 
 
 @pytest.mark.parametrize("way", ["own", "option", "environment"])
-def test_a_command_shows_its_token_to_no_other_process(
+def test_token_of_a_command_is_hidden_from_other_processes(
     asking: Asking, tmp_path: Path, way: str
 ) -> None:
     asking.admin("/sessions/a/register", {})
@@ -174,7 +180,7 @@ def test_a_command_shows_its_token_to_no_other_process(
         assert asking.found(*process(pid)) == []
 
 
-def test_a_link_lets_a_browser_in(asking: Asking) -> None:
+def test_login_link_lets_a_browser_in(asking: Asking) -> None:
     """The first test would pass as well if no link worked."""
     path = asking.admin("/logins", {})["path"]
     assert urlsplit(path).path == path

@@ -19,37 +19,36 @@ from sxhost.policy.shell import (
     searchable_forms,
 )
 
+WRAPPED_COMMANDS = [
+    ("git status", "git status"),
+    ("/bin/bash -lc 'git status'", "git status"),
+    ("/usr/bin/zsh -c 'git status'", "git status"),
+    ("bash -lc pwd", "pwd"),
+    ("bash -lc \"git log --author='x'\"", "git log --author='x'"),
+    ("sh -c 'a'\"'\"'b'", "a'b"),
+    (["git", "log", "a b"], "git log 'a b'"),
+    (["/bin/bash", "-lc", "git status"], "git status"),
+    (["bash", "-lc", "a 'b'; c"], "a 'b'; c"),
+    ("bash -lc 'a' ", "bash -lc 'a' "),
+    ("bash -lc 'a'; b", "bash -lc 'a'; b"),
+    ("bash -lc 'a' b", "bash -lc 'a' b"),
+    ("bash -lc a\\ b", "bash -lc a\\ b"),
+    ('bash -lc "a $(b)"', 'bash -lc "a $(b)"'),
+    ('bash -lc "a \\$b"', 'bash -lc "a \\$b"'),
+    ("bash -lic 'a'", "bash -lic 'a'"),
+    ("/tmp/bash -lc 'a'", "/tmp/bash -lc 'a'"),
+    ("./bash -lc 'a'", "./bash -lc 'a'"),
+    ("fish -c 'a'", "fish -c 'a'"),
+]
 
-@pytest.mark.parametrize(
-    ("command", "script"),
-    [
-        ("git status", "git status"),
-        ("/bin/bash -lc 'git status'", "git status"),
-        ("/usr/bin/zsh -c 'git status'", "git status"),
-        ("bash -lc pwd", "pwd"),
-        ("bash -lc \"git log --author='x'\"", "git log --author='x'"),
-        ("sh -c 'a'\"'\"'b'", "a'b"),
-        (["git", "log", "a b"], "git log 'a b'"),
-        (["/bin/bash", "-lc", "git status"], "git status"),
-        (["bash", "-lc", "a 'b'; c"], "a 'b'; c"),
-        ("bash -lc 'a' ", "bash -lc 'a' "),
-        ("bash -lc 'a'; b", "bash -lc 'a'; b"),
-        ("bash -lc 'a' b", "bash -lc 'a' b"),
-        ("bash -lc a\\ b", "bash -lc a\\ b"),
-        ('bash -lc "a $(b)"', 'bash -lc "a $(b)"'),
-        ('bash -lc "a \\$b"', 'bash -lc "a \\$b"'),
-        ("bash -lic 'a'", "bash -lic 'a'"),
-        ("/tmp/bash -lc 'a'", "/tmp/bash -lc 'a'"),
-        ("./bash -lc 'a'", "./bash -lc 'a'"),
-        ("fish -c 'a'", "fish -c 'a'"),
-    ],
-)
-def test_what_only_starts_a_shell_is_taken_off(command: object, script: str) -> None:
+
+@pytest.mark.parametrize(("command", "script"), WRAPPED_COMMANDS)
+def test_shell_wrappers_are_stripped(command: object, script: str) -> None:
     assert command_line_of(command) == script
 
 
 @pytest.mark.parametrize("command", [None, "", "  \n", 7, ["a", 7], {"argv": ["a"]}, []])
-def test_what_is_no_command(command: object) -> None:
+def test_other_commands_are_not_stripped(command: object) -> None:
     assert command_line_of(command) is None
 
 
@@ -122,17 +121,17 @@ TRICKY = [
 
 
 @pytest.mark.parametrize("script", PLAIN)
-def test_what_is_plain(script: str) -> None:
+def test_plain_commands_are_recognized(script: str) -> None:
     assert is_single_program(script)
 
 
 @pytest.mark.parametrize("script", TRICKY)
-def test_what_is_not_plain(script: str) -> None:
+def test_commands_with_shell_syntax_are_not_plain(script: str) -> None:
     assert not is_single_program(script)
 
 
 @given(st.text("ab'\"\\ ;$&|\n=~.*-#(){}!<>`", max_size=30))
-def test_what_is_plain_has_nothing_that_a_shell_acts_on(script: str) -> None:
+def test_plain_command_has_no_shell_syntax(script: str) -> None:
     if is_single_program(script):
         assert not set(script) & set(";$&|\n\\<>`")
         assert shlex.split(script)
@@ -140,7 +139,7 @@ def test_what_is_plain_has_nothing_that_a_shell_acts_on(script: str) -> None:
 
 @settings(max_examples=100)
 @given(st.text("ab' \"-._/=", min_size=1, max_size=20))
-def test_a_shell_reads_plain_words_as_they_look(words: str) -> None:
+def test_shell_reads_a_plain_command_as_its_words(words: str) -> None:
     script = f"printf %s. {words}"
     if is_single_program(script):
         shell = ["/bin/sh", "-c", script]
@@ -151,7 +150,7 @@ def test_a_shell_reads_plain_words_as_they_look(words: str) -> None:
 
 @settings(max_examples=100)
 @given(st.text("ab'\"\\ ;$`!#\n", min_size=1, max_size=20))
-def test_a_shell_gets_the_script_that_is_taken_out(text: str) -> None:
+def test_shell_runs_the_extracted_script(text: str) -> None:
     wrapped = f"sh -c {text}"
     script = command_line_of(wrapped)
     if script != wrapped:
@@ -180,12 +179,12 @@ def test_a_shell_gets_the_script_that_is_taken_out(text: str) -> None:
         ("rm 'x'", "rm x"),
     ],
 )
-def test_a_word_is_found_however_it_is_written(script: str, word: str) -> None:
+def test_word_is_found_however_it_is_quoted(script: str, word: str) -> None:
     assert found(script, word)
 
 
 @pytest.mark.parametrize("script", ["format", "farm rma", "xrm", "rm-x"])
-def test_a_part_of_a_word_is_not_found(script: str) -> None:
+def test_part_of_a_word_is_not_found(script: str) -> None:
     assert not found(script, "rm")
 
 

@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "sxhost.db"
 
 
-def test_a_mark_rises_with_what_is_committed(path: Path) -> None:
+def test_high_water_mark_rises_with_commits(path: Path) -> None:
     mark = HighWaterMark(path)
     assert mark.open() == Numbers()
     mark.begin(Numbers(7, 3))
@@ -51,7 +51,7 @@ def test_a_mark_rises_with_what_is_committed(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"1 2", b"a b c d", b"1 2 3 4 5 6", b"\xff" * 200])
-def test_a_mark_that_is_none_tells_nothing(path: Path, content: bytes) -> None:
+def test_malformed_high_water_mark_is_ignored(path: Path, content: bytes) -> None:
     file = path.with_name("sxhost.db.mark")
     file.write_bytes(content)
     file.chmod(0o600)
@@ -60,7 +60,7 @@ def test_a_mark_that_is_none_tells_nothing(path: Path, content: bytes) -> None:
     mark.close()
 
 
-def test_what_is_lacking_is_named() -> None:
+def test_missing_events_below_the_mark_are_named() -> None:
     assert missing_numbers(Numbers(9, 9, 9, 9), Numbers(9, 9, 9, 9)) == ""
     assert missing_numbers(Numbers(9, 9, 9, 9), Numbers()) == ""
     words = "event 9 (it ends at 3), audit 2 (it ends at 1)"
@@ -136,7 +136,7 @@ COPIED = "sxhost.db was copied while a host ran, and without sxhost.db-wal"
         (of_an_earlier_day, 1, "was acknowledged, up to event 6 (it ends at 1)"),
     ],
 )
-def test_a_copy_that_is_older_is_said_to_be(
+def test_older_copy_of_the_store_is_reported_and_begins_a_new_epoch(
     running: tuple[Path, str],
     start_host: StartHost,
     tmp_path: Path,

@@ -75,7 +75,7 @@ def settled(host: Host) -> int:
     raise AssertionError("the host does not answer")
 
 
-def test_ten_thousand_dropped_connections_leave_nothing(running_host: Host) -> None:
+def test_dropped_connections_leave_no_descriptor_and_no_memory(running_host: Host) -> None:
     open_and_drop(running_host, 2000)
     before, kept = settled(running_host), memory(running_host)
     open_and_drop(running_host, 8000)
@@ -101,7 +101,7 @@ def coming(host: Host, before: socket.socket, stack: ExitStack) -> socket.socket
     return client
 
 
-def test_when_descriptors_run_out_whoever_comes_waits_and_is_served(
+def test_connections_wait_when_descriptors_run_out(
     running_host: Host,
 ) -> None:
     with at_most(running_host, descriptors(running_host) + 40), ExitStack() as stack:
@@ -119,7 +119,7 @@ def test_when_descriptors_run_out_whoever_comes_waits_and_is_served(
     assert "Traceback" not in running_host.output()
 
 
-def test_without_a_single_descriptor_the_host_goes_on(running_host: Host) -> None:
+def test_host_survives_without_a_free_descriptor(running_host: Host) -> None:
     with connect(running_host) as first:
         assert is_healthy(first, running_host)
         with (

@@ -55,7 +55,7 @@ def asked(request: pytest.FixtureRequest, start_host: StartHost, open_place: Pat
     return [host.url if request.param == "tcp" else f"http://[::1]:{host.port}"]
 
 
-def test_another_user_does_not_get_in(asked: list[str]) -> None:
+def test_another_user_is_refused_without_a_token(asked: list[str]) -> None:
     *how, url = asked
     assert curl(os.getuid(), *how, f"{url}/status")[0] == 200
     assert curl(NOBODY, *how, f"{url}/health") == (200, {"status": "ok"})
@@ -77,7 +77,7 @@ def test_another_user_cannot_read_the_token(running_host: Host, tmp_path: Path) 
     assert token.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_another_user_has_prepared_is_no_state_directory(
+def test_state_directory_of_another_user_is_refused(
     start_host: StartHost, open_place: Path
 ) -> None:
     open_place.chmod(0o1777)
@@ -94,7 +94,7 @@ def test_what_another_user_has_prepared_is_no_state_directory(
     assert [file.name for file in place.iterdir()] == ["url"]
 
 
-def test_no_command_believes_what_another_user_has_prepared(open_place: Path) -> None:
+def test_commands_ignore_files_of_another_user(open_place: Path) -> None:
     open_place.chmod(0o1777)
     make = "cd $0; mkdir sxhost; cd sxhost; echo http://127.0.0.1:1 > url; echo x > token"
     subprocess.run(["sh", "-c", make, str(open_place)], user=NOBODY, check=True)

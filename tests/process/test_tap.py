@@ -41,6 +41,12 @@ FREE = "tcp:0:interface=127.0.0.1"
 # The command line.
 
 
+@pytest.fixture
+def forks_hosts() -> bool:
+    """How a host starts is what is tested here."""
+    return False
+
+
 @pytest.fixture(autouse=True)
 def no_settings_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SXHOST_LOG", "STATE_DIRECTORY", "XDG_STATE_HOME", "NOTIFY_SOCKET"):
@@ -55,7 +61,7 @@ def settings_of(*words: str) -> Settings:
     return settings
 
 
-def test_without_options_the_usual_is_done() -> None:
+def test_defaults_without_options() -> None:
     assert settings_of() == Settings(
         listen=("tcp:7432:interface=127.0.0.1",),
         state_dir=Path("/home/ada/.local/state/sxhost"),
@@ -75,37 +81,41 @@ def test_without_options_the_usual_is_done() -> None:
         (["--listen", "tcp:1", "--listen", "unix:/s"], ["tcp:1", "unix:/s"]),
     ],
 )
-def test_where_to_listen(words: list[str], listen: list[str]) -> None:
+def test_listen_options_become_endpoints(words: list[str], listen: list[str]) -> None:
     assert settings_of(*words).listen == tuple(listen)
 
 
-def test_limits_are_set() -> None:
+def test_limit_options_set_limits() -> None:
     words = ("--max-sessions=1", "--max-events=2", "--max-messages=3", "--max-message-size=4")
     limits = Limits(sessions=1, events=2, messages=3, message_size=4)
     assert settings_of(*words).limits == limits
 
 
-def test_any_limit_is_set_by_its_name() -> None:
+def test_any_limit_can_be_set_by_name() -> None:
     words = ("--limit=connections=7", "--limit", "body-within=2.5", "--limit=sessions=9")
     limits = Limits(connections=7, body_within=2.5, sessions=9)
     assert settings_of("--max-sessions=5", *words).limits == limits
 
 
 @pytest.mark.parametrize("name", Limits.__struct_fields__)
-def test_every_limit_has_bounds(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_limit_refuses_values_out_of_bounds(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     for value in ("0", "-1", "1e300", "nan", "many", "", " 7"):
-        said = refusal(capsys, f"--limit={name}={value}")
-        assert f"--limit {name}={value} cannot be: expected" in said
+        sent = refusal(capsys, f"--limit={name}={value}")
+        assert f"--limit {name}={value} cannot be: expected" in sent
     usual = getattr(Limits(), name)
     assert settings_of(f"--limit={name}={usual}").limits == Limits()
 
 
-def test_a_limit_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_limit_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for words in ("nonsense=1", "nonsense", "=1"):
         assert "is none; /status has the names of all" in refusal(capsys, f"--limit={words}")
 
 
-def test_the_state_directory_is_told_or_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_state_directory_by_option_environment_or_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/xdg")
     assert settings_of().state_dir == Path("/xdg/sxhost")
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/sxhost:/var/lib/other")
@@ -114,16 +124,18 @@ def test_the_state_directory_is_told_or_found(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_log_level_is_told_or_found(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_level_by_option_environment_or_default(
+    level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert settings_of("--log-level", level.upper()).log_level == level
     monkeypatch.setenv("SXHOST_LOG", level)
     assert settings_of().log_level == level
     assert settings_of("--log-level", "info").log_level == "info"
 
 
-def test_codex_asks_unless_it_is_told_in_full() -> None:
-    told = [settings_of(f"--{BYPASS}", word).bypass for word in ("true", "false")]
-    assert (settings_of().bypass, told) == (False, [True, False])
+def test_codex_bypass_is_off_unless_set_true() -> None:
+    reported = [settings_of(f"--{BYPASS}", word).bypass for word in ("true", "false")]
+    assert (settings_of().bypass, reported) == (False, [True, False])
 
 
 NUMBERS = [
@@ -146,7 +158,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 @pytest.mark.parametrize(("name", "low", "high"), NUMBERS)
-def test_a_number_is_refused(
+def test_out_of_range_number_is_refused(
     name: str, low: int, high: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = ["", "x", "1.5", " 1", "1_0", "٣", "-1", str(low - 1), str(high + 1), "9" * 5000]
@@ -169,20 +181,20 @@ def test_a_number_is_refused(
         (["word"], "word|arguments"),
     ],
 )
-def test_a_command_line_is_refused(
+def test_wrong_command_line_is_refused(
     words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert re.search(sentence, refusal(capsys, *words))
 
 
-def test_a_log_level_in_the_environment_is_refused(
+def test_wrong_log_level_in_the_environment_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SXHOST_LOG", "loud")
     assert "'loud'" in refusal(capsys)
 
 
-def test_the_version_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_option_exits_zero(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         settings_of("--version")
     assert caught.value.code == 0
@@ -219,7 +231,7 @@ class Machine:
         return transport
 
 
-def test_a_host_listens_and_says_where(tmp_path: Path) -> None:
+def test_assembled_host_listens_and_announces_its_url(tmp_path: Path) -> None:
     # The reactor in memory takes every address of a family for all of them.
     machine = Machine(
         tmp_path, "tcp:7432:interface=0.0.0.0", r"tcp:1:interface=\:\:", "unix:/run/s"
@@ -237,13 +249,13 @@ def test_a_host_listens_and_says_where(tmp_path: Path) -> None:
     assert result_of(machine.host.sessions.status()).port == 7432
 
 
-def test_without_a_tcp_port_the_status_has_none(tmp_path: Path) -> None:
+def test_status_has_no_port_without_tcp(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "unix:/run/s")
     machine.start()
     assert result_of(machine.host.sessions.status()).port == 0
 
 
-def test_a_stop_answers_who_waits(tmp_path: Path) -> None:
+def test_stop_answers_waiting_requests(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "tcp:7432:interface=127.0.0.1")
     machine.start()
     result_of(machine.host.sessions.register("a", Registration()))
@@ -254,7 +266,7 @@ def test_a_stop_answers_who_waits(tmp_path: Path) -> None:
     assert (head.split()[1], body) == (b"200", b"[]")
 
 
-def test_a_client_ends_the_reactor(tmp_path: Path) -> None:
+def test_stop_by_a_client_ends_the_reactor(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "tcp:7432:interface=127.0.0.1")
     machine.start()
     machine.reactor.running = True
@@ -279,7 +291,7 @@ def test_a_client_ends_the_reactor(tmp_path: Path) -> None:
         f"ssl:1:privateKey={__file__}",
     ],
 )
-def test_an_endpoint_that_is_none_is_refused(
+def test_invalid_endpoint_is_refused(
     tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -290,7 +302,7 @@ def test_an_endpoint_that_is_none_is_refused(
     assert printed.err.count("\n") == 1
 
 
-def test_the_state_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+def test_state_directory_is_created_private(tmp_path: Path) -> None:
     place = tmp_path / "a" / "b"
     for _ in range(2):
         make_state_dir(place)
@@ -327,24 +339,24 @@ def taken() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_the_foreground_host_says_where_it_listens(running_host: Host) -> None:
+def test_foreground_host_prints_its_url(running_host: Host) -> None:
     assert f"Listening on http://127.0.0.1:{running_host.port}\n" in running_host.output()
     assert ask(f"{running_host.url}/health") == '{"status":"ok"}'
     assert f'"port":{running_host.port},' in ask(f"{running_host.url}/status")
 
 
-def test_a_host_whose_codex_asks_nobody_says_so(start_host: StartHost) -> None:
+def test_codex_bypass_is_warned_of(start_host: StartHost) -> None:
     host = start_host("--addr", "127.0.0.1:0", f"--{BYPASS}", "true", command=(SXHOST,))
     assert host.port
     assert f"--{BYPASS}: what comes by POST /messages" in host.output()
 
 
-def test_an_address_is_host_and_port(start_host: StartHost) -> None:
+def test_addr_option_is_host_and_port(start_host: StartHost) -> None:
     host = start_host("--addr", "127.0.0.1:0", command=(SXHOST,))
     assert ask(f"{host.url}/health") == '{"status":"ok"}'
 
 
-def test_several_listeners(start_host: StartHost, tmp_path: Path) -> None:
+def test_several_listen_options(start_host: StartHost, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     host = start_host("--listen", f"unix:{path}:mode=600", "--listen", FREE, command=(SXHOST,))
     assert ask(f"{host.url}/health") == '{"status":"ok"}'
@@ -358,13 +370,13 @@ def test_several_listeners(start_host: StartHost, tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_an_endpoint_with_more_options_works(start_host: StartHost) -> None:
+def test_endpoint_with_extra_options_works(start_host: StartHost) -> None:
     host = start_host("--listen", f"{FREE}:backlog=7")
     assert ask(f"{host.url}/health") == '{"status":"ok"}'
 
 
 @pytest.mark.parametrize("command", [NODAEMON, DAEMON, CLASSIC, (SXHOST,)])
-def test_a_port_in_use_is_a_sentence(
+def test_port_in_use_is_a_readable_error(
     command: Sequence[str], taken: int, tmp_path: Path
 ) -> None:
     done = run(tmp_path, *command, "--port", str(taken), "--state-dir", "d")
@@ -377,7 +389,7 @@ def test_a_port_in_use_is_a_sentence(
     assert not (tmp_path / "pid").exists()
 
 
-def test_a_socket_in_use_is_a_sentence(start_host: StartHost, tmp_path: Path) -> None:
+def test_unix_socket_in_use_is_a_readable_error(start_host: StartHost, tmp_path: Path) -> None:
     place = f"unix:{tmp_path}/sock"
     first = start_host("--listen", FREE, "--listen", place)
     assert first.port
@@ -389,7 +401,7 @@ def test_a_socket_in_use_is_a_sentence(start_host: StartHost, tmp_path: Path) ->
     assert "Traceback" not in done.stdout
 
 
-def test_a_daemon_that_cannot_listen_says_so(tmp_path: Path) -> None:
+def test_daemon_that_cannot_listen_is_a_readable_error(tmp_path: Path) -> None:
     place = "unix:/nowhere/sock"
     done = run(tmp_path, *DAEMON, "--listen", place, "--state-dir", "d")
     sentence = f"sxhost: cannot listen on {place}: no such file or directory"
@@ -400,7 +412,7 @@ def test_a_daemon_that_cannot_listen_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [NODAEMON, DAEMON, CLASSIC, (SXHOST,)])
-def test_a_state_directory_that_cannot_be_is_a_sentence(
+def test_impossible_state_directory_is_a_readable_error(
     command: Sequence[str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -410,13 +422,13 @@ def test_a_state_directory_that_cannot_be_is_a_sentence(
 
 
 @pytest.mark.parametrize("command", [NODAEMON, DAEMON, CLASSIC, (SXHOST,)])
-def test_a_bad_option_is_a_sentence(command: Sequence[str], tmp_path: Path) -> None:
+def test_bad_option_is_a_readable_error(command: Sequence[str], tmp_path: Path) -> None:
     done = run(tmp_path, *command, "--port", "x")
     sentence = "sxhost: --port must be a number from 0 to 65535, not 'x'.\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
 
 
-def test_timers_do_not_follow_the_wall_clock(tmp_path: Path) -> None:
+def test_timers_ignore_wall_clock_jumps(tmp_path: Path) -> None:
     program = """
 import sys, time
 from sxhost.tap import Options, makeService
@@ -453,7 +465,7 @@ def by_signal(number: int) -> Callable[[Host], None]:
         pytest.param(post_stop, 0, id="POST"),
     ],
 )
-def test_a_stop_is_in_order(
+def test_signal_stops_the_host_in_order(
     stop: Callable[[Host], None], code: int, running_host: Host
 ) -> None:
     ask(f"{running_host.url}/sessions/a/register", b"{}")
@@ -476,7 +488,7 @@ def test_a_stop_is_in_order(
 # The log.
 
 
-def test_requests_are_logged_without_their_control_characters(running_host: Host) -> None:
+def test_control_characters_of_requests_are_escaped_in_the_log(running_host: Host) -> None:
     raw, escaped = b"GET /a\x1b[31m\x9b\r\nHost: h", b"GET /%1b[31m%0aforged HTTP/1.0"
     requests = (raw, escaped, b"G\x1bT / HTTP/1.0")
     connections = [say(running_host.port, request + b"\r\n\r\n") for request in requests]
@@ -497,7 +509,7 @@ def test_requests_are_logged_without_their_control_characters(running_host: Host
         (["--log-level", "info"], {"SXHOST_LOG": "debug"}, False),
     ],
 )
-def test_the_log_level_decides(
+def test_log_level_filters_the_log(
     options: list[str], environ: dict[str, str], probes: bool, start_host: StartHost
 ) -> None:
     host = start_host("--port", "0", *options, environ=environ)
@@ -527,7 +539,7 @@ KINDS = pytest.mark.parametrize(
 
 
 @KINDS
-def test_a_daemon_has_a_pidfile_until_its_end(
+def test_daemon_has_a_pidfile_until_its_end(
     command: Sequence[str], log: str, start_daemon: StartDaemon, tmp_path: Path
 ) -> None:
     daemon = start_daemon(*command, *FREE_PORT)
@@ -539,7 +551,7 @@ def test_a_daemon_has_a_pidfile_until_its_end(
 
 
 @KINDS
-def test_a_daemon_ends_when_a_client_says_so(
+def test_daemon_ends_on_a_clients_stop(
     command: Sequence[str], log: str, start_daemon: StartDaemon, tmp_path: Path
 ) -> None:
     daemon = start_daemon(*command, *FREE_PORT)
@@ -549,22 +561,22 @@ def test_a_daemon_ends_when_a_client_says_so(
 
 
 @KINDS
-def test_a_second_daemon_is_refused(
+def test_second_daemon_is_refused(
     command: Sequence[str], log: str, start_daemon: StartDaemon, tmp_path: Path
 ) -> None:
     daemon = start_daemon(*command, *FREE_PORT)
     done = run(tmp_path, *command, *FREE_PORT)
     assert (done.returncode, done.stdout) == (1, "")
-    said = f"Another twistd server is running, PID {daemon.pid}\n"
+    text = f"Another twistd server is running, PID {daemon.pid}\n"
     ours = f"sxhost: another host runs, with pid {daemon.pid} ({tmp_path / 'pid'}).\n"
-    assert done.stderr == ours if command == CLASSIC else said in done.stderr
+    assert done.stderr == ours if command == CLASSIC else text in done.stderr
     assert "Traceback" not in done.stderr
     assert (tmp_path / "pid").read_text() == str(daemon.pid)
     assert not daemon.gone()
 
 
 @KINDS
-def test_a_stale_pidfile_is_replaced_and_said(
+def test_stale_pidfile_is_replaced_and_logged(
     command: Sequence[str], log: str, start_daemon: StartDaemon, tmp_path: Path
 ) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as dead:
@@ -572,11 +584,11 @@ def test_a_stale_pidfile_is_replaced_and_said(
     (tmp_path / "pid").write_text(str(dead.pid))
     daemon = start_daemon(*command, *FREE_PORT)
     assert daemon.pid != dead.pid
-    said = "Replacing {}: its process" if command == CLASSIC else "Removing stale pidfile {}"
-    assert said.format(tmp_path / "pid") in (tmp_path / log).read_text()
+    text = "Replacing {}: its process" if command == CLASSIC else "Removing stale pidfile {}"
+    assert text.format(tmp_path / "pid") in (tmp_path / log).read_text()
 
 
-def test_a_daemon_keeps_its_pidfile_with_its_state(
+def test_daemons_pidfile_is_in_its_state_directory(
     start_daemon: StartDaemon, tmp_path: Path
 ) -> None:
     daemon = start_daemon(SXHOST, "--daemon", *FREE_PORT, pidfile="d/sxhost.pid")
@@ -585,9 +597,7 @@ def test_a_daemon_keeps_its_pidfile_with_its_state(
     assert not (tmp_path / "d" / "sxhost.pid").exists()
 
 
-def test_a_quiet_daemon_logs_only_what_matters(
-    start_daemon: StartDaemon, tmp_path: Path
-) -> None:
+def test_quiet_daemon_logs_warnings_only(start_daemon: StartDaemon, tmp_path: Path) -> None:
     options = ("--log-level", "warn", "--listen", "unix:sock", "--state-dir", "d")
     daemon = start_daemon(*DAEMON, *options)
     done = run(tmp_path, SXHOST, "status", "--url", f"unix:{tmp_path}/sock")
@@ -599,7 +609,9 @@ def test_a_quiet_daemon_logs_only_what_matters(
     ] == []
 
 
-def test_the_multiplexer_has_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mux_port_variable_adds_a_listener_for_the_multiplexer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("PI_SERVER_PORT", "3141")
     options = Options()
     options.parseOptions(["--port", "7000"])
@@ -609,7 +621,7 @@ def test_the_multiplexer_has_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "x", "-1"])
-def test_which_is_a_number(
+def test_mux_port_must_be_a_number(
     port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PI_SERVER_PORT", port)

@@ -140,7 +140,7 @@ async def plain(bench: Bench) -> AsyncIterator[Bench]:
     await port.stopListening()
 
 
-def test_command_line_becomes_options() -> None:
+def test_command_line_is_parsed() -> None:
     options = telemetry.parse_options(
         ["--type=user", "--content", "--verbose", "--delete-file"]
     )
@@ -161,14 +161,14 @@ def test_command_line_becomes_options() -> None:
         ("--type", "user", "x"),
     ],
 )
-def test_wrong_usage_exits_2_and_says_how(
+def test_wrong_usage_exits_2_with_the_usage(
     argv: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert telemetry.main(argv) == 2
     assert "usage: sxhost-emit" in capsys.readouterr().err
 
 
-def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_exits_zero(capsys: pytest.CaptureFixture[str]) -> None:
     assert telemetry.main(["--help"]) == 0
     assert capsys.readouterr().out == telemetry.USAGE
 
@@ -187,7 +187,7 @@ def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
         ("no equals sign\nA=", {"A": ""}),
     ],
 )
-def test_settings_are_lines_of_key_and_value(text: str, settings: dict[str, str]) -> None:
+def test_settings_file_has_lines_of_key_and_value(text: str, settings: dict[str, str]) -> None:
     assert telemetry.parse_settings(text) == settings
 
 
@@ -200,17 +200,19 @@ LAYOUTS = st.sampled_from(
 
 
 @given(st.dictionaries(KEYS, VALUES), st.data())
-def test_settings_survive_every_layout(settings: dict[str, str], data: st.DataObject) -> None:
+def test_settings_file_tolerates_any_layout(
+    settings: dict[str, str], data: st.DataObject
+) -> None:
     lines = [data.draw(LAYOUTS).format(key, value) for key, value in settings.items()]
     assert telemetry.parse_settings("# ours\n\n" + "\n".join(lines)) == settings
 
 
 @given(st.text())
-def test_no_settings_file_is_too_odd(text: str) -> None:
+def test_any_settings_file_is_parsed(text: str) -> None:
     assert all(key == key.strip() for key in telemetry.parse_settings(text))
 
 
-def test_the_later_setting_wins(tmp_path: Path) -> None:
+def test_later_setting_wins(tmp_path: Path) -> None:
     home, root = tmp_path / "home", tmp_path / "root"
     home.mkdir()
     root.mkdir()
@@ -225,26 +227,26 @@ def settings_in(home: Path) -> dict[str, str]:
     return telemetry.read_settings({"HOME": str(home)}) | {"HOME": ""}
 
 
-def test_a_settings_file_may_be_missing_or_no_file(tmp_path: Path) -> None:
+def test_missing_settings_file_is_no_error(tmp_path: Path) -> None:
     assert settings_in(tmp_path) == {"HOME": ""}
     (tmp_path / ".scorpiox-env.txt").mkdir()
     assert settings_in(tmp_path) == {"HOME": ""}
 
 
-def test_a_settings_file_of_another_system_is_read(tmp_path: Path) -> None:
+def test_settings_file_with_crlf_or_bom_is_read(tmp_path: Path) -> None:
     text = '\ufeffA="x = y"\r\nB=first\rB=last\r\n'
     (tmp_path / ".scorpiox-env.txt").write_text(text, "utf-8", newline="")
     assert settings_in(tmp_path) == {"A": "x = y", "B": "last", "HOME": ""}
 
 
-def test_a_settings_file_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_pipe_as_settings_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".scorpiox-env.txt")
     assert settings_in(tmp_path) == {"HOME": ""}
     with os.fdopen(os.open(tmp_path / ".scorpiox-env.txt", os.O_RDWR)):
         assert settings_in(tmp_path) == {"HOME": ""}
 
 
-def test_a_settings_file_that_cannot_be_read_has_nothing(tmp_path: Path) -> None:
+def test_unreadable_settings_file_is_empty(tmp_path: Path) -> None:
     # root may read all but what leads nowhere
     (tmp_path / ".scorpiox-env.txt").symlink_to(".scorpiox-env.txt")
     assert settings_in(tmp_path) == {"HOME": ""}
@@ -260,13 +262,15 @@ def test_a_settings_file_that_cannot_be_read_has_nothing(tmp_path: Path) -> None
         ("1", "", ""),
     ],
 )
-def test_off_unless_both_are_set(tracking: str, url: str, endpoint: str) -> None:
+def test_telemetry_is_off_unless_enabled_with_a_url(
+    tracking: str, url: str, endpoint: str
+) -> None:
     settings = {"EMIT_SESSION_TRACKING": tracking, "EMIT_SESSION_API_URL": url}
     assert telemetry.endpoint(settings) == endpoint
     assert telemetry.endpoint({}) == ""
 
 
-def test_the_caller_waits_for_no_heavy_import() -> None:
+def test_emit_imports_no_heavy_module() -> None:
     heavy = "twisted treq msgspec click argparse json re typing pathlib"
     look = f"import sxhost.telemetry.command; print(*set({heavy.split()}) & set(sys.modules))"
     code = f"import sys; sys.path[:] = {sys.path}; {look}"
@@ -276,17 +280,17 @@ def test_the_caller_waits_for_no_heavy_import() -> None:
 
 
 @in_reactor
-async def test_payload_arrives_and_nothing_is_left(plain: Bench) -> None:
+async def test_payload_arrives_and_no_process_is_left(plain: Bench) -> None:
     done = await plain.run_to_the_end(*HELLO)
     assert done.stdout.decode().split("\n")[0] == "0 [0]"
-    said = await plain.collector.said.get()
-    assert (said["session_id"], said["type"], said["content"]) == ("s1", "user", "hello")
-    assert said["metadata"]["project"] == "project"
+    text = await plain.collector.said.get()
+    assert (text["session_id"], text["type"], text["content"]) == ("s1", "user", "hello")
+    assert text["metadata"]["project"] == "project"
     assert done.stderr == b""
 
 
 @in_reactor
-async def test_the_command_does_not_wait_for_a_collector_that_never_answers(
+async def test_emit_does_not_wait_for_a_silent_collector(
     plain: Bench,
 ) -> None:
     plain.collector.black_hole = True
@@ -301,7 +305,7 @@ async def test_the_command_does_not_wait_for_a_collector_that_never_answers(
 
 
 @in_reactor
-async def test_the_sender_keeps_no_inherited_file_open(plain: Bench) -> None:
+async def test_sender_closes_inherited_files(plain: Bench) -> None:
     plain.collector.black_hole = True
     reading, writing = os.pipe()
     await plain.run(*HELLO, fds=(writing,))
@@ -328,16 +332,16 @@ async def test_settings_come_from_the_files_of_home_and_project(plain: Bench) ->
     url = plain.environ.pop("EMIT_SESSION_API_URL")
     plain.environ.clear()
     (plain.home / ".scorpiox-env.txt").write_text("EMIT_SESSION_TRACKING=1\r\n", "utf-8")
-    said = f"EMIT_SESSION_API_URL={url}"
-    (plain.project / "scorpiox-env.txt").write_text(said, "utf-8")
+    text = f"EMIT_SESSION_API_URL={url}"
+    (plain.project / "scorpiox-env.txt").write_text(text, "utf-8")
     place = f"{plain.project}/scorpiox-env.txt"
-    trust({"HOME": str(plain.home)}, place, said.encode())
+    trust({"HOME": str(plain.home)}, place, text.encode())
     await plain.run_to_the_end(*HELLO)
     assert (await plain.collector.said.get())["content"] == "hello"
 
 
 @in_reactor
-async def test_off_says_so_when_verbose(bench: Bench) -> None:
+async def test_verbose_says_that_telemetry_is_off(bench: Bench) -> None:
     bench.environ["SXHOST_EMIT_DEBUG"] = "1"
     done = await bench.run(*HELLO)
     assert done.returncode == 0
@@ -345,7 +349,7 @@ async def test_off_says_so_when_verbose(bench: Bench) -> None:
 
 
 @in_reactor
-async def test_verbose_tells_what_the_collector_said(plain: Bench) -> None:
+async def test_verbose_prints_the_collectors_answer(plain: Bench) -> None:
     done = await plain.run(*HELLO, "--verbose")
     assert (done.returncode, done.stderr) == (0, b"sxhost-emit: sent\n")
     plain.collector.code = 507
@@ -355,7 +359,7 @@ async def test_verbose_tells_what_the_collector_said(plain: Bench) -> None:
 
 
 @in_reactor
-async def test_a_collector_that_is_not_there_is_no_error(bench: Bench) -> None:
+async def test_absent_collector_is_no_error(bench: Bench) -> None:
     port = reactor.listenTCP(0, Site(bench.collector), interface="127.0.0.1")
     bench.port = port.getHost().port
     await port.stopListening()
@@ -367,7 +371,7 @@ async def test_a_collector_that_is_not_there_is_no_error(bench: Bench) -> None:
 
 
 @in_reactor
-async def test_plain_http_elsewhere_is_refused(bench: Bench) -> None:
+async def test_plain_http_to_a_remote_collector_is_refused(bench: Bench) -> None:
     bench.on(host="collector.example")
     done = await bench.run(*HELLO, "--verbose")
     assert done.returncode == 0
@@ -382,7 +386,7 @@ async def test_content_is_read_from_standard_input(plain: Bench) -> None:
 
 
 @in_reactor
-async def test_what_is_not_utf_8_is_replaced(plain: Bench) -> None:
+async def test_invalid_utf8_of_standard_input_is_replaced(plain: Bench) -> None:
     await plain.run_to_the_end("--type", "error", "--file=-", stdin=b"caf\xe9")
     assert (await plain.collector.said.get())["content"] == "caf\ufffd"
 
@@ -393,7 +397,7 @@ async def test_what_is_not_utf_8_is_replaced(plain: Bench) -> None:
     ids=["not asked for", "sent", "not sent"],
 )
 @in_reactor
-async def test_a_file_is_deleted_only_if_asked_for_and_sent(
+async def test_content_file_is_deleted_only_if_asked_for_and_sent(
     plain: Bench, option: tuple[str, ...], code: int, kept: bool
 ) -> None:
     plain.collector.code = code
@@ -405,14 +409,14 @@ async def test_a_file_is_deleted_only_if_asked_for_and_sent(
 
 
 @in_reactor
-async def test_a_missing_file_is_no_error(plain: Bench) -> None:
+async def test_missing_content_file_is_no_error(plain: Bench) -> None:
     done = await plain.run("--type", "user", "--file", "nothing.txt", "--verbose")
     assert done.returncode == 0
     assert b"No such file or directory: 'nothing.txt'" in done.stderr
 
 
 @in_reactor
-async def test_a_directory_is_no_file_and_no_error(plain: Bench) -> None:
+async def test_directory_as_content_file_is_no_error(plain: Bench) -> None:
     done = await plain.run("--type", "user", "--file", ".", "--verbose")
     assert done.returncode == 0
     assert b"Is a directory: '.'" in done.stderr
@@ -430,7 +434,7 @@ async def test_fifty_megabytes_are_sent(plain: Bench) -> None:
 
 
 @in_reactor
-async def test_it_is_a_command_of_sxhost_too(plain: Bench) -> None:
+async def test_sxhost_emit_is_the_same_command(plain: Bench) -> None:
     command = (sys.executable, "-m", "sxhost", "emit", *HELLO, "--verbose")
     done = await deferToThread(
         subprocess.run,
@@ -499,8 +503,8 @@ async def post_over_tls(bench: Bench, name: str, *, trusted: bool) -> bytes:
 
 @in_reactor
 async def test_https_with_a_private_authority(bench: Bench) -> None:
-    said = await post_over_tls(bench, "localhost", trusted=True)
-    assert said == b"sxhost-emit: sent\n"
+    text = await post_over_tls(bench, "localhost", trusted=True)
+    assert text == b"sxhost-emit: sent\n"
     assert (await bench.collector.said.get())["content"] == "hello"
 
 
@@ -510,9 +514,9 @@ async def test_https_with_a_private_authority(bench: Bench) -> None:
     ids=["authority", "name"],
 )
 @in_reactor
-async def test_a_certificate_that_does_not_fit_is_refused(
+async def test_certificate_of_another_authority_is_refused(
     bench: Bench, name: str, trusted: bool
 ) -> None:
-    said = await post_over_tls(bench, name, trusted=trusted)
-    assert said.startswith(b"sxhost-emit: not sent: ")
+    text = await post_over_tls(bench, name, trusted=trusted)
+    assert text.startswith(b"sxhost-emit: not sent: ")
     assert bench.collector.said.pending == []

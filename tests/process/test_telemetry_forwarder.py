@@ -44,7 +44,7 @@ class FakeEmitter:
 
 
 def forwarding(lab: HostInMemory, emitter: FakeEmitter, content: Any = "full") -> Forwarder:
-    forwarder = Forwarder(lab.service, cast(Emitter, emitter), content, lambda _: "/nowhere")
+    forwarder = Forwarder(lab.service, cast(Emitter, emitter), content, "http://collector")
     forwarder.startService()
     return forwarder
 
@@ -54,7 +54,7 @@ def fire(lab: HostInMemory, event: str, data: Any, session: str = "a") -> None:
     lab.clock.advance(0.01)
 
 
-def test_each_piece_of_a_turn_is_sent_under_the_sources_names(lab: HostInMemory) -> None:
+def test_forwarded_events_have_the_collectors_names(lab: HostInMemory) -> None:
     fire(lab, "message", "before")
     emitter = FakeEmitter()
     forwarder = forwarding(lab, emitter)
@@ -80,7 +80,7 @@ def test_each_piece_of_a_turn_is_sent_under_the_sources_names(lab: HostInMemory)
     assert len(emitter.sent) == 6
 
 
-def test_what_was_reported_to_us_is_not_sent_on(lab: HostInMemory) -> None:
+def test_received_telemetry_is_not_forwarded(lab: HostInMemory) -> None:
     emitter = FakeEmitter()
     forwarder = forwarding(lab, emitter)
     fire(lab, "message", "x", session="telemetry:a")
@@ -89,17 +89,19 @@ def test_what_was_reported_to_us_is_not_sent_on(lab: HostInMemory) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "told"), [("full", "secret"), ("redacted", "[6 characters]"), ("none", "")]
+    ("how", "message"), [("full", "secret"), ("redacted", "[6 characters]"), ("none", "")]
 )
-def test_how_much_is_told_is_the_users_choice(lab: HostInMemory, how: Any, told: str) -> None:
+def test_forward_option_chooses_how_much_is_sent(
+    lab: HostInMemory, how: Any, message: str
+) -> None:
     emitter = FakeEmitter()
     forwarder = forwarding(lab, emitter, how)
     fire(lab, "message", "secret")
-    assert emitter.sent == [("a", "assistant", told)]
+    assert emitter.sent == [("a", "assistant", message)]
     forwarder.stopService()
 
 
-def test_what_cannot_be_sent_at_once_waits_in_the_log(lab: HostInMemory) -> None:
+def test_unsent_events_wait_in_the_log(lab: HostInMemory) -> None:
     emitter = FakeEmitter(slow=True)
     forwarder = forwarding(lab, emitter)
     for number in range(200):
@@ -126,12 +128,12 @@ def test_what_cannot_be_sent_at_once_waits_in_the_log(lab: HostInMemory) -> None
         ("started", b'{"agent":"echo"}', '{"agent":"echo"}'),
     ],
 )
-def test_an_event_of_any_shape_has_a_text(name: str, data: bytes, text: str) -> None:
+def test_event_of_any_shape_is_forwarded_as_text(name: str, data: bytes, text: str) -> None:
     event = Event(name, Raw(data), 0, 1, 1, 0, "a")
     assert forwarded_content(event, "full") == text
 
 
-def test_the_option_is_one_of_three(capsys: pytest.CaptureFixture[str]) -> None:
+def test_forward_option_is_one_of_three(capsys: pytest.CaptureFixture[str]) -> None:
     options = Options()
     options.parseOptions(["--emit-content", "none"])
     assert options["settings"].emit_content == "none"
@@ -155,7 +157,7 @@ def at(place: Path) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("believed", [True, False])
-def test_one_host_reports_to_another_over_tls(
+def test_host_forwards_to_another_host_over_tls(
     start_host: StartHost, tmp_path: Path, believed: bool
 ) -> None:
     ours = Authority(tmp_path, "ours")
@@ -181,7 +183,7 @@ def test_one_host_reports_to_another_over_tls(
 
 
 @pytest.mark.parametrize("where", ["home", "environment"])
-def test_it_says_where_they_go(start_host: StartHost, tmp_path: Path, where: str) -> None:
+def test_forwarding_target_is_logged(start_host: StartHost, tmp_path: Path, where: str) -> None:
     url = "https://127.0.0.1:1/v1?key=secret"
     text = f"EMIT_SESSION_TRACKING=1\nEMIT_SESSION_API_URL={url}\n"
     environ = {}
@@ -195,7 +197,7 @@ def test_it_says_where_they_go(start_host: StartHost, tmp_path: Path, where: str
     assert "secret" not in host.output()
 
 
-def test_a_host_that_begins_in_a_project_does_not_do_as_that_says(
+def test_host_ignores_telemetry_settings_of_its_directory(
     start_host: StartHost, tmp_path: Path
 ) -> None:
     text = b"EMIT_SESSION_TRACKING=1\nEMIT_SESSION_API_URL=https://127.0.0.1:1/\n"
@@ -205,7 +207,7 @@ def test_a_host_that_begins_in_a_project_does_not_do_as_that_says(
     assert json.loads(ask(host, "/status"))["telemetry"] == ""
 
 
-def test_an_address_that_is_none_is_said(start_host: StartHost) -> None:
+def test_invalid_collector_url_is_logged(start_host: StartHost) -> None:
     url = "http://name:secret@collector.example/"
     environ = {"EMIT_SESSION_TRACKING": "1", "EMIT_SESSION_API_URL": url}
     host = start_host("--port", "0", environ=environ)

@@ -109,7 +109,7 @@ Talk = Callable[["Host"], Client]
 # The host.
 
 
-def test_it_speaks_tls_of_today_and_says_so(secure: Host, talk: Talk) -> None:
+def test_tls_1_3_is_spoken_and_https_announced(secure: Host, talk: Talk) -> None:
     client = talk(secure)
     assert (client.tls.version(), client.tls.selected_alpn_protocol()) == (
         "TLSv1.3", "http/1.1",
@@ -149,7 +149,7 @@ def test_tls_1_2_has_only_good_ciphers(secure: Host) -> None:
             handshake(secure.port, SSL.TLS1_2_VERSION, weak)
 
 
-def test_who_does_not_speak_tls_gets_nothing(secure: Host, talk: Talk) -> None:
+def test_plain_http_to_a_tls_port_gets_nothing(secure: Host, talk: Talk) -> None:
     with socket.create_connection(("127.0.0.1", secure.port), PATIENCE) as plain:
         plain.sendall(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
         assert b"HTTP" not in plain.makefile("rb").read()
@@ -159,9 +159,7 @@ def test_who_does_not_speak_tls_gets_nothing(secure: Host, talk: Talk) -> None:
     assert "Traceback" not in secure.output()
 
 
-def test_a_handshake_has_its_time_and_no_more(
-    start_host: StartHost, pair: Pair, talk: Talk
-) -> None:
+def test_tls_handshake_has_a_deadline(start_host: StartHost, pair: Pair, talk: Talk) -> None:
     host = start_host("--port", "0", "--limit", "header_within=1", *pair.options)
     silent = socket.create_connection(("127.0.0.1", host.port), PATIENCE)
     with silent, pytest.raises(ConnectionResetError):
@@ -171,7 +169,7 @@ def test_a_handshake_has_its_time_and_no_more(
         client.line(b"HTTP/1.1 200")
 
 
-def test_all_tcp_listeners_speak_tls_and_unix_sockets_do_not(
+def test_tcp_listeners_speak_tls_and_unix_sockets_do_not(
     start_host: StartHost, pair: Pair, tmp_path: Path, talk: Talk
 ) -> None:
     path = tmp_path / "sock"
@@ -184,7 +182,7 @@ def test_all_tcp_listeners_speak_tls_and_unix_sockets_do_not(
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_chain_is_shown(
+def test_certificate_chain_is_sent(
     start_host: StartHost, authority: Authority, tmp_path: Path, talk: Talk
 ) -> None:
     between = Authority(tmp_path, "between.example", authority)
@@ -192,9 +190,7 @@ def test_the_chain_is_shown(
     assert talk(host).serial, "who believes the root only is led to it"
 
 
-def test_an_endpoint_string_of_tls_still_works(
-    start_host: StartHost, pair: Pair, talk: Talk
-) -> None:
+def test_ssl_endpoint_string_still_works(start_host: StartHost, pair: Pair, talk: Talk) -> None:
     files = f"privateKey={pair.key}:certKey={pair.certificate}"
     host = start_host("--listen", f"ssl:0:interface=127.0.0.1:{files}")
     client = talk(host)
@@ -207,14 +203,14 @@ def test_an_endpoint_string_of_tls_still_works(
 # SIGHUP.
 
 
-def hang_up(host: Host, said: str) -> None:
+def hang_up(host: Host, text: str) -> None:
     """Let the host read its files again, until it has said so."""
     host.process.send_signal(signal.SIGHUP)
-    while said not in host.output():
+    while text not in host.output():
         assert host.process.poll() is None
 
 
-def test_a_new_certificate_is_shown_and_no_stream_is_lost(
+def test_reload_uses_the_new_certificate_and_keeps_streams(
     secure: Host, authority: Authority, talk: Talk
 ) -> None:
     stream = talk(secure)
@@ -235,7 +231,7 @@ def fire(client: Client, name: str) -> None:
 
 
 @pytest.mark.parametrize("broken", ["certificate", "key"])
-def test_a_broken_certificate_leaves_the_old_one(
+def test_reload_of_a_broken_certificate_keeps_the_old_one(
     secure: Host, pair: Pair, broken: str, talk: Talk
 ) -> None:
     first = talk(secure).serial
@@ -245,7 +241,7 @@ def test_a_broken_certificate_leaves_the_old_one(
     assert "Traceback" not in secure.output()
 
 
-def test_a_key_of_another_certificate_leaves_the_old_one(
+def test_reload_of_a_foreign_key_keeps_the_old_one(
     secure: Host, pair: Pair, authority: Authority, talk: Talk
 ) -> None:
     first = talk(secure).serial
@@ -257,7 +253,7 @@ def test_a_key_of_another_certificate_leaves_the_old_one(
 # Files.
 
 
-def test_a_key_that_everybody_can_read_is_said(start_host: StartHost, pair: Pair) -> None:
+def test_world_readable_key_is_warned_of(start_host: StartHost, pair: Pair) -> None:
     pair.key.chmod(0o644)
     host = start_host("--port", "0", *pair.options)
     assert host.port
@@ -265,16 +261,16 @@ def test_a_key_that_everybody_can_read_is_said(start_host: StartHost, pair: Pair
     assert f"can read {pair.key}, the key to the certificate: chmod 600" in host.output()
 
 
-def test_a_key_that_only_its_owner_can_read_is_not(secure: Host) -> None:
+def test_private_key_file_is_not_warned_of(secure: Host) -> None:
     secure.stop()
     assert "can read" not in secure.output()
 
 
 @pytest.mark.parametrize("given", [0, 2])
-def test_one_file_without_the_other_is_refused(given: int, pair: Pair, tmp_path: Path) -> None:
+def test_certificate_without_key_is_refused(given: int, pair: Pair, tmp_path: Path) -> None:
     done = run(tmp_path, *NODAEMON, *pair.options[given : given + 2])
-    said = "sxhost: --tls-cert and --tls-key belong together: give both.\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    text = "sxhost: --tls-cert and --tls-key belong together: give both.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", text)
 
 
 def damaged(pair: Pair, how: str) -> str:
@@ -301,15 +297,17 @@ def damaged(pair: Pair, how: str) -> str:
 @pytest.mark.parametrize(
     "how", ["missing", "nonsense", "key missing", "key nonsense", "passphrase"]
 )
-def test_a_wrong_file_is_a_sentence(how: str, pair: Pair, tmp_path: Path) -> None:
-    said = damaged(pair, how)
+def test_wrong_certificate_file_is_a_readable_error(
+    how: str, pair: Pair, tmp_path: Path
+) -> None:
+    text = damaged(pair, how)
     done = run(tmp_path, *NODAEMON, *pair.options, "--port", "0", "--state-dir", "d")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"sxhost: --tls-cert and --tls-key do not work: {said}")
+    assert done.stderr.startswith(f"sxhost: --tls-cert and --tls-key do not work: {text}")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_damaged_certificate_is_none(pair: Pair) -> None:
+def test_damaged_certificate_is_refused(pair: Pair) -> None:
     pair.certificate.write_bytes(pair.certificate.read_bytes().replace(b"M", b"N"))
     with pytest.raises(BadPEM, match="damaged"):
         ServerCertificate(*pair)
@@ -324,7 +322,7 @@ def verify(host: Host, ca: str | None, name: str = "localhost") -> Coroutine[Any
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
 @in_reactor
-async def test_a_host_that_fits_is_believed(
+async def test_client_accepts_a_host_of_its_authority(
     secure: Host, authority: Authority, name: str
 ) -> None:
     port = await deferToThread(lambda: secure.port)
@@ -337,7 +335,7 @@ TOMORROW = timedelta(days=1)
 
 
 @pytest.mark.parametrize(
-    ("name", "until", "issuer", "said"),
+    ("name", "until", "issuer", "message"),
     [
         ("other.example", TOMORROW, KNOWN, "its certificate is for another name"),
         ("localhost", EXPIRED, KNOWN, "its certificate is of nobody known here, or out of"),
@@ -345,8 +343,13 @@ TOMORROW = timedelta(days=1)
     ],
     ids=["name", "expired", "authority"],
 )
-def test_another_host_is_not_believed(  # noqa: PLR0917 - the cases
-    start_host: StartHost, tmp_path: Path, name: str, until: timedelta, issuer: str, said: str
+def test_client_refuses_another_host(  # noqa: PLR0917 - the cases
+    start_host: StartHost,
+    tmp_path: Path,
+    name: str,
+    until: timedelta,
+    issuer: str,
+    message: str,
 ) -> None:
     known = Authority(tmp_path, KNOWN)
     signer = known if issuer == KNOWN else Authority(tmp_path, issuer)
@@ -354,18 +357,18 @@ def test_another_host_is_not_believed(  # noqa: PLR0917 - the cases
     url = f"https://localhost:{host.port}"
     done = run(tmp_path, SXHOST, "status", "--url", url, "--ca", str(known.file))
     assert (done.returncode, done.stdout) == (3, "")
-    assert f"({url}: {said}" in done.stderr
+    assert f"({url}: {message}" in done.stderr
 
 
 @in_reactor
-async def test_without_a_file_the_machines_authorities_decide(secure: Host) -> None:
+async def test_client_uses_the_machines_authorities_by_default(secure: Host) -> None:
     await deferToThread(lambda: secure.port)
     with pytest.raises(HostUnreachable, match="its certificate is of nobody known here"):
         await verify(secure, None)
 
 
 @pytest.mark.parametrize("content", [None, "", "nonsense"])
-def test_a_file_without_authorities_is_refused(tmp_path: Path, content: str | None) -> None:
+def test_ca_file_without_authorities_is_refused(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_text(content)
@@ -376,7 +379,7 @@ def test_a_file_without_authorities_is_refused(tmp_path: Path, content: str | No
 
 
 @in_reactor
-async def test_the_client_fires_over_tls(secure: Host, authority: Authority) -> None:
+async def test_client_fires_over_tls(secure: Host, authority: Authority) -> None:
     port = await deferToThread(lambda: secure.port)
     client = connect(reactor, f"https://localhost:{port}", ca=str(authority.file))
     assert (await client.fire("a", EventDraft(event="thinking"))).seq == 1
@@ -386,21 +389,21 @@ async def test_the_client_fires_over_tls(secure: Host, authority: Authority) -> 
 # The command line.
 
 
-def test_a_command_believes_the_authority_that_it_is_told(
+def test_command_accepts_the_authority_of_its_option(
     secure: Host, authority: Authority, tmp_path: Path
 ) -> None:
     url = f"https://localhost:{secure.port}"
-    said = f"Host running on :{secure.port} — 0 sessions, 0 active\n"
-    told = run(tmp_path, SXHOST, "status", "--url", url, "--ca", str(authority.file))
+    text = f"Host running on :{secure.port} — 0 sessions, 0 active\n"
+    shown = run(tmp_path, SXHOST, "status", "--url", url, "--ca", str(authority.file))
     found = run(tmp_path, SXHOST, "status", SXHOST_URL=url, SXHOST_CA=str(authority.file))
-    for done in (told, found):
-        assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+    for done in (shown, found):
+        assert (done.returncode, done.stdout, done.stderr) == (0, text, "")
 
 
-def test_a_command_believes_nobody_else(secure: Host, tmp_path: Path) -> None:
+def test_command_refuses_other_authorities(secure: Host, tmp_path: Path) -> None:
     done = run(tmp_path, SXHOST, "status", "--url", f"https://localhost:{secure.port}")
     assert (done.returncode, done.stdout) == (3, "")
     assert "its certificate is of nobody known here" in done.stderr
     wrong = run(tmp_path, SXHOST, "status", "--url", "https://localhost", "--ca", "missing")
-    said = "This cannot be asked: missing cannot be read: no such file or directory.\n"
-    assert (wrong.returncode, wrong.stderr) == (2, said)
+    text = "This cannot be asked: missing cannot be read: no such file or directory.\n"
+    assert (wrong.returncode, wrong.stderr) == (2, text)

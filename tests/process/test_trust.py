@@ -44,7 +44,7 @@ def says(project: Path, url: str) -> str:
 # What is kept.
 
 
-def test_a_file_is_trusted_in_its_place_as_it_is(
+def test_trust_is_for_one_file_content_and_place(
     environ: dict[str, str], project: Path, tmp_path: Path
 ) -> None:
     path = says(project, "https://c/")
@@ -62,7 +62,7 @@ def test_a_file_is_trusted_in_its_place_as_it_is(
     assert list(trusted_files(environ)) == []
 
 
-def test_it_is_kept_for_its_user_alone(environ: dict[str, str], project: Path) -> None:
+def test_trust_file_is_private(environ: dict[str, str], project: Path) -> None:
     environ["XDG_CONFIG_HOME"] = f"{environ['HOME']}/etc"
     path = says(project, "https://c/")
     before = os.umask(0)
@@ -75,7 +75,7 @@ def test_it_is_kept_for_its_user_alone(environ: dict[str, str], project: Path) -
 
 
 @pytest.mark.parametrize("inner", ["scorpiox-env.txt", "scorpiox-env.txt/x"])
-def test_no_repository_is_in_the_way_of_another(
+def test_trust_of_one_repository_does_not_replace_another(
     environ: dict[str, str], project: Path, inner: str
 ) -> None:
     """A directory may be called as a file is."""
@@ -85,9 +85,7 @@ def test_no_repository_is_in_the_way_of_another(
     assert not revoke(environ, f"{path}/{inner}")
 
 
-def test_a_projects_settings_count_once_they_are_trusted(
-    environ: dict[str, str], project: Path
-) -> None:
+def test_project_settings_count_once_trusted(environ: dict[str, str], project: Path) -> None:
     path = says(project, "https://c/")
     assert endpoint(read_settings(environ, str(project))) == ""
     trust(environ, path, content_of(path))
@@ -100,7 +98,9 @@ def test_a_projects_settings_count_once_they_are_trusted(
 # The command.
 
 
-def test_the_command(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trust_command_adds_lists_and_revokes(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.chdir(project / "below")
@@ -124,7 +124,7 @@ def test_the_command(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert said("--list") == (0, "", "")
 
 
-def test_what_cannot_be_kept_is_said(
+def test_trust_that_cannot_be_stored_is_an_error(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
@@ -144,7 +144,7 @@ def emit(project: Path, home: Path) -> Ended:
 
 
 @pytest.mark.parametrize("path", ["stop", "tokens/admin/rotate", "sessions/a/messages"])
-def test_a_repository_drives_no_host(
+def test_trusted_settings_of_a_repository_cannot_drive_the_host(
     start_host: StartHost, project: Path, tmp_path: Path, path: str
 ) -> None:
     host = start_host("--port", "0")

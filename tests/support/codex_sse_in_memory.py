@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from sxhost.agents.dependencies import Agents
+from sxhost.model.event_types import CustomEvent, raw_json
 from sxhost.testing import FakeAgent, FakeDriver, FakeDrivers, question
 from tests.host.faces.test_native_events import content
 from tests.host.http.test_site import Connection, Wire
@@ -66,7 +67,7 @@ class Stage(Wire):
         return self.codex.agents[-1]
 
     def tell(self, name: str, **data: Any) -> None:
-        self.agent.reports.report_event(name, data)
+        self.agent.reports.report_event(CustomEvent(name, raw_json(data)))
         self.settle()
 
     def end(self, status: Any = "completed", reason: str = "") -> None:

@@ -9,23 +9,34 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.fork_server import can_fork, run_forked
+
 PATIENCE = 60.0
 TWISTD, SXHOST = (str(Path(sys.executable).with_name(name)) for name in ("twistd", "sxhost"))
 NODAEMON = (TWISTD, "-n", "--pidfile=", "sxhost")
 DAEMON = (TWISTD, "--pidfile=pid", "--logfile=log", "sxhost")
 CLASSIC = (SXHOST, "--daemon", "--pid-file=pid")
 FREE_PORT = ("--port", "0", "--state-dir", "d")
+_OURS = ("SXHOST_", "LISTEN_", "NOTIFY_", "WATCHDOG_", "STATE_DIRECTORY", "XDG_")
+
 Ended = subprocess.CompletedProcess[str]
 
 
-def run(home: Path, *command: str, **environ: str) -> Ended:
-    """Run a command that does not stay to its end."""
-    from tests.support.hosts import clean_environ
+def clean_environ(home: Path) -> dict[str, str]:
+    """Our environment without what would steer a host, and with another home."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    return {**kept, "HOME": str(home)}
 
+
+def run(home: Path, *command: str, **environ: str) -> Ended:
+    """Run a command that does not stay to its end; it is forked if that can be."""
+    whole_environ = {**clean_environ(home), **environ}
+    if can_fork(command, environ):
+        return run_forked(command, home, whole_environ)
     return subprocess.run(
         command,
         cwd=home,
-        env={**clean_environ(home), **environ},
+        env=whole_environ,
         capture_output=True,
         text=True,
         timeout=PATIENCE,

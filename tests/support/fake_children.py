@@ -79,11 +79,8 @@ class FakeReports:
         self.told: list[tuple[Any, ...]] = []
         self.questions: list[Question] = []
 
-    def report_event(self, event: AgentEvent | str, data: Any = None) -> None:
-        if isinstance(event, str):
-            self.told.append(("event", event, data))
-        else:
-            self.told.append(("event", event.name, json.loads(bytes(encode_data(event)))))
+    def report_event(self, event: AgentEvent) -> None:
+        self.told.append(("event", event.name, json.loads(bytes(encode_data(event)))))
 
     def spawned(self, process: Process) -> None:
         self.told.append(("spawned", process))
@@ -98,10 +95,10 @@ class FakeReports:
     def turn_started(self, native_id: str | None) -> None:
         self.told.append(("turn_began", native_id))
 
-    def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
+    def turn_ended(self, status: TurnStatus, reason: str = "", native: object = None) -> None:
         self.told.append(("turn_ended", status, reason))
 
-    def gone(self, how: ChildExit) -> None:
+    def exited(self, how: ChildExit) -> None:
         self.told.append(("gone", how))
 
     def events(self, *names: str) -> list[tuple[str, Any]]:

@@ -273,8 +273,8 @@ def tampered(host: Host, calls: str, what: str, *places: Path) -> Iterator[None]
     ) as strace:
         try:
             assert strace.stderr is not None
-            told = strace.stderr.readline()
-            assert "attached" in told, told
+            shown = strace.stderr.readline()
+            assert "attached" in shown, shown
             yield
         finally:
             strace.terminate()

@@ -67,8 +67,8 @@ class Bench:
 
     def run(self, *words: str) -> str:
         with self.start(*words) as process:
-            said, _ = process.communicate(timeout=PATIENCE)
-        return said
+            output, _ = process.communicate(timeout=PATIENCE)
+        return output
 
     def ask(self, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -117,8 +117,8 @@ def _has_all(found: list[str], wanted: Sequence[str]) -> list[str]:
 def words_of_users(model: FakeModel, words: str) -> list[str]:
     """Return what the model was told in its users' name and has these words in it."""
     bodies = [note["body"] for note in model.notes("request", words)]
-    said = [each for body in bodies for each in body.get("messages") or body["input"]]
-    texts = [_text(each["content"]) for each in said if each.get("role") == "user"]
+    sent = [each for body in bodies for each in body.get("messages") or body["input"]]
+    texts = [_text(each["content"]) for each in sent if each.get("role") == "user"]
     return [text for text in texts if words in text]
 
 
@@ -158,9 +158,9 @@ class Terminal:
 
     def _read(self) -> None:
         with suppress(OSError):
-            while said := os.read(self._number, 1 << 16):
-                self.shown += said
-                if b"\x1b[6n" in said:
+            while output := os.read(self._number, 1 << 16):
+                self.shown += output
+                if b"\x1b[6n" in output:
                     self.press(b"\x1b[1;1R")
 
 

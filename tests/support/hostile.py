@@ -41,8 +41,10 @@ def hostile(kind: Any, manner: Manner = "all", name: str = "") -> Any:
 
 
 def _struct(made: inspect.StructType, manner: Manner) -> Any:
-    told = {field.encode_name: hostile(field.type, manner, field.name) for field in made.fields}
-    return {**told, **({made.tag_field: made.tag} if made.tag_field else {})}
+    shown = {
+        field.encode_name: hostile(field.type, manner, field.name) for field in made.fields
+    }
+    return {**shown, **({made.tag_field: made.tag} if made.tag_field else {})}
 
 
 def _union(made: inspect.UnionType, manner: Manner) -> Any:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pytest
 
-from tests.support.daemons import Daemon
+from tests.support.daemons import Daemon, clean_environ
 from tests.support.daemons import run as to_the_end
+from tests.support.fork_server import ForkedProcess, can_fork, fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 TWISTD = str(Path(sys.executable).with_name("twistd"))
 FOREGROUND = (TWISTD, "--nodaemon", "--pidfile=", "sxhost")
@@ -28,14 +29,17 @@ FOREGROUND = (TWISTD, "--nodaemon", "--pidfile=", "sxhost")
 PATIENCE = 60.0
 
 _ANNOUNCED = re.compile(r"Listening on https?://\S+:(\d+)")
-_OURS = ("SXHOST_", "LISTEN_", "NOTIFY_", "WATCHDOG_", "STATE_DIRECTORY", "XDG_")
+
+
+HostProcess: TypeAlias = "subprocess.Popen[Any] | ForkedProcess"
 
 
 class Host:
     """A process whose output is read as it comes, and which says what its port is."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: HostProcess, output: Iterable[str]) -> None:
         self.process = process
+        self._output = output
         self._lines: list[str] = []
         self._announced: SimpleQueue[int | None] = SimpleQueue()
         self._port: int | None = None
@@ -71,8 +75,7 @@ class Host:
         return code
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self._output:
             self._lines.append(line)
             if found := _ANNOUNCED.search(line):
                 self._announced.put(int(found[1]))
@@ -93,26 +96,53 @@ class StartHost(Protocol):
 
 @contextmanager
 def run(
-    command: Sequence[str], home: Path, environ: Mapping[str, str], fds: Sequence[int] = ()
+    command: Sequence[str],
+    home: Path,
+    environ: Mapping[str, str],
+    fds: Sequence[int] = (),
+    *,
+    forks: bool = True,
 ) -> Iterator[Host]:
-    """Run ``command`` in ``home`` and, if it still runs at the end, end it."""
-    process = subprocess.Popen(
-        command,
-        cwd=home,
-        env={**clean_environ(home), **environ},
-        pass_fds=fds,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    with process:
-        host = Host(process)
+    """Run `command` in `home` and, if it still runs at the end, end it.
+
+    It is forked from a process that has imported it, if that can be, and unless `forks` is
+    False.
+    """
+    whole_environ = {**clean_environ(home), **environ}
+    with ExitStack() as stack:
+        output, of_host = os.pipe()
+        lines = stack.enter_context(os.fdopen(output, errors="replace"))
+        with os.fdopen(of_host, "wb"), Path(os.devnull).open() as nothing:
+            files = (nothing.fileno(), of_host, of_host)
+            if forks and can_fork(command, environ):
+                process: HostProcess = fork(command, home, whole_environ, files, fds)
+            else:
+                process = _start(command, home, whole_environ, files, fds)
+        stack.enter_context(process)
+        host = Host(process, lines)
         try:
             yield host
         finally:
             _end(host)
+
+
+def _start(
+    command: Sequence[str],
+    home: Path,
+    environ: Mapping[str, str],
+    files: tuple[int, int, int],
+    fds: Sequence[int],
+) -> subprocess.Popen[bytes]:
+    stdin, stdout, stderr = files
+    return subprocess.Popen(
+        command,
+        cwd=home,
+        env=environ,
+        pass_fds=fds,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+    )
 
 
 def until(look: Callable[[], Any]) -> Any:
@@ -123,12 +153,6 @@ def until(look: Callable[[], Any]) -> Any:
             return found
         time.sleep(0.02)
     raise AssertionError("it has not come")
-
-
-def clean_environ(home: Path) -> dict[str, str]:
-    """Our environment without what would steer a host, and with another home."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    return {**kept, "HOME": str(home)}
 
 
 def _end(host: Host) -> None:
@@ -147,7 +171,13 @@ def twistd() -> str:
 
 
 @pytest.fixture
-def start_host(tmp_path: Path) -> Iterator[StartHost]:
+def forks_hosts() -> bool:
+    """Tell whether hosts may be forked: not where a module tests how the program starts."""
+    return True
+
+
+@pytest.fixture
+def start_host(tmp_path: Path, forks_hosts: bool) -> Iterator[StartHost]:
     """Start hosts with a home and a state directory of the test's own."""
     with ExitStack() as stack:
 
@@ -159,7 +189,8 @@ def start_host(tmp_path: Path) -> Iterator[StartHost]:
         ) -> Host:
             state = ("--state-dir", str(tmp_path / "state"))
             line = (*command, *options, *(() if state[0] in command else state))
-            return stack.enter_context(run(line, tmp_path, environ or {}, pass_fds))
+            running = run(line, tmp_path, environ or {}, pass_fds, forks=forks_hosts)
+            return stack.enter_context(running)
 
         yield start
 

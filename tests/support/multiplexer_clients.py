@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.support.hosts import PATIENCE, Host, clean_environ
+from tests.support.daemons import clean_environ
+from tests.support.hosts import PATIENCE, Host
 from tests.support.places import TOP
 from tests.support.websocket_clients import CLOSE, PING, PONG, TEXT, masked, request
 
@@ -22,7 +23,7 @@ Object = dict[str, Any]
 class Wire(Protocol):
     """One connection."""
 
-    def write(self, said: bytes) -> None:
+    def write(self, text: bytes) -> None:
         """Send a frame."""
 
     def read(self) -> bytes | None:
@@ -40,8 +41,8 @@ class WebSocket:
         while self._file.readline().strip():
             pass
 
-    def write(self, said: bytes) -> None:
-        self._socket.sendall(masked(TEXT, said))
+    def write(self, text: bytes) -> None:
+        self._socket.sendall(masked(TEXT, text))
 
     def read(self) -> bytes | None:
         while True:
@@ -83,9 +84,9 @@ class Piped:
                 stderr=log,
             )
 
-    def write(self, said: bytes) -> None:
+    def write(self, text: bytes) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(said + b"\n")
+        self.process.stdin.write(text + b"\n")
         self.process.stdin.flush()
 
     def read(self) -> bytes | None:
@@ -131,9 +132,9 @@ class Talk:
         """Return what comes next, up to what is wanted."""
         found: list[Object] = []
         while True:
-            said = self.wire.read()
-            assert said is not None, f"it ended; last: {self.heard[-3:]}"
-            found.append(json.loads(said))
+            output = self.wire.read()
+            assert output is not None, f"it ended; last: {self.heard[-3:]}"
+            found.append(json.loads(output))
             self.heard.append(found[-1])
             if wanted(found[-1]):
                 return found

@@ -34,8 +34,8 @@ class Peer:
         target = {} if session is None else {"sessionId": session}
         self.raw(json.dumps({"type": kind, **target, **fields}).encode())
 
-    def raw(self, said: bytes) -> None:
-        self.client.receive(said)
+    def raw(self, text: bytes) -> None:
+        self.client.receive(text)
         self.settle()
 
     def settle(self) -> None:
@@ -67,8 +67,8 @@ class Peer:
         self.heard.clear()
 
 
-def _line(said: bytes) -> bytes:
-    return said + b"\n"
+def _line(text: bytes) -> bytes:
+    return text + b"\n"
 
 
 def _kind(one: Object) -> str:

@@ -98,8 +98,8 @@ def nginx(
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            _, said = process.communicate(timeout=PATIENCE)
-            sys.stderr.write(said.decode())
+            _, output = process.communicate(timeout=PATIENCE)
+            sys.stderr.write(output.decode())
 
 
 HAPROXY = """
@@ -151,5 +151,5 @@ def haproxy(folder: Path, upstream: int, *, laxly: bool = False) -> Iterator[str
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            _, said = process.communicate(timeout=PATIENCE)
-            sys.stderr.write(said.decode())
+            _, output = process.communicate(timeout=PATIENCE)
+            sys.stderr.write(output.decode())

@@ -31,36 +31,12 @@ pending_requests requests that wait for a decision
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IReactorTime
+from typing import Final
 
 from sxhost.drivers.acp.agent import ACPAgent
-from sxhost.drivers.acp.settings import check_sandbox
-from sxhost.drivers.contracts import Reports
-from sxhost.errors import BadField
-from sxhost.model.turn import Launch
-from sxhost.process.contracts import Spawn
+from sxhost.drivers.kit.program_driver import program_driver
 
 __all__ = ["make"]
 
-
-class ACPDriver:
-    """Makes agents of any program that speaks ACP; they share nothing."""
-
-    def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
-        self._spawn = spawn
-        self._clock = clock
-
-    def agent(self, launch: Launch, reports: Reports) -> ACPAgent:
-        """Return an agent that is not started; see `sxhost.drivers.contracts.Driver`."""
-        if not launch.command:
-            known = "opencode acp, gemini --acp, claude-agent-acp, codex-acp, pi-acp"
-            raise BadField("command", f"An ACP agent needs its command, such as: {known}.")
-        check_sandbox(launch.sandbox)
-        return ACPAgent(self._spawn, self._clock, launch, reports)
-
-    async def close(self) -> None:
-        """Do nothing: there is nothing to free."""
-
-
-make = ACPDriver
-"""The entry point; see `sxhost.drivers.contracts.DriverEntryPoint`."""
+make: Final = program_driver(ACPAgent)
+"""The entry point ``acp`` of ``sxhost.drivers``."""

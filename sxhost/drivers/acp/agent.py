@@ -24,6 +24,7 @@ from sxhost.drivers.kit.jsonrpc_peer import Peer
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress, Unsupported
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
+from sxhost.model.event_types import CompactEvent, NativeEvent, WarningEvent, raw_json
 from sxhost.model.turn import (
     Abilities,
     Item,
@@ -54,8 +55,12 @@ class ACPAgent:
     """One conversation in a process of its own: an `Agent` and a `PeerListener`."""
 
     def __init__(
-        self, spawn: Spawn, clock: IReactorTime, launch: Launch, reports: Reports
+        self, launch: Launch, reports: Reports, spawn: Spawn, clock: IReactorTime
     ) -> None:
+        if not launch.command:
+            known = "opencode acp, gemini --acp, claude-agent-acp, codex-acp, pi-acp"
+            raise BadField("command", f"An ACP agent needs its command, such as: {known}.")
+        check_sandbox(launch.sandbox)
         self._spawn = spawn
         self._clock = clock
         self._launch = launch
@@ -182,9 +187,9 @@ class ACPAgent:
             self._end_turn("interrupted", "", result)
             return
         if compacts and not self._updates.compacted:
-            self._reports.report_event("compact", {})
+            self._reports.report_event(CompactEvent())
         elif self._updates.silent and result.stop_reason == "end_turn":
-            self._reports.report_event("warning", {"text": EMPTY_TURN})
+            self._reports.report_event(WarningEvent(text=EMPTY_TURN))
         reason = "" if result.stop_reason == "end_turn" else result.stop_reason
         self._end_turn("completed", reason, result)
 
@@ -250,9 +255,8 @@ class ACPAgent:
         if handle is not None:
             handle(params)
         else:
-            self._reports.report_event(
-                "native", {"native": {"method": method, "params": params}}
-            )
+            native = raw_json({"method": method, "params": params})
+            self._reports.report_event(NativeEvent(native=native))
 
     def request_received(self, number: Id, method: str, params: Raw) -> bool:
         """Report a request as a question; a turn that is being cancelled has none any more."""
@@ -266,4 +270,4 @@ class ACPAgent:
         self._turn = None
         self._requests.questions.forget_all()
         self._updates.tools.cut_open_items()
-        self._reports.gone(how)
+        self._reports.exited(how)

@@ -7,7 +7,7 @@ call, a plan, a piece with another id), or until the turn ends.  Updates about t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
@@ -29,15 +29,35 @@ from sxhost.drivers.acp.updates import (
     SessionUpdate,
     ToolCallStart,
     ToolCallUpdate,
+    Update,
     UsageUpdate,
     UserMessageChunk,
 )
 from sxhost.drivers.contracts import Reports
-from sxhost.drivers.kit.open_items import OpenItems, TextEvent
+from sxhost.drivers.kit.open_items import OpenItems
+from sxhost.model.event_types import (
+    CompactEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    NativeEvent,
+    PlanEvent,
+    ThinkingDeltaEvent,
+    ThinkingEvent,
+    UsageEvent,
+)
 
 __all__ = ["UpdateTranslator"]
 
 Chunk = AgentMessageChunk | AgentThoughtChunk
+
+_PIECES: Mapping[type[Chunk], type[MessageDeltaEvent | ThinkingDeltaEvent]] = {
+    AgentMessageChunk: MessageDeltaEvent,
+    AgentThoughtChunk: ThinkingDeltaEvent,
+}
+_WHOLE: Mapping[type[Chunk], type[MessageEvent | ThinkingEvent]] = {
+    AgentMessageChunk: MessageEvent,
+    AgentThoughtChunk: ThinkingEvent,
+}
 
 _decode = msgspec.json.Decoder(SessionUpdate).decode
 
@@ -58,10 +78,9 @@ class UpdateTranslator:
     """
 
     def __init__(self, reports: Reports, settings: SessionSettings, stem: str = "") -> None:
-        self._report = reports.report_event
+        self._items = OpenItems(reports)
         self._settings = settings
-        self.open_items = OpenItems(reports)
-        self.tools = ToolCallTracker(reports, self.open_items)
+        self.tools = ToolCallTracker(self._items)
         self.silent = True
         """Whether this turn has had no text and no tool call so far."""
         self.session = ""
@@ -71,7 +90,7 @@ class UpdateTranslator:
         self.compacted = False
         """Whether the agent has reported a compaction in this turn."""
         self._new_ids = (f"{stem}{number}" for number in count(1))
-        self._text_kind = ""
+        self._text_type: type[Chunk] | None = None
         self._message_id: str | None = None
         self._item = ""
         self._usage: dict[str, Any] = {}
@@ -93,7 +112,42 @@ class UpdateTranslator:
             self.passed_over += 1
         else:
             self.silent = self.silent and type(notification.update) in _NOT_ANSWERS
-            _HANDLERS[type(notification.update)](self, notification.update, params)
+            self._report(notification.update, params)
+
+    def _report(self, update: Update, params: Raw) -> None:
+        match update:
+            case AgentMessageChunk() | AgentThoughtChunk():
+                self._chunk(update, params)
+            case ToolCallStart():
+                self._end_text()
+                self.tools.call_started(update, params)
+            case ToolCallUpdate():
+                self.tools.call_updated(update, params)
+            case PlanUpdate(entries=entries):
+                self._end_text()
+                self._items.report(PlanEvent(entries=entries, native=params))
+            case UserMessageChunk():
+                self._end_text()
+                self._items.report_native(params)
+            case _:
+                self._report_state(update, params)
+
+    def _report_state(self, update: Update, params: Raw) -> None:
+        """Report an update about the session, which may come in the middle of a message."""
+        match update:
+            case UsageUpdate():
+                self._usage_update(update)
+            case NoticeUpdate():
+                self._notice(update, params)
+            case CompactionUpdate():
+                self._compaction_update(update, params)
+            case CommandsUpdate():
+                self._commands_update(update, params)
+            case ConfigOptionsUpdate():
+                self._settings.options_updated(update)
+                self._items.report_native(params)
+            case _:
+                self._items.report_native(params)
 
     def permission_requested(self, call: ToolCall, params: Raw) -> OpenToolCall:
         """Report the tool call of a request for permission; return what is known of it."""
@@ -121,8 +175,8 @@ class UpdateTranslator:
         if not isinstance(tokens, dict):
             return
         counts = {
-            name: next((tokens[n] for n in theirs if isinstance(tokens.get(n), int)), 0)
-            for name, theirs in TOKEN_NAMES.items()
+            name: next((tokens[n] for n in known_names if isinstance(tokens.get(n), int)), 0)
+            for name, known_names in TOKEN_NAMES.items()
         }
         if any(counts.values()):
             sums = {name: self._usage.get(name, 0) + used for name, used in counts.items()}
@@ -134,54 +188,37 @@ class UpdateTranslator:
         if self.muted:
             self.passed_over += 1
         else:
-            self._report("native", {"native": params})
+            self._items.report_native(params)
 
     def _chunk(self, update: Chunk, params: Raw) -> None:
-        kind: TextEvent = "message" if isinstance(update, AgentMessageChunk) else "thinking"
         text = update.content.text
         if text is None:
-            self._report("native", {"native": params})
+            self._items.report_native(params)
             return
-        if kind != self._text_kind or update.message_id != self._message_id:
+        if type(update) is not self._text_type or update.message_id != self._message_id:
             self._end_text()
-            self._begin_text(kind, update.message_id)
+            self._text_type, self._message_id = type(update), update.message_id
+            self._item = self._item_of(update.message_id)
         if text:
-            self.open_items.add(self._item, text)
-            self._report(f"{kind}-delta", {"item": self._item, "text": text})
+            self._items.report(_PIECES[type(update)](item=self._item, text=text))
 
-    def _begin_text(self, kind: TextEvent, name: str | None) -> None:
-        """Begin a text under the agent's id, or a new one where that was used before.
+    def _item_of(self, name: str | None) -> str:
+        """Return the agent's id of a text, or a new one where that was used before.
 
         An agent may go on under the same id after a tool call; to the host it is another item.
         """
-        is_new = name is not None and not self.open_items.has_ended(name)
-        self._item = name if name is not None and is_new else next(self._new_ids)
-        self.open_items.open_text(self._item, kind)
-        self._text_kind, self._message_id = kind, name
+        is_new = name is not None and not self._items.has_ended(name)
+        return name if name is not None and is_new else next(self._new_ids)
 
     def _end_text(self) -> None:
         """Report the open text as whole: ACP does not say whether it broke off."""
-        ended = self.open_items.end(self._item)
-        self._text_kind, self._message_id, self._item = "", None, ""
-        if ended is not None and (text := str(ended.text)):
-            self._report(ended.event, {"item": ended.item, "text": text})
+        opened = self._items.get(self._item)
+        if opened is not None and self._text_type is not None:
+            whole = _WHOLE[self._text_type]
+            self._items.report(whole(item=self._item, text=str(opened.text)))
+        self._text_type, self._message_id, self._item = None, None, ""
 
-    def _user_chunk(self, _update: UserMessageChunk, params: Raw) -> None:
-        self._end_text()
-        self._report("native", {"native": params})
-
-    def _tool_call_started(self, call: ToolCallStart, params: Raw) -> None:
-        self._end_text()
-        self.tools.call_started(call, params)
-
-    def _tool_call_updated(self, call: ToolCallUpdate, params: Raw) -> None:
-        self.tools.call_updated(call, params)
-
-    def _plan_update(self, update: PlanUpdate, params: Raw) -> None:
-        self._end_text()
-        self._report("plan", {"entries": update.entries, "native": params})
-
-    def _usage_update(self, update: UsageUpdate, _params: Raw) -> None:
+    def _usage_update(self, update: UsageUpdate) -> None:
         """Report tokens and cost; some agents say 0 tokens where a turn has failed."""
         usage = {**self._usage, "context_window": update.size}
         if update.used:
@@ -193,56 +230,36 @@ class UpdateTranslator:
     def _report_usage(self, usage: dict[str, Any]) -> None:
         if usage != self._usage:
             self._usage = usage
-            self._report("usage", dict(usage))
+            self._items.report(UsageEvent(**usage))
 
     def _notice(self, update: NoticeUpdate, params: Raw) -> None:
         text = f"{update.title}: {update.description}" if update.description else update.title
-        name = "native" if update.severity == "info" else "warning"
-        self._report(name, {"text": text, "native": params})
+        if update.severity == "info":
+            self._items.report(NativeEvent(text=text, native=params))
+        else:
+            self._items.report_warning(text, params)
 
     def _compaction_update(self, update: CompactionUpdate, params: Raw) -> None:
         """Report the end of a compaction, once: some agents send it twice."""
         if update.status == "completed" and update.compaction_id not in self._compactions:
             self.compacted = True
             self._compactions.add(update.compaction_id)
-            self._report("compact", {"native": params})
+            self._items.report(CompactEvent(native=params))
         elif update.status == "failed":
             text = (
                 f"The conversation could not be shortened: {update.error or 'no reason told'}"
             )
-            self._report("warning", {"text": text, "native": params})
+            self._items.report_warning(text, params)
         else:
-            self._report("native", {"native": params})
+            self._items.report_native(params)
 
     def _commands_update(self, update: CommandsUpdate, params: Raw) -> None:
         """Store the slash commands; the long list is reported only where it has changed."""
         self._settings.commands_updated(update)
         if bytes(params) != self._commands:
             self._commands = bytes(params)
-            self._report("native", {"native": params})
+            self._items.report_native(params)
 
-    def _config_update(self, update: ConfigOptionsUpdate, params: Raw) -> None:
-        self._settings.options_updated(update)
-        self._report("native", {"native": params})
-
-    def _pass_through(self, _update: ModeUpdate, params: Raw) -> None:
-        self._report("native", {"native": params})
-
-
-_HANDLERS: Mapping[type, Callable[[UpdateTranslator, Any, Raw], None]] = {
-    AgentMessageChunk: UpdateTranslator._chunk,
-    AgentThoughtChunk: UpdateTranslator._chunk,
-    UserMessageChunk: UpdateTranslator._user_chunk,
-    ToolCallStart: UpdateTranslator._tool_call_started,
-    ToolCallUpdate: UpdateTranslator._tool_call_updated,
-    PlanUpdate: UpdateTranslator._plan_update,
-    UsageUpdate: UpdateTranslator._usage_update,
-    NoticeUpdate: UpdateTranslator._notice,
-    CompactionUpdate: UpdateTranslator._compaction_update,
-    CommandsUpdate: UpdateTranslator._commands_update,
-    ConfigOptionsUpdate: UpdateTranslator._config_update,
-    ModeUpdate: UpdateTranslator._pass_through,
-}
 
 _PRESENT = frozenset({UsageUpdate, CommandsUpdate, ConfigOptionsUpdate, ModeUpdate})
 """Updates about the present state of the session, not about what has happened in it."""

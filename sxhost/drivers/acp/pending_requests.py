@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 from msgspec import Raw, Struct
@@ -19,7 +19,7 @@ from sxhost.drivers.acp.events import UpdateTranslator
 from sxhost.drivers.acp.messages import ElicitationParams, PermissionParams
 from sxhost.drivers.contracts import Reports
 from sxhost.drivers.kit.jsonrpc_peer import Peer
-from sxhost.drivers.kit.pending_questions import AgentRequest, PendingQuestions
+from sxhost.drivers.kit.pending_questions import PendingQuestions
 from sxhost.model.approval import Answer, Question
 
 __all__ = ["PendingRequests"]
@@ -37,31 +37,25 @@ class PendingRequests:
         self._peer = peer
         self._updates = updates
         self.questions = PendingQuestions(reports, clock, peer.respond)
-        self._openers: Mapping[str, Callable[[Id, Raw], AgentRequest]] = {
-            "session/request_permission": self._permission,
-            "elicitation/create": self._form,
-        }
 
     def request_received(self, number: Id, method: str, params: Raw) -> bool:
         """Report a request as a question; return False if its method is not known."""
-        request_of = self._openers.get(method)
-        if request_of is None:
-            return False
         try:
-            self.questions.open(request_of(number, params))
+            match method:
+                case "session/request_permission":
+                    permission = msgspec.json.decode(params, type=PermissionParams)
+                    call = self._updates.permission_requested(permission.tool_call, params)
+                    request = permission_request(number, permission, call, params)
+                case "elicitation/create":
+                    elicitation = msgspec.json.decode(params, type=ElicitationParams)
+                    request = elicitation_request(number, elicitation, params)
+                case _:
+                    return False
+            self.questions.open(request)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             text = f"This is not understood: {error}."
             self._peer.respond_error(number, INVALID_PARAMS, text)
         return True
-
-    def _permission(self, number: Id, params: Raw) -> AgentRequest:
-        wanted = msgspec.json.decode(params, type=PermissionParams)
-        call = self._updates.permission_requested(wanted.tool_call, params)
-        return permission_request(number, wanted, call, params)
-
-    def _form(self, number: Id, params: Raw) -> AgentRequest:
-        wanted = msgspec.json.decode(params, type=ElicitationParams)
-        return elicitation_request(number, wanted, params)
 
     def answer(self, question: Question, answer: Answer, stop: Callable[[], None]) -> None:
         """Answer the request of a question; `stop` cancels the turn.

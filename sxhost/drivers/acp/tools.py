@@ -18,12 +18,20 @@ from typing import Any
 from msgspec import Raw
 
 from sxhost.drivers.acp.messages import ToolCall, ToolCallContent
-from sxhost.drivers.contracts import Reports
 from sxhost.drivers.kit.open_items import OpenItems
+from sxhost.model.event_types import (
+    NULL,
+    DiffEvent,
+    ToolDoneEvent,
+    ToolOutputEvent,
+    ToolStartEvent,
+    ToolStatus,
+    raw_json,
+)
 
 __all__ = ["OpenToolCall", "ToolCallTracker"]
 
-DONE: Mapping[str, str] = {
+DONE: Mapping[str, ToolStatus] = {
     "completed": "completed",
     "failed": "failed",
     "cancelled": "cut",
@@ -82,9 +90,9 @@ class OpenToolCall:
 class ToolCallTracker:
     """Reports the tool calls of a conversation; keeps those that are open."""
 
-    def __init__(self, reports: Reports, open_items: OpenItems) -> None:
-        self._report = reports.report_event
-        self._items = open_items
+    def __init__(self, items: OpenItems) -> None:
+        self._items = items
+        self._calls: dict[str, OpenToolCall] = {}
         self.cutting = False
         """Whether the turn is being cancelled: a call that ends now, and did not exit, was cut.
 
@@ -93,7 +101,7 @@ class ToolCallTracker:
 
     def call_started(self, call: ToolCall, native: Raw) -> None:
         """Handle a call's first update; some agents send it again with each change."""
-        if self._open_call(call.tool_call_id) is not None:
+        if call.tool_call_id in self._calls:
             self.call_updated(call, native)
             return
         tool = self._new(call)
@@ -107,9 +115,9 @@ class ToolCallTracker:
     def call_updated(self, call: ToolCall, native: Raw) -> None:
         """Handle a later update of a call, which some agents send without a first one."""
         if self._items.has_ended(call.tool_call_id):
-            self._report("native", {"native": native})
+            self._items.report_native(native)
             return
-        tool = self._open_call(call.tool_call_id)
+        tool = self._calls.get(call.tool_call_id)
         if tool is None:
             tool = self._new(call)
         elif not tool.started:
@@ -118,13 +126,13 @@ class ToolCallTracker:
         self._start(tool, native)
         new = tool.new_output(call)
         if new:
-            self._report("tool-output", {"item": tool.item, "text": new})
+            self._items.report(ToolOutputEvent(item=tool.item, text=new))
         if call.status in DONE:
             self._finish(tool, call, native)
 
     def permission_requested(self, call: ToolCall, native: Raw) -> OpenToolCall:
         """Handle a request for a call's permission; return what is known of the call."""
-        tool = self._open_call(call.tool_call_id) or self._new(call)
+        tool = self._calls.get(call.tool_call_id) or self._new(call)
         tool.merge_update(call)
         tool.set_initial_content(call)
         self._start(tool, native)
@@ -136,29 +144,30 @@ class ToolCallTracker:
 
     def cut_open_items(self) -> None:
         """Cut what is open: the turn is over."""
-        for opened in self._items:
-            if opened.tool:
-                self._start(opened.native)
-                opened.tool = opened.native.kind
+        for tool in self._calls.values():
+            self._start(tool)
+        self._calls.clear()
         self._items.cut()
         self.cutting = False
 
-    def _open_call(self, item: str) -> OpenToolCall | None:
-        opened = self._items.get(item)
-        return opened.native if opened else None
-
     def _new(self, call: ToolCall) -> OpenToolCall:
-        tool = OpenToolCall(call.tool_call_id)
+        self._items.forget(call.tool_call_id)
+        tool = self._calls[call.tool_call_id] = OpenToolCall(call.tool_call_id)
         tool.merge_update(call)
-        self._items.open_tool(tool.item, tool.kind, native=tool)
         return tool
 
-    def _start(self, tool: OpenToolCall, native: Raw | None = None) -> None:
-        if tool.started:
-            return
-        tool.started = True
-        start = {"item": tool.item, "tool": tool.kind, "title": tool.title or tool.kind}
-        self._report("tool-start", {**start, "input": tool.input, "native": native})
+    def _start(self, tool: OpenToolCall, native: Raw = NULL) -> None:
+        if not tool.started:
+            tool.started = True
+            self._items.report(
+                ToolStartEvent(
+                    item=tool.item,
+                    tool=tool.kind,
+                    title=tool.title or tool.kind,
+                    input=raw_json(tool.input),
+                    native=native,
+                )
+            )
 
     def _finish(self, tool: OpenToolCall, call: ToolCall, native: Raw) -> None:
         status = DONE[call.status or "failed"]
@@ -173,25 +182,29 @@ class ToolCallTracker:
         for content in tool.diffs:
             diff = _diff(content)
             if diff:
-                self._report("diff", {"item": tool.item, "path": content.path, "diff": diff})
+                self._items.report(DiffEvent(item=tool.item, path=content.path, diff=diff))
 
     def _end(
         self,
         item: str,
-        status: str,
+        status: ToolStatus,
         output: str = "",
         code: int | None = None,
-        native: Raw | None = None,
+        native: Raw = NULL,
     ) -> None:
-        tool = self._open_call(item)
-        if tool is None:
-            return
-        self._start(tool)
-        self._items.end(item)
-        done = {"item": item, "tool": tool.kind, "status": status}
-        self._report(
-            "tool-done", {**done, "output": output, "exit_code": code, "native": native}
-        )
+        tool = self._calls.pop(item, None)
+        if tool is not None:
+            self._start(tool)
+            self._items.report(
+                ToolDoneEvent(
+                    item=item,
+                    tool=tool.kind,
+                    status=status,
+                    output=output,
+                    exit_code=code,
+                    native=native,
+                )
+            )
 
 
 def _is_being_written(raw_input: Any) -> bool:

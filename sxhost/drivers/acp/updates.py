@@ -20,6 +20,7 @@ __all__ = [
     "SessionUpdate",
     "ToolCallStart",
     "ToolCallUpdate",
+    "Update",
     "UsageUpdate",
     "UserMessageChunk",
 ]
@@ -132,21 +133,24 @@ class ModeUpdate(
     current_mode_id: str = ""
 
 
+Update = (
+    AgentMessageChunk
+    | AgentThoughtChunk
+    | UserMessageChunk
+    | ToolCallStart
+    | ToolCallUpdate
+    | PlanUpdate
+    | UsageUpdate
+    | NoticeUpdate
+    | CompactionUpdate
+    | CommandsUpdate
+    | ConfigOptionsUpdate
+    | ModeUpdate
+)
+
+
 class SessionUpdate(Struct, frozen=True, rename="camel"):
     """The params of ``session/update``."""
 
-    update: (
-        AgentMessageChunk
-        | AgentThoughtChunk
-        | UserMessageChunk
-        | ToolCallStart
-        | ToolCallUpdate
-        | PlanUpdate
-        | UsageUpdate
-        | NoticeUpdate
-        | CompactionUpdate
-        | CommandsUpdate
-        | ConfigOptionsUpdate
-        | ModeUpdate
-    )
+    update: Update
     session_id: str = ""

@@ -21,46 +21,11 @@ approvals        Claude's requests as questions, decisions as its responses
 from __future__ import annotations
 
 from typing import Final
-from uuid import uuid4
 
-from twisted.internet.interfaces import IReactorTime
-
-from sxhost.drivers.claude.agent import ClaudeAgent, ConversationSpec
-from sxhost.drivers.claude.input import arguments, check_launch
-from sxhost.drivers.contracts import Agent, Driver, Reports
-from sxhost.model.turn import Launch
-from sxhost.process.contracts import Command, Spawn
+from sxhost.drivers.claude.agent import ClaudeAgent
+from sxhost.drivers.kit.program_driver import program_driver
 
 __all__ = ["make"]
 
-ENVIRONMENT: Final = {"DISABLE_AUTOUPDATER": "1"}
-"""Added to each agent's environment: Claude must not replace its own program while it runs."""
-
-
-class ClaudeDriver:
-    """Makes agents of Claude Code; they share nothing."""
-
-    def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
-        self._spawn = spawn
-        self._clock = clock
-
-    def agent(self, launch: Launch, reports: Reports) -> Agent:
-        """Return an agent that is not started; see `sxhost.drivers.contracts.Driver`.
-
-        :raises HostError: the launch has what Claude cannot do.
-        """
-        check_launch(launch)
-        session_id = launch.resume or str(uuid4())
-        argv = arguments(launch, session_id)
-        env = {**ENVIRONMENT, **launch.env}
-        command = Command(argv=argv, cwd=launch.cwd or ".", env=env)
-        spec = ConversationSpec(launch, command, session_id)
-        return ClaudeAgent(spec, reports, self._spawn, self._clock)
-
-    async def close(self) -> None:
-        """Do nothing: there is nothing to free."""
-
-
-def make(spawn: Spawn, clock: IReactorTime) -> Driver:
-    """Return the driver (the entry point ``claude`` of ``sxhost.drivers``)."""
-    return ClaudeDriver(spawn, clock)
+make: Final = program_driver(ClaudeAgent)
+"""The entry point ``claude`` of ``sxhost.drivers``."""

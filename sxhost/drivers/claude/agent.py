@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.codec.jsonrpc import Id
@@ -21,12 +21,9 @@ from sxhost.drivers.claude.messages import (
     ControlCancelRequest,
     ControlRequest,
     Line,
-    RateLimitEvent,
     Result,
     StreamEvent,
     System,
-    UnknownLine,
-    User,
 )
 from sxhost.drivers.claude.turns import ClaudeTurns
 from sxhost.drivers.contracts import Reports, Started
@@ -36,7 +33,7 @@ from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
 from sxhost.process.contracts import ChildExit, Command, Spawn
 
-__all__ = ["ClaudeAgent", "ConversationSpec"]
+__all__ = ["ClaudeAgent"]
 
 PATIENCE_S: Final = 30.0
 """Seconds that Claude may take to be ready, or to answer a control request."""
@@ -48,12 +45,8 @@ WORKING: Final = frozenset({"requesting", "compacting"})
 """Statuses in ``system/status`` by which Claude says that it is at work."""
 
 
-class ConversationSpec(Struct, frozen=True):
-    """How a conversation is started: the command, and the id that Claude is to give it."""
-
-    launch: Launch
-    command: Command
-    session_id: str
+ENVIRONMENT: Final = {"DISABLE_AUTOUPDATER": "1"}
+"""Added to each agent's environment: Claude must not replace its own program while it runs."""
 
 
 class ClaudeAgent:
@@ -62,27 +55,22 @@ class ClaudeAgent:
     can = Abilities(steer=True, compact=True, set_model=True, resume=True)
 
     def __init__(
-        self, spec: ConversationSpec, reports: Reports, spawn: Spawn, clock: IReactorTime
+        self, launch: Launch, reports: Reports, spawn: Spawn, clock: IReactorTime
     ) -> None:
-        self._spawn = spawn
-        self._spec = spec
+        claude_input.check_launch(launch)
+        self._launch = launch
         self._reports = reports
+        self._spawn = spawn
+        self._session_id = launch.resume or str(uuid4())
+        self._command = Command(
+            argv=claude_input.arguments(launch, self._session_id),
+            cwd=launch.cwd or ".",
+            env={**ENVIRONMENT, **launch.env},
+        )
         self._client = ClaudeClient(clock, self._line_received, self._process_exited)
         self._questions = PendingQuestions(reports, clock, self._respond)
         self._translator = ClaudeTranslator(reports)
         self._turns = ClaudeTurns(reports, self._translator)
-        self._handlers: Mapping[type, Callable[[Any, bytes], None]] = {
-            StreamEvent: self._stream_event,
-            Assistant: self._assistant,
-            User: self._translator.user_received,
-            System: self._system,
-            Result: self._result,
-            RateLimitEvent: self._translator.rate_limit_received,
-            CommandLifecycle: lambda message, _line: self._turns.lifecycle_received(message),
-            ControlRequest: self._request_received,
-            ControlCancelRequest: self._request_cancelled,
-            UnknownLine: lambda _message, line: self._translator.report_native(line),
-        }
 
     # Methods of an agent.
 
@@ -91,12 +79,12 @@ class ClaudeAgent:
 
         :raises AgentFailed: it cannot be run, ended, refused or took too long.
         """
-        self._reports.spawned(self._client.run(self._spawn, self._spec.command))
-        request = claude_input.initialize(self._spec.launch)
+        launch = self._launch
+        self._reports.spawned(self._client.run(self._spawn, self._command))
+        request = claude_input.initialize(launch)
         result = await self._client.shake_hands(self._client.request(PATIENCE_S, **request))
-        launch = self._spec.launch
         return Started(
-            native_id=self._spec.session_id,
+            native_id=self._session_id,
             model=launch.model or default_model(result),
             provider="anthropic",
             title=launch.title or "",
@@ -108,7 +96,7 @@ class ClaudeAgent:
 
         :raises HostError: Claude cannot do such a turn, or has ended.
         """
-        claude_input.check_turn(draft, self._spec.launch.cwd)
+        claude_input.check_turn(draft, self._launch.cwd)
         policy = draft.approval_policy
         mode = claude_input.permission_mode(policy) if policy else None
         await self._set_model(draft.model, draft.effort)
@@ -187,34 +175,26 @@ class ClaudeAgent:
     # Receiving.
 
     def _line_received(self, message: Line, line: bytes) -> None:
-        self._handlers[type(message)](message, line)
+        if _shows_activity(message):
+            self._turns.activity_seen()
+        match message:
+            case Result() if self._turns.running:
+                self._turns.result_received(message, line)
+            case CommandLifecycle():
+                self._turns.lifecycle_received(message)
+            case ControlRequest():
+                self._request_received(message, line)
+            case ControlCancelRequest(request_id=request_id):
+                key = self._questions.find(request_id)
+                self._questions.withdraw(key, "Claude no longer waits for it.")
+            case _:
+                self._translator.line_received(message, line)
 
     def _process_exited(self, how: ChildExit) -> None:
         """Report the end, after everything that was open."""
         self._questions.forget_all()
         self._turns.process_exited()
-        self._reports.gone(how)
-
-    def _stream_event(self, message: StreamEvent, _line: bytes) -> None:
-        if message.event.type == "message_start" and message.parent_tool_use_id is None:
-            self._turns.activity_seen()
-        self._translator.stream_event_received(message)
-
-    def _assistant(self, message: Assistant, line: bytes) -> None:
-        if message.parent_tool_use_id is None:
-            self._turns.activity_seen()
-        self._translator.assistant_received(message, line)
-
-    def _system(self, message: System, line: bytes) -> None:
-        if message.subtype == "status" and message.status in WORKING:
-            self._turns.activity_seen()
-        self._translator.system_received(message, line)
-
-    def _result(self, message: Result, line: bytes) -> None:
-        if self._turns.running:
-            self._turns.result_received(message, line)
-        else:
-            self._translator.report_native(line)
+        self._reports.exited(how)
 
     def _request_received(self, request: ControlRequest, line: bytes) -> None:
         """Report a request as a question; refuse one of another kind."""
@@ -225,6 +205,14 @@ class ClaudeAgent:
         error = {"subtype": "error", "request_id": request.request_id, "error": text}
         self._client.send_message({"type": "control_response", "response": error})
 
-    def _request_cancelled(self, cancel: ControlCancelRequest, _line: bytes) -> None:
-        key = self._questions.find(cancel.request_id)
-        self._questions.withdraw(key, "Claude no longer waits for it.")
+
+def _shows_activity(message: Line) -> bool:
+    """Return whether a line says that Claude works on a turn, and no subagent alone."""
+    match message:
+        case StreamEvent(event=event, parent_tool_use_id=parent):
+            return event.type == "message_start" and parent is None
+        case Assistant(parent_tool_use_id=parent):
+            return parent is None
+        case System(subtype="status", status=status):
+            return status in WORKING
+    return False

@@ -44,23 +44,23 @@ CANCELLED: Final = "The user has stopped this turn."
 """What the model reads where the person gave no reason."""
 
 
-def agent_request(asked: ControlRequest, native: Raw) -> AgentRequest:
+def agent_request(control_request: ControlRequest, native: Raw) -> AgentRequest:
     """Return a request ``can_use_tool`` as a question; `native` is Claude's line."""
     return AgentRequest(
-        id=asked.request_id,
-        question=question_of(asked, native),
-        encode_answer=partial(permission_result, asked),
+        id=control_request.request_id,
+        question=question_of(control_request, native),
+        encode_answer=partial(permission_result, control_request),
     )
 
 
 # Requests as questions.
 
 
-def question_of(asked: ControlRequest, native: Raw) -> Question:
+def question_of(control_request: ControlRequest, native: Raw) -> Question:
     """Return a request as a question; `native` is Claude's line."""
-    request = asked.request
+    request = control_request.request
     return Question(
-        key=request.tool_use_id or asked.request_id,
+        key=request.tool_use_id or control_request.request_id,
         kind=_kind(request),
         title=_title(request),
         detail=_detail(request),
@@ -130,18 +130,18 @@ def _choices(request: ToolRequest) -> list[str]:
 
 
 def _inquiries(arguments: Mapping[str, Any]) -> list[Inquiry]:
-    asked = [each for each in _listed(arguments.get("questions")) if each.get("question")]
-    return [_inquiry(number, each) for number, each in enumerate(asked, 1)]
+    questions = [each for each in _listed(arguments.get("questions")) if each.get("question")]
+    return [_inquiry(number, each) for number, each in enumerate(questions, 1)]
 
 
-def _inquiry(number: int, asked: Mapping[str, Any]) -> Inquiry:
-    options = [each for each in _listed(asked.get("options")) if each.get("label")]
+def _inquiry(number: int, question: Mapping[str, Any]) -> Inquiry:
+    options = [each for each in _listed(question.get("options")) if each.get("label")]
     return Inquiry(
         id=f"q{number}",
-        text=str(asked["question"]),
-        header=str(asked.get("header") or ""),
+        text=str(question["question"]),
+        header=str(question.get("header") or ""),
         options=[Option(str(o["label"]), str(o.get("description") or "")) for o in options],
-        multiple=asked.get("multiSelect") is True,
+        multiple=question.get("multiSelect") is True,
     )
 
 
@@ -152,12 +152,12 @@ def _listed(value: Any) -> list[Mapping[str, Any]]:
 # Decisions as responses.
 
 
-def permission_result(asked: ControlRequest, answer: Answer) -> dict[str, Any]:
+def permission_result(control_request: ControlRequest, answer: Answer) -> dict[str, Any]:
     """Return a decision as the response to ``can_use_tool``.
 
     :raises BadField: the decision is none of the choices.
     """
-    request = asked.request
+    request = control_request.request
     if answer.decision not in _choices(request):
         offered = ", ".join(_choices(request))
         raise BadField("decision", f"Claude understands these decisions: {offered}.")

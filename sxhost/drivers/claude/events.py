@@ -10,23 +10,35 @@ the same as the last: Claude sends one for every message.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from sxhost.codec.shorten import TITLE_MOST
 from sxhost.drivers.claude.messages import (
     Assistant,
     Block,
-    ModelEvent,
+    Line,
     RateLimitEvent,
     StreamEvent,
     System,
     User,
 )
 from sxhost.drivers.contracts import Reports
-from sxhost.drivers.kit.open_items import OpenItems, TextEvent
+from sxhost.drivers.kit.open_items import OpenItems
+from sxhost.model.event_types import (
+    AgentEvent,
+    CompactEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    ThinkingDeltaEvent,
+    ThinkingEvent,
+    ToolDoneEvent,
+    ToolStartEvent,
+    ToolStatus,
+    raw_json,
+)
 
 __all__ = ["ClaudeTranslator"]
 
@@ -60,7 +72,6 @@ class ClaudeTranslator:
     """Reports the events of a conversation; keeps its open blocks and tools' calls."""
 
     def __init__(self, reports: Reports) -> None:
-        self._reports = reports
         self._messages: dict[str | None, _Message] = {}
         self._items = OpenItems(reports)
         self._last_init: tuple[Any, ...] = ()
@@ -71,7 +82,24 @@ class ClaudeTranslator:
 
     def report_native(self, line: bytes) -> None:
         """Report a line as native."""
-        self._reports.report_event("native", {"native": Raw(line)})
+        self._items.report_native(Raw(line))
+
+    def line_received(self, message: Line, line: bytes) -> None:
+        """Report a line as the event that it means; one of an unknown kind as native."""
+        match message:
+            case StreamEvent():
+                self._stream_event_received(message)
+            case Assistant():
+                self._assistant_received(message, line)
+            case User():
+                self._user_received(message, line)
+            case System():
+                self._system_received(message, line)
+            case RateLimitEvent(info=limit) if limit.status not in {"", "allowed"}:
+                text = f"The limit {limit.kind or 'of use'}: {limit.status}."
+                self._items.report_warning(text, Raw(line))
+            case _:
+                self.report_native(line)
 
     def cut_open_items(self, everything: bool) -> None:
         """Cut what Claude has left open; that of subagents, which may outlive a turn, only
@@ -80,51 +108,37 @@ class ClaudeTranslator:
         self._items.cut(lambda opened: everything or opened.parent is None)
         self._messages = {} if everything else {p: m for p, m in self._messages.items() if p}
 
-    def _report(self, name: str, parent: str | None, **data: Any) -> None:
-        if parent is not None:
-            data["parent"] = parent
-        self._reports.report_event(name, data)
-
     # The model's stream.
 
-    def stream_event_received(self, stream_event: StreamEvent) -> None:
+    def _stream_event_received(self, stream_event: StreamEvent) -> None:
         """Report a piece of text; note where messages and blocks begin."""
-        handle = _STREAM_HANDLERS.get(stream_event.event.type)
-        if handle is not None:
-            handle(self, stream_event.event, stream_event.parent_tool_use_id)
-
-    def _message_started(self, event: ModelEvent, parent: str | None) -> None:
-        self._cut_block(parent)
-        self._message_of(parent).begin(event.message.id)
-
-    def _block_started(self, event: ModelEvent, parent: str | None) -> None:
-        self._cut_block(parent)
+        event, parent = stream_event.event, stream_event.parent_tool_use_id
         message = self._message_of(parent)
-        message.index, message.writing = event.index, True
-
-    def _piece(self, event: ModelEvent, parent: str | None) -> None:
-        whole = _DELTAS.get(event.delta.type)
-        if whole is None:
-            return
-        item, text = self._message_of(parent).item, event.delta.text or event.delta.thinking
-        self._items.open_text(item, whole, parent=parent)
-        self._items.add(item, text)
-        self._report(f"{whole}-delta", parent, item=item, text=text)
+        match event.type:
+            case "message_start":
+                self._cut_block(parent)
+                message.begin(event.message.id)
+            case "content_block_start":
+                self._cut_block(parent)
+                message.index, message.writing = event.index, True
+            case "content_block_delta" if piece := _DELTAS.get(event.delta.type):
+                text = event.delta.text or event.delta.thinking
+                self._items.report(piece(item=message.item, text=text, parent=parent))
 
     def _message_of(self, parent: str | None) -> _Message:
         return self._messages.setdefault(parent, _Message())
 
     def _cut_block(self, parent: str | None) -> None:
         """Cut a block that will not come whole: the model was asked again."""
-        self._items.cut(lambda opened: not opened.tool and opened.parent == parent)
+        self._items.cut(lambda opened: not opened.is_tool and opened.parent == parent)
 
     # Whole messages.
 
-    def assistant_received(self, assistant: Assistant, line: bytes) -> None:
+    def _assistant_received(self, assistant: Assistant, line: bytes) -> None:
         """Report whole blocks: texts, reasoning, the start of tools' calls."""
         content, parent = assistant.message.content, assistant.parent_tool_use_id
         if assistant.error is not None:
-            self._warn(_text(content), line)
+            self._items.report_warning(_text(content), Raw(line))
         elif isinstance(content, str):
             self.report_native(line)
         else:
@@ -141,34 +155,15 @@ class ClaudeTranslator:
             if not message.writing:
                 message.index += 1
             message.writing = False
-            report = _BLOCK_HANDLERS.get(block.type)
-            if report is None:
+            event = _event_of(block, message.item, parent, cut=assistant.aborted)
+            if event is None:
                 self.report_native(line)
             else:
-                report(self, block, message.item, parent, assistant.aborted)
-
-    def _message(self, block: Block, item: str, parent: str | None, cut: bool) -> None:
-        self._text_ended("message", block.text, item, parent, cut)
-
-    def _thinking(self, block: Block, item: str, parent: str | None, cut: bool) -> None:
-        self._text_ended("thinking", block.thinking, item, parent, cut)
-
-    def _text_ended(
-        self, name: str, text: str, item: str, parent: str | None, cut: bool
-    ) -> None:
-        self._items.end(item)
-        more = {"cut": True} if cut else {}
-        self._report(name, parent, item=item, text=text, **more)
-
-    def _tool_started(self, block: Block, item: str, parent: str | None, _cut: bool) -> None:
-        name, item = block.name, block.id or item
-        self._items.open_tool(item, name, parent=parent)
-        title = _title(block)
-        self._report("tool-start", parent, item=item, tool=name, title=title, input=block.input)
+                self._items.report(event)
 
     # Results of tools.
 
-    def user_received(self, user: User, line: bytes) -> None:
+    def _user_received(self, user: User, line: bytes) -> None:
         """Report the ends of tools' calls; other texts that Claude put in are native."""
         content = user.message.content
         results = [] if isinstance(content, str) else content
@@ -185,29 +180,47 @@ class ClaudeTranslator:
 
     def _tool_ended(self, block: Block, parent: str | None, reason: str | None) -> None:
         item, text = block.tool_use_id, _text(block.content)
-        ended = self._items.end(item)
-        status = self._status(block, reason)
-        tool = ended.tool if ended else ""
-        data: dict[str, Any] = {"tool": tool, "status": status, "output": text}
+        opened = self._items.get(item)
         code = _EXIT.match(text) if block.is_error and reason is None else None
-        if code is not None:
-            data["exit_code"] = int(code[1])
-        self._report("tool-done", parent, item=item, **data)
+        self._items.report(
+            ToolDoneEvent(
+                item=item,
+                tool=opened.tool if opened else "",
+                status=self._status(block, reason),
+                output=text,
+                exit_code=int(code[1]) if code else UNSET,
+                parent=parent,
+            )
+        )
 
-    def _status(self, block: Block, reason: str | None) -> str:
+    def _status(self, block: Block, reason: str | None) -> ToolStatus:
         if reason is not None:
             return "cut" if self.interrupting or reason in CUT else "declined"
         return "failed" if block.is_error else "completed"
 
     # Claude Code itself.
 
-    def system_received(self, system: System, line: bytes) -> None:
+    def _system_received(self, system: System, line: bytes) -> None:
         """Report a ``system`` line, by its subtype."""
-        report = _SYSTEM_HANDLERS.get(system.subtype)
-        if report is None:
-            self.report_native(line)
-        else:
-            report(self, system, line)
+        match system.subtype:
+            case "init":
+                self._init(system, line)
+            case "status" if system.status == "requesting":
+                pass  # each call of the model has one
+            case "compact_boundary":
+                self._items.report(CompactEvent(native=Raw(line)))
+            case "api_retry":
+                reason = " ".join(
+                    str(part) for part in (system.error_status, system.error) if part
+                )
+                delay, attempt = system.retry_delay_ms / 1000, system.attempt
+                self._items.report_warning(
+                    f"The model failed ({reason or 'unknown'}); it is asked again in"
+                    f" {delay:.1f} s, {attempt} of {system.max_retries}.",
+                    Raw(line),
+                )
+            case _:
+                self.report_native(line)
 
     def _init(self, system: System, line: bytes) -> None:
         now = (
@@ -221,31 +234,23 @@ class ClaudeTranslator:
             self._last_init, self.model = now, system.model
             self.report_native(line)
 
-    def _compacted(self, _system: System, line: bytes) -> None:
-        self._reports.report_event("compact", {"native": Raw(line)})
 
-    def _retried(self, system: System, line: bytes) -> None:
-        reason = " ".join(str(part) for part in (system.error_status, system.error) if part)
-        self._warn(
-            f"The model failed ({reason or 'unknown'}); it is asked again in"
-            f" {system.retry_delay_ms / 1000:.1f} s, {system.attempt} of {system.max_retries}.",
-            line,
-        )
-
-    def _status_changed(self, system: System, line: bytes) -> None:
-        """Report a status, but for ``requesting``: each call of the model has one."""
-        if system.status != "requesting":
-            self.report_native(line)
-
-    def rate_limit_received(self, limit: RateLimitEvent, line: bytes) -> None:
-        """Report a rate limit as a warning, where it is near or reached."""
-        if limit.info.status in {"", "allowed"}:
-            self.report_native(line)
-        else:
-            self._warn(f"The limit {limit.info.kind or 'of use'}: {limit.info.status}.", line)
-
-    def _warn(self, text: str, line: bytes) -> None:
-        self._reports.report_event("warning", {"text": text, "native": Raw(line)})
+def _event_of(block: Block, item: str, parent: str | None, *, cut: bool) -> AgentEvent | None:
+    """Return the event that a whole block is; None if none is for it."""
+    match block.type:
+        case "text":
+            return MessageEvent(item=item, text=block.text, cut=cut, parent=parent)
+        case "thinking":
+            return ThinkingEvent(item=item, text=block.thinking, cut=cut, parent=parent)
+        case "tool_use" | "server_tool_use":
+            return ToolStartEvent(
+                item=block.id or item,
+                tool=block.name,
+                title=_title(block),
+                input=raw_json(block.input),
+                parent=parent,
+            )
+    return None
 
 
 def _title(block: Block) -> str:
@@ -270,29 +275,7 @@ def _block_text(block: Any) -> str:
     return text if isinstance(text, str) else ""
 
 
-_STREAM_HANDLERS: Final[
-    Mapping[str, Callable[[ClaudeTranslator, ModelEvent, str | None], None]]
-] = {
-    "message_start": ClaudeTranslator._message_started,
-    "content_block_start": ClaudeTranslator._block_started,
-    "content_block_delta": ClaudeTranslator._piece,
-}
-_DELTAS: Final[Mapping[str, TextEvent]] = {
-    "text_delta": "message",
-    "thinking_delta": "thinking",
-}
-"""Pieces of the model's stream, and the event of the whole text that they belong to."""
-_BLOCK_HANDLERS: Final[
-    Mapping[str, Callable[[ClaudeTranslator, Block, str, str | None, bool], None]]
-] = {
-    "text": ClaudeTranslator._message,
-    "thinking": ClaudeTranslator._thinking,
-    "tool_use": ClaudeTranslator._tool_started,
-    "server_tool_use": ClaudeTranslator._tool_started,
-}
-_SYSTEM_HANDLERS: Final[Mapping[str, Callable[[ClaudeTranslator, System, bytes], None]]] = {
-    "init": ClaudeTranslator._init,
-    "status": ClaudeTranslator._status_changed,
-    "compact_boundary": ClaudeTranslator._compacted,
-    "api_retry": ClaudeTranslator._retried,
+_DELTAS: Final[Mapping[str, type[MessageDeltaEvent | ThinkingDeltaEvent]]] = {
+    "text_delta": MessageDeltaEvent,
+    "thinking_delta": ThinkingDeltaEvent,
 }

@@ -99,36 +99,35 @@ def arguments(launch: Launch, session_id: str) -> list[str]:
         "--permission-mode": permission_mode(policy) if policy else None,
     }
     options = [f"{name}={value}" for name, value in settings.items() if value]
-    extra: list[str] = launch.native.get("args", [])
-    return [*(launch.command or ["claude"]), *STREAM_OPTIONS, session, *options, *extra]
+    extra = launch.native.get("args")
+    more = map(str, extra) if isinstance(extra, list) else ()
+    return [*(launch.command or ["claude"]), *STREAM_OPTIONS, session, *options, *more]
 
 
 def initialize(launch: Launch) -> dict[str, Any]:
     """Return the first control request; the launch's ``native.initialize`` adds to it."""
-    extra: dict[str, Any] = launch.native.get("initialize", {})
-    return {**extra, "subtype": "initialize"}
+    extra = launch.native.get("initialize")
+    return {**(extra if isinstance(extra, dict) else {}), "subtype": "initialize"}
 
 
 def user_message(
     input_items: Sequence[Item], message_id: str, native: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return a user's message; Claude reports its states under `message_id`, a UUID."""
-    content = [_BLOCKS[type(item)](item) for item in input_items]
+    content = [_block(item) for item in input_items]
     message = {"role": "user", "content": content}
     return {**native, "type": "user", "message": message, "uuid": message_id}
 
 
-def _text(item: Text) -> dict[str, Any]:
-    return {"type": "text", "text": item.text}
-
-
-def _file(item: LocalImage | File) -> dict[str, Any]:
-    quoted = f'@"{item.path}"' if any(map(str.isspace, item.path)) else f"@{item.path}"
-    return {"type": "text", "text": quoted}
-
-
-def _image(item: Image) -> dict[str, Any]:
-    return {"type": "image", "source": _source(item)}
+def _block(item: Item) -> dict[str, Any]:
+    match item:
+        case Text(text=text):
+            return {"type": "text", "text": text}
+        case Image():
+            return {"type": "image", "source": _source(item)}
+        case LocalImage(path=path) | File(path=path):
+            quoted = f'@"{path}"' if any(map(str.isspace, path)) else f"@{path}"
+            return {"type": "text", "text": quoted}
 
 
 def _source(item: Image) -> dict[str, Any]:
@@ -139,11 +138,3 @@ def _source(item: Image) -> dict[str, Any]:
     if item.url:
         return {"type": "url", "url": item.url}
     return {"type": "base64", "media_type": item.mime_type, "data": item.data}
-
-
-_BLOCKS: Final[Mapping[type, Any]] = {
-    Text: _text,
-    Image: _image,
-    LocalImage: _file,
-    File: _file,
-}

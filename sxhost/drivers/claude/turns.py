@@ -9,13 +9,14 @@ background has ended) is known by the ``origin`` of its result.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Raw
 
 from sxhost.drivers.claude.events import ClaudeTranslator
 from sxhost.drivers.claude.messages import CommandLifecycle, Result
 from sxhost.drivers.contracts import Reports
+from sxhost.model.event_types import UsageEvent
 from sxhost.model.turn import TurnStatus
 
 __all__ = ["ClaudeTurns"]
@@ -70,7 +71,7 @@ class ClaudeTurns:
         """Note that messages were answered; the turn ends if none is left."""
         self.activity_seen()
         if message.model_usage:
-            self._reports.report_event("usage", _usage(message, self._translator.model))
+            self._reports.report_event(_usage(message, self._translator.model))
         self._remove_answered(message)
         if not self._unanswered:
             self._end(*_status(message), Raw(line))
@@ -82,10 +83,13 @@ class ClaudeTurns:
         self.running = False
 
     def _remove_answered(self, message: Result) -> None:
-        is_claudes_own = message.origin is not None and message.origin.kind not in {"", "human"}
+        began_by_itself = message.origin is not None and message.origin.kind not in {
+            "",
+            "human",
+        }
         if message.user_message_uuids:
             self._unanswered.difference_update(message.user_message_uuids)
-        elif not is_claudes_own:
+        elif not began_by_itself:
             self._unanswered.clear()
 
     def _end(self, status: TurnStatus, reason: str, native: Raw | None) -> None:
@@ -107,7 +111,7 @@ def _status(message: Result) -> tuple[TurnStatus, str]:
     return "failed", reason or "Claude gives no reason."
 
 
-def _usage(message: Result, model: str) -> dict[str, Any]:
+def _usage(message: Result, model: str) -> UsageEvent:
     """Return the tokens used since the process began, summed over models.
 
     Claude counts tokens read from or written to its cache apart from input tokens.
@@ -118,12 +122,12 @@ def _usage(message: Result, model: str) -> dict[str, Any]:
     input_tokens = sum(u.input_tokens for u in used) + cached + created
     output_tokens = sum(u.output_tokens for u in used)
     main = message.model_usage.get(model)
-    return {
-        "input_tokens": input_tokens,
-        "cached_tokens": cached,
-        "output_tokens": output_tokens,
-        "reasoning_tokens": sum(u.thinking_tokens for u in used),
-        "total_tokens": input_tokens + output_tokens,
-        "context_window": max(u.context_window for u in ([main] if main else used)),
-        "cost_usd": message.total_cost_usd,
-    }
+    return UsageEvent(
+        input_tokens=input_tokens,
+        cached_tokens=cached,
+        output_tokens=output_tokens,
+        reasoning_tokens=sum(u.thinking_tokens for u in used),
+        total_tokens=input_tokens + output_tokens,
+        context_window=max(u.context_window for u in ([main] if main else used)),
+        cost_usd=message.total_cost_usd,
+    )

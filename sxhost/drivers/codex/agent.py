@@ -197,22 +197,9 @@ class CodexAgent:
         except CallRefused:  # older versions have no such method: it goes with the next turn
             self._next_model = draft
 
-    async def command(self, method: str, /, **params: Any) -> Any:
-        """Call any method of the app server; return its result.
-
-        :raises Refused: codex answered with an error.
-        :raises AgentFailed: it ended before it answered, or does not run.
-        """
-        return await self._running_server().call(method, params)
-
     async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
         """Call any method of the app server; see `NativeCommands.native_command`."""
         return NativeAnswer(result=await self._running_server().call(name, params, Raw))
-
-    @property
-    def thread(self) -> str:
-        """Codex's id of the conversation."""
-        return self._thread
 
     async def answer(self, question: Question, answer: Answer) -> None:
         """Answer codex's request.

@@ -22,9 +22,25 @@ from sxhost.drivers.codex.notifications import (
     UsageParams,
     WarningParams,
 )
-from sxhost.drivers.codex.tools import SPEECH, TOOLS, Item, text_of, tool_of
+from sxhost.drivers.codex.tools import TOOLS, Item, text_of, tool_done, tool_started
 from sxhost.drivers.contracts import Reports
-from sxhost.drivers.kit.open_items import OpenItems, TextEvent
+from sxhost.drivers.kit.open_items import OpenItems
+from sxhost.model.event_types import (
+    AgentEvent,
+    CompactEvent,
+    DiffEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    NativeEvent,
+    PlanEntry,
+    PlanEvent,
+    ThinkingDeltaEvent,
+    ThinkingEvent,
+    ToolOutputEvent,
+    ToolStartEvent,
+    UsageEvent,
+    WarningEvent,
+)
 from sxhost.model.turn import TurnStatus
 from sxhost.process.contracts import ChildExit
 
@@ -36,20 +52,15 @@ TURN_STATUS: Final[Mapping[str, TurnStatus]] = {
 }
 PLAN_STATUS: Final = {"inProgress": "in_progress"}
 
-DELTAS: Final = {
-    "item/agentMessage/delta": "message-delta",
-    "item/reasoning/summaryTextDelta": "thinking-delta",
-    "item/reasoning/textDelta": "thinking-delta",
-    "item/commandExecution/outputDelta": "tool-output",
-    "item/fileChange/outputDelta": "tool-output",
-    "item/mcpToolCall/progress": "tool-output",
+DELTAS: Final[Mapping[str, type[MessageDeltaEvent | ThinkingDeltaEvent | ToolOutputEvent]]] = {
+    "item/agentMessage/delta": MessageDeltaEvent,
+    "item/reasoning/summaryTextDelta": ThinkingDeltaEvent,
+    "item/reasoning/textDelta": ThinkingDeltaEvent,
+    "item/commandExecution/outputDelta": ToolOutputEvent,
+    "item/fileChange/outputDelta": ToolOutputEvent,
+    "item/mcpToolCall/progress": ToolOutputEvent,
 }
 """Notifications of an item's next piece, and the event that each becomes."""
-
-WHOLE: Final[Mapping[str, TextEvent]] = {
-    "message-delta": "message",
-    "thinking-delta": "thinking",
-}
 
 
 class ItemTranslator:
@@ -77,29 +88,26 @@ class ItemTranslator:
 
     def pass_through(self, notification: Notification) -> None:
         """Report a notification as native."""
-        self._reports.report_event("native", {"native": notification.native})
-
-    def _report(self, event: str, notification: Notification, /, **data: Any) -> None:
-        data["native"] = notification.native
-        self._reports.report_event(event, data)
+        self.open_items.report(NativeEvent(native=notification.native))
 
     # Items.
 
-    def _piece_received(self, event: str, notification: Notification) -> None:
-        item = notification.item
+    def _piece_received(
+        self,
+        event: type[MessageDeltaEvent | ThinkingDeltaEvent | ToolOutputEvent],
+        notification: Notification,
+    ) -> None:
+        item, text = notification.item, notification.text
         if self.open_items.has_ended(item):
             self.pass_through(notification)
-            return
-        if event in WHOLE:
-            self.open_items.open_text(item, WHOLE[event])
-        self.open_items.add(item, notification.text)
-        self._report(event, notification, item=item, text=notification.text)
+        else:
+            self.open_items.report(event(item=item, text=text, native=notification.native))
 
     def _part_added(self, notification: Notification) -> None:
         if json.decode(notification.params, type=SummaryPartParams).summary_index == 0:
             self.pass_through(notification)
             return
-        self._piece_received("thinking-delta", replace(notification, text="\n\n"))
+        self._piece_received(ThinkingDeltaEvent, replace(notification, text="\n\n"))
 
     def _item_started(self, notification: Notification) -> None:
         item = json.decode(notification.params, type=ItemParams).item
@@ -107,48 +115,30 @@ class ItemTranslator:
             # codex drops what it was saying, without a word
             self._cut_texts()
         if item.type in TOOLS:
-            fields = tool_of(item, with_input=True)
-            self.open_items.open_tool(item.id, fields["tool"], native=item)
-            self._report("tool-start", notification, **fields)
+            self.open_items.report(tool_started(item, notification.native))
             return
-        if item.type in SPEECH:
-            self.open_items.open_text(item.id, SPEECH[item.type])
+        self.open_items.forget(item.id)  # what was cut may begin anew under its id
         self.pass_through(notification)
 
     def _item_completed(self, notification: Notification) -> None:
         item = json.decode(notification.params, type=ItemParams).item
-        if self.open_items.has_ended(item.id):
-            self.pass_through(notification)
-            return
+        event = None if self.open_items.has_ended(item.id) else _whole_event(item, notification)
         self.open_items.end(item.id)
-        if item.type in TOOLS:
-            self._report(
-                "tool-done", notification, **tool_of(item), **TOOLS[item.type].outcome(item)
-            )
-        elif item.type in SPEECH:
-            self._text_completed(item, notification)
-        elif item.type == "contextCompaction":
-            self._report("compact", notification, item=item.id)
-        else:
+        if event is None:
             self.pass_through(notification)
-
-    def _text_completed(self, item: Item, notification: Notification) -> None:
-        text = text_of(item)
-        if item.type == "plan":
-            self._report("plan", notification, item=item.id, text=text, entries=[])
-        elif text or item.type == "agentMessage":
-            self._report(SPEECH[item.type], notification, item=item.id, text=text)
         else:
-            self.pass_through(notification)
+            self.open_items.report(event)
 
     def changes_of(self, item_id: str) -> list[Any]:
         """Return the file changes of an open item; its request for approval has none itself."""
         opened = self.open_items.get(item_id)
-        changes = opened.native.changes if opened and opened.native else None
+        if opened is None or not isinstance(opened.beginning, ToolStartEvent):
+            return []
+        changes = json.decode(opened.beginning.input).get("changes")
         return changes if isinstance(changes, list) else []
 
     def _cut_texts(self) -> None:
-        self.open_items.cut(lambda opened: not opened.tool)
+        self.open_items.cut(lambda opened: not opened.is_tool)
 
     # Turns.
 
@@ -186,36 +176,40 @@ class ItemTranslator:
         """Report that the process has ended, and before it that open items are cut."""
         self.open_items.cut()
         self.turn = None
-        self._reports.gone(how)
+        self._reports.exited(how)
 
     # Plans, diffs, usage, warnings.
 
     def _plan(self, notification: Notification) -> None:
         plan = json.decode(notification.params, type=PlanParams)
         entries = [
-            {"content": step.step, "status": PLAN_STATUS.get(step.status, step.status)}
+            PlanEntry(content=step.step, status=PLAN_STATUS.get(step.status, step.status))
             for step in plan.plan
         ]
-        self._report("plan", notification, entries=entries, text=plan.explanation or "")
+        text = plan.explanation or ""
+        self.open_items.report(
+            PlanEvent(entries=entries, text=text, native=notification.native)
+        )
 
     def _diff(self, notification: Notification) -> None:
         diff = json.decode(notification.params, type=DiffParams).diff
         if diff != self._last_diff:  # codex repeats it with each answer of the model
             self._last_diff = diff
-            self._report("diff", notification, diff=diff)
+            self.open_items.report(DiffEvent(diff=diff, native=notification.native))
 
     def _usage(self, notification: Notification) -> None:
         usage = json.decode(notification.params, type=UsageParams).token_usage
         total = usage.total
-        self._report(
-            "usage",
-            notification,
-            input_tokens=total.input_tokens,
-            cached_tokens=total.cached_input_tokens,
-            output_tokens=total.output_tokens,
-            reasoning_tokens=total.reasoning_output_tokens,
-            total_tokens=total.total_tokens,
-            context_window=usage.model_context_window,
+        self.open_items.report(
+            UsageEvent(
+                input_tokens=total.input_tokens,
+                cached_tokens=total.cached_input_tokens,
+                output_tokens=total.output_tokens,
+                reasoning_tokens=total.reasoning_output_tokens,
+                total_tokens=total.total_tokens,
+                context_window=usage.model_context_window,
+                native=notification.native,
+            )
         )
 
     def _error(self, notification: Notification) -> None:
@@ -224,15 +218,36 @@ class ItemTranslator:
         if params.will_retry:
             self._cut_texts()  # the model's answer begins anew
         if params.will_retry or self.turn is None:
-            parts = params.error.message, params.error.additional_details
-            self._report("warning", notification, text=": ".join(filter(None, parts)))
+            self._warn(
+                notification, params.error.message, params.error.additional_details or ""
+            )
         else:
             self.pass_through(notification)
 
     def _warning(self, notification: Notification) -> None:
         params = json.decode(notification.params, type=WarningParams)
-        parts = params.message or params.summary, params.details
-        self._report("warning", notification, text=": ".join(filter(None, parts)))
+        self._warn(notification, params.message or params.summary, params.details or "")
+
+    def _warn(self, notification: Notification, *parts: str) -> None:
+        text = ": ".join(filter(None, parts))
+        self.open_items.report(WarningEvent(text=text, native=notification.native))
+
+
+def _whole_event(item: Item, notification: Notification) -> AgentEvent | None:
+    """Return the event that has a completed item whole; None if none is for it."""
+    native = notification.native
+    if item.type in TOOLS:
+        return tool_done(item, native)
+    text = text_of(item)
+    if item.type == "plan":
+        return PlanEvent(item=item.id, entries=[], text=text, native=native)
+    if item.type == "agentMessage":
+        return MessageEvent(item=item.id, text=text, native=native)
+    if item.type == "reasoning" and text:
+        return ThinkingEvent(item=item.id, text=text, native=native)
+    if item.type == "contextCompaction":
+        return CompactEvent(item=item.id, native=native)
+    return None
 
 
 _HANDLERS: Final[Mapping[str, Callable[[ItemTranslator, Notification], None]]] = {

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import DecodeError, Raw, Struct, ValidationError, json
 
 from sxhost.drivers.codex.tools import Item
+from sxhost.model.event_types import raw_json
 
 __all__ = [
     "DiffParams",
@@ -55,9 +56,9 @@ class Notification(Struct, frozen=True, gc=False):
         return cls(method, params, head.thread_id, item, text if isinstance(text, str) else "")
 
     @property
-    def native(self) -> dict[str, Any]:
+    def native(self) -> Raw:
         """The notification as codex wrote it."""
-        return {"method": self.method, "params": self.params}
+        return raw_json({"method": self.method, "params": self.params})
 
 
 class ItemParams(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from msgspec import DecodeError, Raw, Struct, ValidationError, json
@@ -222,30 +222,21 @@ class Server:
             request = json.decode(params, type=_RequestHead)
         except (ValidationError, DecodeError, RecursionError):
             return False
-        if method in _FIXED_ANSWERS:
-            self.respond(number, _FIXED_ANSWERS[method](request))
+        if method == "item/tool/call":  # the host offers codex no tools of its own
+            text = f"There is no tool {request.tool!r} here."
+            content = [{"type": "inputText", "text": text}]
+            self.respond(number, {"contentItems": content, "success": False})
             return True
         member = self._threads.get(request.thread_id or request.conversation_id or "")
         return member is not None and member.request_received(number, method, params)
 
     def process_exited(self, how: ChildExit) -> None:
-        """Tell every member that the process has ended."""
+        """Report to every member that the process has ended."""
         self._retire(self)
         members, self._members, self._threads = list(self._members), {}, {}
         for member in members:
             member.process_exited(how)
         self._exit_reported.happen()
-
-
-def _no_tool(request: _RequestHead) -> Any:
-    text = f"There is no tool {request.tool!r} here."
-    return {"contentItems": [{"type": "inputText", "text": text}], "success": False}
-
-
-_FIXED_ANSWERS: Final[Mapping[str, Callable[[_RequestHead], Any]]] = {
-    "item/tool/call": _no_tool
-}
-"""Requests that no person is asked about: the host offers codex no tools of its own."""
 
 
 class ServerPool:

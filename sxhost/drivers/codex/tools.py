@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from sxhost.drivers.kit.open_items import TextEvent
+from sxhost.model.event_types import ToolDoneEvent, ToolStartEvent, ToolStatus, raw_json
 
-__all__ = ["SPEECH", "TOOLS", "Item", "ToolKind", "text_of", "tool_of"]
+__all__ = ["TOOLS", "Item", "ToolKind", "text_of", "tool_done", "tool_started"]
 
 
 class Item(Struct, frozen=True, rename="camel"):
@@ -43,14 +43,7 @@ class Item(Struct, frozen=True, rename="camel"):
     duration_ms: Any = None
 
 
-SPEECH: Final[Mapping[str, TextEvent]] = {
-    "agentMessage": "message",
-    "reasoning": "thinking",
-    "plan": "message",
-}
-"""Items that are texts, and the event that has the whole text (a cut plan is a message)."""
-
-STATUS: Final = {
+STATUS: Final[Mapping[str, ToolStatus]] = {
     "completed": "completed",
     "inProgress": "completed",  # codex says so of some items in ``item/completed``
     "failed": "failed",
@@ -67,38 +60,41 @@ class ToolKind(NamedTuple):
     input_fields: tuple[str, ...]
     output: Callable[[Item], str]
 
-    def outcome(self, item: Item) -> dict[str, Any]:
-        """Return how a completed item ended: status, output, exit_code."""
-        output = self.output(item)
-        code = item.exit_code if isinstance(item.exit_code, int) else None
-        return {"status": _status(item), "output": output, "exit_code": code}
 
-
-def tool_of(item: Item, *, with_input: bool = False) -> dict[str, Any]:
-    """Return an event's fields that name a tool's call: item, tool; or also title, input."""
+def tool_started(item: Item, native: Raw) -> ToolStartEvent:
+    """Return the event of a tool's call that begins; `native` is codex's notification."""
     tool = TOOLS[item.type]
-    fields: dict[str, Any] = {"item": item.id, "tool": tool.name(item)}
-    if with_input:
-        input_fields = {name: getattr(item, name) for name in tool.input_fields}
-        fields["title"] = tool.title(item)
-        fields["input"] = {
-            name: value for name, value in input_fields.items() if value is not None
-        }
-    return fields
+    fields = {name: getattr(item, name) for name in tool.input_fields}
+    known = {name: value for name, value in fields.items() if value is not None}
+    return ToolStartEvent(
+        item=item.id,
+        tool=tool.name(item),
+        title=tool.title(item),
+        input=raw_json(known),
+        native=native,
+    )
+
+
+def tool_done(item: Item, native: Raw) -> ToolDoneEvent:
+    """Return the event of a tool's call that is over; `native` is codex's notification."""
+    tool = TOOLS[item.type]
+    succeeded = item.success is not False
+    return ToolDoneEvent(
+        item=item.id,
+        tool=tool.name(item),
+        status=STATUS.get(_str(item.status), "completed") if succeeded else "failed",
+        output=tool.output(item),
+        exit_code=item.exit_code if isinstance(item.exit_code, int) else None,
+        native=native,
+    )
 
 
 def text_of(item: Item) -> str:
-    """Return the whole text of an item of `SPEECH`; "" if it has none."""
+    """Return the whole text of an item; "" if it has none."""
     if item.type != "reasoning":
         return _str(item.text)
     parts = item.summary or item.content
     return "\n\n".join(_str(part) for part in parts) if isinstance(parts, list) else ""
-
-
-def _status(item: Item) -> str:
-    if item.success is False:
-        return "failed"
-    return STATUS.get(_str(item.status), "completed")
 
 
 def _str(value: Any) -> str:

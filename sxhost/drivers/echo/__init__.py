@@ -23,9 +23,9 @@ recording     recordings of what host and agent sent each other
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -94,7 +94,7 @@ def _launch_for(launch: Launch, recording: Recording) -> Launch:
     )
 
 
-def _native(native: dict[str, Any], kind: type[T]) -> T:
+def _native(native: Mapping[str, object], kind: type[T]) -> T:
     try:
         return msgspec.convert(native, kind)
     except msgspec.ValidationError as error:

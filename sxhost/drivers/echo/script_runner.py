@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping
-from functools import partial
 from itertools import chain, repeat
 from typing import Final
 
@@ -16,8 +15,23 @@ from msgspec import Struct
 
 from sxhost.drivers.contracts import Reports
 from sxhost.drivers.echo.script import Step
-from sxhost.drivers.kit.open_items import OpenItem, OpenItems, TextEvent
+from sxhost.drivers.kit.open_items import OpenItems
 from sxhost.model.approval import Answer, Inquiry, Option, Question
+from sxhost.model.event_types import (
+    CompactEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    PlanEntry,
+    PlanEvent,
+    ThinkingDeltaEvent,
+    ThinkingEvent,
+    ToolDoneEvent,
+    ToolOutputEvent,
+    ToolStartEvent,
+    ToolStatus,
+    UsageEvent,
+    raw_json,
+)
 from sxhost.model.turn import TurnStatus
 from sxhost.process.contracts import ChildExit
 
@@ -36,6 +50,9 @@ StepGenerator = Generator[Wait, Answer | None, None]
 
 CHOICES: Final = ("approve", "approve_session", "deny", "cancel")
 SLOW_MS: Final = 50
+TOOL: Final = "shell"
+
+_WORDS = re.compile(r"\s++(?:\S++\s*+)?|\S++\s*+")
 
 
 class TurnOver(Exception):
@@ -77,70 +94,70 @@ class ScriptRun:
         self.conversation = conversation
         self.cwd = cwd
         self.pause = pause
-        self.report = reports.report_event
         self.open_items = OpenItems(reports)
+        self.report = self.open_items.report
 
     def new_id(self, kind: str) -> str:
         """Return an id that is new in the conversation."""
         self.conversation.items += 1
         return f"{kind}-{self.conversation.items}"
 
-    def open_text(self, event: TextEvent) -> OpenItem:
-        """Open a message or a reasoning."""
-        return self.open_items.open_text(self.new_id(event), event)
+    def open_tool(self, title: str, command: str) -> str:
+        """Report that a tool's call begins; return its item."""
+        item, tool_input = self.new_id("tool"), raw_json({"command": command})
+        self.report(ToolStartEvent(item=item, tool=TOOL, title=title, input=tool_input))
+        return item
 
-    def open_tool(self, title: str, command: str) -> OpenItem:
-        """Open a tool's call."""
-        opened = self.open_items.open_tool(self.new_id("tool"), "shell")
-        start = {"item": opened.item, "tool": opened.tool}
-        self.report("tool-start", {**start, "title": title, "input": {"command": command}})
-        return opened
+    def close_text(self, item: str, text: type[MessageEvent | ThinkingEvent]) -> None:
+        """Report an open text whole."""
+        self.report(text(item=item, text=self._text_of(item)))
 
-    def report_piece(self, opened: OpenItem, text: str) -> None:
-        """Report a piece of an open item."""
-        opened.text.add(text)
-        name = "tool-output" if opened.tool else f"{opened.event}-delta"
-        self.report(name, {"item": opened.item, "text": text})
-
-    def close_text(self, opened: OpenItem) -> None:
-        """Report the end of an open text, which is whole."""
-        self.open_items.end(opened.item)
-        self.report(opened.event, {"item": opened.item, "text": str(opened.text)})
-
-    def close_tool(self, opened: OpenItem, status: str = "completed") -> None:
+    def close_tool(self, item: str, status: ToolStatus = "completed") -> None:
         """Report the end of a tool's call."""
-        self.open_items.end(opened.item)
-        ends = {"item": opened.item, "tool": opened.tool, "status": status}
-        code = 0 if status == "completed" else None
-        self.report("tool-done", {**ends, "output": str(opened.text), "exit_code": code})
+        code, output = 0 if status == "completed" else None, self._text_of(item)
+        self.report(
+            ToolDoneEvent(item=item, tool=TOOL, status=status, output=output, exit_code=code)
+        )
+
+    def _text_of(self, item: str) -> str:
+        opened = self.open_items.get(item)
+        return str(opened.text) if opened else ""
 
 
 # Texts.
 
 
-def _say(run: ScriptRun, step: Step, event: TextEvent = "message") -> StepGenerator:
-    opened = run.open_text(event)
-    for word in re.findall(r"\s++(?:\S++\s*+)?|\S++\s*+", step.text):
-        run.report_piece(opened, word)
+def _say(run: ScriptRun, step: Step) -> StepGenerator:
+    item = run.new_id("message")
+    for word in _WORDS.findall(step.text):
+        run.report(MessageDeltaEvent(item=item, text=word))
         yield run.pause
-    run.close_text(opened)
+    run.close_text(item, MessageEvent)
+
+
+def _think(run: ScriptRun, step: Step) -> StepGenerator:
+    item = run.new_id("thinking")
+    for word in _WORDS.findall(step.text):
+        run.report(ThinkingDeltaEvent(item=item, text=word))
+        yield run.pause
+    run.close_text(item, ThinkingEvent)
 
 
 def _slow(run: ScriptRun, step: Step) -> StepGenerator:
     count, ms, *_ = chain(step.numbers, repeat(SLOW_MS, 2))
-    opened = run.open_text("message")
+    item = run.new_id("message")
     for number in range(count):
-        run.report_piece(opened, f"piece-{number + 1} ")
+        run.report(MessageDeltaEvent(item=item, text=f"piece-{number + 1} "))
         yield ms / 1000
-    run.close_text(opened)
+    run.close_text(item, MessageEvent)
 
 
 def _flood(run: ScriptRun, step: Step) -> StepGenerator:
-    opened = run.open_text("message")
+    item = run.new_id("message")
     for number in range(step.numbers[0]):
-        run.report_piece(opened, f"piece-{number + 1} ")
+        run.report(MessageDeltaEvent(item=item, text=f"piece-{number + 1} "))
     yield 0
-    run.close_text(opened)
+    run.close_text(item, MessageEvent)
 
 
 # Tools.
@@ -150,23 +167,23 @@ def _run(run: ScriptRun, step: Step) -> StepGenerator:
     return _pretend(run, run.open_tool(step.text, step.text), step.text)
 
 
-def _pretend(run: ScriptRun, opened: OpenItem, command: str) -> StepGenerator:
+def _pretend(run: ScriptRun, item: str, command: str) -> StepGenerator:
     yield run.pause
-    run.report_piece(opened, f"pretended: {command}\n")
+    run.report(ToolOutputEvent(item=item, text=f"pretended: {command}\n"))
     yield run.pause
-    run.close_tool(opened)
+    run.close_tool(item)
 
 
 def _big(run: ScriptRun, step: Step) -> StepGenerator:
     size = step.numbers[0]
-    opened = run.open_tool(f"print {size} bytes", f"print {size} bytes")
+    item = run.open_tool(f"print {size} bytes", f"print {size} bytes")
     yield run.pause
-    run.report_piece(opened, "x" * size)
-    run.close_tool(opened)
+    run.report(ToolOutputEvent(item=item, text="x" * size))
+    run.close_tool(item)
 
 
 def _ask(run: ScriptRun, step: Step) -> StepGenerator:
-    opened = run.open_tool(step.text, step.text)
+    item = run.open_tool(step.text, step.text)
     decision = "approve"
     if step.text not in run.conversation.approved:
         answer = yield Question(
@@ -181,9 +198,9 @@ def _ask(run: ScriptRun, step: Step) -> StepGenerator:
     if decision == "approve_session":
         run.conversation.approved.add(step.text)
     if decision in ("approve", "approve_session"):
-        yield from _pretend(run, opened, step.text)
+        yield from _pretend(run, item, step.text)
         return
-    run.close_tool(opened, "declined")
+    run.close_tool(item, "declined")
     _stop_if_cancelled(decision)
 
 
@@ -213,8 +230,8 @@ def _question(run: ScriptRun, step: Step) -> StepGenerator:
 
 def _plan(run: ScriptRun, step: Step) -> StepGenerator:
     parts = filter(None, map(str.strip, step.text.split(";")))
-    entries = [{"content": part, "status": "pending"} for part in parts]
-    run.report("plan", {"entries": entries, "text": ""})
+    entries = [PlanEntry(content=part, status="pending") for part in parts]
+    run.report(PlanEvent(entries=entries, text=""))
     yield 0
 
 
@@ -223,15 +240,20 @@ def _usage(run: ScriptRun, step: Step) -> StepGenerator:
     previous = run.conversation.tokens
     totals = (previous[0] + tokens_in, previous[1] + cached, previous[2] + tokens_out)
     run.conversation.tokens = totals
-    names = ("input_tokens", "cached_tokens", "output_tokens")
-    data = dict(zip(names, totals, strict=True))
-    run.report("usage", {**data, "total_tokens": totals[0] + totals[2]})
+    run.report(
+        UsageEvent(
+            input_tokens=totals[0],
+            cached_tokens=totals[1],
+            output_tokens=totals[2],
+            total_tokens=totals[0] + totals[2],
+        )
+    )
     yield 0
 
 
 def _compact(run: ScriptRun, _step: Step) -> StepGenerator:
     yield run.pause
-    run.report("compact", {"text": "There was nothing to forget."})
+    run.report(CompactEvent(text="There was nothing to forget."))
 
 
 def _hang(_script: ScriptRun, _step: Step) -> StepGenerator:
@@ -255,7 +277,7 @@ def _exit(_script: ScriptRun, step: Step) -> StepGenerator:
 
 STEPS: Mapping[str, Callable[[ScriptRun, Step], StepGenerator]] = {
     "SAY": _say,
-    "THINK": partial(_say, event="thinking"),
+    "THINK": _think,
     "RUN": _run,
     "ASK": _ask,
     "QUESTION": _question,

@@ -1,6 +1,7 @@
 """What every driver needs, once: a driver is written from these parts and its protocol.
 
 ================= ====================================================================
+program_driver    the driver of agents with a process each
 line_client       the host's end of a program's stdin and stdout: a line is an answer to a
                   call, or it goes to the driver; one that is no message is logged
 pending_calls     calls that wait: answered, refused, too late, or ended with the program

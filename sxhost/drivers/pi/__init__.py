@@ -21,37 +21,12 @@ dialogs      dialogs of pi's extensions as questions
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IReactorTime
+from typing import Final
 
-from sxhost.drivers.contracts import Driver, Reports
+from sxhost.drivers.kit.program_driver import program_driver
 from sxhost.drivers.pi.agent import PiAgent
-from sxhost.drivers.pi.launch import check_launch
-from sxhost.model.turn import Launch
-from sxhost.process.contracts import Spawn
 
 __all__ = ["make"]
 
-
-class PiDriver:
-    """Makes agents of pi; they share nothing."""
-
-    def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
-        self._spawn = spawn
-        self._clock = clock
-
-    def agent(self, launch: Launch, reports: Reports) -> PiAgent:
-        """Return an agent that is not started; see `sxhost.drivers.contracts.Driver`.
-
-        :raises Unsupported: pi has no approvals and no sandbox.
-        :raises BadField: ``native`` has what pi does not.
-        """
-        check_launch(launch)
-        return PiAgent(launch, reports, self._spawn, self._clock)
-
-    async def close(self) -> None:
-        """Do nothing: there is nothing to free."""
-
-
-def make(spawn: Spawn, clock: IReactorTime) -> Driver:
-    """Return the driver (the entry point ``pi`` of ``sxhost.drivers``)."""
-    return PiDriver(spawn, clock)
+make: Final = program_driver(PiAgent)
+"""The entry point ``pi`` of ``sxhost.drivers``."""

@@ -18,7 +18,13 @@ from sxhost.drivers.pi.conversation import CHANGES, PiConversation
 from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.dialogs import CANCELLED, SHOWS, agent_request
 from sxhost.drivers.pi.events import PiTranslator
-from sxhost.drivers.pi.launch import arguments, check_turn, prompt_fields, session_file
+from sxhost.drivers.pi.launch import (
+    arguments,
+    check_launch,
+    check_turn,
+    prompt_fields,
+    session_file,
+)
 from sxhost.drivers.pi.messages import DialogRequest
 from sxhost.drivers.pi.rpc import RpcClient
 from sxhost.drivers.pi.run import BEGINS, TurnTracker
@@ -28,6 +34,8 @@ from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, it
 from sxhost.process.contracts import ChildExit, Command, Spawn
 
 __all__ = ["PiAgent"]
+
+NULL = Raw(b"null")
 
 READY_S = 30.0
 """Seconds that pi may take to start."""
@@ -54,6 +62,7 @@ class PiAgent:
     def __init__(
         self, launch: Launch, reports: Reports, spawn: Spawn, clock: IReactorTime
     ) -> None:
+        check_launch(launch)
         self._launch = launch
         self._reports = reports
         self._spawn = spawn
@@ -111,7 +120,7 @@ class PiAgent:
         self._turns.process_exited()
         self._translator.open_items.cut()
         self._dialogs.forget_all()
-        self._reports.gone(how)
+        self._reports.exited(how)
 
     @property
     def native_id(self) -> str:
@@ -166,12 +175,12 @@ class PiAgent:
         """Add input to the running turn: pi reads it after the model's current answer."""
         if not self._turns.running:
             raise NoTurn(self._session_id)
-        await self.command("steer", **prompt_fields(input_items))
+        await self._rpc.send_command("steer", prompt_fields(input_items))
         self._warn_late()
 
     def _warn_late(self) -> None:
         if not self._turns.running:
-            self._translator.report_warning(
+            self._translator.open_items.report_warning(
                 "The turn was over before pi read this; it reads it in the next."
             )
 
@@ -212,37 +221,27 @@ class PiAgent:
         """
         self._dialogs.answer(question, answer)
 
-    async def command(self, command: str, /, **fields: Any) -> Any:
-        """Send any command of pi; return the ``data`` of its answer, undecoded.
+    async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
+        """Send any command of pi; see `NativeCommands.native_command`.
 
         ``extension_ui_response`` has no answer: it is sent, and its question is withdrawn.
-
-        :raises CommandRefused: pi refused; `CommandRefused.reason` is its reason.
-        :raises AgentFailed: pi ended before it answered.
         """
-        if command == "extension_ui_response":
-            self._rpc.send_message({**fields, "type": command})
-            key = self._dialogs.find(str(fields.get("id")))
+        if name == "extension_ui_response":
+            self._rpc.send_message({**params, "type": name})
+            key = self._dialogs.find(str(params.get("id")))
             self._dialogs.withdraw(key, "it was answered in pi's own words")
-            return None
-        if command == "abort":
+            return NativeAnswer(result=NULL)
+        if name == "abort":
             await self._abort()
-            return Raw(b"null")
-        data = await self._rpc.send_command(command, fields)
-        if command in CHANGES:
-            await self._conversation.refresh()
-        return data
-
-    async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
-        """Send any command of pi; see `NativeCommands.native_command`."""
+            return NativeAnswer(result=NULL)
         before = self._conversation.settings
-        data = await self.command(name, **params)
-        changed = (
-            new if new and new != old else None
-            for old, new in zip(before, self._conversation.settings, strict=True)
-        )
-        fields = dict(zip(("native_id", "model", "provider", "effort"), changed, strict=True))
-        return NativeAnswer(result=Raw(b"null") if data is None else data, **fields)
+        result = await self._rpc.send_command(name, params)
+        if name not in CHANGES:
+            return NativeAnswer(result=result)
+        await self._conversation.refresh()
+        now = self._conversation.settings
+        changed = {k: v for k, v in now.items() if v and v != before[k]}
+        return NativeAnswer(result=result, **changed)
 
     # Lines of pi.
 

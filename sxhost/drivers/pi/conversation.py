@@ -54,10 +54,14 @@ class PiConversation:
         return self.state.model or Model()
 
     @property
-    def settings(self) -> tuple[str, str, str, str | None]:
-        """The native id, the model, its provider and the effort that are in use."""
-        model = self.model
-        return self.native_id, model.id, model.provider, self.state.thinking_level
+    def settings(self) -> dict[str, str | None]:
+        """What is in use of what a command may change, by the fields of a `NativeAnswer`."""
+        return {
+            "native_id": self.native_id,
+            "model": self.model.id,
+            "provider": self.model.provider,
+            "effort": self.state.thinking_level,
+        }
 
     def state_received(self, data: Raw) -> None:
         """Store an answer to ``get_state``."""
@@ -70,7 +74,9 @@ class PiConversation:
         native = await self._rpc.send_command("get_state")
         self.state_received(native)
         if self.native_id != previous_id:
-            self._translator.report_native({"type": "session_changed", "state": native})
+            self._translator.open_items.report_native(
+                {"type": "session_changed", "state": native}
+            )
             await self.restore_usage()
         return native
 

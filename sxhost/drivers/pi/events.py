@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from sxhost.codec.shorten import first_line
 from sxhost.drivers.contracts import Reports
-from sxhost.drivers.kit.open_items import OpenItems, TextEvent
+from sxhost.drivers.kit.open_items import OpenItems
 from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.messages import (
     AgentEnd,
@@ -34,12 +34,30 @@ from sxhost.drivers.pi.messages import (
     TurnEnd,
     Usage,
 )
+from sxhost.model.event_types import (
+    CompactEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    ThinkingDeltaEvent,
+    ThinkingEvent,
+    ToolDoneEvent,
+    ToolOutputEvent,
+    ToolStartEvent,
+    ToolStatus,
+    UsageEvent,
+)
 
 __all__ = ["PiTranslator"]
 
 _EXIT = re.compile(r"Command exited with code (\d+)\s*\Z")
-_DELTAS: Mapping[str, TextEvent] = {"text_delta": "message", "thinking_delta": "thinking"}
-_TEXTS = {"text": "message", "thinking": "thinking"}
+_DELTAS: Mapping[str, type[MessageDeltaEvent | ThinkingDeltaEvent]] = {
+    "text_delta": MessageDeltaEvent,
+    "thinking_delta": ThinkingDeltaEvent,
+}
+_WHOLE: Mapping[str, type[MessageEvent | ThinkingEvent]] = {
+    "text": MessageEvent,
+    "thinking": ThinkingEvent,
+}
 
 WINDOW_HEAD = 256
 """Characters of a window of output by which its place in the earlier output is found."""
@@ -53,8 +71,8 @@ class PiTranslator:
     """Reports the events of one conversation; keeps its open texts and tools' calls."""
 
     def __init__(self, reports: Reports) -> None:
-        self._report = reports.report_event
         self.open_items = OpenItems(reports)
+        self._report = self.open_items.report
         self._message_id = 0
         self._last_usage: Any = UNSET
         self._usage = Usage()
@@ -65,7 +83,11 @@ class PiTranslator:
 
     def line_received(self, line: DecodedLine) -> None:
         """Report a line as the event that it means."""
-        _HANDLERS.get(type(line.message), PiTranslator._unknown_line)(self, line)
+        handle = _HANDLERS.get(type(line.message))
+        if handle is None:
+            self.open_items.report_native(line.native)
+        else:
+            handle(self, line)
 
     def restore_usage(self, stats: SessionStats) -> None:
         """Set the counts of tokens and cost to those of a session that is resumed."""
@@ -79,18 +101,6 @@ class PiTranslator:
         )
         self._cost = stats.cost
 
-    def report_native(self, native: Any) -> None:
-        """Report a native event."""
-        self._report("native", {"native": native})
-
-    def report_warning(self, text: str, native: Any = None) -> None:
-        """Report a warning."""
-        data = {"text": text} if native is None else {"text": text, "native": native}
-        self._report("warning", data)
-
-    def _unknown_line(self, line: DecodedLine) -> None:
-        self.report_native(line.native)
-
     # Messages.
 
     def _message_started(self, line: DecodedLine) -> None:
@@ -99,23 +109,21 @@ class PiTranslator:
         if message.role == "assistant":
             self._message_id = message.timestamp or self._message_id + 1
             self._last_usage = UNSET
-            self.report_native(line.native)
+            self.open_items.report_native(line.native)
         else:
-            self.report_native({"type": line.kind, "message": {"role": message.role}})
+            self.open_items.report_native(
+                {"type": line.kind, "message": {"role": message.role}}
+            )
 
     def _message_updated(self, line: DecodedLine) -> None:
         delta: Delta = line.message.assistant_message_event
-        whole = _DELTAS.get(delta.type)
-        if whole and delta.delta:
+        event = _DELTAS.get(delta.type)
+        if event and delta.delta:
             item = f"{self._message_id}-{delta.content_index}"
             native = self._without_known_usage(line.message)
-            self.open_items.open_text(item, whole)
-            self.open_items.add(item, delta.delta)
-            self._report(
-                f"{whole}-delta", {"item": item, "text": delta.delta, "native": native}
-            )
+            self._report(event(item=item, text=delta.delta, native=native))
         elif delta.type.startswith("toolcall_") or delta.delta is UNSET:
-            self.report_native(self._without_known_usage(line.message))
+            self.open_items.report_native(self._without_known_usage(line.message))
 
     def _without_known_usage(self, update: MessageUpdate) -> Raw:
         """Return an update without its usage where that is the same as in the last one."""
@@ -129,27 +137,25 @@ class PiTranslator:
             self._answer_ended(line)
             self._add_usage(message.usage)
         elif message.role == "toolResult":
-            self.report_native(_without_result(line))
+            self.open_items.report_native(_without_result(line))
         else:
-            self.report_native(line.native)
+            self.open_items.report_native(line.native)
 
     def _answer_ended(self, line: DecodedLine) -> None:
         """Report an answer's texts; the last one has pi's line for them all."""
-        for opened in self.open_items:
-            if not opened.tool:
-                self.open_items.end(opened.item)
-        parts = [
-            (_TEXTS[block.type], {"item": f"{self._message_id}-{n}", "text": text})
-            for n, block in enumerate(line.message.message.blocks)
-            if block.type in _TEXTS and (text := block.text or block.thinking)
+        blocks = [
+            (_WHOLE[block.type], f"{self._message_id}-{number}", text)
+            for number, block in enumerate(line.message.message.blocks)
+            if block.type in _WHOLE and (text := block.text or block.thinking)
         ]
-        for name, data in parts[:-1]:
-            self._report(name, data)
-        if parts:
-            name, data = parts[-1]
-            self._report(name, {**data, "native": line.native})
-        else:
-            self.report_native(line.native)
+        for number, (event, item, text) in enumerate(blocks, 1):
+            native = line.native if number == len(blocks) else UNSET
+            self._report(event(item=item, text=text, native=native))
+        if not blocks:
+            self.open_items.report_native(line.native)
+        for opened in self.open_items:
+            if not opened.is_tool:  # the answer has no such block after all
+                self.open_items.end(opened.beginning.item)
 
     def _add_usage(self, used: Usage | None) -> None:
         if used is None or not used.total_tokens:
@@ -160,64 +166,58 @@ class PiTranslator:
             if name != "cost"
         }
         self._usage, self._cost = Usage(**sums), self._cost + used.cost.total
-        self._report("usage", self._usage_data())
-
-    def _usage_data(self) -> dict[str, Any]:
         usage = self._usage
-        return {
-            "input_tokens": usage.input + usage.cache_read + usage.cache_write,
-            "cached_tokens": usage.cache_read,
-            "output_tokens": usage.output,
-            "reasoning_tokens": usage.reasoning,
-            "total_tokens": usage.total_tokens,
-            "context_window": self.context_window,
-            "cost_usd": self._cost,
-        }
+        self._report(
+            UsageEvent(
+                input_tokens=usage.input + usage.cache_read + usage.cache_write,
+                cached_tokens=usage.cache_read,
+                output_tokens=usage.output,
+                reasoning_tokens=usage.reasoning,
+                total_tokens=usage.total_tokens,
+                context_window=self.context_window,
+                cost_usd=self._cost,
+            )
+        )
 
     # Tools.
 
     def _tool_started(self, line: DecodedLine) -> None:
         call: ToolStart = line.message
-        self.open_items.open_tool(call.tool_call_id, call.tool_name, native="")
         self._report(
-            "tool-start",
-            {
-                "item": call.tool_call_id,
-                "tool": call.tool_name,
-                "title": _title(call),
-                "input": call.args,
-                "native": line.native,
-            },
+            ToolStartEvent(
+                item=call.tool_call_id,
+                tool=call.tool_name,
+                title=_title(call),
+                input=call.args,
+                native=line.native,
+            )
         )
 
     def _tool_updated(self, line: DecodedLine) -> None:
         item, output = line.message.tool_call_id, line.message.partial_result.text
         opened = self.open_items.get(item)
         if opened is None:
-            self.report_native(line.native)
+            self.open_items.report_native(line.native)
             return
-        new, opened.native = _added(opened.native, output), output
+        new, opened.state = _added(opened.state or "", output), output
         if new:
-            self.open_items.add(item, new)
-            self._report("tool-output", {"item": item, "text": new})
+            self._report(ToolOutputEvent(item=item, text=new))
 
     def _tool_ended(self, line: DecodedLine) -> None:
         end: ToolEnd = line.message
         if self.open_items.has_ended(end.tool_call_id):
-            self.report_native(line.native)
+            self.open_items.report_native(line.native)
             return
-        self.open_items.end(end.tool_call_id)
-        failed = "cut" if self.cutting else "failed"
+        failed: ToolStatus = "cut" if self.cutting else "failed"
         self._report(
-            "tool-done",
-            {
-                "item": end.tool_call_id,
-                "tool": end.tool_name,
-                "status": failed if end.is_error else "completed",
-                "output": end.result.text,
-                "exit_code": _exit_code(end),
-                "native": line.native,
-            },
+            ToolDoneEvent(
+                item=end.tool_call_id,
+                tool=end.tool_name,
+                status=failed if end.is_error else "completed",
+                output=end.result.text,
+                exit_code=_exit_code(end),
+                native=line.native,
+            )
         )
 
     # Ends, retries, compactions.
@@ -227,7 +227,7 @@ class PiTranslator:
         data: dict[str, Any] = {"type": line.kind}
         if isinstance(line.message, AgentEnd) and line.message.will_retry is not UNSET:
             data["willRetry"] = line.message.will_retry
-        self.report_native(data)
+        self.open_items.report_native(data)
 
     def _retry_or_compaction(self, line: DecodedLine) -> None:
         step: RetryOrCompaction = line.message
@@ -235,30 +235,32 @@ class PiTranslator:
             wait = (
                 f"attempt {step.attempt} of {step.max_attempts} in {step.delay_ms / 1000:g} s"
             )
-            self.report_warning(f"{step.error_message or 'It failed'}: {wait}", line.native)
+            self.open_items.report_warning(
+                f"{step.error_message or 'It failed'}: {wait}", line.native
+            )
         elif line.kind.endswith("compaction_end") and step.result is not None:
             tokens = step.result.tokens_before
-            self._report("compact", {"tokens_before": tokens, "native": line.native})
+            self._report(CompactEvent(tokens_before=tokens, native=line.native))
             self._add_usage(step.result.usage)
         elif line.kind.endswith("compaction_end") and step.error_message:
-            self.report_warning(step.error_message, line.native)
+            self.open_items.report_warning(step.error_message, line.native)
         else:
-            self.report_native(line.native)
+            self.open_items.report_native(line.native)
 
     # Extensions.
 
     def _extension_failed(self, line: DecodedLine) -> None:
         error: ExtensionError = line.message
-        self.report_warning(
+        self.open_items.report_warning(
             f"{error.extension_path}: {error.event}: {error.error}", line.native
         )
 
     def _extension_shows(self, line: DecodedLine) -> None:
         request: DialogRequest = line.message
         if request.method == "notify" and request.notify_type in {"warning", "error"}:
-            self.report_warning(request.message, line.native)
+            self.open_items.report_warning(request.message, line.native)
         else:
-            self.report_native(line.native)
+            self.open_items.report_native(line.native)
 
 
 _HANDLERS: Mapping[type, Callable[[PiTranslator, DecodedLine], None]] = {

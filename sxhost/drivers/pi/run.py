@@ -7,13 +7,11 @@ state (``get_state``), whose answer comes after all earlier lines, until it is i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from msgspec import UNSET, DecodeError, Raw, json
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.python.failure import Failure
 
 from sxhost.drivers.contracts import Reports
 from sxhost.drivers.pi.decoder import DecodedLine
@@ -119,14 +117,19 @@ class TurnTracker:
 
     def after_event(self, line: DecodedLine) -> None:
         """End a turn if a line says so; called after the line's event was reported."""
-        kind = type(line.message)
-        handle = _HANDLERS.get((kind, line.kind)) or _HANDLERS.get(kind)
-        if handle is not None and self.running:
-            handle(self, line.message)
-
-    def _message(self, message: MessageEnd) -> None:
-        if message.message.role == "assistant":
-            self._last_answer = message.message
+        if not self.running:
+            return
+        match line.message:
+            case MessageEnd(message=message) if message.role == "assistant":
+                self._last_answer = message
+            case AgentEnd() as ended:
+                self._agent_ended(ended)
+            case AgentSettled(aborted=aborted):
+                self._interrupted = self._interrupted or aborted
+                if self._begun:
+                    self._finish()
+            case RetryOrCompaction() as step:
+                self._retry_or_compaction(line.kind, step)
 
     def _agent_ended(self, message: AgentEnd) -> None:
         answers = [m for m in message.messages if m.role == "assistant"]
@@ -135,18 +138,14 @@ class TurnTracker:
             self._wait(0)
         self._poll_in(0 if message.will_retry is UNSET else POLL_S)
 
-    def _settled(self, message: AgentSettled) -> None:
-        self._interrupted = self._interrupted or message.aborted
-        if self._begun:
-            self._finish()
-
-    def _retry_started(self, message: RetryOrCompaction) -> None:
-        self._wait(message.delay_ms / 1000)
-
-    def _retry_ended(self, message: RetryOrCompaction) -> None:
-        if not message.success:
+    def _retry_or_compaction(self, kind: str, step: RetryOrCompaction) -> None:
+        if kind == "auto_retry_start":
+            self._wait(step.delay_ms / 1000)
+        elif kind == "auto_retry_end" and not step.success:
             self._wait_until = 0.0
             self._poll_in(0)
+        elif kind.endswith("compaction_end"):
+            self._compacted(step)
 
     def _compacted(self, message: RetryOrCompaction) -> None:
         if message.will_retry:
@@ -174,7 +173,9 @@ class TurnTracker:
     def _poll(self) -> None:
         self._poll_timer = None
         self._get_state().addCallbacks(
-            self._state_received, self._poll_failed, callbackArgs=(self._poll_number,)
+            self._state_received,
+            lambda _: None,  # pi has ended, which is reported elsewhere
+            callbackArgs=(self._poll_number,),
         )
 
     def _stop_polling(self) -> None:
@@ -194,9 +195,6 @@ class TurnTracker:
             self._poll_in(self._wait_until - now)
         else:
             self._finish()
-
-    def _poll_failed(self, _failure: Failure) -> None:
-        """Ignore a failed poll: pi has ended, which is reported elsewhere."""
 
     # The end.
 
@@ -226,14 +224,3 @@ def _state(data: Raw) -> PiState | None:
         return json.decode(data, type=PiState)
     except DecodeError:
         return None
-
-
-_HANDLERS: Mapping[Any, Callable[[TurnTracker, Any], None]] = {
-    MessageEnd: TurnTracker._message,
-    AgentEnd: TurnTracker._agent_ended,
-    AgentSettled: TurnTracker._settled,
-    (RetryOrCompaction, "auto_retry_start"): TurnTracker._retry_started,
-    (RetryOrCompaction, "auto_retry_end"): TurnTracker._retry_ended,
-    (RetryOrCompaction, "compaction_end"): TurnTracker._compacted,
-    (RetryOrCompaction, "auto_compaction_end"): TurnTracker._compacted,
-}

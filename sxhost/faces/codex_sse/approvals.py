@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from msgspec import DecodeError, Raw, ValidationError, json
 
@@ -14,12 +14,12 @@ from sxhost.faces.codex_sse.fields import (
     changes_by_path,
     split_command,
 )
-from sxhost.model.approval import Approval
+from sxhost.model.approval import Approval, Inquiry
 from sxhost.model.session import Event
 
 __all__ = ["DECISIONS", "approval_frame", "call_id_of"]
 
-Frame = tuple[str, dict[str, Any]] | None
+Frame = tuple[str, dict[str, object]] | None
 
 DECISIONS: Final = {
     "approved": "approve",
@@ -63,7 +63,7 @@ def _native_of(approval: Approval) -> NativeNotice:
     return NativeNotice.of(Raw(encode(approval.native)))
 
 
-NamedFields = tuple[str, dict[str, Any]]
+NamedFields = tuple[str, dict[str, object]]
 
 
 def _command(approval: Approval, native: NativeNotice) -> NamedFields:
@@ -105,7 +105,7 @@ def _question(approval: Approval, native: NativeNotice) -> NamedFields:
     return "request_user_input", {"questions": questions}
 
 
-def _question_of(inquiry: Any) -> dict[str, Any]:
+def _question_of(inquiry: Inquiry) -> dict[str, object]:
     options = [{"label": o.label, "description": o.description} for o in inquiry.options]
     return {
         "id": inquiry.id,

@@ -7,14 +7,13 @@ the host was started anew.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 from uuid import uuid4
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from sxhost.errors import (
     BadField,
@@ -37,10 +36,10 @@ from sxhost.http.router import SSE, Route
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.caller import current_caller
+from sxhost.model.host import Host
 from sxhost.model.names import CURSOR, Argument, Key, Path, Scope
 from sxhost.model.session import Detail, EventQuery
 from sxhost.model.turn import Launch, SteerDraft, Turn, TurnDraft
-from sxhost.service import SessionService
 
 __all__ = [
     "BYPASS",
@@ -115,9 +114,8 @@ class _Found(NamedTuple):
 class Messages:
     """The handlers of the routes; `launch` says how agents are started."""
 
-    def __init__(self, service: SessionService, launch: Launch) -> None:
-        self._service = service
-        self._host = service.agency
+    def __init__(self, host: Host, launch: Launch) -> None:
+        self._host = host
         self._launch = launch
 
     async def say_to_codex(
@@ -137,21 +135,18 @@ class Messages:
         await _to_its_end(self._start(launch, _text(message)))
         found = await self._find(name, "read")
         frames = FrameEncoder(found.conversation, 1, deltas=query.deltas)
-        return ConversationResponse(self._service, found.session.id, OLDEST, frames)
+        return ConversationResponse(self._host, found.session.id, OLDEST, frames)
 
     async def _start(self, launch: Launch, text: str) -> None:
         try:
             started = await self._host.start(launch)
         except HostError as error:
-            self._service.hub.events_appended(
-                str(launch.id)
-            )  # a reader may have come back already
             raise _about_work_dir(error) from None
         session_id = started.session.id
         try:
             await self._host.submit(session_id, TurnDraft(input=text))
         except HostError:
-            await self._service.forget(session_id)
+            await self._host.forget(session_id)
             raise
 
     async def follow_codex(
@@ -163,14 +158,14 @@ class Messages:
         turn = session.turn
         number = turn.id if turn else 1
         frames = FrameEncoder(found.conversation, number, deltas=query.deltas)
-        retained = await self._service.events(session.id, _turn_marks(OLDEST))
-        to_send = await self._service.events(session.id, _turn_marks(after))
+        retained = await self._host.events(session.id, _turn_marks(OLDEST))
+        to_send = await self._host.events(session.id, _turn_marks(after))
         over = turn is not None and turn.status != "running"
         if over and not any(ends_turn(event, number) for event in to_send):
             return NoContent()
         ids = {event.id for event in to_send}
         frames.recall([event for event in retained if event.id not in ids])
-        return ConversationResponse(self._service, session.id, after, frames)
+        return ConversationResponse(self._host, session.id, after, frames)
 
     async def _confirm(self, message: CodexMessage, _query: DeltasQuery) -> RequestOutcome:
         """Decide the approval that the agent waits for."""
@@ -233,9 +228,9 @@ class Messages:
         """
         current_caller.get().check(scope, None)
         try:
-            session = await self._service.session(session_id_of(name))
+            session = await self._host.session(session_id_of(name))
         except UnknownSession:
-            session = await self._service.session(name)
+            session = await self._host.session(name)
         if session.kind != "hosted":
             raise NotHosted(session.id)
         return _Found(conversation_of(session), session)
@@ -246,8 +241,11 @@ def _turn_marks(after: str) -> EventQuery:
     return EventQuery(after=after, types="turn-started,message,complete,error")
 
 
-def _outcome(found: _Found, **more: Any) -> RequestOutcome:
-    return RequestOutcome(id=found.conversation.id, session=found.session.id, **more)
+def _outcome(
+    found: _Found, turn: Turn | None = None, approval: Approval | None = None
+) -> RequestOutcome:
+    name, session = found.conversation.id, found.session.id
+    return RequestOutcome(id=name, session=session, turn=turn, approval=approval)
 
 
 def _ids_of(approval: Approval) -> tuple[str, str, str]:
@@ -269,17 +267,23 @@ def _about_work_dir(error: HostError) -> HostError:
     return BadField("work_dir", error.message.replace("`cwd`", "`work_dir`"))
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def _to_its_end(work: Awaitable[T]) -> T:
     """Wait for `work`; if the waiter is cancelled, it goes on, and a failure is logged."""
     waiting: Deferred[T] = Deferred()
 
-    def finish(result: Any) -> None:
-        if not waiting.called:
-            waiting.callback(result)
-        elif isinstance(result, Failure):
-            log.warn("a conversation could not begin: {why}", why=result.value)
+    async def run() -> None:
+        try:
+            result = await work
+        except Exception as error:  # noqa: BLE001 - it is the waiter's, if that is still there
+            if waiting.called:
+                log.warn("a conversation could not begin: {why}", why=error)
+            else:
+                waiting.errback(error)
+        else:
+            if not waiting.called:
+                waiting.callback(result)
 
-    Deferred.fromCoroutine(work).addBoth(finish)
+    Deferred.fromCoroutine(run())
     return await waiting
 
 
@@ -296,9 +300,9 @@ _HANDLERS: Final[Mapping[str, Handle]] = {
 """The handler of each type of message."""
 
 
-def routes(service: SessionService, launch: Launch = CODEX) -> Sequence[Route]:
+def routes(host: Host, launch: Launch = CODEX) -> Sequence[Route]:
     """Return the routes of this face; `launch` says how its agents are started."""
-    face = Messages(service, launch)
+    face = Messages(host, launch)
     return (
         Route(
             "POST",

@@ -7,19 +7,21 @@ message, which depends on where the reader began.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final, Never, cast
 
 from twisted.web.server import Request
 
 from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.approvals import approval_frame
 from sxhost.faces.codex_sse.fields import Conversation, EventFields
-from sxhost.faces.codex_sse.translate import ENDS, FRAMES
+from sxhost.faces.codex_sse.translate import FRAMES
 from sxhost.http.stream_response import StreamResponse
 from sxhost.model.cursor import Cursor
+from sxhost.model.event_types import AgentEvent, CompleteEvent, ErrorEvent, decode_event
+from sxhost.model.host import Host
 from sxhost.model.session import Event
 from sxhost.model.subscription import Selection, Subscription
-from sxhost.service import SessionService
+from sxhost.transcripts.transcript import Transcript
 
 __all__ = ["ConversationResponse", "FrameEncoder", "NoContent", "ends_turn"]
 
@@ -30,11 +32,10 @@ _Fields = Mapping[str, object]
 
 def ends_turn(event: Event, turn: int) -> bool:
     """Tell whether an event ends `turn`, or a later one."""
-    if event.event not in ENDS:
-        return False
-    value = event.value()
-    number = value.get("turn") if isinstance(value, dict) else None
-    return isinstance(number, int) and number >= turn
+    match decode_event(event):
+        case CompleteEvent(turn=int(number)) | ErrorEvent(turn=int(number)):
+            return number >= turn
+    return False
 
 
 class FrameEncoder:
@@ -49,7 +50,7 @@ class FrameEncoder:
         self._conversation = conversation
         self._turn = turn
         self._deltas = deltas
-        self._last_message: str | None = None
+        self._turn_so_far: Transcript | None = None
 
     def event(self, event: Event, epoch: str) -> bytes:
         """Encode an event with its cursor; return nothing if Codex would send no frame."""
@@ -68,25 +69,29 @@ class FrameEncoder:
             self._frame(event)
         self.over = False
 
-    def _frame(self, event: Event) -> tuple[str, dict[str, Any]] | None:
+    def _frame(self, event: Event) -> tuple[str, dict[str, object]] | None:
         if event.event == "approval-requested":
             return approval_frame(event, self._conversation)
         translate = FRAMES.get(event.event)
-        fields = (
-            EventFields.of(event, self._conversation, self._last_message) if translate else None
-        )
-        if translate is None or fields is None or not self._is_of_the_turn(event, fields):
+        if translate is None:
             return None
-        if event.event in _CHANGE_LAST_MESSAGE:
-            self._last_message = fields.data.text if event.event == "message" else None
-        return translate(fields)
+        turn = self._turn_so_far
+        answer = turn.last_answer(event.seq) if turn is not None else None
+        fields = EventFields.of(event, self._conversation, answer)
+        if not self._is_of_the_turn(fields):
+            return None
+        if turn is None or event.event == "turn-started":
+            turn = self._turn_so_far = Transcript(event, "codex", limit=0, growing_limit=0)
+        if event.event == "message":
+            turn.append(event)
+        return translate(cast("EventFields[Never]", fields))
 
-    def _is_of_the_turn(self, event: Event, fields: EventFields) -> bool:
+    def _is_of_the_turn(self, fields: EventFields[AgentEvent]) -> bool:
         """Tell whether an event is for this stream, and note if it ends the turn.
 
         A ``complete`` or ``error`` that names no turn is about something else.
         """
-        if event.event not in ENDS:
+        if not isinstance(fields.data, CompleteEvent | ErrorEvent):
             return True
         number = fields.data.turn
         self.over = number is not None and number >= self._turn
@@ -118,9 +123,6 @@ class FrameEncoder:
 def _comment(text: str) -> bytes:
     return f": {' '.join(text.split())}\n\n".encode()
 
-
-_CHANGE_LAST_MESSAGE: Final = frozenset({"message", "turn-started"})
-"""Events that set, or reset, the agent's last message of a turn."""
 
 _CONTROL: Final[Mapping[str, Callable[[FrameEncoder, _Fields], bytes]]] = {
     "hello": FrameEncoder._hello,
@@ -154,8 +156,8 @@ class _Sink(StreamResponse):
 class ConversationResponse:
     """A response that streams one conversation from a cursor to the end of its turn."""
 
-    def __init__(self, service: SessionService, session: str, after: str, frames: FrameEncoder):
-        self._service = service
+    def __init__(self, host: Host, session: str, after: str, frames: FrameEncoder):
+        self._host = host
         self._session = session
         self._after = after
         self._frames = frames
@@ -166,7 +168,7 @@ class ConversationResponse:
             return
         sink = _Sink(request, self._frames)
         wanted = Selection(frozenset({self._session}))
-        reader = await self._service.subscribe(wanted, self._after, self._frames, sink)
+        reader = await self._host.subscribe(wanted, self._after, self._frames, sink)
         await sink.follow(reader)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 __all__ = ["EVENTS", "SESSIONS", "STATUS", "TURN", "description_of", "event_url"]
 
@@ -67,7 +67,7 @@ def event_url(base_url: str) -> str:
     return base_url.replace("http", "ws", 1) + EVENTS
 
 
-def description_of(base_url: str) -> dict[str, Any]:
+def description_of(base_url: str) -> dict[str, object]:
     """Return codexd's description of itself, with the URLs of a host at `base_url`."""
     return {
         "base_url": base_url,

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sxhost.faces.codexd.records import turn_id_of
 from sxhost.faces.codexd.records_wire import CodexdEvent, Level, iso
+from sxhost.model.event_types import WHOLE_OF
 from sxhost.model.session import Event, Session
 from sxhost.model.turn import CutReason
 
 __all__ = ["DELTAS", "event_record", "gap_record"]
 
-DELTAS: Final = frozenset({"message-delta", "thinking-delta", "tool-output"})
+DELTAS: Final = frozenset(WHOLE_OF)
 """Events that are pieces of others; snapshots leave them out."""
 
 MAX_MESSAGE: Final = 200
 """Characters of a record's message."""
 
-Object = dict[str, Any]
+Object = dict[str, object]
 
 
 class TranslatedEvent(NamedTuple):
@@ -82,7 +83,7 @@ def _turn_ended(event: Event, data: Object) -> TranslatedEvent:
     if status == "failed" and data.get("native") is None:
         failure = reason if reason in FAILURES else CutReason.PROCESS_ENDED
         message = f"The turn has failed, and codex has not told of its end: {reason}."
-        detail = {"status": status, "failureClass": failure, "reason": reason}
+        detail: Object = {"status": status, "failureClass": failure, "reason": reason}
         return TranslatedEvent("error", "app-server.turn.completed.missing", message, detail)
     message = f"The turn is {status}: {reason}" if reason else f"The turn is {status}."
     level: Level = "error" if status == "failed" else "info"
@@ -148,11 +149,11 @@ def _short(text: str) -> str:
     return text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE - 1]}…"
 
 
-def _object(value: Any) -> Object:
+def _object(value: object) -> Object:
     return value if isinstance(value, dict) else {}
 
 
-def gap_record(fields: Mapping[str, Any], now_ms: int) -> CodexdEvent:
+def gap_record(fields: Mapping[str, object], now_ms: int) -> CodexdEvent:
     """Return the record of a gap: events between two cursors that retention has dropped."""
     start, end = str(fields["from"]), str(fields["to"])
     return CodexdEvent(

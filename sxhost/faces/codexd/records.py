@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, Literal, NamedTuple, cast
 
 from sxhost.codec.json import encode
 from sxhost.faces.codexd.records_wire import (
@@ -17,6 +17,7 @@ from sxhost.faces.codexd.records_wire import (
     CodexdSession,
     CodexdSessionRegistry,
     CodexdSnapshot,
+    Purpose,
     iso,
 )
 from sxhost.faces.codexd.requests_to_host import METADATA_KEY
@@ -25,7 +26,7 @@ from sxhost.model.turn import Turn
 
 __all__ = ["HostMoment", "session_record", "snapshot_of", "turn_id_of"]
 
-Object = dict[str, Any]
+Object = dict[str, object]
 
 
 def session_record(session: Session) -> CodexdSession:
@@ -36,7 +37,7 @@ def session_record(session: Session) -> CodexdSession:
     closed = not pid and settings.get("ephemeral") is True
     return CodexdSession(
         session_id=session.id,
-        purpose=settings.get("purpose", "duplex"),
+        purpose=cast("Purpose", settings.get("purpose", "duplex")),
         thread_id=session.native_id or (launch.resume if launch else None),
         status="closed" if closed else "active",
         endpoint=ENDPOINT,
@@ -47,22 +48,34 @@ def session_record(session: Session) -> CodexdSession:
         model=session.model or None,
         model_provider=session.provider or None,
         metadata=_metadata(session.metadata),
-        **_turn_fields(turn),
-        **{name: settings.get(field) for name, field in SHOWN.items()},
+        current_turn_id=turn_id_of(turn) if turn and turn.status == "running" else None,
+        last_turn_id=turn_id_of(turn),
+        last_turn_status=TURN_STATUS.get(turn.status, "failed") if turn else None,
+        last_turn_error=_turn_error(turn) if turn else None,
+        approval_policy=settings.get("approvalPolicy"),
+        base_instructions=settings.get("baseInstructions"),
+        config=settings.get("config"),
+        developer_instructions=settings.get("developerInstructions"),
+        ephemeral=settings.get("ephemeral"),
+        personality=settings.get("personality"),
+        sandbox=settings.get("sandbox"),
+        service_tier=settings.get("serviceTier"),
     )
 
 
-SHOWN: Final = {
-    "approval_policy": "approvalPolicy",
-    "base_instructions": "baseInstructions",
-    "config": "config",
-    "developer_instructions": "developerInstructions",
-    "ephemeral": "ephemeral",
-    "personality": "personality",
-    "sandbox": "sandbox",
-    "service_tier": "serviceTier",
-}
-"""Fields of a record that repeat the request's, and their names there."""
+SHOWN: Final = frozenset(
+    {
+        "approvalPolicy",
+        "baseInstructions",
+        "config",
+        "developerInstructions",
+        "ephemeral",
+        "personality",
+        "sandbox",
+        "serviceTier",
+    }
+)
+"""Fields of a request that its record repeats."""
 
 
 def _settings(session: Session) -> Object:
@@ -73,7 +86,7 @@ def _settings(session: Session) -> Object:
     launch = session.launch
     if launch is None:
         return requested
-    native = {k: v for k, v in launch.native.items() if k in SHOWN.values()}
+    native = {k: v for k, v in launch.native.items() if k in SHOWN}
     in_force = {
         "approvalPolicy": launch.approval_policy or launch.native.get("approvalPolicy"),
         "sandbox": launch.sandbox or launch.native.get("sandboxPolicy"),
@@ -81,7 +94,7 @@ def _settings(session: Session) -> Object:
     return {**native, **requested, **{k: v for k, v in in_force.items() if v is not None}}
 
 
-def _metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
+def _metadata(metadata: Mapping[str, object]) -> dict[str, str]:
     """Return metadata as texts: codexd's clients know nothing else."""
     requested = metadata.get(METADATA_KEY)
     if isinstance(requested, dict):
@@ -90,17 +103,10 @@ def _metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
     return {k: v if isinstance(v, str) else encode(v).decode() for k, v in metadata.items()}
 
 
-TURN_STATUS: Final = {"running": "inProgress", "completed": "completed"}
-
-
-def _turn_fields(turn: Turn | None) -> Object:
-    name = turn_id_of(turn)
-    return {
-        "current_turn_id": name if turn and turn.status == "running" else None,
-        "last_turn_id": name,
-        "last_turn_status": TURN_STATUS.get(turn.status, "failed") if turn else None,
-        "last_turn_error": _turn_error(turn) if turn else None,
-    }
+TURN_STATUS: Final[Mapping[str, Literal["inProgress", "completed"]]] = {
+    "running": "inProgress",
+    "completed": "completed",
+}
 
 
 def _turn_error(turn: Turn) -> str | None:
@@ -152,13 +158,14 @@ def child_of(sessions: Sequence[Session], events: Sequence[CodexdEvent]) -> Code
     if ended is None:
         return CodexdChild(status="stopped" if sessions else "idle")
     how = ended.detail or {}
-    in_order = how.get("exitCode") == 0
+    code, signal = how.get("exitCode"), how.get("signal")
+    in_order = code == 0
     return CodexdChild(
         status="stopped" if in_order else "failed",
         started_at=started,
         exited_at=ended.created_at,
-        exit_code=how.get("exitCode"),
-        signal=how.get("signal"),
+        exit_code=code if isinstance(code, int) else None,
+        signal=signal if isinstance(signal, str) else None,
         last_error=None if in_order else ended.message,
     )
 
@@ -167,5 +174,5 @@ def _last(events: Sequence[CodexdEvent], name: str) -> CodexdEvent | None:
     return next((event for event in reversed(events) if event.type == name), None)
 
 
-def _object(value: Any) -> Object:
+def _object(value: object) -> Object:
     return value if isinstance(value, dict) else {}

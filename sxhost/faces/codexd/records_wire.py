@@ -6,7 +6,7 @@ Some fields are there because codexd has them; times are ISO 8601 with milliseco
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -73,14 +73,14 @@ class CodexdSession(Struct, frozen=True, kw_only=True, rename="camel"):
     last_turn_error: str | None
     """Why the last turn failed: a failure class, or codex's message."""
     metadata: dict[str, str]
-    approval_policy: Any
-    base_instructions: Any
-    config: Any
-    developer_instructions: Any
-    ephemeral: Any
-    personality: Any
-    sandbox: Any
-    service_tier: Any
+    approval_policy: object
+    base_instructions: object
+    config: object
+    developer_instructions: object
+    ephemeral: object
+    personality: object
+    sandbox: object
+    service_tier: object
 
 
 class CodexdEvent(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -91,7 +91,7 @@ class CodexdEvent(Struct, frozen=True, kw_only=True, rename="camel"):
     level: Level
     type: str
     message: str
-    detail: dict[str, Any] | None
+    detail: dict[str, object] | None
 
 
 class CodexdChild(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -143,7 +143,7 @@ class CodexdRunRegistry(Struct, frozen=True, kw_only=True, rename="camel"):
     """Runs: codexd has done away with them."""
 
     updated_at: str
-    runs: list[Any] = []
+    runs: list[object] = []
 
 
 class CodexdRecentEvents(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -6,7 +6,7 @@ codexd ignores it, and refused where codexd refuses it.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, TypeAlias, cast, get_args
+from typing import Annotated, Final, TypeAlias, cast, get_args
 
 from msgspec import Meta, Struct
 
@@ -16,7 +16,7 @@ from sxhost.faces.codexd.records_wire import Purpose
 
 __all__ = ["Refusal", "SessionInput", "TurnInput", "parse_session", "parse_turn", "trimmed"]
 
-Object: TypeAlias = "dict[str, Any]"
+Object: TypeAlias = "dict[str, object]"
 NonBlank = Annotated[str, Meta(pattern=r"\S")]
 
 WHITESPACE: Final = (
@@ -25,6 +25,7 @@ WHITESPACE: Final = (
 )
 """What JavaScript's ``trim`` removes, as codexd does; Python's `strip` removes other spaces."""
 
+NOT_JSON: Final = "Request body must be valid JSON."
 NO_INPUT: Final = "turn requires input as a string or item array."
 
 
@@ -39,9 +40,9 @@ class Refusal(BadRequest):
 class SessionInput(Struct, frozen=True, kw_only=True, rename="camel"):
     """The body of ``POST /v1/codexd/sessions``; with a `thread_id` that thread goes on."""
 
-    approval_policy: Any = None
+    approval_policy: object = None
     base_instructions: str | None = None
-    config: dict[str, Any] | None = None
+    config: dict[str, object] | None = None
     cwd: str | None = None
     developer_instructions: str | None = None
     ephemeral: bool | None = None
@@ -50,7 +51,7 @@ class SessionInput(Struct, frozen=True, kw_only=True, rename="camel"):
     model_provider: str | None = None
     personality: str | None = None
     purpose: Purpose = "duplex"
-    sandbox: Any = None
+    sandbox: object = None
     service_tier: str | None = None
     thread_id: str | None = None
 
@@ -61,19 +62,19 @@ class TurnInput(Struct, frozen=True, kw_only=True, rename="camel"):
     With an `expected_turn_id` the input is added to that turn, if it runs.
     """
 
-    approval_policy: Any = None
-    collaboration_mode: Any = None
+    approval_policy: object = None
+    collaboration_mode: object = None
     cwd: str | None = None
     effort: str | None = None
     expected_turn_id: str | None = None
-    input: Annotated[str, Meta(min_length=1)] | Annotated[list[Any], Meta(min_length=1)]
+    input: Annotated[str, Meta(min_length=1)] | Annotated[list[object], Meta(min_length=1)]
     model: str | None = None
-    output_schema: Any = None
+    output_schema: object = None
     personality: str | None = None
-    sandbox_policy: Any = None
+    sandbox_policy: object = None
     service_tier: str | None = None
     session_id: NonBlank
-    summary: Any = None
+    summary: object = None
 
 
 # Validation.
@@ -131,41 +132,39 @@ def _decode_object(body: bytes, depth: int) -> Object:
     try:
         if not body.decode().strip(WHITESPACE):
             return {}
-        parsed: Any = decode(body, object, depth=depth)
+        parsed: object = decode(body, object, depth=depth)
     except UnicodeDecodeError:
-        raise Refusal("Request body must be valid JSON.") from None
+        raise Refusal(NOT_JSON) from None
     except BadJSON as error:
-        raise error if "limit" in error.details else _not_json() from None
+        if "limit" in error.details:
+            raise
+        raise Refusal(NOT_JSON) from None
     if not isinstance(parsed, dict):
         raise Refusal("Request body must be a JSON object.")
     return parsed
 
 
-def _not_json() -> Refusal:
-    return Refusal("Request body must be valid JSON.")
-
-
-def trimmed(value: Any) -> str | None:
+def trimmed(value: object) -> str | None:
     """Return a text without whitespace around it; None if nothing remains or it is no text."""
     return (value.strip(WHITESPACE) or None) if isinstance(value, str) else None
 
 
-def _required_text(value: Any, field: str) -> str:
+def _required_text(value: object, field: str) -> str:
     text = trimmed(value)
     if text is None:
         raise Refusal(f"{field} must be a non-empty string.")
     return text
 
 
-def _object_or_none(value: Any) -> Object | None:
+def _object_or_none(value: object) -> Object | None:
     return value if isinstance(value, dict) else None
 
 
-def _bool_or_none(value: Any) -> bool | None:
+def _bool_or_none(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _string_map(value: Any) -> dict[str, str]:
+def _string_map(value: object) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -176,14 +175,14 @@ def _string_map(value: Any) -> dict[str, str]:
     return cast("dict[str, str]", texts)
 
 
-def _purpose(value: Any) -> Purpose:
+def _purpose(value: object) -> Purpose:
     text = trimmed(value) or "duplex"
     if text not in get_args(Purpose):
         raise Refusal(f'Unsupported session purpose "{value}".')
     return cast("Purpose", text)
 
 
-def _input(fields: Object) -> str | list[Any]:
+def _input(fields: Object) -> str | list[object]:
     given = fields.get("prompt") if fields.get("input") is None else fields["input"]
     if not isinstance(given, str | list) or not given:
         raise Refusal(NO_INPUT)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from msgspec import to_builtins
 
 from sxhost.codec.json import decode, encode
-from sxhost.drivers.codex.requests import MODES
 from sxhost.faces.codexd.requests import Refusal, SessionInput, TurnInput
 from sxhost.model.turn import File, Image, Input, Item, Launch, LocalImage, Text, TurnDraft
 
@@ -22,6 +21,13 @@ __all__ = [
 ]
 
 AGENT: Final = "codex"
+SANDBOX_MODES: Final = {
+    "dangerFullAccess": "danger-full-access",
+    "readOnly": "read-only",
+    "workspaceWrite": "workspace-write",
+}
+"""Sandboxes by the type of their policy, which threads name otherwise than turns."""
+
 METADATA_KEY: Final = "codexd"
 """The field of a session's metadata in which this face keeps the request's settings."""
 
@@ -86,7 +92,7 @@ def turn_draft_of(request: TurnInput) -> TurnDraft:
     return decode(encode(fields), TurnDraft)
 
 
-def native_turn_of(request: TurnInput) -> dict[str, Any]:
+def native_turn_of(request: TurnInput) -> dict[str, object]:
     """Return the fields of a turn that go to codex unchanged: its items, and how to answer."""
     native = {k: v for k, v in to_builtins(request).items() if k in SPOKEN and v is not None}
     return native if isinstance(request.input, str) else {**native, "input": request.input}
@@ -96,11 +102,11 @@ SPOKEN: Final = frozenset({"outputSchema", "personality", "serviceTier", "summar
 """Fields of a turn that widen nothing (`sxhost.model.rights.CODEXD_TURN_SCOPES`)."""
 
 
-def _sandbox_mode(policy: Any) -> str | None:
+def _sandbox_mode(policy: object) -> str | None:
     """Return the sandbox mode of a policy, if it is nothing but a mode."""
     if isinstance(policy, dict) and policy.keys() == {"type"}:
         kind = policy["type"]
-        return MODES.get(kind, kind) if isinstance(kind, str) else None
+        return SANDBOX_MODES.get(kind, kind) if isinstance(kind, str) else None
     return _text_or_none(policy)
 
 
@@ -114,7 +120,7 @@ def steer_input_of(request: TurnInput) -> Input:
     return [_item(item) for item in request.input]
 
 
-def _item(item: Any) -> Item:
+def _item(item: object) -> Item:
     match item:
         case {"type": "text", "text": str(text)}:
             return Text(text=text)
@@ -127,17 +133,17 @@ def _item(item: Any) -> Item:
     raise Refusal("turn with expectedTurnId takes items of text, image, localImage or mention.")
 
 
-def text_of_items(items: list[Any]) -> str:
+def text_of_items(items: list[object]) -> str:
     """Return items as text; those without any stand in brackets, by their path or type."""
     return "\n".join(_text_of_item(item) for item in items)
 
 
-def _text_of_item(item: Any) -> str:
-    fields: Mapping[str, Any] = item if isinstance(item, dict) else {}
+def _text_of_item(item: object) -> str:
+    fields: Mapping[str, object] = item if isinstance(item, dict) else {}
     if isinstance(text := fields.get("text"), str):
         return text
     return f"[{fields.get('path') or fields.get('type') or 'item'}]"
 
 
-def _text_or_none(value: Any) -> str | None:
+def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) and value else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote_from_bytes
 
 import msgspec
@@ -27,7 +27,7 @@ class CodexdFormat:
 
     media_type = "application/json; charset=utf-8"
 
-    def answer(self, value: Any) -> bytes:
+    def answer(self, value: object) -> bytes:
         """Return the body of an answer."""
         return msgspec.json.format(encode(value), indent=2) + b"\n"
 

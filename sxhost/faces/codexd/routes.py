@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from os import getpid
-from typing import Any
 from weakref import WeakValueDictionary
 
 from msgspec import UNSET, Struct, UnsetType
@@ -20,6 +19,7 @@ from sxhost.faces.codexd.describe import (
     description_of,
     event_url,
 )
+from sxhost.faces.codexd.directory import CodexDirectory
 from sxhost.faces.codexd.events import DELTAS, event_record
 from sxhost.faces.codexd.records import HostMoment, session_record, snapshot_of, turn_id_of
 from sxhost.faces.codexd.records_wire import (
@@ -36,7 +36,6 @@ from sxhost.faces.codexd.requests import (
     parse_turn,
 )
 from sxhost.faces.codexd.requests_to_host import (
-    AGENT,
     launch_of,
     native_turn_of,
     steer_input_of,
@@ -49,9 +48,10 @@ from sxhost.http.responses import ResponseFormat
 from sxhost.http.router import NDJSON, Route
 from sxhost.http.websocket import Upgrade
 from sxhost.model.caller import current_caller
+from sxhost.model.cursor import Cursor
+from sxhost.model.host import Host
 from sxhost.model.session import Session
 from sxhost.model.turn import SteerDraft
-from sxhost.service import SessionService
 
 __all__ = ["RESPONSE_FORMATS", "routes"]
 
@@ -135,11 +135,10 @@ class CodexdTurnTaken(Struct, frozen=True):
 class CodexdHandlers:
     """The handlers of codexd's routes."""
 
-    def __init__(self, service: SessionService) -> None:
-        self._service = service
-        self._agency = service.agency
-        self._directory = service.agent_directory(AGENT)
-        self._clients = EventClients(service, self._directory, self._state)
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._directory = CodexDirectory(host)
+        self._clients = EventClients(host, self._directory, self._state)
         self._resuming: WeakValueDictionary[str, DeferredLock] = WeakValueDictionary()
 
     # Reads.
@@ -152,13 +151,13 @@ class CodexdHandlers:
             return CodexdHealth(ok=True)
         return CodexdHealth(ok=True, service=self._runtime(base_url))
 
-    async def codexd_describe(self, base_url: str) -> dict[str, Any]:
+    async def codexd_describe(self, base_url: str) -> dict[str, object]:
         """Return codexd's description of itself."""
         return description_of(base_url)
 
     async def codexd_status(self, base_url: str) -> CodexdStatus:
         """Return the state of the host."""
-        return CodexdStatus(await self._state(base_url, self._directory.position))
+        return CodexdStatus(await self._state(base_url, self._directory.end))
 
     async def codexd_sessions(self) -> CodexdSessions:
         """Return all sessions."""
@@ -168,7 +167,7 @@ class CodexdHandlers:
     async def codexd_session(self, session_id: AnyText) -> CodexdSessionRead:
         """Return a session and its newest events."""
         session = self._session(session_id)
-        events = await self._recent(self._directory.position, session)
+        events = await self._recent(self._directory.end, session)
         return CodexdSessionRead(
             SessionAndEvents(events, session_record(self._session(session_id)))
         )
@@ -182,16 +181,16 @@ class CodexdHandlers:
             websocket_clients=len(self._clients.connected),
         )
 
-    async def _state(self, base_url: str, until: int) -> HostState:
-        directory, events = self._directory, await self._recent(until)
-        moment = HostMoment(directory.since_ms, directory.wall_ms(), getpid(), directory.epoch)
+    async def _state(self, base_url: str, end: Cursor) -> HostState:
+        directory, events = self._directory, await self._recent(end)
+        moment = HostMoment(directory.since_ms, directory.now_ms(), getpid(), end.epoch)
         snapshot = snapshot_of(directory.sessions(), events, moment)
         return HostState(service=self._runtime(base_url), snapshot=snapshot)
 
-    async def _recent(self, until: int, session: Session | None = None) -> list[CodexdEvent]:
-        """Return the newest events up to the event id `until`, of one session or of all."""
+    async def _recent(self, end: Cursor, session: Session | None = None) -> list[CodexdEvent]:
+        """Return the newest events up to a place in the log, of one session or of all."""
         found = await self._directory.latest(
-            MOST_RECENT, until, without=DELTAS, session=session
+            MOST_RECENT, end.position, without=DELTAS, session=session
         )
         return [event_record(event, self._directory.get(event.session)) for event in found]
 
@@ -205,21 +204,21 @@ class CodexdHandlers:
 
     async def codexd_begin(self, body: bytes) -> CodexdSessionBegun:
         """Begin a session, or return the one that already has the thread."""
-        request = parse_session(body, self._service.limits.depth)
+        request = parse_session(body, self._host.limits.depth)
         if request.thread_id is None:
             return await self._begin(request)
         lock = self._resuming.setdefault(request.thread_id, DeferredLock())
         async with lock:
-            known = self._directory.find_native(request.thread_id)
+            known = self._directory.find_thread(request.thread_id)
             return _begun_answer(known) if known else await self._begin(request)
 
     async def _begin(self, request: SessionInput) -> CodexdSessionBegun:
-        hosted = await self._agency.start(launch_of(request))
+        hosted = await self._host.start(launch_of(request))
         return _begun_answer(self._session(hosted.session.id))
 
     async def codexd_turn(self, body: bytes) -> CodexdTurnTaken:
         """Begin a turn, or add to the running one that is named."""
-        request = parse_turn(body, self._service.limits.depth)
+        request = parse_turn(body, self._host.limits.depth)
         session = self._session(request.session_id)
         try:
             turn = await (self._steer if request.expected_turn_id else self._submit)(request)
@@ -232,17 +231,17 @@ class CodexdHandlers:
 
     async def _submit(self, request: TurnInput) -> str | None:
         draft, spoken = turn_draft_of(request), native_turn_of(request)
-        submitted = await self._agency.submit_native(request.session_id, draft, spoken)
+        submitted = await self._host.submit_native(request.session_id, draft, spoken)
         return turn_id_of(submitted.turn)
 
     async def _steer(self, request: TurnInput) -> str | None:
-        hosted = self._agency.fleet.get(request.session_id)
-        turn = hosted.turn if hosted is not None else None  # the log lags behind it
+        status = await self._host.agent_status(request.session_id)
+        turn = status.turn if status is not None else None  # the log lags behind it
         wanted = request.expected_turn_id
         if turn is None or turn.status != "running" or turn_id_of(turn) != wanted:
             text = f'Turn "{wanted}" is not running in codexd session "{request.session_id}".'
             raise Refusal(text, CONFLICT)
-        await self._agency.steer(request.session_id, SteerDraft(input=steer_input_of(request)))
+        await self._host.steer(request.session_id, SteerDraft(input=steer_input_of(request)))
         return wanted
 
     # Events.
@@ -260,32 +259,32 @@ def _unknown(session_id: str) -> Refusal:
     return Refusal(f'Unknown codexd session "{session_id}".', NOT_FOUND)
 
 
-def routes(service: SessionService) -> Sequence[Route]:
-    """Return codexd's routes over the sessions of `service`."""
-    handlers = CodexdHandlers(service)
+def routes(host: Host) -> Sequence[Route]:
+    """Return codexd's routes over the sessions of `host`."""
+    face = CodexdHandlers(host)
     route = partial(Route, tag="codexd", response_format=CODEXD)
     return (
         route(
             "GET",
             "/healthz",
-            handlers.codexd_health,
-            "Tell that the host is there.",
+            face.codexd_health,
+            "Check that the host serves.",
             scope="open",
             asks=True,
         ),
-        route("GET", "/describe", handlers.codexd_describe, "Describe codexd's face."),
-        route("GET", STATUS, handlers.codexd_status, "Tell all there is of codex."),
-        route("GET", SESSIONS, handlers.codexd_sessions, "List codex's sessions."),
+        route("GET", "/describe", face.codexd_describe, "Describe codexd's API."),
+        route("GET", STATUS, face.codexd_status, "Show the state of codex."),
+        route("GET", SESSIONS, face.codexd_sessions, "List codex's sessions."),
         route(
             "GET",
             f"{SESSIONS}/<session_id>",
-            handlers.codexd_session,
-            "Tell of a session of codex.",
+            face.codexd_session,
+            "Show a session of codex.",
         ),
         route(
             "POST",
             SESSIONS,
-            handlers.codexd_begin,
+            face.codexd_begin,
             "Begin or resume a session of codex.",
             201,
             reads=SessionInput,
@@ -293,7 +292,7 @@ def routes(service: SessionService) -> Sequence[Route]:
         route(
             "POST",
             TURN,
-            handlers.codexd_turn,
+            face.codexd_turn,
             "Begin a turn of codex, or steer it.",
             202,
             scope="send",
@@ -302,7 +301,7 @@ def routes(service: SessionService) -> Sequence[Route]:
         route(
             "GET",
             EVENTS,
-            handlers.codexd_events,
+            face.codexd_events,
             "Follow codex over a WebSocket.",
             101,
             produces=NDJSON,

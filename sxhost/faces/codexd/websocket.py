@@ -7,14 +7,13 @@ A slow client is a cursor in the log: it misses nothing but what retention drops
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from msgspec import Struct
 
-from sxhost.agents.directory import AgentDirectory
 from sxhost.codec.frames import websocket_text_frame
 from sxhost.codec.json import decode, encode
 from sxhost.errors import HostError, SubscriptionLimit
+from sxhost.faces.codexd.directory import CodexDirectory
 from sxhost.faces.codexd.events import event_record, gap_record
 from sxhost.faces.codexd.records_wire import CodexdRuntime, CodexdSnapshot
 from sxhost.faces.codexd.requests import trimmed
@@ -22,9 +21,9 @@ from sxhost.http.parameters import base_url
 from sxhost.http.site import HostRequest
 from sxhost.http.websocket import Connection
 from sxhost.model.cursor import Cursor
+from sxhost.model.host import Host
 from sxhost.model.session import Event
 from sxhost.model.subscription import Subscription
-from sxhost.service import SessionService
 
 __all__ = ["CodexdConnection", "EventClients", "EventEncoder", "HostState"]
 
@@ -38,14 +37,14 @@ class HostState(Struct, frozen=True, kw_only=True):
     snapshot: CodexdSnapshot
 
 
-ReadState = Callable[[str, int], Awaitable[HostState]]
-"""Returns the state, given the base URL that a client uses and the id of the last event."""
+ReadState = Callable[[str, Cursor], Awaitable[HostState]]
+"""Returns the state, given the base URL that a client uses and the end of the log."""
 
 
 class EventEncoder:
     """Encodes events, and gaps between them, as codexd's WebSocket frames."""
 
-    def __init__(self, directory: AgentDirectory) -> None:
+    def __init__(self, directory: CodexDirectory) -> None:
         self._directory = directory
 
     def event(self, event: Event, epoch: str) -> bytes:  # noqa: ARG002 - `seq` is the place
@@ -58,7 +57,7 @@ class EventEncoder:
         """Encode a gap as an event; other control frames have no counterpart in codexd."""
         if name != "gap":
             return b""
-        return _message(event=gap_record(fields, self._directory.wall_ms()), type="event")
+        return _message(event=gap_record(fields, self._directory.now_ms()), type="event")
 
 
 class Sink:
@@ -86,24 +85,21 @@ class Sink:
 class EventClients:
     """The clients that are connected; `read_state` returns what they are sent as the state."""
 
-    def __init__(
-        self, service: SessionService, directory: AgentDirectory, read_state: ReadState
-    ) -> None:
+    def __init__(self, host: Host, directory: CodexDirectory, read_state: ReadState) -> None:
         self.directory = directory
         self.read_state = read_state
         self.connected: set[CodexdConnection] = set()
-        self._service = service
+        self._host = host
         self._encoding = EventEncoder(directory)
 
     def connect(self, request: HostRequest) -> CodexdConnection:
         """Return the connection of a new client."""
         return CodexdConnection(self, request)
 
-    async def follow(self, client: CodexdConnection, position: int) -> None:
-        """Subscribe a client to the events after the id `position`."""
-        cursor = str(Cursor(position, self.directory.epoch))
-        wanted, sink = self.directory.selection, Sink(client)
-        await self._service.subscribe(wanted, cursor, self._encoding, sink)
+    async def follow(self, client: CodexdConnection, after: Cursor) -> None:
+        """Subscribe a client to the events after a place in the log."""
+        selection, sink = self.directory.selection, Sink(client)
+        await self._host.subscribe(selection, str(after), self._encoding, sink)
 
 
 class CodexdConnection(Connection):
@@ -118,14 +114,14 @@ class CodexdConnection(Connection):
     async def begin(self) -> None:
         """Send the hello, then follow the events from there on."""
         self._clients.connected.add(self)
-        position = self._clients.directory.position
-        state = await self._clients.read_state(self._base_url, position)
+        end = self._clients.directory.end
+        state = await self._clients.read_state(self._base_url, end)
         recent = state.snapshot.recent_events.events
         self._send_message(
             recentEvents=recent, service=state.service, snapshot=state.snapshot, type="hello"
         )
         try:
-            await self._clients.follow(self, position)
+            await self._clients.follow(self, end)
         except SubscriptionLimit as error:
             self._close_for_violation(error.message)
         except HostError:  # the host is stopping
@@ -146,7 +142,7 @@ class CodexdConnection(Connection):
                 self._send_message(type="pong")
             case "status":
                 state = await self._clients.read_state(
-                    self._base_url, self._clients.directory.position
+                    self._base_url, self._clients.directory.end
                 )
                 self._send_message(
                     service=state.service, snapshot=state.snapshot, type="status"
@@ -171,18 +167,18 @@ class CodexdConnection(Connection):
         if self._reader is not None:
             self._reader.close()
 
-    def _send_message(self, **fields: Any) -> None:
+    def _send_message(self, **fields: object) -> None:
         self.send(_message(**fields))
 
 
-def _message(**fields: Any) -> bytes:
+def _message(**fields: object) -> bytes:
     return websocket_text_frame(encode(fields))
 
 
 def _type_of(message: bytes, depth: int) -> str | None:
     """Return the type of a message, if it is an object with one."""
     try:
-        value: Any = decode(message, object, depth=depth)
+        value: object = decode(message, object, depth=depth)
     except HostError:
         return None
     return trimmed(value.get("type")) if isinstance(value, dict) else None

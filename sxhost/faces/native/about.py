@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 from sxhost import __version__
 from sxhost.http.openapi import document
@@ -16,14 +15,14 @@ __all__ = ["routes"]
 def routes(others: Sequence[Route]) -> Sequence[Route]:
     """Return the routes that describe `others` and themselves."""
 
-    async def index() -> dict[str, Any]:
+    async def index() -> dict[str, object]:
         return _index(everything)
 
-    async def openapi() -> dict[str, Any]:
+    async def openapi() -> dict[str, object]:
         return contract()
 
     @cache
-    def contract() -> dict[str, Any]:
+    def contract() -> dict[str, object]:
         return document(everything)
 
     everything = (
@@ -34,6 +33,6 @@ def routes(others: Sequence[Route]) -> Sequence[Route]:
     return everything
 
 
-def _index(routes: Sequence[Route]) -> dict[str, Any]:
+def _index(routes: Sequence[Route]) -> dict[str, object]:
     served = [{"method": r.method, "path": r.path, "summary": r.summary} for r in routes]
     return {"name": "sxhost", "version": __version__, "routes": served}

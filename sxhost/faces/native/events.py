@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.web.server import Request
 from zope.interface import implementer
 
@@ -101,7 +101,7 @@ class PagedResponse:
             request.unregisterProducer()
         except HostError as error:
             log.warn("an answer was cut: {error}", error=error)
-            cast("Any", request.transport).abortConnection()
+            cast("ITCPTransport", request.transport).abortConnection()
             await Deferred()  # cancelled when the connection is lost
 
 

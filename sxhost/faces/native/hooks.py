@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
@@ -14,7 +14,7 @@ from sxhost.errors import HostError
 from sxhost.hooks.payload import Hook
 from sxhost.hooks.sessions import HookHandler, HookQuery, HookReply
 from sxhost.http.authentication import is_forwarded
-from sxhost.http.router import Route
+from sxhost.http.router import Handler, Route
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
 from sxhost.model.names import SessionId
@@ -26,7 +26,7 @@ log = logger(__name__)
 
 
 Name = Annotated[str, Meta(min_length=1)]
-Text = Annotated[Any, Meta(description="A text; what is none counts as absent.")]
+Text = Annotated[object, Meta(description="A text; what is none counts as absent.")]
 
 
 class HookInput(Struct, frozen=True):
@@ -41,11 +41,11 @@ class HookInput(Struct, frozen=True):
     agent_id: Text = None
     tool_name: Text = None
     tool_use_id: Text = None
-    tool_input: Any = None
-    tool_response: Any = None
-    permission_suggestions: Any = None
+    tool_input: object = None
+    tool_response: object = None
+    permission_suggestions: object = None
     last_assistant_message: Text = None
-    error: Any = None
+    error: object = None
     reason: Text = None
 
 
@@ -64,7 +64,7 @@ class HookAnswer(Struct, frozen=True, rename="camel", omit_defaults=True):
 
     decision: str = ""
     reason: str = ""
-    hook_specific_output: dict[str, Any] = {}
+    hook_specific_output: dict[str, object] = {}
 
 
 class HookResponse:
@@ -92,7 +92,7 @@ class HookResponse:
 
     def _confirm_once_sent(self, request: Request, reply: HookReply) -> None:
         """Confirm the messages in an answer once it was sent; else give them back."""
-        finished: Deferred[Any] = request.notifyFinish()
+        finished: Deferred[None] = request.notifyFinish()
         finished.addCallbacks(
             lambda _: _confirm(self._sessions.acknowledge_messages(reply)),
             lambda _: _confirm(self._sessions.return_messages(reply)),
@@ -110,11 +110,11 @@ class HookHandlers:
         self._sessions = sessions
         self._host_uid = host_uid
 
-    async def claude(self, hook: dict[str, Any], query: HookQuery) -> HookResponse:
+    async def claude(self, hook: dict[str, object], query: HookQuery) -> HookResponse:
         """Handle a hook of Claude Code."""
         return HookResponse(self._sessions, Hook("claude", hook), query, self._host_uid)
 
-    async def codex(self, hook: dict[str, Any], query: HookQuery) -> HookResponse:
+    async def codex(self, hook: dict[str, object], query: HookQuery) -> HookResponse:
         """Handle a hook or a notification of Codex."""
         return HookResponse(self._sessions, Hook("codex", hook), query, self._host_uid)
 
@@ -126,10 +126,12 @@ def routes(sessions: HookHandler, host_uid: int | None = None) -> Sequence[Route
     """
     handlers = HookHandlers(sessions, host_uid)
     return (
-        _route("/hooks/claude", handlers.claude, "Hear Claude Code.", HookInput),
-        _route("/hooks/codex", handlers.codex, "Hear Codex.", (HookInput, NoticeInput)),
+        _route("/hooks/claude", handlers.claude, "Take a hook of Claude Code.", HookInput),
+        _route(
+            "/hooks/codex", handlers.codex, "Take a hook of Codex.", (HookInput, NoticeInput)
+        ),
     )
 
 
-def _route(path: str, handler: Any, summary: str, reads: Any) -> Route:
+def _route(path: str, handler: Handler, summary: str, reads: object) -> Route:
     return Route("POST", path, handler, summary, scope="send", reads=reads, answers=HookAnswer)

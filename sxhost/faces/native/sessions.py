@@ -27,11 +27,11 @@ async def health() -> Health:
 def routes(host: RemoteHost) -> Sequence[Route]:
     """Return the routes of the native face over `host`."""
     return (
-        Route("GET", "/health", health, "Tell that the host is there.", scope="open"),
+        Route("GET", "/health", health, "Check that the host serves.", scope="open"),
         Route("GET", "/status", host.status, "Summarise the host."),
         Route("GET", "/sessions", host.sessions, "List sessions."),
-        Route("GET", SESSION, host.session, "Tell all about a session."),
-        Route("DELETE", SESSION, host.forget, "End a session and forget it."),
+        Route("GET", SESSION, host.session, "Show a session."),
+        Route("DELETE", SESSION, host.forget, "End a session and delete its log."),
         Route(
             "POST",
             f"{SESSION}/register",
@@ -52,7 +52,7 @@ def routes(host: RemoteHost) -> Sequence[Route]:
             "GET",
             MESSAGES,
             host.pull,
-            "Take messages, or look at them.",
+            "Take messages, or list them.",
             safe=False,
             scope="send",
         ),
@@ -62,6 +62,6 @@ def routes(host: RemoteHost) -> Sequence[Route]:
             "POST", f"{MESSAGE}/nack", host.nack, "Give a leased message back.", scope="send"
         ),
         Route("DELETE", MESSAGE, host.withdraw, "Withdraw a message.", scope="send"),
-        Route("GET", "/audit", host.audit, "Tell who did what.", scope="admin"),
-        Route("POST", "/stop", host.stop, "Stop the host in order."),
+        Route("GET", "/audit", host.audit, "Read the audit log.", scope="admin"),
+        Route("POST", "/stop", host.stop, "Stop the host."),
     )

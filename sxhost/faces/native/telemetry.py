@@ -14,7 +14,7 @@ __all__ = ["routes"]
 def routes(host: RemoteHost) -> Sequence[Route]:
     """Return the route that payloads are posted to."""
     ingest = TelemetryIngest(host)
-    summary = "File telemetry."
+    summary = "Take telemetry."
     return (
         Route(
             "POST",

@@ -118,7 +118,7 @@ class TokenHandlers:
         return Done()
 
     async def invite(self) -> Login:
-        """Make a link that lets one browser in."""
+        """Create a link that logs one browser in."""
         now = self._clock.seconds()
         self._links = {code: expires for code, expires in self._links.items() if expires > now}
         code = secrets.token_urlsafe(32)
@@ -152,17 +152,17 @@ class TokenHandlers:
         """Return the routes of tokens and logins: for administrators, but for the link."""
         return (
             Route("GET", "/tokens", self.tokens, "List tokens.", scope="admin"),
-            Route("POST", "/tokens", self.create_token, "Make a token.", 201),
+            Route("POST", "/tokens", self.create_token, "Create a token.", 201),
             Route(
                 "POST", "/tokens/admin/rotate", self.rotate_token, "Replace the host's token."
             ),
             Route("DELETE", "/tokens/<token_id>", self.revoke_token, "Revoke a token."),
-            Route("POST", "/logins", self.invite, "Make a link that lets one browser in."),
+            Route("POST", "/logins", self.invite, "Create a link that logs one browser in."),
             Route(
                 "GET",
                 "/login/<code>",
                 self.login,
-                "Let a browser in.",
+                "Log a browser in.",
                 303,
                 produces="text/plain",
                 safe=False,

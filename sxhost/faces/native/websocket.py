@@ -198,7 +198,7 @@ class StreamHandler:
         self._host = host
 
     async def stream(self, query: StreamQuery) -> Upgrade:
-        """Follow logs over a WebSocket."""
+        """Follow events over a WebSocket."""
         first = query.command()
         session_id = first and first.subscribe and first.subscribe.selection.only
         if session_id:
@@ -209,5 +209,5 @@ class StreamHandler:
 def routes(host: Host) -> Sequence[Route]:
     """Return the route of the WebSocket."""
     stream = StreamHandler(host).stream
-    summary = "Follow logs over a WebSocket."
+    summary = "Follow events over a WebSocket."
     return (Route("GET", "/v1/stream", stream, summary, status=101, produces=NDJSON),)

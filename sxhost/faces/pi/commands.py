@@ -9,36 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, get_args
+from typing import ClassVar, Final, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
-from sxhost.faces.pi.fields import (
-    CommandId,
-    CursorText,
-    Dependencies,
-    DialogAnswer,
-    Direction,
-    Images,
-    OptionalName,
-    OptionalSessionId,
-    OptionalText,
-    PageSize,
-    PromptText,
-    RequestId,
-    RequiredBool,
-    RequiredText,
-    SafePath,
-    SessionId,
-    SessionTitle,
-    SessionVersion,
-    ShellCommand,
-    StreamingBehavior,
-    TargetSessionId,
-    ThinkingLevel,
-    Timestamp,
-    TreeNavigation,
-)
+from sxhost.faces.pi import fields
 
 __all__ = ["COMMANDS", "RESERVED", "AnyCommand", "Command", "SessionCommand"]
 
@@ -55,16 +30,18 @@ def _snake(name: str) -> str:
 class Command(Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", tag=_snake):
     """The fields that every command may have."""
 
-    id: CommandId | UnsetType = UNSET
-    idempotency_key: OptionalName | UnsetType = UNSET
-    depends_on: Dependencies | UnsetType = UNSET
-    if_session_version: SessionVersion | UnsetType = UNSET
+    has_version: ClassVar = False
+    """Whether ``ifSessionVersion`` is allowed."""
+    id: fields.CommandId | UnsetType = UNSET
+    idempotency_key: fields.OptionalName | UnsetType = UNSET
+    depends_on: fields.Dependencies | UnsetType = UNSET
+    if_session_version: fields.SessionVersion | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Refuse fields that need others."""
         if self.depends_on and self.id is UNSET:
             raise ValueError("id: Required when dependsOn is provided")
-        if self.if_session_version is not UNSET and not self._has_version:
+        if self.if_session_version is not UNSET and not self.has_version:
             raise ValueError("ifSessionVersion: Only supported for session-targeted commands")
 
     @property
@@ -77,20 +54,12 @@ class Command(Struct, frozen=True, kw_only=True, rename="camel", tag_field="type
         """The session that it is about; for one to be created, the id that is asked for."""
         return getattr(self, "session_id", None) or None
 
-    @property
-    def _has_version(self) -> bool:
-        """Whether ``ifSessionVersion`` is allowed."""
-        return False
-
 
 class SessionCommand(Command, frozen=True, kw_only=True):
     """The fields that every command for a session has."""
 
-    session_id: SessionId
-
-    @property
-    def _has_version(self) -> bool:
-        return True
+    has_version: ClassVar = True
+    session_id: fields.SessionId
 
 
 # For the server.
@@ -103,20 +72,17 @@ class ListSessions(Command, frozen=True):
 class CreateSession(Command, frozen=True, kw_only=True):
     """Start an agent (`agent`, ours: which; `launch`: more of ``POST /sessions``)."""
 
-    session_id: OptionalSessionId | UnsetType = UNSET
-    cwd: OptionalText | UnsetType = UNSET
-    agent: OptionalText = "pi"
-    launch: dict[str, Any] = {}
+    session_id: fields.OptionalSessionId | UnsetType = UNSET
+    cwd: fields.OptionalText | UnsetType = UNSET
+    agent: fields.OptionalText = "pi"
+    launch: dict[str, object] = {}
 
 
 class DeleteSession(Command, frozen=True, kw_only=True):
     """End a session's agent and forget the session; the agent's own files stay."""
 
-    session_id: TargetSessionId
-
-    @property
-    def _has_version(self) -> bool:
-        return True
+    has_version: ClassVar = True
+    session_id: fields.TargetSessionId
 
 
 class SwitchSession(Command, frozen=True, kw_only=True):
@@ -125,15 +91,15 @@ class SwitchSession(Command, frozen=True, kw_only=True):
     Without `snapshots` (ours) a growing message is not repeated with each of its deltas.
     """
 
-    session_id: TargetSessionId
-    after: CursorText | UnsetType = UNSET
+    session_id: fields.TargetSessionId
+    after: fields.CursorText | UnsetType = UNSET
     snapshots: bool = True
 
 
 class Unsubscribe(Command, frozen=True, kw_only=True):
     """End a subscription (ours)."""
 
-    session_id: TargetSessionId
+    session_id: fields.TargetSessionId
 
 
 class GetMetrics(Command, frozen=True):
@@ -151,11 +117,11 @@ class GetStartupRecovery(Command, frozen=True):
 class GetCommandHistory(Command, frozen=True, kw_only=True):
     """Read the journal of commands."""
 
-    session_id_filter: OptionalName | UnsetType = UNSET
-    command_id: OptionalName | UnsetType = UNSET
-    from_timestamp: Timestamp | UnsetType = UNSET
-    to_timestamp: Timestamp | UnsetType = UNSET
-    limit: PageSize = 100
+    session_id_filter: fields.OptionalName | UnsetType = UNSET
+    command_id: fields.OptionalName | UnsetType = UNSET
+    from_timestamp: fields.Timestamp | UnsetType = UNSET
+    to_timestamp: fields.Timestamp | UnsetType = UNSET
+    limit: fields.PageSize = 100
 
     def __post_init__(self) -> None:
         """Refuse a period that ends before it begins."""
@@ -172,9 +138,9 @@ class ListStoredSessions(Command, frozen=True):
 class LoadSession(Command, frozen=True, kw_only=True):
     """Start an agent that resumes from such a file."""
 
-    session_path: SafePath
-    session_id: OptionalSessionId | UnsetType = UNSET
-    launch: dict[str, Any] = {}
+    session_path: fields.SafePath
+    session_id: fields.OptionalSessionId | UnsetType = UNSET
+    launch: dict[str, object] = {}
 
 
 # For a session.
@@ -183,8 +149,8 @@ class LoadSession(Command, frozen=True, kw_only=True):
 class ExtensionUiResponse(SessionCommand, frozen=True, kw_only=True):
     """Answer the dialog of an extension, or an approval."""
 
-    request_id: RequestId
-    response: DialogAnswer
+    request_id: fields.RequestId
+    response: fields.DialogAnswer
 
 
 class GetAvailableModels(SessionCommand, frozen=True):
@@ -210,23 +176,23 @@ class ListSessionFiles(SessionCommand, frozen=True):
 class Prompt(SessionCommand, frozen=True, kw_only=True):
     """Run a turn; the response comes at its end."""
 
-    message: PromptText
-    images: Images = []
-    streaming_behavior: StreamingBehavior | UnsetType = UNSET
+    message: fields.PromptText
+    images: fields.Images = []
+    streaming_behavior: fields.StreamingBehavior | UnsetType = UNSET
 
 
 class Steer(SessionCommand, frozen=True, kw_only=True):
     """Add input to the running turn."""
 
-    message: PromptText
-    images: Images = []
+    message: fields.PromptText
+    images: fields.Images = []
 
 
 class FollowUp(SessionCommand, frozen=True, kw_only=True):
     """Queue input for after the turn."""
 
-    message: PromptText
-    images: Images = []
+    message: fields.PromptText
+    images: fields.Images = []
 
 
 class Abort(SessionCommand, frozen=True):
@@ -244,20 +210,20 @@ class GetMessages(SessionCommand, frozen=True):
 class SetModel(SessionCommand, frozen=True, kw_only=True):
     """Use another model."""
 
-    provider: RequiredText
-    model_id: RequiredText
+    provider: fields.RequiredText
+    model_id: fields.RequiredText
 
 
 class CycleModel(SessionCommand, frozen=True, kw_only=True):
     """Use the next model."""
 
-    direction: Direction = "forward"
+    direction: fields.Direction = "forward"
 
 
 class SetThinkingLevel(SessionCommand, frozen=True, kw_only=True):
     """Set how long the model thinks."""
 
-    level: ThinkingLevel
+    level: fields.ThinkingLevel
 
 
 class CycleThinkingLevel(SessionCommand, frozen=True):
@@ -267,7 +233,7 @@ class CycleThinkingLevel(SessionCommand, frozen=True):
 class Compact(SessionCommand, frozen=True, kw_only=True):
     """Compact the conversation."""
 
-    custom_instructions: OptionalText | UnsetType = UNSET
+    custom_instructions: fields.OptionalText | UnsetType = UNSET
 
 
 class AbortCompaction(SessionCommand, frozen=True):
@@ -277,13 +243,13 @@ class AbortCompaction(SessionCommand, frozen=True):
 class SetAutoCompaction(SessionCommand, frozen=True, kw_only=True):
     """Enable or disable automatic compaction."""
 
-    enabled: RequiredBool
+    enabled: fields.RequiredBool
 
 
 class SetAutoRetry(SessionCommand, frozen=True, kw_only=True):
     """Enable or disable automatic retries of failed requests."""
 
-    enabled: RequiredBool
+    enabled: fields.RequiredBool
 
 
 class AbortRetry(SessionCommand, frozen=True):
@@ -293,7 +259,7 @@ class AbortRetry(SessionCommand, frozen=True):
 class Bash(SessionCommand, frozen=True, kw_only=True):
     """Run a shell command of the user's."""
 
-    command: ShellCommand
+    command: fields.ShellCommand
     exclude_from_context: bool = False
 
 
@@ -308,31 +274,31 @@ class GetSessionStats(SessionCommand, frozen=True):
 class SetSessionName(SessionCommand, frozen=True, kw_only=True):
     """Set the session's title."""
 
-    name: SessionTitle
+    name: fields.SessionTitle
 
 
 class ExportHtml(SessionCommand, frozen=True, kw_only=True):
     """Export the conversation to an HTML file."""
 
-    output_path: OptionalText | UnsetType = UNSET
+    output_path: fields.OptionalText | UnsetType = UNSET
 
 
 class NewSession(SessionCommand, frozen=True, kw_only=True):
     """Begin a new conversation in the same agent."""
 
-    parent_session: OptionalText | UnsetType = UNSET
+    parent_session: fields.OptionalText | UnsetType = UNSET
 
 
 class SwitchSessionFile(SessionCommand, frozen=True, kw_only=True):
     """Resume from another file in the same agent."""
 
-    session_path: SafePath
+    session_path: fields.SafePath
 
 
 class Fork(SessionCommand, frozen=True, kw_only=True):
     """Branch the conversation at a message."""
 
-    entry_id: RequiredText
+    entry_id: fields.RequiredText
 
 
 class GetForkMessages(SessionCommand, frozen=True):
@@ -346,8 +312,8 @@ class GetTree(SessionCommand, frozen=True):
 class NavigateTree(SessionCommand, frozen=True, kw_only=True):
     """Move to another branch."""
 
-    target_id: RequiredText
-    options: TreeNavigation = TreeNavigation()
+    target_id: fields.RequiredText
+    options: fields.TreeNavigation = fields.TreeNavigation()
 
 
 class GetLastAssistantText(SessionCommand, frozen=True):
@@ -368,7 +334,7 @@ AnyCommand = (
     | SetSessionName | ExportHtml | NewSession | SwitchSessionFile | Fork | GetForkMessages
     | GetTree | NavigateTree | GetLastAssistantText | GetContextUsage
 )  # fmt: skip
-"""Any command."""
+"""object command."""
 
 COMMANDS: Final[Mapping[str, type[Command]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(AnyCommand)

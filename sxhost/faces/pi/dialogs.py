@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import msgspec
 
@@ -14,7 +14,7 @@ __all__ = ["decision_of", "extension_ui_request", "has_request_id"]
 _PASSED_ON = ("method", "title", "message", "options", "placeholder", "prefill", "timeout")
 
 
-def extension_ui_request(data: msgspec.Raw) -> dict[str, Any] | None:
+def extension_ui_request(data: msgspec.Raw) -> dict[str, object] | None:
     """Return pi's ``extension_ui_request`` for an approval.
 
     :param data: of the event ``approval-requested``; attached agents may have put anything
@@ -36,7 +36,7 @@ def extension_ui_request(data: msgspec.Raw) -> dict[str, Any] | None:
     return {**head, **timeout, **dialog}
 
 
-def _dialog(approval: Approval) -> dict[str, Any]:
+def _dialog(approval: Approval) -> dict[str, object]:
     """Return the dialog for an agent without extensions: a choice, or some questions."""
     fields = {"title": approval.title, "kind": approval.kind, "detail": approval.detail}
     if approval.inquiries:
@@ -60,7 +60,7 @@ def decision_of(response: DialogAnswer, approval: Approval) -> Answer:
         return Answer(decision="approve" if response.confirmed else deny)
     if response.method == "select":
         return Answer(decision=response.value or cancel)
-    answers: dict[str, Any] = dict(response.responses)
+    answers = cast("dict[str, str | list[str]]", response.responses)
     if response.method != "interview":
         answers = {inquiry.id: response.value for inquiry in approval.inquiries[:1]}
     return Answer(decision="approve", answers=answers)

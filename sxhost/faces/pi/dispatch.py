@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
-from sxhost.drivers.pi.agent import PiAgent
 from sxhost.errors import HostError, UnknownSession
 from sxhost.faces.pi.codex_commands import CODEX_COMMANDS
-from sxhost.faces.pi.commands import Command, DeleteSession, SessionCommand
+from sxhost.faces.pi.commands import Command, SessionCommand
 from sxhost.faces.pi.pi_commands import PI_COMMANDS, UNSUPPORTED
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.scheduling import TRAITS
@@ -19,8 +18,8 @@ from sxhost.faces.pi.session_commands import (
     CommandContext,
     CommandFunction,
 )
-from sxhost.faces.pi.session_info import Sessions, is_pi
-from sxhost.service import SessionService
+from sxhost.faces.pi.session_info import Sessions
+from sxhost.model.host import Host
 
 __all__ = ["ATTACHED", "TABLES", "CommandHandler"]
 
@@ -37,37 +36,17 @@ TABLES: Mapping[str, Mapping[str, CommandFunction]] = {
 AUDITED_CHARS = 200
 """Characters of a user's shell command that the audit keeps."""
 
-_ABORTS: Mapping[str, str] = {
-    "prompt": "interrupt",
-    "steer": "interrupt",
-    "follow_up": "interrupt",
-    "compact": "interrupt",
-    "bash": "abort_bash",
-}
-"""What stops a command that takes too long: an interrupt, or a command of pi's."""
+_INTERRUPTED = frozenset({"prompt", "steer", "follow_up", "compact"})
+"""Commands whose work is a turn, which an interrupt stops."""
 
 
 class CommandHandler:
-    """Does commands, with the host's service.
+    """Does commands, with the verbs of the host."""
 
-    :param on_deleted: called with a session's id when a command has deleted it.
-    """
-
-    def __init__(
-        self,
-        service: SessionService,
-        sessions: Sessions,
-        server_commands: ServerCommands,
-        on_deleted: Callable[[str], object],
-    ) -> None:
-        self._service = service
+    def __init__(self, host: Host, sessions: Sessions, server_commands: ServerCommands) -> None:
+        self._host = host
         self._sessions = sessions
         self._server_commands = server_commands
-        self._on_deleted = on_deleted
-
-    def has_session(self, session_id: str) -> bool:
-        """Tell whether there is such a session."""
-        return self._service.knows(session_id)
 
     async def handle(self, command: Command, work_started: Callable[[], None]) -> Any:
         """Do a command; return the data of its response, or UNSET.
@@ -77,39 +56,40 @@ class CommandHandler:
         :raises HostError: the host refuses it.
         """
         try:
-            function = self._server_commands.find(command.type)
-            if function is None:
+            if isinstance(command, SessionCommand):
                 return await self._handle_in_session(command, work_started)
-            data = await function(command)
+            return await getattr(self._server_commands, command.type)(command)
         except UnknownSession:
             raise CommandFailed(f"Session {command.target} not found") from None
-        if isinstance(command, DeleteSession):
-            self._on_deleted(command.session_id)
-        return data
 
-    async def _handle_in_session(self, command: Any, work_started: Callable[[], None]) -> Any:
-        detail = await self._service.session(command.session_id)
-        context = CommandContext(self._service, self._sessions, detail, work_started)
+    async def _handle_in_session(
+        self, command: SessionCommand, work_started: Callable[[], None]
+    ) -> Any:
+        detail = await self._host.session(command.session_id)
+        status = await self._host.agent_status(detail.id)
+        context = CommandContext(self._host, self._sessions, detail, status, work_started)
         function = command_function(context, command)
         if TRAITS[command.type].scope == "admin":
             text = getattr(command, "command", "")[:AUDITED_CHARS]
-            await self._service.note(command.type, command.session_id, text)
+            await self._host.record_action(command.type, command.session_id, text)
         return await function(context, command)
 
     async def abort(self, command: Command) -> bool:
         """Have the agent stop a command that takes too long; return False if it cannot."""
-        abort = _ABORTS.get(command.type)
-        hosted = self._service.agency.fleet.get(str(command.target))
-        if abort is None or hosted is None:
+        session_id = str(command.target)
+        session = self._host.stored_session(session_id)
+        if session is None or await self._host.agent_status(session_id) is None:
             return False
         try:
-            if abort == "interrupt":
-                await self._service.agency.interrupt(hosted.id)
-            elif is_pi(hosted):
-                await cast("PiAgent", hosted.agent).command(abort)
+            if command.type in _INTERRUPTED:
+                await self._host.interrupt(session_id)
+            elif command.type == "bash" and session.agent == "pi":
+                await self._host.native_command(session_id, "abort_bash", {})
+            else:
+                return False
         except HostError:
             return False
-        return abort == "interrupt" or is_pi(hosted)
+        return True
 
 
 def command_function(context: CommandContext, command: SessionCommand) -> CommandFunction:

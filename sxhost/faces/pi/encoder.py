@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sxhost.codec.json import encode
-from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.faces.pi.translator import Translator
 from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event
 
@@ -27,11 +27,7 @@ class PiEncoding:
     """
 
     def __init__(
-        self,
-        wrap: Callable[[bytes], bytes],
-        transcripts: TranscriptCache,
-        *,
-        snapshots: bool = True,
+        self, wrap: Callable[[bytes], bytes], transcripts: Translator, *, snapshots: bool = True
     ) -> None:
         self.wrap = wrap
         self._transcripts = transcripts

@@ -1,40 +1,41 @@
 """The executor: takes a command to its one response.
 
-The steps: admit (scope, idempotency, rate limit) → wait in the session's lane → check
-``dependsOn`` and ``ifSessionVersion`` → handle, within a time limit → respond, and store the
-response for replays.
+The steps, one after another: admit (who may send it at all) → deduplicate (was it sent before)
+→ limit (how often, how many) → queue (its turn in the session's lane) → run (its conditions,
+then the command, within a time limit) → respond, and store the response for replays.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from sxhost.codec.json import encode
 from sxhost.errors import ForbiddenScope, HostError
-from sxhost.faces.pi.commands import RESERVED, Command, Prompt, SessionCommand
+from sxhost.faces.pi import commands
 from sxhost.faces.pi.dispatch import CommandHandler
-from sxhost.faces.pi.idempotency import IdempotencyStore, StoredResponse, fingerprint
-from sxhost.faces.pi.lanes import Lanes, Priority, Ticket
-from sxhost.faces.pi.rate_limits import CommandRates
+from sxhost.faces.pi.executor_state import ExecutorState
+from sxhost.faces.pi.idempotency import StoredResponse, fingerprint
+from sxhost.faces.pi.lanes import Priority, Ticket
 from sxhost.faces.pi.responses import (
     CommandFailed,
     Response,
     lifecycle_notification,
+    notification,
     refusal,
     replay,
 )
 from sxhost.faces.pi.scheduling import TRAITS
+from sxhost.faces.pi.subscribers import Subscriber, Subscribers
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
-from sxhost.model.limits import Limits
+from sxhost.model.host import Host
 from sxhost.waiting import background
 
 __all__ = ["CommandExecutor"]
@@ -47,22 +48,18 @@ SERVER_CONTROL = frozenset({"delete_session", "switch_session", "unsubscribe"})
 GRACE_S = 10.0
 """Seconds that aborted work may keep its lane before it is cancelled."""
 
-Respond = Callable[[Response], object]
-
 
 class Execution:
     """A command that is being executed.
 
-    :param fallback_id: its id in notifications if the client gave none.
-    :param respond: called once, before anything that waits for the command goes on.
+    :param fallback_id: its id in notifications if its client gave none.
     """
 
-    def __init__(self, command: Command, fallback_id: str, respond: Respond) -> None:
+    def __init__(self, command: commands.Command, fallback_id: str) -> None:
         self.command = command
         self.id = fallback_id if command.id is UNSET else command.id
-        self.respond = respond
         self.lane = "server" if command.target is None else f"session:{command.target}"
-        self.fingerprint = ""
+        self.stored: StoredResponse | None = None
         self.ticket: Ticket | None = None
         self.started = False
         self._open_ends = 2
@@ -78,141 +75,108 @@ class Execution:
 
 
 class CommandExecutor:
-    """Executes commands, each once.
-
-    :param broadcast: sends a notification to all clients; it is about a session or None.
-    """
+    """Executes commands, each once."""
 
     def __init__(
         self,
         clock: IReactorTime,
-        limits: Limits,
+        host: Host,
+        state: ExecutorState,
         handler: CommandHandler,
-        broadcast: Callable[[bytes, str | None], object],
+        clients: Subscribers,
     ) -> None:
-        self.idempotency = IdempotencyStore(clock, limits)
-        self.rates = CommandRates(clock, limits)
-        self.lanes = Lanes()
-        self.session_versions: dict[str, int] = {}
         self.stopping = False
-        self.counts: Counter[str] = Counter()
         self._clock = clock
-        self._limits = limits
+        self._host = host
+        self._state = state
         self._handler = handler
-        self._broadcast = broadcast
+        self._clients = clients
         self._numbers = count(1)
         self._started_ms = int(clock.seconds() * 1000)
 
-    # Admission.
-
-    async def execute(self, command: Command, frame: bytes, respond: Respond) -> None:
+    async def execute(
+        self, command: commands.Command, frame: bytes, client: Subscriber
+    ) -> None:
         """Execute a command and respond to it; `frame` is the JSON that it was decoded from."""
-        if self.stopping:
-            respond(refusal(command, "Server is shutting down"))
+        refused = self._admit(command)
+        if refused is not None:
+            client.send(encode(refused))
             return
+        execution = Execution(
+            command, f"{commands.RESERVED}{self._started_ms}:{next(self._numbers)}"
+        )
+        response = await self._deduplicate(execution, frame) or self._limit(execution)
+        if response is None:
+            self._notify("accepted", execution)
+            self._state.executed += 1
+            response = await self._queue(execution)
+        self._respond(execution, response, client)
+        if execution.stored is not None:
+            self._state.idempotency.store_response(execution.stored, response)
+        execution.leave_lane()
+
+    # Each of these returns the response if the command goes no further.
+
+    def _admit(self, command: commands.Command) -> Response | None:
+        """Refuse a command that may not be sent; not even its phases are told to others."""
+        if self.stopping:
+            return refusal(command, "Server is shutting down")
         try:
             _check_scope(command)  # before a replay: the response may be another client's
         except ForbiddenScope as error:
-            respond(refusal(command, str(error)))
-            return
-        replayable = command.id is not UNSET or command.idempotency_key is not UNSET
-        fallback_id = f"{RESERVED}{self._started_ms}:{next(self._numbers)}"
-        execution = Execution(command, fallback_id, respond)
-        found = None
-        if replayable:
-            execution.fingerprint = fingerprint(frame)
-            found = self.idempotency.find(command, execution.fingerprint)
-        if isinstance(found, StoredResponse):
-            self._finish(execution, replay(await found.wait(), command))
-        elif found is not None:
-            self._finish(execution, found)
-        else:
-            await self._admit(execution, replayable=replayable)
+            return refusal(command, str(error))
+        return None
 
-    async def _admit(self, execution: Execution, *, replayable: bool) -> None:
+    async def _deduplicate(self, execution: Execution, frame: bytes) -> Response | None:
+        """Replay the response to a command that was sent before, once there is one."""
         command = execution.command
-        excess = self._rate_limit(command)
-        if excess is not None:
-            self._finish(execution, refusal(command, excess))
-            return
-        stored = None
-        if replayable:
-            stored = StoredResponse(command, execution.fingerprint, execution.lane, Deferred())
-            if not self.idempotency.add_running(stored):
-                busy = "Server busy - too many concurrent commands. Please retry."
-                self._finish(execution, refusal(command, busy))
-                return
-        self._notify("accepted", execution)
-        self.counts["executed"] += 1
-        response = await self._run_within_limit(execution)
-        self._finish(execution, response)
-        if stored is not None:
-            self.idempotency.store_response(stored, response)
-        execution.leave_lane()
+        if command.id is UNSET and command.idempotency_key is UNSET:
+            return None
+        digest = fingerprint(frame)
+        found = self._state.idempotency.find(command, digest)
+        if isinstance(found, StoredResponse):
+            return replay(await found.wait(), command)
+        if found is None:
+            execution.stored = StoredResponse(command, digest, execution.lane)
+        return found
 
-    def _rate_limit(self, command: Command) -> str | None:
-        """Count a command; return why it is refused if there were too many."""
+    def _limit(self, execution: Execution) -> Response | None:
+        """Refuse a command if there were too many in this minute, or too many run."""
+        command, stored = execution.command, execution.stored
         target = command.target or "server"
         if command.type in SERVER_CONTROL:
             target = f"control:{target}"
-        elif not isinstance(command, SessionCommand):
+        elif not isinstance(command, commands.SessionCommand):
             target = "server"
-        excess = self.rates.refusal_of(target, answers=command.type == "extension_ui_response")
-        if excess is not None:
-            self.counts["refused"] += 1
-        return excess
+        answers = command.type == "extension_ui_response"
+        excess = self._state.rates.refusal_of(target, answers=answers)
+        if excess is None and stored and not self._state.idempotency.add_running(stored):
+            excess = "Server busy - too many concurrent commands. Please retry."
+        if excess is None:
+            return None
+        execution.stored = None
+        return refusal(command, excess)
 
-    def _finish(self, execution: Execution, response: Response) -> None:
-        self._notify("finished", execution, response)
-        execution.respond(response)
+    # The lane, and the time limit.
 
-    def _notify(
-        self, phase: str, execution: Execution, response: Response | None = None
-    ) -> None:
-        """Notify all clients of a command's phase: accepted, started or finished."""
+    async def _queue(self, execution: Execution) -> Response:
+        """Run a command in its turn; if it takes too long, drop its result and say so."""
         command = execution.command
-        frame = lifecycle_notification(phase, command, execution.id, response)
-        self._broadcast(frame, command.target)
-
-    # The time limit.
-
-    async def _run_within_limit(self, execution: Execution) -> Response:
-        """Run a command; respond that it timed out, and drop its result, if it takes longer."""
-        command = execution.command
-        ticket = execution.ticket = self.lanes.enter(execution.lane, _priority(command))
-        work = Deferred.fromCoroutine(self._run_in_lane(execution, ticket))
-        work.addBoth(_leave_lane, execution)
-        time_limit = TRAITS[command.type].time_limit
+        ticket = execution.ticket = self._state.lanes.enter(execution.lane, _priority(command))
+        work = Deferred.fromCoroutine(self._run(execution, ticket))
+        work.addErrback(_internal_error, command)
+        time_limit, limits = TRAITS[command.type].time_limit, self._host.limits
         if time_limit is None or work.called:
-            return await work.addErrback(self._internal_error, execution)
-        seconds = self._limits.mux_read if time_limit == "short" else self._limits.mux_work
-        outcome: Deferred[Response] = Deferred()
-        timer = self._clock.callLater(
-            seconds, self._time_out, execution, work, outcome, seconds
-        )
-
-        def done(response: Any) -> None:
-            if timer.active():
-                timer.cancel()
-                outcome.callback(response)
-
-        work.addErrback(self._internal_error, execution).addCallback(done)
-        return await outcome
-
-    def _time_out(
-        self,
-        execution: Execution,
-        work: Deferred[Any],
-        outcome: Deferred[Response],
-        seconds: float,
-    ) -> None:
-        self.counts["late"] += 1
-        command = execution.command
-        error = f"Command '{command.type}' timed out after {round(seconds * 1000)}ms"
-        aborted = background(
-            self._abort(execution, work), log, "aborting a command", (HostError,)
-        )
-        aborted.addCallback(lambda _: outcome.callback(refusal(command, error, timed_out=True)))
+            return await work
+        seconds = limits.mux_read if time_limit == "short" else limits.mux_work
+        outcome: Deferred[Response] = Deferred()  # the work goes on if this times out
+        work.chainDeferred(outcome)
+        try:
+            return await outcome.addTimeout(seconds, self._clock)
+        except DeferredTimeout:
+            await self._abort(execution, work)
+            error = f"Command '{command.type}' timed out after {round(seconds * 1000)}ms"
+            return refusal(command, error, timed_out=True)
 
     async def _abort(self, execution: Execution, work: Deferred[Any]) -> None:
         """Have the agent stop what takes too long, or cancel it if the agent cannot."""
@@ -221,36 +185,32 @@ class CommandExecutor:
         else:
             work.cancel()
 
-    def _internal_error(self, failure: Failure, execution: Execution) -> Response:
-        if not failure.check(CancelledError):
-            log.failure("a command of the multiplexer failed", failure)
-        error = "The host met an internal error; its log has it."
-        return refusal(execution.command, error)
-
     # In the lane.
 
-    async def _run_in_lane(self, execution: Execution, ticket: Ticket) -> Response:
-        """Wait for a command's turn, then check and handle it."""
+    async def _run(self, execution: Execution, ticket: Ticket) -> Response:
+        """Wait for a command's turn, then check its conditions and do it."""
         command = execution.command
-        if ticket.admitted is not None:
-            await ticket.admitted
-        execution.started = True
-        self._notify("started", execution)
         try:
-            await self._check_preconditions(execution)
+            if ticket.admitted is not None:
+                await ticket.admitted
+            execution.started = True
+            self._notify("started", execution)
+            await self._check_conditions(execution)
             data = await self._handler.handle(command, ticket.work_started)
+            version = self._state.next_version(command, data)
+            return Response(
+                id=command.id,
+                command=command.type,
+                success=True,
+                data=data,
+                session_version=version,
+            )
         except (CommandFailed, HostError) as error:
             return refusal(command, str(error))
-        version = self._next_version(command, data)
-        return Response(
-            id=command.id,
-            command=command.type,
-            success=True,
-            data=data,
-            session_version=version,
-        )
+        finally:
+            execution.leave_lane()
 
-    async def _check_preconditions(self, execution: Execution) -> None:
+    async def _check_conditions(self, execution: Execution) -> None:
         """Check ``dependsOn``, ``ifSessionVersion``, and the caller's scope at this moment.
 
         :raises CommandFailed: a condition of the command is not met.
@@ -261,10 +221,10 @@ class CommandExecutor:
             await self._await_dependencies(execution, command.depends_on)
         expected, target = command.if_session_version, command.target
         if expected is not UNSET and target is not None:
-            if not self._handler.has_session(target):
+            if not self._host.knows(target):
                 missing = f"Session {target} not found for ifSessionVersion={expected}"
                 raise CommandFailed(missing)
-            version = self.session_versions.get(target, 0)
+            version = self._state.versions[target]
             if version != expected:
                 mismatch = f"expected {expected}, got {version}"
                 raise CommandFailed(f"Session version mismatch: {mismatch}")
@@ -279,37 +239,56 @@ class CommandExecutor:
                 raise CommandFailed(f"Dependency '{command_id}' failed: {response.error}")
 
     async def _await_dependency(self, command_id: str, lane: str) -> Response:
-        stored = self.idempotency.get(command_id)
+        stored = self._state.idempotency.get(command_id)
         if stored is None:
             raise CommandFailed(f"Dependency '{command_id}' is unknown")
         if stored.response is None and stored.lane == lane:  # it would wait for us in turn
             queued = "is queued in the same lane and cannot be awaited from this command"
             raise CommandFailed(f"Dependency '{command_id}' {queued}")
         waiting = Deferred.fromCoroutine(stored.wait())
-        seconds = self._limits.mux_read
+        seconds = self._host.limits.mux_read
         try:
             return await waiting.addTimeout(seconds, self._clock)
         except DeferredTimeout:
             late = f"timed out after {round(seconds * 1000)}ms"
             raise CommandFailed(f"Command 'dependsOn:{command_id}' {late}") from None
 
-    def _next_version(self, command: Command, data: Any) -> int | UnsetType:
-        """Return the session's version after a command that succeeded with `data`."""
-        if command.type in ("create_session", "load_session"):
-            self.session_versions[data["sessionId"]] = 0
-            return 0
-        target = command.target
-        if target is None:
-            return UNSET
-        if command.type == "delete_session":
-            self.session_versions.pop(target, None)
-            return UNSET
-        version = self.session_versions.get(target, 0) + TRAITS[command.type].mutates
-        self.session_versions[target] = version
-        return version
+    # The response.
+
+    def _respond(self, execution: Execution, response: Response, client: Subscriber) -> None:
+        """Send a response, and do what follows from it before anything else happens."""
+        command = execution.command
+        self._notify("finished", execution, response)
+        client.send(encode(response))
+        if not response.success:
+            return
+        match command:
+            case commands.SwitchSession() if not client.closed:
+                now = self._host.cursor if response.replayed else response.data["cursor"]
+                after = None if command.after is UNSET else command.after
+                subscribed = client.subscribe(
+                    command.session_id, now, after, snapshots=command.snapshots
+                )
+                background(subscribed, log, "subscribing for a command")
+            case commands.Unsubscribe():
+                client.unsubscribe(command.session_id)
+            case commands.CreateSession():
+                frame = notification("session_created", response.data)
+                self._clients.broadcast(frame, response.data["sessionId"])
+            case commands.DeleteSession():
+                frame = notification("session_deleted", {"sessionId": command.session_id})
+                self._clients.broadcast(frame, command.session_id)
+
+    def _notify(
+        self, phase: str, execution: Execution, response: Response | None = None
+    ) -> None:
+        """Notify all clients of a command's phase: accepted, started or finished."""
+        command = execution.command
+        frame = lifecycle_notification(phase, command, execution.id, response)
+        self._clients.broadcast(frame, command.target)
 
 
-def _check_scope(command: Command) -> None:
+def _check_scope(command: commands.Command) -> None:
     """Check that the caller may send a command; starting a program is for no one session.
 
     :raises ForbiddenScope: the caller may not.
@@ -318,17 +297,18 @@ def _check_scope(command: Command) -> None:
     current_caller.get().check(trait.scope, None if trait.starts else command.target)
 
 
-def _leave_lane(result: Any, execution: Execution) -> Any:
-    execution.leave_lane()
-    return result
+def _internal_error(failure: Failure, command: commands.Command) -> Response:
+    if not failure.check(CancelledError):
+        log.failure("a command of the multiplexer failed", failure)
+    return refusal(command, "The host met an internal error; its log has it.")
 
 
-def _priority(command: Command) -> Priority:
+def _priority(command: commands.Command) -> Priority:
     """Return a command's priority in its lane; one with ``dependsOn`` overtakes nothing."""
     trait = TRAITS[command.type]
     if command.depends_on:
         return "in_order"
     if trait.exclusive:
         return "exclusive"
-    steers = isinstance(command, Prompt) and command.streaming_behavior is not UNSET
+    steers = isinstance(command, commands.Prompt) and command.streaming_behavior is not UNSET
     return "overtakes" if steers or trait.overtakes else "in_order"

@@ -5,63 +5,41 @@ A description is the sentence with which pi-app-server refuses such a field.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sxhost.model.names import CURSOR
 
-__all__ = [
-    "CommandId",
-    "CursorText",
-    "Dependencies",
-    "DependencyId",
-    "DialogAnswer",
-    "DialogMethod",
-    "Direction",
-    "ImageData",
-    "Images",
-    "OptionalName",
-    "OptionalSessionId",
-    "OptionalText",
-    "PageSize",
-    "PromptText",
-    "RequestId",
-    "RequiredBool",
-    "RequiredText",
-    "SafePath",
-    "SessionId",
-    "SessionTitle",
-    "SessionVersion",
-    "ShellCommand",
-    "StreamingBehavior",
-    "TargetSessionId",
-    "ThinkingLevel",
-    "Timestamp",
-    "TreeNavigation",
-]
-
-_NOT_EMPTY = "Must be a non-empty string if provided"
+_NOT_BLANK = r"\S"
 _ID = r"^(?!anon:)[\s\S]*\S"
+_REQUEST_ID = r"^[a-zA-Z0-9:_-]+\Z"
+_TITLE = r"^[^\x00-\x1f\x7f]*\Z"
+_PATH = r"^(?!~)(?![\s\S]*\.\.)[^\x00]*\Z"
 
-CommandId = Annotated[str, Meta(max_length=256, pattern=_ID, description=_NOT_EMPTY)]
-OptionalName = Annotated[str, Meta(max_length=256, pattern=r"\S", description=_NOT_EMPTY)]
-DependencyId = Annotated[
-    str, Meta(pattern=r"\S", description="Must be a non-empty command ID string")
+_OPTIONAL = "Must be a non-empty string if provided"
+_SESSION_ID = "Session commands must have a non-empty string 'sessionId'"
+_DEPENDENCY = "Must be a non-empty command ID string"
+_BAD_TITLE = "Must not contain control characters"
+_BAD_PATH = "sessionPath contains potentially dangerous path components"
+_BAD_REQUEST_ID = "Must contain only alphanumeric characters, colons, underscores, and dashes"
+_BAD_METHOD = "Must be one of: select, confirm, input, editor, interview, cancelled"
+
+CommandId = Annotated[str, Meta(max_length=256, pattern=_ID, description=_OPTIONAL)]
+RequestId = Annotated[
+    str, Meta(max_length=256, pattern=_REQUEST_ID, description=_BAD_REQUEST_ID)
 ]
+DependencyId = Annotated[str, Meta(pattern=_NOT_BLANK, description=_DEPENDENCY)]
 Dependencies = Annotated[
     list[DependencyId], Meta(max_length=32, description="Must be an array of command IDs")
 ]
 SessionVersion = Annotated[int, Meta(ge=0, description="Must be a non-negative integer")]
-SessionId = Annotated[
-    str,
-    Meta(
-        pattern=r"\S",
-        description="Session commands must have a non-empty string 'sessionId'",
-    ),
+SessionId = Annotated[str, Meta(pattern=_NOT_BLANK, description=_SESSION_ID)]
+TargetSessionId = Annotated[
+    str, Meta(pattern=_NOT_BLANK, description="Required non-empty string")
 ]
-TargetSessionId = Annotated[str, Meta(pattern=r"\S", description="Required non-empty string")]
-OptionalSessionId = Annotated[str, Meta(pattern=r"\S", description=_NOT_EMPTY)]
+OptionalSessionId = Annotated[str, Meta(pattern=_NOT_BLANK, description=_OPTIONAL)]
+OptionalName = Annotated[str, Meta(max_length=256, pattern=_NOT_BLANK, description=_OPTIONAL)]
 RequiredText = Annotated[str, Meta(min_length=1, description="Required string")]
 OptionalText = Annotated[str, Meta(description="Must be a string if provided")]
 PromptText = Annotated[
@@ -71,34 +49,12 @@ ShellCommand = Annotated[
     str, Meta(min_length=1, max_length=20_000, description="Required string")
 ]
 SessionTitle = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=256,
-        pattern=r"^[^\x00-\x1f\x7f]*\Z",
-        description="Must not contain control characters",
-    ),
+    str, Meta(min_length=1, max_length=256, pattern=_TITLE, description=_BAD_TITLE)
 ]
 SafePath = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=4096,
-        pattern=r"^(?!~)(?![\s\S]*\.\.)[^\x00]*\Z",
-        description="sessionPath contains potentially dangerous path components",
-    ),
+    str, Meta(min_length=1, max_length=4096, pattern=_PATH, description=_BAD_PATH)
 ]
 RequiredBool = Annotated[bool, Meta(description="Required boolean")]
-RequestId = Annotated[
-    str,
-    Meta(
-        max_length=256,
-        pattern=r"^[a-zA-Z0-9:_-]+\Z",
-        description=(
-            "Must contain only alphanumeric characters, colons, underscores, and dashes"
-        ),
-    ),
-]
 Timestamp = Annotated[int, Meta(ge=0, description="Must be a non-negative integer timestamp")]
 PageSize = Annotated[int, Meta(ge=1, le=500, description="Must be between 1 and 500")]
 ThinkingLevel = Annotated[
@@ -112,7 +68,10 @@ StreamingBehavior = Annotated[
     Literal["steer", "followUp"], Meta(description="Must be 'steer' or 'followUp'")
 ]
 CursorText = Annotated[str, Meta(pattern=CURSOR, description="Must be a cursor")]
-DialogMethod = Literal["select", "confirm", "input", "editor", "interview", "cancelled"]
+DialogMethod = Annotated[
+    Literal["select", "confirm", "input", "editor", "interview", "cancelled"],
+    Meta(description=_BAD_METHOD),
+]
 
 
 class ImageData(Struct, frozen=True, rename="camel"):
@@ -128,15 +87,10 @@ Images = Annotated[list[ImageData], Meta(description="Must be an array of images
 class DialogAnswer(Struct, frozen=True, kw_only=True):
     """A person's answer to the dialog of an extension."""
 
-    method: Annotated[
-        DialogMethod,
-        Meta(
-            description="Must be one of: select, confirm, input, editor, interview, cancelled"
-        ),
-    ]
+    method: DialogMethod
     value: str = ""
     confirmed: bool = False
-    responses: dict[str, Any] = {}
+    responses: dict[str, object] = {}
 
 
 class TreeNavigation(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from hashlib import sha256
-from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.faces.pi.commands import Command
 from sxhost.faces.pi.responses import Response, refusal
 from sxhost.model.limits import Limits
+from sxhost.waiting import Signal
 
 __all__ = ["IdempotencyStore", "StoredResponse", "fingerprint"]
 
@@ -26,33 +25,26 @@ def fingerprint(frame: bytes) -> str:
     return f"v2:sha256:{sha256(source).hexdigest()}"
 
 
-class StoredResponse(NamedTuple):
-    """A command that runs or has run, and its response, on which `outcome` fires."""
+class StoredResponse:
+    """A command that runs or has run, and its response; None while the command runs."""
 
-    command: Command
-    fingerprint: str
-    lane: str
-    outcome: Deferred[Response]
+    def __init__(self, command: Command, digest: str, lane: str) -> None:
+        self.command = command
+        self.fingerprint = digest
+        self.lane = lane
+        self.response: Response | None = None
+        self._responded = Signal()
 
-    @property
-    def response(self) -> Response | None:
-        """The response; None while the command runs."""
-        result = getattr(self.outcome, "result", None)
-        return result if isinstance(result, Response) else None
+    def respond(self, response: Response) -> None:
+        """Keep the response, and give it to all who wait for it."""
+        self.response = response
+        self._responded.fire()
 
     async def wait(self) -> Response:
         """Return the response once there is one; cancelling one waiter leaves the others."""
-        if self.response is not None:
-            return self.response
-        waiter: Deferred[Response] = Deferred()
-
-        def notify(response: Response) -> Response:
-            if not waiter.called:
-                waiter.callback(response)
-            return response
-
-        self.outcome.addCallback(notify)
-        return await waiter
+        while self.response is None:
+            await self._responded.wait()
+        return self.response
 
 
 class IdempotencyStore:
@@ -106,7 +98,7 @@ class IdempotencyStore:
             entry_key = _key_of(stored.command, key)
             self._keys.pop(entry_key, None)  # it is stored last, so that the order stays
             self._keys[entry_key] = self._clock.seconds() + self._limits.mux_keys, stored
-        stored.outcome.callback(response)
+        stored.respond(response)
 
     def _drop_expired_keys(self) -> None:
         """Drop keys that have expired; done commands stand in the order of their expiry."""
@@ -120,7 +112,7 @@ class IdempotencyStore:
                 return
             del self._keys[entry_key]
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> dict[str, object]:
         """Return the counts of stored commands, for ``get_metrics``."""
         return {
             "inFlightCount": len(self._running),

@@ -110,10 +110,7 @@ class Lanes:
 
     def enter(self, name: str, priority: Priority) -> Ticket:
         """Queue a command in a lane."""
-        lane = self._lanes.get(name)
-        if lane is None:
-            lane = self._lanes[name] = Lane(name, self._lanes)
-        return lane.enter(priority)
+        return self._lanes.setdefault(name, Lane(name, self._lanes)).enter(priority)
 
     def __len__(self) -> int:
         return len(self._lanes)

@@ -37,33 +37,22 @@ SETTING: Final = Trait("send", mutates=True)
 RUN: Final = Trait("admin", mutates=True, time_limit="long")
 EXCLUSIVE: Final = Trait("admin", exclusive=True, mutates=True)
 
-_NOT_READ: Final[Mapping[str, Trait]] = {
-    "create_session": EXCLUSIVE._replace(starts=True),
-    "load_session": EXCLUSIVE._replace(starts=True),
-    "delete_session": EXCLUSIVE,
-    "extension_ui_response": Trait("approve", overtakes=True, time_limit="short"),
-    "prompt": WORK,
-    "compact": WORK,
-    "bash": RUN,
-    "new_session": RUN,
-    "switch_session_file": RUN,
-    "fork": RUN,
-    "steer": ADD_INPUT,
-    "follow_up": ADD_INPUT,
-    "abort": ABORT,
-    "abort_compaction": ABORT,
-    "abort_retry": ABORT,
-    "abort_bash": ABORT,
-    "set_model": SETTING,
-    "cycle_model": SETTING,
-    "set_thinking_level": SETTING,
-    "cycle_thinking_level": SETTING,
-    "set_auto_compaction": SETTING,
-    "set_auto_retry": SETTING,
-    "set_session_name": SETTING,
-    "export_html": Trait("admin", mutates=True),
-    "navigate_tree": SETTING,
+_NOT_READ: Final[Mapping[Trait, str]] = {
+    EXCLUSIVE._replace(starts=True): "create_session load_session",
+    EXCLUSIVE: "delete_session",
+    Trait("approve", overtakes=True, time_limit="short"): "extension_ui_response",
+    WORK: "prompt compact",
+    RUN: "bash new_session switch_session_file fork",
+    ADD_INPUT: "steer follow_up",
+    ABORT: "abort abort_compaction abort_retry abort_bash",
+    SETTING: (
+        "set_model cycle_model set_thinking_level cycle_thinking_level set_auto_compaction"
+        " set_auto_retry set_session_name navigate_tree"
+    ),
+    Trait("admin", mutates=True): "export_html",
 }
 
-TRAITS: Final[Mapping[str, Trait]] = {name: _NOT_READ.get(name, READ) for name in COMMANDS}
+TRAITS: Final[Mapping[str, Trait]] = dict.fromkeys(COMMANDS, READ) | {
+    name: trait for trait, names in _NOT_READ.items() for name in names.split()
+}
 """The traits by command; commands that are not named above only read."""

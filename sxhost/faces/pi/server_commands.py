@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,23 +13,18 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.errors import BadField, HostError, SessionExists
+from sxhost.faces.pi import commands
 from sxhost.faces.pi.codex_commands import thread_names
-from sxhost.faces.pi.commands import (
-    CreateSession,
-    DeleteSession,
-    GetCommandHistory,
-    LoadSession,
-    SwitchSession,
-    Unsubscribe,
-)
+from sxhost.faces.pi.executor_state import ExecutorState
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import session_files
 from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S, Sessions
+from sxhost.faces.pi.subscribers import Subscribers
 from sxhost.logs import logger
+from sxhost.model.host import Host
 from sxhost.model.names import check_session_id
 from sxhost.model.session import SessionQuery
 from sxhost.model.turn import Launch
-from sxhost.service import SessionService
 
 __all__ = ["ServerCommands", "recovery_summary"]
 
@@ -44,33 +39,27 @@ MAX_HISTORY = 500
 
 
 class ServerCommands:
-    """The commands that need no agent of a session.
-
-    :param statistics: returns the counts for ``get_metrics``.
-    """
+    """The commands that need no agent of a session: a method of the name of each."""
 
     def __init__(
         self,
-        service: SessionService,
+        host: Host,
         sessions: Sessions,
-        statistics: Callable[[], dict[str, Any]],
+        clients: Subscribers,
+        state: ExecutorState,
         clock: IReactorTime,
     ) -> None:
-        self._service = service
+        self._host = host
         self._sessions = sessions
-        self._statistics = statistics
+        self._clients = clients
+        self._state = state
         self._clock = clock
-
-    def find(self, name: str) -> Callable[[Any], Awaitable[Any]] | None:
-        """Return the function of a command; None if it is for a session."""
-        function = _FUNCTIONS.get(name)
-        return function and function.__get__(self)
 
     async def list_sessions(self, _command: Any) -> dict[str, Any]:
         """List the sessions."""
         return {"sessions": await self._sessions.all()}
 
-    async def create_session(self, command: CreateSession) -> dict[str, Any]:
+    async def create_session(self, command: commands.CreateSession) -> dict[str, Any]:
         """Start an agent."""
         if command.cwd is not UNSET:
             check_cwd(command.cwd)
@@ -79,7 +68,7 @@ class ServerCommands:
             command, {**command.launch, "cwd": cwd, "agent": command.agent}
         )
 
-    async def load_session(self, command: LoadSession) -> dict[str, Any]:
+    async def load_session(self, command: commands.LoadSession) -> dict[str, Any]:
         """Start an agent that resumes from a session file."""
         path = command.session_path
         header = await self._sessions.apart(lambda: session_files("").check(path))
@@ -87,53 +76,60 @@ class ServerCommands:
         fields = {**cwd, **command.launch, "resume": header.resume, "agent": header.agent}
         return await self._start(command, fields)
 
-    async def _start(self, command: CreateSession | LoadSession, fields: Any) -> dict[str, Any]:
+    async def _start(
+        self, command: commands.CreateSession | commands.LoadSession, fields: Any
+    ) -> dict[str, Any]:
         """Start an agent with these fields of a `Launch`; return the new session."""
-        unnamed = command.session_id is UNSET
-        session_id = self._new_session_id() if unnamed else str(command.session_id)
+        session_id = str(command.session_id or self._new_session_id())
         check_new_session_id(session_id)
         await self._check_session_limit()
-        launch = _launch({**fields, "id": session_id})
         try:
-            await self._service.agency.start(launch)
+            launch = msgspec.convert({**fields, "id": session_id}, Launch)
+        except msgspec.ValidationError as error:
+            raise CommandFailed(f"Validation failed: launch: {error}") from None
+        try:
+            await self._host.start(launch)
         except SessionExists:
             raise CommandFailed(f"Session {session_id} already exists") from None
-        hosted = self._service.agency.fleet.get(session_id)
-        if hosted is not None:
-            await hosted.flushed()
+        await self._host.flush_events(session_id)
         info = await self._sessions.info(session_id)
         return {"sessionId": session_id, "sessionInfo": info}
 
     def _new_session_id(self) -> str:
         tail = "".join(secrets.choice(BASE36) for _ in range(7))
-        return f"session-{self._service.now_ms()}-{tail}"
+        return f"session-{self._host.now_ms()}-{tail}"
 
     async def _check_session_limit(self) -> None:
-        limit = self._service.limits.mux_sessions
-        sessions = await self._service.sessions(SessionQuery())
+        limit = self._host.limits.mux_sessions
+        sessions = await self._host.sessions(SessionQuery())
         live = [s for s in sessions if s.kind == "hosted" and s.detail_state not in _ENDED]
         if len(live) >= limit:
             raise CommandFailed(f"Session limit reached ({limit} sessions)")
 
-    async def delete_session(self, command: DeleteSession) -> dict[str, Any]:
+    async def delete_session(self, command: commands.DeleteSession) -> dict[str, Any]:
         """End an agent and forget its session."""
-        await self._service.forget(command.session_id)
+        await self._host.forget(command.session_id)
+        self._clients.unsubscribe(command.session_id)
         return {"deleted": True}
 
-    async def switch_session(self, command: SwitchSession) -> dict[str, Any]:
+    async def switch_session(self, command: commands.SwitchSession) -> dict[str, Any]:
         """Describe the session; after the response the client reads it from `cursor` on."""
         info = await self._sessions.info(command.session_id)
-        return {"sessionInfo": info, "cursor": self._service.cursor}
+        return {"sessionInfo": info, "cursor": self._host.cursor}
 
-    async def unsubscribe(self, command: Unsubscribe) -> dict[str, Any]:
+    async def unsubscribe(self, command: commands.Unsubscribe) -> dict[str, Any]:
         """Accept; the client ends its subscription after the response."""
-        await self._service.session(command.session_id)
+        await self._host.session(command.session_id)
         return {"unsubscribed": True}
 
     async def get_metrics(self, _command: Any) -> dict[str, Any]:
         """Return counts of sessions, clients, commands."""
-        sessions = await self._service.sessions(SessionQuery())
-        return {"sessionCount": len(sessions), **self._statistics()}
+        sessions = await self._host.sessions(SessionQuery())
+        counts = {
+            "sessionCount": len(sessions),
+            "connectionCount": len(self._clients.connected),
+        }
+        return {**counts, "pendingConnectionCount": 0, **self._state.statistics()}
 
     async def health_check(self, _command: Any) -> dict[str, Any]:
         """Return that the server is healthy: else it would not answer."""
@@ -148,7 +144,7 @@ class ServerCommands:
         """Return that nothing was restored: commands have no journal here, events have."""
         return recovery_summary()
 
-    async def get_command_history(self, command: GetCommandHistory) -> dict[str, Any]:
+    async def get_command_history(self, command: commands.GetCommandHistory) -> dict[str, Any]:
         """Return an empty history, with the filters that were asked for."""
         fields = msgspec.to_builtins(command)
         names = ("sessionIdFilter", "commandId", "fromTimestamp", "toTimestamp")
@@ -173,32 +169,19 @@ class ServerCommands:
 
     async def _thread_names(self) -> dict[str, str]:
         """Return the names from an app server that runs; none is started for it."""
-        for hosted in self._service.agency.fleet.running_sessions("codex")[:1]:
-            names = Deferred.fromCoroutine(thread_names(hosted))
-            try:
-                return await names.addTimeout(AGENT_TIMEOUT_S, self._clock)
-            except (HostError, TookTooLong) as error:
-                log.info("codex does not say what its threads are called: {e}", e=error)
+        for session in self._host.hosted_sessions("codex"):
+            status = await self._host.agent_status(session.id)
+            if status is not None and status.is_ready:
+                names = Deferred.fromCoroutine(thread_names(self._host, session.id))
+                try:
+                    return await names.addTimeout(AGENT_TIMEOUT_S, self._clock)
+                except (HostError, TookTooLong) as error:
+                    log.info("codex does not say what its threads are called: {e}", e=error)
+                    break
         return {}
 
 
 _ENDED = frozenset({"ended", "lost"})
-_FUNCTIONS: Mapping[str, Any] = {
-    name: getattr(ServerCommands, name)
-    for name in (
-        "list_sessions",
-        "create_session",
-        "delete_session",
-        "switch_session",
-        "unsubscribe",
-        "get_metrics",
-        "health_check",
-        "get_startup_recovery",
-        "get_command_history",
-        "list_stored_sessions",
-        "load_session",
-    )
-}
 _NO_JOURNAL: Mapping[str, Any] = {
     "enabled": False,
     "initialized": True,
@@ -254,10 +237,3 @@ def check_cwd(cwd: str) -> None:
         raise CommandFailed("CWD contains potentially dangerous path components")
     if not cwd.startswith("/"):
         raise CommandFailed("CWD must be an absolute path")
-
-
-def _launch(fields: dict[str, Any]) -> Launch:
-    try:
-        return msgspec.convert(fields, Launch)
-    except msgspec.ValidationError as error:
-        raise CommandFailed(f"Validation failed: launch: {error}") from None

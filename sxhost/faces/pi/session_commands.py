@@ -10,35 +10,27 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, Struct
 
-from sxhost.agents.session import HostedSession
-from sxhost.errors import AlreadyAnswered, NoTurn
-from sxhost.faces.pi.commands import (
-    Command,
-    ExtensionUiResponse,
-    FollowUp,
-    Prompt,
-    SetModel,
-    SetSessionName,
-    SetThinkingLevel,
-    Steer,
-)
+from sxhost.errors import AgentFailed, AlreadyAnswered, CommandRefused, NoTurn
+from sxhost.faces.pi import commands
 from sxhost.faces.pi.dialogs import decision_of, has_request_id
+from sxhost.faces.pi.messages import plain_message
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_info import Sessions
-from sxhost.faces.pi.translate_any import AGENT_ENDED, LOST_AGENT
+from sxhost.faces.pi.translate_pi import LOST_AGENT
+from sxhost.model import turn as turns
 from sxhost.model.approval import ApprovalQuery
-from sxhost.model.caller import current_caller
+from sxhost.model.host import Host
 from sxhost.model.session import Detail, MessageDraft, Registration
-from sxhost.model.turn import Image, Input, Item, ModelDraft, SteerDraft, Text, TurnDraft
-from sxhost.service import SessionService
 
 __all__ = [
     "ANY_SESSION_COMMANDS",
     "HOSTED_COMMANDS",
     "CommandContext",
     "CommandFunction",
+    "by_name",
     "input_of",
     "run_turn",
     "usage_numbers",
@@ -48,13 +40,14 @@ __all__ = [
 class CommandContext(Struct):
     """What the functions of commands get: the host, the session, and how to let others by.
 
-    `work_started` is called once a command's work runs by itself, so that commands which
-    control or read may overtake it.
+    `status` is its agent's, None if the host has not run it.  `work_started` is called once a
+    command's work runs by itself, so that commands which control or read may overtake it.
     """
 
-    service: SessionService
+    host: Host
     sessions: Sessions
     detail: Detail
+    status: turns.AgentStatus | None
     work_started: Callable[[], None]
 
     @property
@@ -67,38 +60,50 @@ class CommandContext(Struct):
         """Its agent, as errors name it."""
         return self.detail.agent if self.detail.kind == "hosted" else "attached sessions"
 
-    async def hosted(self) -> HostedSession:
-        """Return the session with its agent running; one that sleeps is started.
-
-        :raises ForbiddenScope: it sleeps, and the caller may only read: to wake it is to
-            start a program.
-        """
-        if not self.service.agency.fleet.is_alive(self.id):
-            current_caller.get().check("send", self.id)
-        return await self.service.agency.fleet.ensure_running(self.id)
-
     @property
     def is_busy(self) -> bool:
         """Whether a turn runs."""
-        hosted = self.service.agency.fleet.get(self.id)
-        return hosted is not None and hosted.life.name() in ("running", "waiting")
+        return self.status is not None and self.status.is_busy
+
+    async def call_agent(self, name: str, /, **params: object) -> Any:
+        """Have the agent do a command of its own protocol; return its answer, decoded.
+
+        :raises CommandFailed: the agent refused it; the sentence is its own.
+        """
+        try:
+            answer = await self.host.native_command(self.id, name, params)
+        except CommandRefused as error:
+            raise CommandFailed(error.reason) from None
+        return msgspec.json.decode(answer)
+
+    async def wait_for_turn(self, turn_id: int) -> turns.Turn | None:
+        """Return a turn once it is over; None if it is forgotten by then.
+
+        :raises CommandFailed: the agent was ended.
+        """
+        try:
+            return await self.host.wait_for_turn(self.id, turn_id)
+        except AgentFailed:
+            raise CommandFailed(turns.CutReason.AGENT_ENDED) from None
 
 
 CommandFunction = Callable[[CommandContext, Any], Awaitable[Any]]
 
 
-def input_of(command: Prompt | Steer | FollowUp) -> Input:
+def input_of(command: commands.Prompt | commands.Steer | commands.FollowUp) -> turns.Input:
     """Return the text and images of a command as a turn's input."""
     if not command.images:
         return command.message
-    images: list[Item] = [Image(data=p.data, mime_type=p.mime_type) for p in command.images]
-    return [Text(text=command.message), *images]
+    images: list[turns.Item] = [
+        turns.Image(data=p.data, mime_type=p.mime_type) for p in command.images
+    ]
+    return [turns.Text(text=command.message), *images]
 
 
 # Input.
 
 
-async def prompt(context: CommandContext, command: Prompt) -> Any:
+async def prompt(context: CommandContext, command: commands.Prompt) -> Any:
     """Run a turn to its end; with ``streamingBehavior``, add to one that runs."""
     if command.streaming_behavior is not UNSET and context.is_busy:
         add = steer if command.streaming_behavior == "steer" else follow_up
@@ -108,84 +113,86 @@ async def prompt(context: CommandContext, command: Prompt) -> Any:
     return await run_turn(context, command)
 
 
-async def run_turn(context: CommandContext, command: Prompt, *, native: bool = False) -> Any:
+async def run_turn(
+    context: CommandContext, command: commands.Prompt, *, native: bool = False
+) -> Any:
     """Run a turn to its end.
 
     :param native: the agent's own events report that its model failed, as pi's do: this is
         then no failure of the command.
     :raises CommandFailed: the turn failed.
     """
-    agency = context.service.agency
-    submitted = await agency.submit(context.id, TurnDraft(input=input_of(command)))
+    draft = turns.TurnDraft(input=input_of(command))
+    submitted = await context.host.submit(context.id, draft)
     context.work_started()
-    hosted = agency.fleet.get(context.id)
-    turn = await hosted.wait_for_turn(submitted.turn.id) if hosted is not None else None
-    if agency.fleet.get(context.id) is not hosted:
-        raise CommandFailed(AGENT_ENDED)
+    turn = await context.wait_for_turn(submitted.turn.id)
     failed = turn is not None and turn.status == "failed"
     if turn is not None and failed and not (native and turn.reason not in LOST_AGENT):
         raise CommandFailed(turn.reason or "The turn failed.")
     return UNSET
 
 
-async def steer(context: CommandContext, command: Steer | Prompt) -> Any:
+async def steer(context: CommandContext, command: commands.Steer | commands.Prompt) -> Any:
     """Add input to the running turn; without one, send it as a message."""
     if context.detail.kind == "hosted" and context.is_busy:
-        await context.service.agency.steer(context.id, SteerDraft(input=input_of(command)))
+        await context.host.steer(context.id, turns.SteerDraft(input=input_of(command)))
         return UNSET
     mode = "auto" if context.detail.kind == "hosted" else "interrupt"
     return await _send(context, command.message, mode)
 
 
-async def follow_up(context: CommandContext, command: FollowUp | Prompt) -> Any:
+async def follow_up(
+    context: CommandContext, command: commands.FollowUp | commands.Prompt
+) -> Any:
     """Queue input for after the turn."""
     return await _send(context, command.message, "queue")
 
 
 async def _send(context: CommandContext, text: str, mode: Any) -> Any:
-    await context.service.send(context.id, MessageDraft(content=text, mode=mode))
+    await context.host.send(context.id, MessageDraft(content=text, mode=mode))
     return UNSET
 
 
-async def abort(context: CommandContext, _command: Command) -> Any:
+async def abort(context: CommandContext, _command: commands.Command) -> Any:
     """Interrupt the running turn, if there is one."""
     with suppress(NoTurn):
-        await context.service.agency.interrupt(context.id)
+        await context.host.interrupt(context.id)
     return UNSET
 
 
 # Reads.
 
 
-async def get_state(context: CommandContext, _command: Command) -> Any:
+async def get_state(context: CommandContext, _command: commands.Command) -> Any:
     """Describe the session."""
     return await context.sessions.info(context.id)
 
 
-async def get_messages(context: CommandContext, _command: Command) -> Any:
+async def get_messages(context: CommandContext, _command: commands.Command) -> Any:
     """Return the conversation, as far as the log has it."""
-    return {"messages": await context.sessions.messages(context.id)}
+    messages = await context.sessions.messages(context.id)
+    return {"messages": list(map(plain_message, messages))}
 
 
-async def get_last_assistant_text(context: CommandContext, _command: Command) -> Any:
+async def get_last_assistant_text(context: CommandContext, _command: commands.Command) -> Any:
     """Return the last answer."""
     messages = await context.sessions.messages(context.id)
-    texts = [each["content"][0]["text"] for each in messages if each["role"] == "assistant"]
+    texts = [message.text for message in messages if message.role == "assistant"]
     return {"text": texts[-1] if texts else None}
 
 
-async def get_session_stats(context: CommandContext, _command: Command) -> Any:
+async def get_session_stats(context: CommandContext, _command: commands.Command) -> Any:
     """Count messages and tokens."""
     messages = await context.sessions.messages(context.id)
-    roles = [message["role"] for message in messages]
+    roles = [message.role for message in messages]
     usage = usage_numbers(context.detail.usage)
     cached = usage.get("cached_tokens") or 0
     return {
         "sessionId": context.detail.native_id or context.id,
         "userMessages": roles.count("user"),
         "assistantMessages": roles.count("assistant"),
-        "toolCalls": roles.count("toolResult"),
-        "toolResults": roles.count("toolResult"),
+        "toolCalls": roles.count("tool"),
+        "toolResults": roles.count("tool"),
         "totalMessages": len(roles),
         "tokens": {
             "input": (usage.get("input_tokens") or 0) - cached,
@@ -204,7 +211,7 @@ def usage_numbers(usage: Any) -> dict[str, float]:
     return {name: value for name, value in fields.items() if type(value) in (int, float)}
 
 
-async def get_context_usage(context: CommandContext, _command: Command) -> Any:
+async def get_context_usage(context: CommandContext, _command: commands.Command) -> Any:
     """Return how full the context is, if the agent has reported its size."""
     usage = usage_numbers(context.detail.usage)
     window, tokens = usage.get("context_window"), usage.get("total_tokens")
@@ -217,75 +224,71 @@ async def get_context_usage(context: CommandContext, _command: Command) -> Any:
 # Settings.
 
 
-async def set_model(context: CommandContext, command: SetModel) -> Any:
+async def set_model(context: CommandContext, command: commands.SetModel) -> Any:
     """Use another model."""
-    draft = ModelDraft(model=command.model_id, provider=command.provider)
-    await context.service.agency.set_model(context.id, draft)
+    draft = turns.ModelDraft(model=command.model_id, provider=command.provider)
+    await context.host.set_model(context.id, draft)
     return {"model": {"id": command.model_id, "provider": command.provider}}
 
 
-async def set_thinking_level(context: CommandContext, command: SetThinkingLevel) -> Any:
+async def set_thinking_level(
+    context: CommandContext, command: commands.SetThinkingLevel
+) -> Any:
     """Set how long the model thinks."""
     if not context.detail.model:
         raise CommandFailed(f"{context.agent} has not said which model it uses")
-    draft = ModelDraft(model=context.detail.model, effort=command.level)
-    await context.service.agency.set_model(context.id, draft)
+    draft = turns.ModelDraft(model=context.detail.model, effort=command.level)
+    await context.host.set_model(context.id, draft)
     return UNSET
 
 
-async def set_session_name(context: CommandContext, command: SetSessionName) -> Any:
+async def set_session_name(context: CommandContext, command: commands.SetSessionName) -> Any:
     """Set the session's title."""
-    await context.service.register(context.id, Registration(title=command.name))
+    await context.host.register(context.id, Registration(title=command.name))
     return UNSET
 
 
-async def compact(context: CommandContext, _command: Command) -> Any:
+async def compact(context: CommandContext, _command: commands.Command) -> Any:
     """Compact the conversation and wait until that is done: it is a turn of its own."""
     before = context.detail.turn.id if context.detail.turn else 0
-    await context.service.agency.compact(context.id)
+    await context.host.compact(context.id)
     context.work_started()
-    hosted = context.service.agency.fleet.get(context.id)
-    if hosted is not None:
-        await hosted.wait_for_turn(before + 1)
+    await context.wait_for_turn(before + 1)
     return {}
 
 
 # Approvals.
 
 
-async def extension_ui_response(context: CommandContext, command: ExtensionUiResponse) -> Any:
+async def extension_ui_response(
+    context: CommandContext, command: commands.ExtensionUiResponse
+) -> Any:
     """Decide an approval."""
-    agency, request_id = context.service.agency, command.request_id
-    pending = await agency.session_approvals(context.id, ApprovalQuery())
+    host, request_id = context.host, command.request_id
+    pending = await host.session_approvals(context.id, ApprovalQuery())
     approval = next((each for each in pending if has_request_id(each, request_id)), None)
     if approval is None:
         raise CommandFailed(f"No pending UI request with id {request_id}")
     try:
-        await agency.answer(context.id, approval.id, decision_of(command.response, approval))
+        await host.answer(context.id, approval.id, decision_of(command.response, approval))
     except AlreadyAnswered:
         raise CommandFailed(f"Request {request_id} already settled") from None
     return UNSET
 
 
-ANY_SESSION_COMMANDS: Mapping[str, CommandFunction] = {
-    "prompt": prompt,
-    "steer": steer,
-    "follow_up": follow_up,
-    "abort": abort,
-    "get_state": get_state,
-    "get_messages": get_messages,
-    "get_last_assistant_text": get_last_assistant_text,
-    "get_session_stats": get_session_stats,
-    "get_context_usage": get_context_usage,
-    "set_session_name": set_session_name,
-}
-"""The functions that need no more than the session\'s inbox and log."""
+def by_name(*functions: CommandFunction) -> dict[str, CommandFunction]:
+    """Return functions by the commands that they do, whose names they have."""
+    return {function.__name__: function for function in functions}
+
+
+ANY_SESSION_COMMANDS: Mapping[str, CommandFunction] = by_name(
+    prompt, steer, follow_up, abort, get_state, get_messages, get_last_assistant_text,
+    get_session_stats, get_context_usage, set_session_name,
+)  # fmt: skip
+"""The functions that need no more than the session's inbox and log."""
 
 HOSTED_COMMANDS: Mapping[str, CommandFunction] = {
     **ANY_SESSION_COMMANDS,
-    "set_model": set_model,
-    "set_thinking_level": set_thinking_level,
-    "compact": compact,
-    "extension_ui_response": extension_ui_response,
+    **by_name(set_model, set_thinking_level, compact, extension_ui_response),
 }
 """The functions for a session whose agent the host runs."""

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from heapq import nlargest
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -23,6 +22,7 @@ from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_tree import tree_of
 
 __all__ = ["Header", "SessionFiles", "session_files"]
+
 
 HEADER_BYTES = 65_536
 """Bytes of a first line; codex writes its whole instructions into it."""
@@ -119,7 +119,7 @@ class SessionFiles:
             raise CommandFailed(NO_FILE)
         return header
 
-    def all(self) -> list[dict[str, Any]]:
+    def all(self) -> list[dict[str, object]]:
         """List the sessions, the newest first."""
         newest = nlargest(MAX_FILES, islice(self._modified(), MAX_EXAMINED))
         headers = ((mtime, read_header(Path(path))) for mtime, path in newest)
@@ -127,14 +127,13 @@ class SessionFiles:
 
     def _modified(self) -> Iterator[tuple[float, str]]:
         """Yield the time of each file's last change (Unix s), and its path."""
-        for root in self.roots:
-            for path in _files(root):
-                with suppress(OSError):  # it may be gone by now
-                    status = path.stat()
-                    if S_ISREG(status.st_mode):
-                        yield status.st_mtime, str(path)
+        for path in chain.from_iterable(map(_files, self.roots)):
+            with suppress(OSError):  # it may be gone by now
+                status = path.stat()
+                if S_ISREG(status.st_mode):
+                    yield status.st_mtime, str(path)
 
-    def beside(self, path: str | None) -> list[dict[str, Any]]:
+    def beside(self, path: str | None) -> list[dict[str, object]]:
         """List the session files in the same directory as one."""
         if not path or not Path(path).parent.is_dir():
             return []
@@ -144,14 +143,14 @@ class SessionFiles:
             for each in files
         ]
 
-    def entries(self, path: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    def entries(self, path: str | None) -> tuple[list[dict[str, object]], str | None]:
         """Return the tree of entries in a file of pi's, and its leaf's id."""
         if not path or not Path(path).is_file():
             return [], None
         return tree_of(_entries(Path(path)))
 
 
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
+def _entries(path: Path) -> Iterator[dict[str, object]]:
     with path.open("rb") as file:
         for line in file.read(MAX_TREE_BYTES).split(b"\n"):
             try:
@@ -193,9 +192,9 @@ def read_header(path: Path) -> Header | None:
     return None
 
 
-def _listing(header: Header, mtime: float) -> dict[str, Any]:
+def _listing(header: Header, mtime: float) -> dict[str, object]:
     """Return a session file as ``list_stored_sessions`` has it."""
-    listing: dict[str, Any] = {
+    listing: dict[str, object] = {
         "sessionId": header.id,
         "sessionFile": header.path,
         "sessionPath": header.path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,16 +12,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.agents.session import HostedSession
 from sxhost.errors import HostError
-from sxhost.faces.pi.translate_any import text_message
-from sxhost.model.session import Detail, Event, EventQuery, SessionQuery
+from sxhost.model.event_types import NULL
+from sxhost.model.host import Host
+from sxhost.model.session import Detail, EventQuery, SessionQuery
 from sxhost.model.session_state import MESSAGE_EVENTS
-from sxhost.service import SessionService
-from sxhost.streams.reader import newest
+from sxhost.transcripts.messages import Message
+from sxhost.transcripts.transcript import Transcript
 from sxhost.waiting import RunInThread
 
-__all__ = ["AGENT_TIMEOUT_S", "Sessions", "is_pi", "message_of_event"]
+__all__ = ["AGENT_TIMEOUT_S", "Sessions"]
 
 AGENT_TIMEOUT_S = 2.0
 """Seconds that an agent has to describe itself: a list of sessions waits for each."""
@@ -32,39 +33,45 @@ class Sessions:
     :param apart: runs work with session files outside of the reactor's thread.
     """
 
-    def __init__(
-        self, service: SessionService, clock: IReactorTime, apart: RunInThread
-    ) -> None:
+    def __init__(self, host: Host, clock: IReactorTime, apart: RunInThread) -> None:
         self.apart = apart
-        self._service = service
+        self._host = host
         self._clock = clock
 
     async def all(self) -> list[dict[str, Any]]:
         """Describe all sessions."""
-        sessions = await self._service.sessions(SessionQuery())
+        sessions = await self._host.sessions(SessionQuery())
         return [await self.info(session.id) for session in sessions]
 
     async def info(self, session_id: str) -> dict[str, Any]:
         """Describe a session, from its log and from pi itself if that runs."""
-        detail = await self._service.session(session_id)
-        hosted = self._service.agency.fleet.get(session_id)
-        if hosted is not None and is_pi(hosted) and hosted.life.name() in _AWAKE:
-            state = Deferred.fromCoroutine(pi_state(hosted))
-            state.addTimeout(AGENT_TIMEOUT_S, self._clock)
+        detail = await self._host.session(session_id)
+        status, info = await self._host.agent_status(session_id), _info_of(detail)
+        if status is None:
+            return info
+        if detail.agent == "pi" and status.is_ready:
+            state = Deferred.fromCoroutine(self._pi_state(session_id))
             try:
-                return {**_info_of(detail), **await state}
+                return {**info, **await state.addTimeout(AGENT_TIMEOUT_S, self._clock)}
             except (HostError, TookTooLong):
                 pass  # it is described from the log alone
-        info = _info_of(detail)
-        effort = hosted.launch.effort if hosted is not None else None
-        return {**info, "thinkingLevel": effort} if effort else info
+        return {**info, "thinkingLevel": status.effort} if status.effort else info
 
-    async def messages(self, session_id: str) -> list[dict[str, Any]]:
+    async def _pi_state(self, session_id: str) -> dict[str, Raw]:
+        """Return the fields of pi's own state that describe the session."""
+        answer = await self._host.native_command(session_id, "get_state", {})
+        state = msgspec.json.decode(answer, type=dict[str, Raw])
+        return {name: state[name] for name in _PI_STATE if state.get(name, NULL) != NULL}
+
+    async def messages(self, session_id: str) -> Sequence[Message]:
         """Return the messages that the log has, the newest up to the limit of a frame."""
         query = EventQuery(after="0", types=",".join(MESSAGE_EVENTS))
-        pages = self._service.event_pages(session_id, query)
-        events = await newest(pages, self._service.limits.mux_message)
-        return [message_of_event(event) for event in events]
+        limit, transcript = self._host.limits.mux_message, None
+        async for page in self._host.event_pages(session_id, query):
+            for event in page:
+                transcript = transcript or Transcript(event, "", limit, 0)
+                transcript.append(event)
+        return transcript.page() if transcript is not None else ()
 
 
 def _info_of(detail: Detail) -> dict[str, Any]:
@@ -88,40 +95,7 @@ def _info_of(detail: Detail) -> dict[str, Any]:
     return info
 
 
-_AWAKE = frozenset({"idle", "running", "waiting"})
-
-
-def is_pi(hosted: HostedSession) -> bool:
-    """Tell whether a session's agent is pi."""
-    return hosted.launch.agent == "pi"
-
-
-async def pi_state(hosted: HostedSession) -> dict[str, Any]:
-    """Return the fields of pi's own state that describe the session."""
-    agent: Any = hosted.agent
-    answer = msgspec.json.decode(await agent.command("get_state"), type=dict[str, Raw])
-    names = (
-        "sessionName",
-        "sessionFile",
-        "model",
-        "thinkingLevel",
-        "isStreaming",
-        "messageCount",
-    )
-    return {name: answer[name] for name in names if name in answer and answer[name] != b"null"}
-
-
-def message_of_event(event: Event) -> dict[str, Any]:
-    """Return the message that an event of the conversation is."""
-    data = event.value()
-    fields = data if isinstance(data, dict) else {"text": str(data)}
-    if event.event == "tool-done":
-        failed = fields.get("status") not in (None, "completed")
-        return {
-            **text_message("toolResult", str(fields.get("output") or ""), event.ts_ms),
-            "toolCallId": fields.get("item", ""),
-            "toolName": fields.get("tool", ""),
-            "isError": failed,
-        }
-    role = "user" if event.event == "user-message" else "assistant"
-    return text_message(role, str(fields.get("text", "")), event.ts_ms)
+_PI_STATE = (
+    *("sessionName", "sessionFile", "model", "thinkingLevel", "isStreaming", "messageCount"),
+)
+"""The fields of pi's state that its description of the session has."""

@@ -56,7 +56,7 @@ def nodes_of(tree: Any, leaf: str | None = None) -> dict[str, Any]:
 def _node(entry: Mapping[str, Any], label: Any) -> dict[str, Any]:
     kind, message = entry.get("type", "unknown"), entry.get("message")
     role = message.get("role") if kind == "message" and isinstance(message, dict) else None
-    preview = _PREVIEWS.get(kind, _no_preview)(entry)
+    preview = _PREVIEWS[kind](entry) if kind in _PREVIEWS else None
     text = _SPACE.sub(" ", str(preview or "")).strip()
     if len(text) > MAX_PREVIEW:
         text = f"{text[:MAX_PREVIEW]}…"
@@ -74,10 +74,6 @@ def _node(entry: Mapping[str, Any], label: Any) -> dict[str, Any]:
 # The preview of an entry: a line of text.
 
 Entry = Mapping[str, Any]
-
-
-def _no_preview(_entry: Entry) -> str:
-    return ""
 
 
 def _message(entry: Entry) -> str:
@@ -111,15 +107,6 @@ def _compaction(entry: Entry) -> str:
     return str(entry.get("summary") or size)
 
 
-def _model(entry: Entry) -> str:
-    return "/".join(filter(None, (entry.get("provider"), entry.get("modelId"))))
-
-
-def _label(entry: Entry) -> str:
-    target = f" → {entry['targetId']}" if entry.get("targetId") else ""
-    return f"{entry.get('label') or '(cleared)'}{target}"
-
-
 def _custom(entry: Entry) -> str:
     data = entry.get("data")
     name = entry.get("customType")
@@ -131,9 +118,13 @@ _PREVIEWS: Mapping[str, Callable[[Entry], str]] = {
     "custom_message": lambda entry: _content(entry.get("content")),
     "branch_summary": lambda entry: str(entry.get("summary") or ""),
     "compaction": _compaction,
-    "model_change": _model,
+    "model_change": lambda entry: "/".join(
+        filter(None, (entry.get("provider"), entry.get("modelId")))
+    ),
     "thinking_level_change": lambda entry: str(entry.get("thinkingLevel") or ""),
-    "label": _label,
+    "label": lambda entry: " → ".join(
+        filter(None, (entry.get("label") or "(cleared)", entry.get("targetId")))
+    ),
     "custom": _custom,
     "session_info": lambda entry: str(entry.get("name") or ""),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from typing import Protocol as Interface
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
@@ -13,13 +14,12 @@ from zope.interface import implementer
 
 from sxhost.codec.lines import CutLines, Line
 from sxhost.faces.pi.multiplexer import Multiplexer
+from sxhost.logs import logger
+from sxhost.waiting import background
 
-__all__ = ["CommandLines", "Pipe", "line"]
+__all__ = ["CommandLines", "CommandReceiver", "Pipe", "pipe_to"]
 
-
-def line(message: bytes) -> bytes:
-    """Return a JSON object as a line."""
-    return message + b"\n"
+log = logger(__name__)
 
 
 class CommandLines:
@@ -57,31 +57,57 @@ class CommandLines:
             self._deliver(received.data)
 
 
+class CommandReceiver(Interface):
+    """Who takes the commands of a pipe: a client of the multiplexer, or of another host's."""
+
+    def receive(self, frame: bytes) -> None:
+        """Take a command; its response comes through the pipe's `send`."""
+
+    def refuse_size(self, size: int) -> None:
+        """Respond to a command that was too large to be kept, of so many bytes."""
+
+    async def idle(self) -> None:
+        """Return once all commands have got their response."""
+
+    def pause_subscriptions(self) -> None:
+        """Send no events: the pipe is full."""
+
+    def resume_subscriptions(self) -> None:
+        """Send events again."""
+
+    def connection_closed(self) -> None:
+        """Leave: the pipe is closed."""
+
+
 @implementer(IPushProducer, IHalfCloseableProtocol)
 class Pipe(Protocol):
     """The connection of a client at the other ends of two pipes.
 
-    `over` fires when it is closed: the client has sent its last command and got all responses,
-    or reads no more.
+    `closed` fires when it is closed: the client has sent its last command and got all
+    responses, or reads no more.
+
+    :param connect: returns who takes the commands; None if there are too many clients.
+    :param limit: bytes that a command may have.
     """
 
     transport: Any
 
-    def __init__(self, multiplexer: Multiplexer) -> None:
+    def __init__(self, connect: Callable[[Pipe], CommandReceiver | None], limit: int) -> None:
         self.paused = False
         self.closed: Deferred[None] = Deferred()
-        self._multiplexer = multiplexer
-        self._client: Any = None
-        self._lines = CommandLines(
-            multiplexer.limits.mux_message, self._receive_command, self._refuse_size
-        )
+        self._connect = connect
+        self._limit = limit
+        self._client: CommandReceiver | None = None
+        self._lines: CommandLines | None = None
 
     def connectionMade(self) -> None:
         """Connect the client, or close if there are too many."""
         self.transport.registerProducer(self, True)
-        self._client = self._multiplexer.connect(self, line)
-        if self._client is None:
+        client = self._client = self._connect(self)
+        if client is None:
             self.transport.loseConnection()
+        else:
+            self._lines = CommandLines(self._limit, client.receive, client.refuse_size)
 
     def send(self, data: bytes) -> None:
         """Send whole lines."""
@@ -89,15 +115,8 @@ class Pipe(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes of commands."""
-        self._lines.receive(data)
-
-    def _receive_command(self, command: bytes) -> None:
-        if self._client is not None:
-            self._client.receive(command)
-
-    def _refuse_size(self, size: int) -> None:
-        if self._client is not None:
-            self._client.refuse_size(size)
+        if self._lines is not None:
+            self._lines.receive(data)
 
     # Back-pressure: a client that does not read is not read from either.
 
@@ -122,9 +141,13 @@ class Pipe(Protocol):
 
     def readConnectionLost(self) -> None:
         """Close once all commands have got their response: there will be no more."""
-        self._lines.flush()
-        if self._client is not None:
-            self._client.idle().addCallback(lambda _: self.transport.loseConnection())
+        if self._client is not None and self._lines is not None:
+            self._lines.flush()
+            background(self._close_when_idle(self._client), log, "closing the pipes")
+
+    async def _close_when_idle(self, client: CommandReceiver) -> None:
+        await client.idle()
+        self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
         """Close: nobody reads any more."""
@@ -136,3 +159,12 @@ class Pipe(Protocol):
             self._client.connection_closed()
         if not self.closed.called:
             self.closed.callback(None)
+
+
+def pipe_to(multiplexer: Multiplexer) -> Pipe:
+    """Return the pipe of a client of this multiplexer."""
+    return Pipe(lambda pipe: multiplexer.connect(pipe, _line), multiplexer.limits.mux_message)
+
+
+def _line(message: bytes) -> bytes:
+    return message + b"\n"

@@ -7,19 +7,27 @@ version of pi, since clients of its first versions draw from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi import translate_any
-from sxhost.faces.pi.partial_message import PartialMessage
-from sxhost.faces.pi.transcript import EventData, ToolExecution, Transcript
+from sxhost.faces.pi.translate_any import LoggedEvent, PiEvents, completed_messages
+from sxhost.model import event_types as events
 from sxhost.model.session import Event
+from sxhost.model.turn import CutReason
+from sxhost.transcripts.growing_message import GrowingMessage
+from sxhost.transcripts.messages import Block, Message, TextBlock, ThinkingBlock, ToolCallBlock
+from sxhost.transcripts.transcript import Transcript
+from sxhost.transcripts.transcript_cache import FoldRules
 
-__all__ = ["begins_run", "ends_run", "record", "translate"]
+__all__ = ["FOLD_RULES", "LOST_AGENT", "translate"]
+
+LOST_AGENT = frozenset({CutReason.PROCESS_ENDED, CutReason.HOST_ENDED, CutReason.AGENT_ENDED})
+"""Reasons of failed turns whose agent could not report the end itself."""
 
 NONE = Raw(b"")
 
@@ -48,246 +56,206 @@ class PiLine(Struct, frozen=True, rename="camel"):
     tool_call_id: str = ""
     tool_name: str = ""
     args: Raw = Raw(b"null")
-    result: dict[str, Any] = {}
+    result: dict[str, Raw] = {}
     will_retry: Raw = NONE
 
     @property
     def role(self) -> str:
         """The role of its message."""
-        return bytes(self.message.get("role", b"")).decode().strip('"')
+        return bytes(self.message.get("role", NONE)).decode().strip('"')
+
+    @property
+    def ts_ms(self) -> int:
+        """When its message began (Unix ms); 0 if pi does not say."""
+        digits = bytes(self.message.get("timestamp", NONE))
+        return int(digits) if digits.isdigit() else 0
+
+    @property
+    def fields_but_content(self) -> dict[str, Raw]:
+        """The fields of its message but those that are made of a growing message's blocks."""
+        replaced = ("role", "content")
+        return {name: self.message[name] for name in self.message if name not in replaced}
 
 
 _decode_line = msgspec.json.Decoder(PiLine).decode
 _decode_step = msgspec.json.Decoder(MessageStep).decode
-_BLOCK_KINDS = {"text": "text", "thinking": "thinking"}
-
-
-def begins_run(event: Event) -> bool:
-    """Tell whether a run begins with an event."""
-    return _has_type(event, b'"agent_start"')
-
-
-def ends_run(event: Event) -> bool:
-    """Tell whether a run ends with an event."""
-    return _has_type(event, b'"agent_end"')
+_BLOCK_KINDS: Mapping[str, type[Block]] = {"text": TextBlock, "thinking": ThinkingBlock}
 
 
 def _has_type(event: Event, name: bytes) -> bool:
     return event.event == "native" and name in bytes(memoryview(event.data)[:TYPE_WITHIN])
 
 
-def _line_of(data: EventData) -> PiLine:
-    try:
-        return _decode_line(data.native)
-    except msgspec.DecodeError:
-        return PiLine()
+def _native_of(data: events.AgentEvent) -> Raw:
+    native = getattr(data, "native", UNSET)
+    return native if isinstance(native, Raw) else events.NULL
+
+
+def _line_of(data: events.AgentEvent) -> PiLine:
+    with suppress(msgspec.DecodeError):
+        return _decode_line(_native_of(data))
+    return PiLine()
 
 
 def _step_of(raw: Raw) -> MessageStep:
-    try:
+    with suppress(msgspec.DecodeError):
         return _decode_step(raw)
-    except msgspec.DecodeError:
-        return MessageStep()
+    return MessageStep()
 
 
-# Recording an event in the transcript.
+# An event is added to the transcript.
 
 
-def record(transcript: Transcript, event: Event, data: EventData) -> None:
-    """Record what later events of the run repeat of this one."""
-    line = _line_of(data)
-    recorder = _RECORDERS.get(line.type)
-    if recorder is not None:
-        recorder(transcript, event.seq, line)
-    elif event.event == "tool-output":
-        transcript.append_output(event.seq, data.item, data.text)
-    elif data.cut and event.event == "tool-done":
-        tool = transcript.tools.setdefault(data.item, ToolExecution(data.tool, b"null"))
-        tool.result = translate_any.tool_result(data)
-    elif data.cut or _lost_agent(event, data):
-        translate_any.record(transcript, event, data)
+def _append(transcript: Transcript, event: Event, data: events.AgentEvent) -> None:
+    """Add an event to the transcript of its run: pi's own line if it has one."""
+    if isinstance(data, events.ToolOutputEvent) or _is_unreported(data):
+        transcript.fold(event, data)
+    else:
+        _append_line(transcript, event.seq, _line_of(data))
+    transcript.advance(event)
 
 
-def _lost_agent(event: Event, data: EventData) -> bool:
-    """Tell whether a turn failed since pi is no longer there, so that pi reports nothing."""
-    return event.event == "error" and data.reason in translate_any.LOST_AGENT
+def _append_line(transcript: Transcript, seq: int, line: PiLine) -> None:
+    match line.type:
+        case "turn_start":
+            transcript.begin_answer(seq)
+        case "message_start" if line.role == "assistant":
+            transcript.begin_message(seq, line.ts_ms, native=line.fields_but_content)
+        case "message_update":
+            _append_step(transcript, seq, line)
+        case "message_end":
+            _complete_message(transcript, seq, line)
+        case "tool_execution_start":
+            transcript.begin_tool(line.tool_call_id, line.tool_name, line.args)
+        case "tool_execution_end":
+            known = transcript.tools.get(line.tool_call_id)
+            tool = known or transcript.begin_tool(line.tool_call_id, line.tool_name)
+            tool.native = line.result
+        case "agent_end":
+            transcript.ended = True
 
 
-def _record_turn(transcript: Transcript, seq: int, _line: PiLine) -> None:
-    transcript.begin_turn(seq)
+def _is_unreported(data: events.AgentEvent) -> bool:
+    """Tell whether pi itself reports nothing of an event: it was cut, or is no longer there."""
+    if isinstance(data, events.MessageEvent | events.ThinkingEvent):
+        return data.cut
+    return isinstance(data, events.ErrorEvent) and data.reason in LOST_AGENT
 
 
-def _record_message_start(transcript: Transcript, seq: int, line: PiLine) -> None:
-    if line.role == "assistant":
-        transcript.begin_message(seq, line.message)
-
-
-def _record_message_update(transcript: Transcript, seq: int, line: PiLine) -> None:
-    partial = transcript.partial_message(seq)
-    if partial is None:
+def _append_step(transcript: Transcript, seq: int, line: PiLine) -> None:
+    growing = transcript.growing_message(seq)
+    if growing is None:
         return
-    step, size = _step_of(line.assistant_message_event), partial.size
+    step, size = _step_of(line.assistant_message_event), growing.size
     block, _, phase = step.type.partition("_")
     if line.usage:
-        partial.add_usage(seq, bytes(line.usage))
+        growing.add_usage(seq, line.usage)
     if step.type == "toolcall_start":
-        partial.begin_tool_call(seq, step.content_index, id=step.id, name=step.tool_name)
+        growing.begin_call(seq, step.content_index, step.id, step.tool_name)
     elif step.type == "toolcall_end":
-        partial.end_tool_call(seq, step.content_index, bytes(step.tool_call))
+        growing.complete_call(seq, step.content_index, step.tool_call)
     elif phase in ("start", "delta"):
-        kind = _BLOCK_KINDS.get(block, "toolCall")
-        partial.append(seq, step.content_index, kind, step.delta)
-    transcript.add_size(partial.size - size)
+        kind = _BLOCK_KINDS.get(block, ToolCallBlock)
+        growing.append(seq, kind, step.delta, step.content_index)
+    transcript.add_size(growing.size - size)
 
 
-def _record_message_end(transcript: Transcript, seq: int, line: PiLine) -> None:
-    partial, role, message = transcript.partial_message(seq), line.role, line.message
-    if role == "assistant" and partial is not None:
-        partial.last = seq
+def _complete_message(transcript: Transcript, seq: int, line: PiLine) -> None:
+    role, message, first = line.role, line.message, seq
+    growing = transcript.growing_message(seq)
+    if role == "assistant" and growing is not None:
+        growing.last, first = seq, growing.first
     if role == "toolResult":
-        message = _with_result(transcript, message)
-    transcript.add_message(seq, role, encode(message), alone=role != "assistant")
+        role, message = "tool", _with_result(transcript, message)
+    ts_ms = line.ts_ms
+    transcript.add_message(
+        Message(seq=seq, first=first, ts_ms=ts_ms, role=role, native=message)
+    )
 
 
-def _with_result(transcript: Transcript, message: Mapping[str, Raw]) -> dict[str, Raw]:
+def _with_result(transcript: Transcript, message: dict[str, Raw]) -> dict[str, Raw]:
     """Return a tool result message with the content that the tool's own end has reported."""
     call_id = bytes(message.get("toolCallId", NONE))
     is_text = call_id.startswith(b'"')
-    tool = transcript.tools.get(msgspec.json.decode(call_id)) if is_text else None
-    result = tool.result if tool is not None else {}
-    known: dict[str, Raw] = {
-        name: result[name] for name in ("content", "details") if name in result
-    }
+    tool = transcript.tools.get(msgspec.json.decode(call_id, type=str)) if is_text else None
+    result = tool.native if tool is not None else {}
+    names: Sequence[str] = [name for name in ("content", "details") if name in result]
+    known = {name: result[name] for name in names}
     return {"content": Raw(b"[]"), **known, **message}
 
 
-def _record_tool_start(transcript: Transcript, _seq: int, line: PiLine) -> None:
-    transcript.begin_tool(line.tool_call_id, line.tool_name, bytes(line.args))
+FOLD_RULES = FoldRules(
+    begins=lambda event, _before: _has_type(event, b'"agent_start"'),
+    ends=lambda event: _has_type(event, b'"agent_end"'),
+    append=_append,
+)
+"""How the events of pi are folded: by pi's own lines."""
 
 
-def _record_tool_end(transcript: Transcript, _seq: int, line: PiLine) -> None:
-    tool = transcript.tools.setdefault(
-        line.tool_call_id, ToolExecution(line.tool_name, b"null")
-    )
-    tool.result = {name: Raw(encode(value)) for name, value in line.result.items()}
+# An event is translated.
 
 
-def _record_run_end(transcript: Transcript, _seq: int, _line: PiLine) -> None:
-    transcript.ended = True
-
-
-_RECORDERS: Mapping[str, Callable[[Transcript, int, PiLine], None]] = {
-    "turn_start": _record_turn,
-    "message_start": _record_message_start,
-    "message_update": _record_message_update,
-    "message_end": _record_message_end,
-    "tool_execution_start": _record_tool_start,
-    "tool_execution_end": _record_tool_end,
-    "agent_end": _record_run_end,
-}
-
-
-# Translating an event to pi's.
-
-PiEvents = Iterator[bytes]
-
-
-def translate(
-    transcript: Transcript, event: Event, data: EventData, *, snapshots: bool
-) -> PiEvents:
-    """Yield pi's events for an event that is recorded.
+def translate(at: LoggedEvent) -> PiEvents:
+    """Yield pi's events for an event.
 
     Most events of ours stand beside a line of pi's that is logged as well: they yield nothing.
-
-    :param snapshots: repeat a growing message with each of its deltas.
     """
-    native = bytes(data.native)
-    if event.event == "approval-requested":
-        yield from translate_any.translate(transcript, event, data, snapshots=snapshots)
-    elif native[:1] == b"{" and event.event != "approval-resolved":
-        line = _line_of(data)
-        translator = _TRANSLATORS.get(line.type)
-        if translator is None:
+    native = bytes(_native_of(at.data))
+    if isinstance(at.data, events.ApprovalRequestedEvent):
+        yield from translate_any.translate(at)
+    elif native[:1] == b"{" and not isinstance(at.data, events.ApprovalResolvedEvent):
+        yield from _translate_line(at, _line_of(at.data), native)
+    elif isinstance(at.data, events.MessageEvent) and at.data.cut:
+        yield from completed_messages(at)
+    elif isinstance(at.data, events.ToolOutputEvent) or _is_unreported(at.data):
+        yield from translate_any.translate(at)
+
+
+def _translate_line(at: LoggedEvent, line: PiLine, native: bytes) -> PiEvents:
+    """Yield a line of pi's with what the log does not repeat."""
+    is_answer = line.role == "assistant"
+    match line.type:
+        case "message_start":  # other messages are shown when they are complete
+            if is_answer and "content" in line.message:
+                yield native
+            elif is_answer:
+                yield encode({"type": line.type, "message": {**line.message, "content": []}})
+        case "message_update":
+            yield _message_update(at, line, native)
+        case "message_end" if not is_answer:
+            yield from completed_messages(at)
+        case "turn_end":
+            yield translate_any.turn_end(at)
+        case "agent_end":
+            retry = b',"willRetry":' + bytes(line.will_retry) if line.will_retry else b""
+            yield translate_any.run_end(at, retry)
+        case _:
             yield native
-        else:
-            yield from translator(transcript, event.seq, line, native, snapshots)
-    elif data.cut and event.event == "message":
-        yield from translate_any.completed_messages(transcript, event)
-    elif event.event == "tool-output" or data.cut or _lost_agent(event, data):
-        yield from translate_any.translate(transcript, event, data, snapshots=snapshots)
 
 
-def _translate_message_start(
-    _t: Transcript, _seq: int, line: PiLine, native: bytes, _s: bool
-) -> PiEvents:
-    """Yield the start of an answer; other messages are shown when they are complete."""
-    if line.role == "assistant" and "content" in line.message:
-        yield native
-    elif line.role == "assistant":
-        yield encode({"type": line.type, "message": {**line.message, "content": []}})
-
-
-def _translate_message_update(
-    transcript: Transcript, seq: int, line: PiLine, native: bytes, snapshots: bool
-) -> PiEvents:
-    raw, partial = line.assistant_message_event, transcript.partial_message(seq)
+def _message_update(at: LoggedEvent, line: PiLine, native: bytes) -> bytes:
+    raw, growing = line.assistant_message_event, at.transcript.growing_message(at.seq)
     step = _step_of(raw)
     if not step.type:
-        yield native  # it is no step of a message: there is nothing to put back
-        return
+        return native  # it is no step of a message: nothing is to be put back
     parts = [b'{"type":"message_update","assistantMessageEvent":', bytes(raw)[:-1]]
-    if partial is None:
-        yield b"".join((*parts, b"}}"))
-        return
-    parts.append(_block_content(step, partial, seq))
-    message = partial.at(seq) if snapshots else None
-    usage = partial.usage_at(seq)
+    if growing is None:
+        return b"".join((*parts, b"}}"))
+    parts.append(_block_content(step, growing, at.seq))
+    message, usage = at.snapshot(growing), growing.usage_at(at.seq)
     if message is not None:
         parts += (b',"partial":', message)
     parts.append(b"}")
-    if usage:
-        parts += (b',"usage":', usage)
+    if usage is not None:
+        parts += (b',"usage":', bytes(usage))
     if message is not None:
         parts += (b',"message":', message)
-    yield b"".join((*parts, b"}"))
+    return b"".join((*parts, b"}"))
 
 
-def _block_content(step: MessageStep, partial: PartialMessage, seq: int) -> bytes:
+def _block_content(step: MessageStep, growing: GrowingMessage, seq: int) -> bytes:
     """Return the field `content`, with which the end of a block repeats its text."""
     if step.type not in ("text_end", "thinking_end"):
         return b""
-    text = partial.text_at(step.content_index, seq)
+    text = growing.text_at(step.content_index, seq)
     return b',"content":"%s"' % text if text is not None else b""
-
-
-def _translate_message_end(
-    transcript: Transcript, seq: int, line: PiLine, native: bytes, _s: bool
-) -> PiEvents:
-    if line.role == "assistant":
-        yield native
-        return
-    for completed in transcript.completed_at(seq):
-        yield from translate_any.message_events(completed)
-
-
-def _translate_turn_end(
-    transcript: Transcript, seq: int, _line: PiLine, _native: bytes, _s: bool
-) -> PiEvents:
-    yield transcript.turn_end_event(seq)
-
-
-def _translate_run_end(
-    transcript: Transcript, seq: int, line: PiLine, _native: bytes, _s: bool
-) -> PiEvents:
-    retry = b',"willRetry":' + bytes(line.will_retry) if line.will_retry else b""
-    messages = transcript.messages_until(seq)
-    yield b'{"type":"agent_end","messages":%s%s}' % (messages, retry)
-
-
-_TRANSLATORS: Mapping[str, Callable[[Transcript, int, PiLine, bytes, bool], PiEvents]] = {
-    "message_start": _translate_message_start,
-    "message_update": _translate_message_update,
-    "message_end": _translate_message_end,
-    "turn_end": _translate_turn_end,
-    "agent_end": _translate_run_end,
-}

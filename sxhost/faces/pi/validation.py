@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -27,7 +27,9 @@ MAX_ECHO = 256
 class BadCommand(Exception):
     """A frame that is no valid command; its response has these fields."""
 
-    def __init__(self, error: str, command: str = "unknown", command_id: Any = UNSET) -> None:
+    def __init__(
+        self, error: str, command: str = "unknown", command_id: object = UNSET
+    ) -> None:
         super().__init__(error)
         self.error = error
         self.command = command
@@ -61,7 +63,7 @@ def _explain(frame: bytes) -> BadCommand:
     return BadCommand(error, shown_name, command_id if short else UNSET)
 
 
-def _errors(fields: dict[str, Any]) -> Iterator[str]:
+def _errors(fields: dict[str, object]) -> Iterator[str]:
     """Yield the errors of a command's fields: shared ones first, then its own."""
     name = fields.get("type")
     if not (isinstance(name, str) and name):
@@ -76,7 +78,7 @@ def _errors(fields: dict[str, Any]) -> Iterator[str]:
     yield from errors or _combination_errors(kind or SessionCommand, fields)
 
 
-def _combination_errors(kind: type[Command], fields: dict[str, Any]) -> Iterator[str]:
+def _combination_errors(kind: type[Command], fields: dict[str, object]) -> Iterator[str]:
     """Yield what is wrong although each field by itself is right."""
     try:
         msgspec.convert(fields, kind)
@@ -87,7 +89,7 @@ def _combination_errors(kind: type[Command], fields: dict[str, Any]) -> Iterator
 
 
 def _field_errors(
-    kind: type[Command], fields: dict[str, Any], *, shared: bool
+    kind: type[Command], fields: dict[str, object], *, shared: bool
 ) -> Iterator[str]:
     """Yield the errors of the fields that all commands share, or of the command's own."""
     for name, (hint, required) in _field_types(kind).items():
@@ -98,7 +100,7 @@ def _field_errors(
 
 
 @cache
-def _field_types(kind: type[Command]) -> dict[str, tuple[Any, bool]]:
+def _field_types(kind: type[Command]) -> dict[str, tuple[object, bool]]:
     """Return a command's fields by wire name: type, and whether required."""
     hints = get_type_hints(kind, include_extras=True)
     return {
@@ -107,7 +109,7 @@ def _field_types(kind: type[Command]) -> dict[str, tuple[Any, bool]]:
     }
 
 
-def _without_unset(hint: Any) -> Any:
+def _without_unset(hint: object) -> object:
     """Return the type of an optional field without ``UnsetType``."""
     if get_origin(hint) is Annotated:
         return hint
@@ -115,7 +117,7 @@ def _without_unset(hint: Any) -> Any:
     return choices[0] if choices and UnsetType in get_args(hint) else hint
 
 
-def _field_error(hint: Any, value: Any, name: str) -> str | None:
+def _field_error(hint: object, value: object, name: str) -> str | None:
     """Return what is wrong with a field; None if it is right."""
     try:
         msgspec.convert(value, hint)
@@ -126,7 +128,7 @@ def _field_error(hint: Any, value: Any, name: str) -> str | None:
     return None
 
 
-def _sentence(hint: Any, value: Any, within: str) -> str:
+def _sentence(hint: object, value: object, within: str) -> str:
     """Return the sentence for a wrong field, in `within` if that names a part of it."""
     meta = _meta(hint)
     if meta is None:
@@ -144,7 +146,7 @@ def _sentence(hint: Any, value: Any, within: str) -> str:
     return str((item or meta).description)
 
 
-def _object_sentence(hint: Any, value: Any, within: str) -> str:
+def _object_sentence(hint: object, value: object, within: str) -> str:
     """Return the sentence for a wrong field that is an object."""
     if not isinstance(value, dict):
         return "Must be an object if provided" if value is not None else "Required object"
@@ -160,7 +162,7 @@ _TYPE_SENTENCES = {
 }
 
 
-def _meta(hint: Any) -> Meta | None:
+def _meta(hint: object) -> Meta | None:
     """Return the constraints of an annotated type."""
     if get_origin(hint) is not Annotated:
         return None

@@ -88,7 +88,7 @@ def routes(multiplexer: Multiplexer) -> Sequence[Route]:
     async def commands() -> Upgrade:
         return Upgrade(lambda request: MuxConnection(multiplexer, request))
 
-    summary = "Speak in commands (WebSocket)."
+    summary = "Send commands over a WebSocket."
     return tuple(
         Route("GET", path, commands, summary, status=SWITCHING, produces=NDJSON)
         for path in ("/", "/ws")

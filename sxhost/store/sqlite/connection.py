@@ -1,4 +1,4 @@
-"""The journal of a durable store: one SQLite file, written in one thread and read in another.
+"""The journal of an `SQLiteStore`: one file, written in one thread and read in another.
 
 Everything here blocks.  What `SQLiteConnection.write` has returned from is on disk.
 """
@@ -21,8 +21,8 @@ from sxhost.store.sqlite import epoch, integrity, pruning, reading, rows
 from sxhost.store.sqlite.file import (
     create,
     errors_as_sentences,
-    held,
     inspect,
+    lock_database,
     migrate,
     no_room,
     schema_scripts,
@@ -38,15 +38,22 @@ SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
 
 
 class SQLiteConnection:
-    """One SQLite file, by a connection that writes and one that reads.
+    """One SQLite file, by a connection that writes and one that reads; a `Journal`.
 
-    `boot` names the time since the machine's power was last there anew.
+    :param boot: a name of the time since the machine was started.
+    :param lock_timeout_s: how long it waits for a lock that another program holds.
     """
 
     def __init__(
-        self, path: Path, durability: Durability = "power", boot: str | None = None
+        self,
+        path: Path,
+        durability: Durability = "power",
+        boot: str | None = None,
+        *,
+        lock_timeout_s: float = 5.0,
     ) -> None:
         self.path = path
+        self._lock_timeout_s = lock_timeout_s
         self.durability: str = durability
         self.renewed: bool | None = None
         """Whether a new epoch began when it was opened; None while it is not open."""
@@ -67,7 +74,7 @@ class SQLiteConnection:
         """
         try:
             with errors_as_sentences(self.path):
-                self._lock = held(self.path)
+                self._lock = lock_database(self.path)
                 return self._open()
         except StoreUnusable:
             self.close()
@@ -90,7 +97,7 @@ class SQLiteConnection:
         return reading.restore(self._writer)
 
     def _whole(self) -> bool:
-        """Tell whether the log is known to be whole; one that is not synced may end early."""
+        """Return whether the log is known to be whole; one that is not synced may end early."""
         try:
             return integrity.check(self.path)
         except StoreUnusable:
@@ -99,7 +106,7 @@ class SQLiteConnection:
             return False
 
     def _what_is_missing(self, connection: sqlite3.Connection, *, has_log: bool) -> str:
-        """Say what the file lacks, and take it for what there is from now on."""
+        """Return a sentence about what the file lacks, and go on from what it has."""
         found = reading.last_numbers(connection)
         missing = missing_numbers(found, self._mark.open())
         self._mark.begin(found)
@@ -114,14 +121,18 @@ class SQLiteConnection:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.path, check_same_thread=False, isolation_level=None, cached_statements=64
+            self.path,
+            timeout=self._lock_timeout_s,
+            check_same_thread=False,
+            isolation_level=None,
+            cached_statements=64,
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
     def stop_reading(self) -> None:
-        """Close what reads, in the thread that reads: SQLite may not lose it in mid-read."""
+        """Close the connection that reads, in its thread: it may not be closed in mid-read."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -163,14 +174,16 @@ class SQLiteConnection:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _refusals():
+        with _errors_for_clients():
             connection = _in_use(self._writer)
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             finally:
-                _roll_back(connection)
+                if connection.in_transaction:
+                    with suppress(sqlite3.Error):  # where SQLite has rolled back by itself
+                        connection.execute("ROLLBACK")
 
     # Reading: in another.
 
@@ -183,22 +196,22 @@ class SQLiteConnection:
 
         :raises StoreUnavailable: the file cannot be read.
         """
-        with _refusals():
+        with _errors_for_clients():
             return reading.read(_in_use(self._reader), session_id, seq, position, limit)
 
     def read_session(self, session_id: str) -> StoredSession | None:
         """Return what there is of a session, but for its events; errors as for `read`."""
-        with _refusals():
+        with _errors_for_clients():
             return reading.read_session(_in_use(self._reader), session_id)
 
     def empty_archives(self) -> list[str]:
         """Return archived sessions of whose logs nothing is left; errors as for `read`."""
-        with _refusals():
+        with _errors_for_clients():
             return reading.empty_archives(_in_use(self._reader))
 
     def lookup(self, session_id: str, keys: Sequence[str]) -> dict[str, Event]:
         """Return the retained events that were appended under `keys`; errors as for `read`."""
-        with _refusals():
+        with _errors_for_clients():
             return reading.lookup(_in_use(self._reader), session_id, keys)
 
 
@@ -209,18 +222,11 @@ def _in_use(connection: sqlite3.Connection | None) -> sqlite3.Connection:
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn what SQLite says into what a client is told."""
+def _errors_for_clients() -> Iterator[None]:
+    """Turn errors of SQLite into those that clients know."""
     try:
         yield
     except sqlite3.Error as error:
         if no_room(error):
             raise StorageFull from error
         raise StoreUnavailable(str(error).rstrip(".")) from error
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    """Let go of what did not come to its end."""
-    if connection.in_transaction:
-        with suppress(sqlite3.Error):  # it fails where SQLite has rolled back by itself
-            connection.execute("ROLLBACK")

@@ -1,7 +1,7 @@
-"""The name of a log's life: a log that may have lost its end begins a new one.
+"""The name of a log's life, its epoch: a log that may have lost its end begins a new one.
 
-What is lost was read by somebody, and its numbers are given out again.  Under another epoch
-nobody takes the new events for those that he has read already: he is told of a gap.
+Events that were lost may have been read, and their numbers are given out again.  Under another
+epoch no reader takes the new events for those that it has read already: it gets a ``gap``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def new() -> str:
 
 
 def this_boot(place: Path = BOOT) -> str:
-    """Name the time since power was last there anew; where it has no name, no two are alike."""
+    """Return a name of the time since the machine was started; no two are alike without one."""
     try:
         return place.read_text(encoding="ascii").strip()
     except OSError:
@@ -32,10 +32,11 @@ def this_boot(place: Path = BOOT) -> str:
 
 
 def begin(connection: sqlite3.Connection, boot: str, *, whole: bool, synced: bool) -> bool:
-    """Begin a new epoch if commits may be missing; tell whether it did.  Call it synced.
+    """Begin a new epoch if commits may be missing; return whether it did.
 
-    They are if the log is not known to be `whole`, or if a host whose commits were not
-    `synced` did not come to its end under this `boot`.
+    They may be if the log is not known to be `whole`, or if a host whose commits were not
+    `synced` has not ended in order since the machine was started (`boot`).  The connection
+    must sync its commits.
     """
     query = "SELECT max(value) FROM meta WHERE name = 'boot'"
     (last,) = connection.execute(query).fetchone()
@@ -52,7 +53,7 @@ def begin(connection: sqlite3.Connection, boot: str, *, whole: bool, synced: boo
 
 
 def note_open(connection: sqlite3.Connection) -> None:
-    """Take note in the file itself that it is open, if there is room: a copy has that too."""
+    """Note in the file that it is open, if there is room: a copy of it says so too."""
     with suppress(sqlite3.Error):
         if not is_open(connection):
             rows.insert(connection, "meta", [("open", "1")])
@@ -60,12 +61,12 @@ def note_open(connection: sqlite3.Connection) -> None:
 
 
 def is_open(connection: sqlite3.Connection) -> bool:
-    """Tell whether whoever had the file last has not closed it."""
+    """Return whether the host that had the file last has not closed it."""
     query = "SELECT count(*) FROM meta WHERE name = 'open'"
     return bool(connection.execute(query).fetchone()[0])
 
 
 def end(connection: sqlite3.Connection) -> None:
-    """Take note that all was closed in order, if it can be."""
+    """Note that the file was closed in order, if there is room."""
     with suppress(sqlite3.Error):
         connection.execute("DELETE FROM meta WHERE name IN ('boot', 'open')")

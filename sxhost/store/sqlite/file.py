@@ -1,4 +1,4 @@
-"""The file of a durable store: held by one host, made whole or not at all, known for ours.
+"""The file of a durable store: locked, created as a whole, recognised, verified, migrated.
 
 A file that is torn, foreign, damaged or from a later sxhost is refused with a sentence and
 left as it is.
@@ -23,8 +23,8 @@ from sxhost.store.sqlite import epoch, rows
 __all__ = [
     "create",
     "errors_as_sentences",
-    "held",
     "inspect",
+    "lock_database",
     "migrate",
     "no_room",
     "schema_scripts",
@@ -34,8 +34,8 @@ APPLICATION = 0x73786873  # "sxhs"
 NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
-def held(path: Path) -> int:
-    """Hold a file's lock for as long as this process lives; return the lock's descriptor.
+def lock_database(path: Path) -> int:
+    """Lock a database for as long as this process lives; return the lock's descriptor.
 
     :raises StoreUnusable: another host holds it.
     """
@@ -53,7 +53,7 @@ def held(path: Path) -> int:
 
 
 def create(path: Path) -> None:
-    """Make a new file: whole, or not at all.
+    """Create a new database: the whole file, or none.
 
     :raises StoreUnusable: the log of another one is in its place.
     """
@@ -77,11 +77,11 @@ def create(path: Path) -> None:
 
 
 def inspect(path: Path) -> None:
-    """Look at a file without writing: even closing it would, and this does not.
+    """Check a database without writing to it, which even closing it in the usual way would.
 
     A file without a log is taken as it is, since SQLite would make one.
 
-    :raises StoreUnusable: it is none of ours, or not of a version that we know.
+    :raises StoreUnusable: it is no database of sxhost, or of a later version.
     :raises sqlite3.DatabaseError: it is damaged.
     """
     if path.stat().st_size == 0:
@@ -94,9 +94,9 @@ def inspect(path: Path) -> None:
 
 
 def recognise(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the version of a file of ours.
+    """Return the version of a database of sxhost.
 
-    :raises StoreUnusable: it is none, or we do not know its version.
+    :raises StoreUnusable: it is none, or of a later version.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION:
@@ -148,7 +148,7 @@ def upgrade(connection: sqlite3.Connection, version: int, steps: Sequence[str]) 
 
 @contextmanager
 def errors_as_sentences(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the system say of a file into a sentence about it."""
+    """Turn errors of SQLite and of the system into `StoreUnusable` with a sentence."""
     try:
         yield
     except (sqlite3.Error, OSError, msgspec.MsgspecError, KeyError, ValueError) as error:
@@ -161,6 +161,6 @@ def errors_as_sentences(path: Path) -> Iterator[None]:
 
 
 def no_room(error: Exception) -> bool:
-    """Tell whether an error says that the disk is full."""
+    """Return whether an error means that the disk is full."""
     code = getattr(error, "sqlite_errorcode", None)
     return code in NO_ROOM or getattr(error, "errno", None) == errno.ENOSPC

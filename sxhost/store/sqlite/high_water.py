@@ -31,7 +31,7 @@ class HighWaterMark:
         self._numbers = Numbers()
 
     def open(self) -> Numbers:
-        """Return the numbers that were acknowledged last, as far as anything tells.
+        """Open the file; return the numbers that were acknowledged last, as far as is known.
 
         :raises OSError: the file cannot be used, and not only for want of room.
         """
@@ -51,7 +51,7 @@ class HighWaterMark:
         self._write()
 
     def acknowledge(self, batch: WriteBatch) -> None:
-        """Take note that a batch was committed."""
+        """Note that a batch was committed."""
         self._numbers = self._numbers.after(batch)
         self._write()
 
@@ -68,7 +68,7 @@ class HighWaterMark:
 
 
 def missing_numbers(found: Numbers, acknowledged: Numbers) -> str:
-    """Say what a database lacks of what was acknowledged; "" if that is nothing."""
+    """Return what a database lacks of what was acknowledged, in words; "" if nothing."""
     pairs = zip(Numbers._fields, found, acknowledged, strict=True)
     return ", ".join(
         f"{name} {was} (it ends at {has})" for name, has, was in pairs if has < was

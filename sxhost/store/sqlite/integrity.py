@@ -1,4 +1,4 @@
-"""A look at SQLite's write-ahead log before SQLite looks at it.
+"""Checks an SQLite write-ahead log before SQLite opens it.
 
 SQLite takes the first frame of the log that is not as it was written for its end, and goes
 on without the rest.  That is right for what was being written when the end came, and wrong
@@ -26,9 +26,9 @@ MASK = 0xFFFFFFFF
 def check(path: Path) -> bool:
     """Check that all that was committed to a database's write-ahead log can be read.
 
-    False: nobody knows, since somebody has removed the index.
+    Returns False if that cannot be known, since the index was removed.
 
-    :raises StoreUnusable: it cannot; nothing was touched.
+    :raises StoreUnusable: it cannot be read; nothing was touched.
     """
     log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
     if not log.exists() or log.stat().st_size == 0:

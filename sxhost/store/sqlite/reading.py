@@ -15,7 +15,7 @@ import msgspec
 from sxhost.model.approval import Approval
 from sxhost.model.auth import AuditEntry
 from sxhost.model.session import Event, Message, Session
-from sxhost.store.journal import Numbers, ReadLimit, Restored, Row
+from sxhost.store.journal import Numbers, ReadLimit, Restored
 from sxhost.store.recent_events import Floor
 from sxhost.store.sqlite.rows import COLUMNS, PRUNED, check_row
 from sxhost.store.state import StoredSession
@@ -73,7 +73,10 @@ def read(
     size = 0
     with closing(connection.execute(_READ[session_id is not None], given)) as rows:
         for row in rows:
-            events += (e for e in _checked(row) if e.seq > seq and e.id > position)
+            *columns, crc = row
+            check_row("log", columns, crc)
+            found = _events.decode_lines(row[BODY])
+            events += (e for e in found if e.seq > seq and e.id > position)
             size += len(row[BODY])
             if len(events) >= limit.events or size >= limit.size:
                 return events, False
@@ -95,13 +98,6 @@ def _seq_near(connection: sqlite3.Connection, session_id: str, event_id: int) ->
         else:
             high = row[1] - 1
     return low
-
-
-def _checked(row: Row) -> list[Event]:
-    """Return a log row's events, if it is as it was written."""
-    *columns, crc = row
-    check_row("log", columns, crc)
-    return _events.decode_lines(row[BODY])
 
 
 def lookup(

@@ -77,7 +77,8 @@ class SQLiteStore(TransactionVerbs):
         state.add_entries(restored.audit)
         for stored in restored.sessions:
             state.restore(stored)
-        state.restore_archived(restored.archived)
+        for session_id in restored.archived:
+            state.archive(session_id)
         for session_id, floor in restored.floors.items():
             if state.known.holds(session_id):
                 state.recent.drop(session_id, floor)
@@ -138,13 +139,12 @@ class SQLiteStore(TransactionVerbs):
         end = self.recent.position
         most = end if limit is None else limit
         found: list[Event] = []
-        found_size = 0
         while len(found) < most:
             events, is_all = await self._read_some(session_id, seq, position)
-            wanted = [e for e in events if e.id <= end and (not names or e.event in names)]
-            found += wanted
-            found_size += sum(len(event.data) for event in wanted)
-            if is_all or not events or (size is not None and found_size >= size):
+            found += (e for e in events if e.id <= end and (not names or e.event in names))
+            if is_all or not events:
+                break
+            if size is not None and sum(len(event.data) for event in found) >= size:
                 break
             position = events[-1].id
         return take_enough(found, most, size)

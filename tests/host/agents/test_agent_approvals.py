@@ -1,4 +1,4 @@
-"""The desk: the first decision wins, whoever makes it, and the agent is told once."""
+"""The approvals: the first decision wins, whoever makes it, and the agent is told once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.agents.approvals import AGAIN_S, ApprovalDesk, check_answer
+from sxhost.agents.approvals import EXPIRY_RETRY_S, ApprovalBroker, check_answer
 from sxhost.codec.json import encode
 from sxhost.errors import (
     AgentFailed,
@@ -59,7 +59,8 @@ class Rig:
         result_of(self.store.register("a", Registration(), 0))
         self.told: list[tuple[str, Answer]] = []
         self.deaf = False
-        self.desk = ApprovalDesk(
+        self.approvals = ApprovalBroker(
+            self.store,
             self.store,
             LogNotifier(self.clock, self.store, self.store.known, self.limits),
             self.clock,
@@ -74,11 +75,11 @@ class Rig:
             raise AgentFailed("It has gone.")
 
     def ask(self, key: str = "q1", **fields: Any) -> Approval:
-        return result_of(self.desk.open_approval("a", question(key, **fields), self.tell))
+        return result_of(self.approvals.open_approval("a", question(key, **fields), self.tell))
 
     def answer(self, approval: Approval, decision: str = "approve", **more: Any) -> Approval:
         answer = Answer(decision=decision, **more)
-        return result_of(self.desk.decide("a", approval.id, answer))
+        return result_of(self.approvals.decide("a", approval.id, answer))
 
     def state(self, approval: Approval) -> tuple[str, str | None, str | None]:
         known = {a.id: a for a in result_of(self.store.approvals("a"))}[approval.id]
@@ -96,7 +97,7 @@ def rig() -> Rig:
     return Rig()
 
 
-def test_a_decision_is_kept_and_told_to_the_agent(rig: Rig) -> None:
+def test_decision_is_stored_and_delivered_to_the_agent(rig: Rig) -> None:
     approval = rig.ask()
     assert (approval.state, approval.expires_ms) == ("pending", 100_000)
     closed = rig.answer(approval, "deny", reason="not today")
@@ -108,7 +109,7 @@ def test_a_decision_is_kept_and_told_to_the_agent(rig: Rig) -> None:
     assert rig.clock.getDelayedCalls() == []
 
 
-def test_a_second_decision_is_refused_and_changes_nothing(rig: Rig) -> None:
+def test_second_decision_is_refused(rig: Rig) -> None:
     approval = rig.ask()
     rig.answer(approval, "deny")
     with pytest.raises(AlreadyAnswered) as caught:
@@ -118,7 +119,7 @@ def test_a_second_decision_is_refused_and_changes_nothing(rig: Rig) -> None:
     assert rig.events().count("approval-resolved") == 1
 
 
-def test_who_decided_is_kept(rig: Rig) -> None:
+def test_decider_is_stored(rig: Rig) -> None:
     approval = rig.ask()
     token = current_caller.set(Caller(scopes=frozenset({"approve"}), token="t7"))
     try:
@@ -126,20 +127,20 @@ def test_who_decided_is_kept(rig: Rig) -> None:
     finally:
         current_caller.reset(token)
     assert rig.state(approval) == ("answered", "approve", "token t7")
-    (deed,) = result_of(rig.store.audit_entries(AuditQuery()))
-    assert (deed.what, deed.token, deed.detail) == ("answer", "t7", "approval 1: approve")
+    (entry,) = result_of(rig.store.audit_entries(AuditQuery()))
+    assert (entry.what, entry.token, entry.detail) == ("answer", "t7", "approval 1: approve")
 
 
-def test_an_unknown_approval(rig: Rig) -> None:
+def test_unknown_approval_is_refused(rig: Rig) -> None:
     approval = rig.ask()
     result_of(rig.store.register("b", Registration(), 0))
     for session, number in (("a", 99), ("b", approval.id)):
         with pytest.raises(UnknownApproval):
-            result_of(rig.desk.decide(session, number, Answer(decision="approve")))
+            result_of(rig.approvals.decide(session, number, Answer(decision="approve")))
     assert rig.told == []
 
 
-def test_nobody_answers_in_time(rig: Rig) -> None:
+def test_approval_expires_without_a_decision(rig: Rig) -> None:
     approval = rig.ask(expires_s=5.0)
     rig.clock.advance(4.9)
     assert rig.state(approval)[0] == "pending"
@@ -152,34 +153,36 @@ def test_nobody_answers_in_time(rig: Rig) -> None:
     ("choices", "decision"),
     [(["approve", "deny"], "deny"), (["approve", "cancel"], "cancel"), (["a", "b"], "cancel")],
 )
-def test_it_expires_with_what_the_agent_understands(choices: list[str], decision: str) -> None:
+def test_expiry_uses_a_decision_that_the_agent_offers(
+    choices: list[str], decision: str
+) -> None:
     rig = Rig(PolicyDecision(on_expiry="deny"))
     approval = rig.ask(choices=choices)
     rig.clock.advance(100)
     assert rig.state(approval) == ("expired", decision, "host")
 
 
-def test_a_store_that_refuses_puts_it_off(rig: Rig) -> None:
+def test_expiry_is_retried_while_the_store_refuses(rig: Rig) -> None:
     approval = rig.ask(expires_s=5.0)
     rig.store.refuse = StoreUnavailable("The disk is full.")
-    rig.clock.pump([5, AGAIN_S, AGAIN_S])
+    rig.clock.pump([5, EXPIRY_RETRY_S, EXPIRY_RETRY_S])
     with pytest.raises(StoreUnavailable):
         rig.answer(approval)
     assert rig.told == []
     rig.store.refuse = None
-    rig.clock.advance(AGAIN_S)
+    rig.clock.advance(EXPIRY_RETRY_S)
     assert rig.state(approval) == ("expired", "deny", "host")
     assert rig.clock.getDelayedCalls() == []
 
 
-def test_a_session_that_is_forgotten_expires_once(rig: Rig) -> None:
+def test_approvals_of_a_forgotten_session_expire_once(rig: Rig) -> None:
     rig.ask(expires_s=5.0)
     result_of(rig.store.delete("a"))
     rig.clock.advance(5)
     assert rig.clock.getDelayedCalls() == []
 
 
-def test_a_policy_decides_at_once() -> None:
+def test_policy_decides_at_once() -> None:
     rig = Rig(PolicyDecision(decision="approve", rule="reads", reason="harmless"))
     approval = rig.ask()
     assert rig.state(approval) == ("answered", "approve", "policy reads")
@@ -187,13 +190,13 @@ def test_a_policy_decides_at_once() -> None:
     assert rig.events() == ["approval-requested", "approval-resolved"]
 
 
-def test_the_shortest_patience_counts() -> None:
+def test_shortest_timeout_counts() -> None:
     for policy, agent, seconds in ((7.0, 5.0, 5), (3.0, None, 3), (None, None, 100)):
         rig = Rig(PolicyDecision(expire_s=policy))
         assert rig.ask(expires_s=agent).expires_ms == seconds * 1000
 
 
-def test_asked_again_it_is_the_same_and_the_time_begins_anew(rig: Rig) -> None:
+def test_repeated_question_is_the_same_approval_with_a_new_timeout(rig: Rig) -> None:
     first = rig.ask(expires_s=50.0)
     rig.clock.advance(30)
     again = rig.ask(expires_s=50.0)
@@ -204,7 +207,7 @@ def test_asked_again_it_is_the_same_and_the_time_begins_anew(rig: Rig) -> None:
     assert rig.events() == ["approval-requested", "approval-resolved"]
 
 
-def test_asked_again_in_vain_it_is_still_open(rig: Rig) -> None:
+def test_repeated_question_that_is_refused_stays_open(rig: Rig) -> None:
     first = rig.ask(expires_s=50.0)
     rig.store.refuse = StoreUnavailable("The disk is full.")
     with pytest.raises(StoreUnavailable):
@@ -215,43 +218,43 @@ def test_asked_again_in_vain_it_is_still_open(rig: Rig) -> None:
     assert rig.clock.getDelayedCalls() == []
 
 
-def test_the_agent_settles_its_own_question_and_no_other(rig: Rig) -> None:
+def test_agent_closes_its_own_question_and_no_other(rig: Rig) -> None:
     one, other = rig.ask("one"), rig.ask("other")
-    result_of(rig.desk.close_question("a", "one", "resolved elsewhere"))
-    result_of(rig.desk.close_question("a", "unknown", "?"))
-    result_of(rig.desk.close_question("b", "other", "?"))
+    result_of(rig.approvals.close_question("a", "one", "resolved elsewhere"))
+    result_of(rig.approvals.close_question("a", "unknown", "?"))
+    result_of(rig.approvals.close_question("b", "other", "?"))
     assert rig.state(one) == ("withdrawn", "cancel", "agent")
     assert rig.state(other)[0] == "pending"
     assert rig.told == []
 
 
-def test_all_of_a_session_can_be_withdrawn(rig: Rig) -> None:
+def test_all_approvals_of_a_session_are_withdrawn(rig: Rig) -> None:
     asked = [rig.ask("one"), rig.ask("two")]
     done = rig.ask("three")
     rig.answer(done)
-    result_of(rig.desk.withdraw("a", "the host was killed"))
+    result_of(rig.approvals.withdraw("a", "the host was killed"))
     assert [rig.state(a) for a in asked] == [("withdrawn", "cancel", "host")] * 2
     assert rig.state(done)[0] == "answered"
     assert rig.clock.getDelayedCalls() == []
 
 
 class TestBounds:
-    def test_so_many_may_be_open(self) -> None:
+    def test_number_of_open_approvals_is_bounded(self) -> None:
         rig = Rig(open_questions=2)
         first, _ = rig.ask("one"), rig.ask("two")
         with pytest.raises(QuestionLimit):
             rig.ask("three")
         assert rig.ask("two", title="again").id
         result_of(rig.store.register("b", Registration(), 0))
-        assert result_of(rig.desk.open_approval("b", question("one"), rig.tell)).id
+        assert result_of(rig.approvals.open_approval("b", question("one"), rig.tell)).id
         rig.answer(first)
         assert rig.ask("three").id
 
-    def test_those_on_their_way_count(self) -> None:
+    def test_approvals_being_stored_count_as_open(self) -> None:
         rig = Rig(open_questions=2)
         rig.store.slow = Deferred()
         asked = [
-            started(rig.desk.open_approval("a", question(key), rig.tell))
+            started(rig.approvals.open_approval("a", question(key), rig.tell))
             for key in ("one", "two")
         ]
         with pytest.raises(QuestionLimit):
@@ -264,7 +267,7 @@ class TestBounds:
         rig.store.refuse = None
         assert rig.ask("three").id
 
-    def test_so_many_bytes_may_be_open_of_all(self) -> None:
+    def test_bytes_of_open_approvals_are_bounded(self) -> None:
         rig = Rig(questions_size=1500)
         first = rig.ask("one", title="x" * 500)
         rig.ask("two", title="x" * 500)
@@ -273,45 +276,45 @@ class TestBounds:
         rig.answer(first)
         for _ in range(5):
             rig.ask("three", title="x" * 500)
-        result_of(rig.desk.withdraw("a", "it is over"))
+        result_of(rig.approvals.withdraw("a", "it is over"))
         rig.ask("four", title="x" * 1000)
 
-    def test_a_large_one_is_cut(self) -> None:
+    def test_large_approval_is_shortened(self) -> None:
         rig = Rig(question_size=4096)
         detail = {"command": "ls " * 1000, "cwd": "/"}
         approval = rig.ask(native="x" * 4000, detail={"cwd": "/"})
         assert (approval.native, approval.detail) == (None, {"cwd": "/"})
         approval = rig.ask("q2", native="x", detail=detail, title="t" * 1000)
         assert approval.detail["cwd"] == "/"
-        assert approval.detail["command"].endswith("… (2488 characters more)")
+        assert str(approval.detail["command"]).endswith("… (2488 characters more)")
         assert len(encode(approval)) < 4096
         with pytest.raises(QuestionLimit):
             rig.ask("q3", choices=["x" * 5000])
 
-    def test_all_of_a_session_close_in_one_commit(self) -> None:
+    def test_approvals_of_a_session_close_in_one_commit(self) -> None:
         rig = Rig()
         for number in range(rig.limits.open_questions):
             rig.ask(f"q{number}")
-        result_of(rig.desk.withdraw("a", "it is over"))
+        result_of(rig.approvals.withdraw("a", "it is over"))
         assert rig.store.settled == 0
         assert rig.clock.getDelayedCalls() == []
         assert rig.events().count("approval-resolved") == rig.limits.open_questions
 
 
-def test_an_agent_that_cannot_be_told_does_not_undo_it(rig: Rig) -> None:
+def test_failed_delivery_does_not_undo_the_decision(rig: Rig) -> None:
     rig.deaf = True
     approval = rig.ask()
     assert rig.answer(approval).state == "answered"
 
 
-def test_closed_it_leaves_open_what_is_open(rig: Rig) -> None:
+def test_close_leaves_approvals_open(rig: Rig) -> None:
     approval = rig.ask()
-    rig.desk.close()
+    rig.approvals.close()
     assert rig.clock.getDelayedCalls() == []
     assert rig.state(approval)[0] == "pending"
 
 
-def test_an_answer_must_fit_its_question() -> None:
+def test_answer_must_fit_its_question() -> None:
     asked = question(inquiries=[Inquiry(id="name", text="Who?")])
     check_answer(Answer(decision="approve", answers={"name": "Ada"}), asked)
     check_answer(Answer(decision="deny"), asked)
@@ -328,7 +331,7 @@ def test_an_answer_must_fit_its_question() -> None:
     ("agent", "policy", "seconds"),
     [(None, None, 60), (5.0, None, 5), (90.0, None, 90), (None, 3600.0, 3600)],
 )
-def test_a_dialog_waits_for_a_minute(
+def test_dialog_expires_after_a_minute(
     agent: float | None, policy: float | None, seconds: int
 ) -> None:
     rig = Rig(PolicyDecision(expire_s=policy))

@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.agents.event_writer import (
-    AGAIN_S,
     BATCH,
     BATCH_BYTES,
     GATHER_S,
@@ -21,11 +20,13 @@ from sxhost.agents.event_writer import (
     HIGH_BYTES,
     LOW,
     LOW_BYTES,
+    RETRY_S,
     EventWriter,
     fitting,
 )
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, StoreUnavailable, UnknownSession
+from sxhost.model.event_types import CustomEvent, ToolDoneEvent, raw_json
 from sxhost.model.session import EventDraft
 from sxhost.testing import is_done, result_of, started
 
@@ -58,11 +59,11 @@ class Rig:
 
     def put(self, *numbers: int) -> None:
         for number in numbers:
-            self.outlet.put("n", number)
+            self.outlet.put(CustomEvent("n", raw_json(number)))
 
     def tell(self, *names: str) -> None:
         for name in names:
-            self.outlet.put(name, {"text": "x"})
+            self.outlet.put(CustomEvent(name, raw_json({"text": "x"})))
 
     def numbers(self) -> list[Any]:
         return [data for _, data in self.log]
@@ -76,7 +77,7 @@ def rig() -> Rig:
     return Rig()
 
 
-def test_what_comes_in_a_moment_goes_together(rig: Rig) -> None:
+def test_events_of_one_turn_share_a_commit(rig: Rig) -> None:
     rig.put(1, 2, 3)
     assert rig.log == []
     rig.clock.advance(0)
@@ -84,7 +85,7 @@ def test_what_comes_in_a_moment_goes_together(rig: Rig) -> None:
     assert rig.batches == [3]
 
 
-def test_what_comes_while_it_is_written_goes_next(rig: Rig) -> None:
+def test_events_during_a_commit_go_with_the_next(rig: Rig) -> None:
     commit: Deferred[None] = Deferred()
     rig.slow = commit
     rig.put(1)
@@ -97,14 +98,14 @@ def test_what_comes_while_it_is_written_goes_next(rig: Rig) -> None:
     assert rig.batches == [1, 2]
 
 
-def test_a_batch_is_bounded_so_that_others_have_their_turn(rig: Rig) -> None:
+def test_batch_is_bounded(rig: Rig) -> None:
     rig.put(*range(2 * BATCH + 1))
     rig.clock.advance(0)
     assert rig.batches == [BATCH, BATCH, 1]
     assert rig.numbers() == list(range(2 * BATCH + 1))
 
 
-def test_too_much_holds_the_agent_back_until_it_is_better(rig: Rig) -> None:
+def test_backlog_pauses_the_agent_until_it_shrinks(rig: Rig) -> None:
     rig.slow = Deferred()
     rig.put(*range(HIGH))
     assert rig.held == []
@@ -119,13 +120,13 @@ def test_too_much_holds_the_agent_back_until_it_is_better(rig: Rig) -> None:
     assert rig.held == [True, False]
 
 
-def test_large_events_are_counted_in_bytes(rig: Rig) -> None:
+def test_backlog_counts_bytes_of_large_events(rig: Rig) -> None:
     rig.slow = Deferred()
     size, most = 50_002, HIGH_BYTES // 50_002
     for _ in range(most):
-        rig.outlet.put(PIECE, "x" * (size - 2))
+        rig.outlet.put(CustomEvent(PIECE, raw_json("x" * (size - 2))))
     assert rig.held == []
-    rig.outlet.put(PIECE, "x" * (size - 2))
+    rig.outlet.put(CustomEvent(PIECE, raw_json("x" * (size - 2))))
     assert rig.held == [True]
     rig.clock.advance(0)
     while rig.held == [True]:
@@ -140,25 +141,25 @@ def test_large_events_are_counted_in_bytes(rig: Rig) -> None:
     assert len(rig.log) == most + 1
 
 
-def test_one_that_is_larger_than_a_commit_has_one_of_its_own() -> None:
+def test_oversized_event_has_a_commit_of_its_own() -> None:
     rig = Rig(most=3 * BATCH_BYTES)
     for _ in range(2):
-        rig.outlet.put("n", "x" * 2 * BATCH_BYTES)
+        rig.outlet.put(CustomEvent("n", raw_json("x" * 2 * BATCH_BYTES)))
     rig.clock.advance(0)
     assert rig.batches == [1, 1]
 
 
-def test_what_a_store_refuses_is_written_later_once(rig: Rig) -> None:
+def test_refused_events_are_retried_once(rig: Rig) -> None:
     rig.refuse = StoreUnavailable("The disk is full.")
     rig.put(1, 2)
     rig.clock.advance(0)
     rig.put(3)
     flushed = started(rig.outlet.flushed())
-    rig.clock.pump([AGAIN_S] * 5)
+    rig.clock.pump([RETRY_S] * 5)
     assert rig.log == []
     assert not is_done(flushed)
     rig.refuse = None
-    rig.clock.advance(AGAIN_S)
+    rig.clock.advance(RETRY_S)
     assert rig.numbers() == [1, 2, 3]
     assert is_done(flushed)
     rig.put(4)
@@ -166,11 +167,11 @@ def test_what_a_store_refuses_is_written_later_once(rig: Rig) -> None:
     assert rig.numbers() == [1, 2, 3, 4]
 
 
-def test_nothing_to_write_is_flushed(rig: Rig) -> None:
+def test_flush_without_events_is_done_at_once(rig: Rig) -> None:
     result_of(rig.outlet.flushed())
 
 
-def test_a_flood_keeps_nobody_waiting(rig: Rig) -> None:
+def test_flush_during_a_flood_is_not_delayed(rig: Rig) -> None:
     first: Deferred[None] = Deferred()
     rig.slow = first
     rig.put(1)
@@ -190,7 +191,7 @@ def test_a_flood_keeps_nobody_waiting(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("error", [UnknownSession("a"), SessionLimit(1)])
-def test_a_session_that_is_forgotten_takes_nothing_more(rig: Rig, error: HostError) -> None:
+def test_events_of_a_forgotten_session_are_dropped(rig: Rig, error: HostError) -> None:
     rig.put(*range(HIGH + 1))
     flushed = started(rig.outlet.flushed())
     rig.refuse = error
@@ -199,11 +200,11 @@ def test_a_session_that_is_forgotten_takes_nothing_more(rig: Rig, error: HostErr
     assert is_done(flushed)
     rig.refuse = None
     rig.put(1)
-    rig.clock.advance(AGAIN_S)
+    rig.clock.advance(RETRY_S)
     assert rig.log == []
 
 
-def test_closed_it_lets_go_of_the_agent(rig: Rig) -> None:
+def test_close_resumes_a_paused_agent(rig: Rig) -> None:
     rig.put(*range(HIGH + 1))
     rig.outlet.close()
     rig.clock.advance(0)
@@ -218,7 +219,9 @@ class TestGathering:
     def quiet(self, rig: Rig) -> None:
         rig.clock.advance(1000 + GATHER_S / 5)
 
-    def test_a_piece_after_silence_goes_at_once_and_later_ones_wait(self, rig: Rig) -> None:
+    def test_first_delta_is_written_at_once_and_later_ones_are_collected(
+        self, rig: Rig
+    ) -> None:
         rig.tell(PIECE)
         rig.clock.advance(0)
         rig.tell(PIECE)
@@ -228,14 +231,14 @@ class TestGathering:
         rig.clock.advance(GATHER_S)
         assert rig.commits == [[PIECE], [PIECE, PIECE]]
 
-    def test_what_is_urgent_takes_along_what_waits(self, rig: Rig) -> None:
+    def test_urgent_event_flushes_waiting_deltas(self, rig: Rig) -> None:
         rig.tell(PIECE)
         rig.clock.advance(0)
         rig.tell(PIECE, "complete")
         rig.clock.advance(0)
         assert rig.commits == [[PIECE], [PIECE, "complete"]]
 
-    def test_what_is_urgent_while_a_commit_runs_waits_only_for_that(self, rig: Rig) -> None:
+    def test_urgent_event_waits_only_for_the_running_commit(self, rig: Rig) -> None:
         slow = rig.slow = Deferred()
         rig.tell(PIECE)
         rig.clock.advance(0)
@@ -245,7 +248,7 @@ class TestGathering:
         rig.clock.advance(0)
         assert rig.commits == [[PIECE], ["complete"]]
 
-    def test_who_wants_it_flushed_waits_for_no_more(self, rig: Rig) -> None:
+    def test_flush_waits_for_no_later_events(self, rig: Rig) -> None:
         rig.tell(PIECE)
         rig.clock.advance(0)
         rig.tell(PIECE)
@@ -264,20 +267,21 @@ class TestGathering:
         ("x" * 2000, {"text": '"' + "x" * 483, "cut": True}),
     ],
 )
-def test_what_is_too_large_loses_native_words_first(data: Any, left: Any) -> None:
-    assert decode(fitting(data, 1000)) == left
+def test_oversized_event_loses_native_data_first(data: Any, left: Any) -> None:
+    assert decode(fitting(raw_json(data), 1000)) == left
 
 
-def test_data_that_is_too_large_is_cut() -> None:
+def test_oversized_data_is_shortened() -> None:
     rig = Rig(most=1000)
-    rig.outlet.put("tool-done", {"output": "x" * 5000, "native": 1, "item": "i"})
-    rig.outlet.put("tool-done", {"output": "short", "native": {"raw": "y" * 5000}})
-    rig.outlet.put("tool-done", "fits")
+    native = raw_json({"raw": "y" * 5000})
+    rig.outlet.put(ToolDoneEvent(item="i", tool="t", status="failed", output="x" * 5000))
+    rig.outlet.put(ToolDoneEvent(tool="t", status="failed", output="short", native=native))
+    rig.outlet.put(CustomEvent("tool-done", raw_json("fits")))
     rig.clock.advance(0)
-    (_, large), (_, native), (_, fits) = rig.log
+    (_, large), (_, without_native), (_, fits) = rig.log
     assert large["cut"]
     assert len(encode(large)) <= 1000
-    assert native == {"output": "short", "cut": True}
+    assert without_native == {"tool": "t", "status": "failed", "output": "short", "cut": True}
     assert fits == "fits"
 
 
@@ -291,8 +295,8 @@ JSON = st.recursive(
 
 
 @given(JSON, st.integers(64, 2000))
-def test_whatever_it_is_it_fits(data: Any, most: int) -> None:
-    fit = bytes(fitting(data, most))
+def test_any_event_fits_its_limit(data: Any, most: int) -> None:
+    fit = bytes(fitting(raw_json(data), most))
     assert len(fit) <= most
     assert fit == encode(data) or len(encode(data)) > most
 
@@ -301,5 +305,5 @@ def test_whatever_it_is_it_fits(data: Any, most: int) -> None:
     "text", ['"' * 1000, "\\" * 1000, "\0" * 1000, "\u2028" * 1000, "é" * 999]
 )
 @pytest.mark.parametrize("most", [64, 65, 66, 67, 500])
-def test_what_grows_when_it_is_written_fits_as_well(text: str, most: int) -> None:
-    assert len(bytes(fitting({"text": text}, most))) <= most
+def test_data_that_grows_when_encoded_fits(text: str, most: int) -> None:
+    assert len(bytes(fitting(raw_json({"text": text}), most))) <= most

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from sxhost.agents.dependencies import Agents
 from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
+from sxhost.model.event_types import MessageEvent, ToolOutputEvent
 from sxhost.model.session import EventQuery, MessageDraft, PullQuery, Registration
 from sxhost.model.turn import Launch, Process, TurnDraft
 from sxhost.process.contracts import ChildExit
@@ -90,28 +91,28 @@ def reborn(lab: HostInMemory, *, kill: bool, resume: bool = False) -> None:
 
 
 class TestStarting:
-    def test_a_session_begins_with_its_agent(self, host: HostInMemory) -> None:
+    def test_session_starts_with_its_agent(self, host: HostInMemory) -> None:
         view = result_of(host.service.session("a"))
         assert (view.kind, view.agent, view.detail_state) == ("hosted", "fake", "idle")
         assert view.native_id == "native-1"
         assert names(host) == ["started"]
 
-    def test_without_a_name_one_is_made(self, lab: HostInMemory) -> None:
+    def test_session_without_an_id_gets_one(self, lab: HostInMemory) -> None:
         work = started(lab.service.start(Launch(agent="fake")))
         settle(lab)
         assert result_of(work).session.id.startswith("fake-")
 
-    def test_with_a_prompt_the_first_turn_runs(self, lab: HostInMemory) -> None:
+    def test_launch_with_a_prompt_runs_the_first_turn(self, lab: HostInMemory) -> None:
         started_in(lab, prompt="hello")
         assert lab.drivers.last.did == [("start", None), ("submit", "hello")]
         assert state(lab) == "working"
 
-    def test_a_name_that_is_taken_is_refused(self, host: HostInMemory) -> None:
+    def test_taken_session_id_is_refused(self, host: HostInMemory) -> None:
         with pytest.raises(SessionExists):
             started_in(host)
         assert names(host) == ["started"]
 
-    def test_what_cannot_start_leaves_nothing(self, lab: HostInMemory) -> None:
+    def test_failed_start_leaves_no_session(self, lab: HostInMemory) -> None:
         lab.drivers("fake").refuse = AgentFailed("There is no such program.")
         with pytest.raises(AgentFailed, match="no such program"):
             started_in(lab)
@@ -120,21 +121,21 @@ class TestStarting:
         lab.drivers("fake").refuse = None
         started_in(lab)
 
-    def test_the_directory_must_be_there(self, lab: HostInMemory) -> None:
+    def test_missing_directory_is_refused(self, lab: HostInMemory) -> None:
         answer = lab.request("POST", "/sessions", {"agent": "fake", "cwd": "/no/such/place"})
         assert (answer.status, answer.json()["field"]) == (400, "cwd")
 
-    def test_an_unknown_agent_is_refused(self, lab: HostInMemory) -> None:
+    def test_unknown_agent_is_refused(self, lab: HostInMemory) -> None:
         answer = lab.request("POST", "/sessions", {"agent": "clippy"})
         assert (answer.status, answer.json()["field"]) == (400, "agent")
 
 
 class TestTurns:
-    def test_a_turn_runs_and_ends(self, host: HostInMemory) -> None:
+    def test_turn_runs_and_ends(self, host: HostInMemory) -> None:
         turn = submit(host)
         assert (turn.id, turn.status, turn.native_id) == (1, "running", "t2")
         assert state(host) == "working"
-        host.drivers.last.reports.report_event("message", {"text": "done"})
+        host.drivers.last.reports.report_event(MessageEvent(text="done"))
         host.drivers.last.reports.turn_ended("completed")
         assert state(host) == "idle"
         assert told(host)[1:] == [
@@ -147,14 +148,14 @@ class TestTurns:
         assert turn is not None
         assert (turn.id, turn.status) == (1, "completed")
 
-    def test_one_at_a_time(self, host: HostInMemory) -> None:
+    def test_second_turn_is_refused_while_one_runs(self, host: HostInMemory) -> None:
         submit(host)
         with pytest.raises(TurnInProgress):
             submit(host)
         host.drivers.last.reports.turn_ended("completed")
         assert submit(host).id == 2
 
-    def test_a_failed_turn_says_why(self, host: HostInMemory) -> None:
+    def test_failed_turn_has_a_reason(self, host: HostInMemory) -> None:
         submit(host)
         host.drivers.last.reports.turn_ended("failed", "the model is gone")
         assert told(host)[-1][0] == "error"
@@ -162,7 +163,7 @@ class TestTurns:
         assert turn is not None
         assert (turn.status, turn.reason) == ("failed", "the model is gone")
 
-    def test_a_turn_that_the_agent_refuses_did_not_begin(self, host: HostInMemory) -> None:
+    def test_turn_that_the_agent_refuses_did_not_begin(self, host: HostInMemory) -> None:
         host.drivers.last.refuse = AgentFailed("No.")
         with pytest.raises(AgentFailed):
             submit(host)
@@ -170,13 +171,13 @@ class TestTurns:
         host.drivers.last.refuse = None
         assert submit(host).id == 1
 
-    def test_a_turn_of_the_agent_s_own(self, host: HostInMemory) -> None:
+    def test_turn_begun_by_the_agent_is_recorded(self, host: HostInMemory) -> None:
         host.drivers.last.reports.turn_started("own")
         assert state(host) == "working"
         host.drivers.last.reports.turn_ended("completed")
         assert names(host)[1:] == ["turn-started", "complete"]
 
-    def test_steering_and_interrupting_need_a_turn(self, host: HostInMemory) -> None:
+    def test_steer_and_interrupt_need_a_turn(self, host: HostInMemory) -> None:
         for verb, body in (("steer", {"input": "x"}), ("interrupt", {})):
             answer = host.request("POST", f"/sessions/a/{verb}", body)
             assert (answer.status, answer.json()["error"]) == (409, "no_turn")
@@ -187,7 +188,7 @@ class TestTurns:
         assert host.request("POST", "/sessions/a/interrupt", {}).status == 200
         assert host.drivers.last.did[-2:] == [("steer", "left"), ("interrupt",)]
 
-    def test_an_attached_agent_gets_a_message_instead(self, lab: HostInMemory) -> None:
+    def test_turn_of_an_attached_agent_becomes_a_message(self, lab: HostInMemory) -> None:
         result_of(lab.service.register("b", Registration()))
         assert lab.request("POST", "/sessions/b/interrupt", {}).status == 200
         assert lab.request("POST", "/sessions/b/steer", {"input": "left"}).status == 200
@@ -198,7 +199,7 @@ class TestTurns:
 
 
 class TestMessages:
-    def test_an_idle_agent_makes_a_turn_of_it(self, host: HostInMemory) -> None:
+    def test_message_to_an_idle_agent_becomes_a_turn(self, host: HostInMemory) -> None:
         number = send(host, "hello")
         assert host.drivers.last.did[-1] == ("submit", "hello")
         assert message_state(host, number) == "delivered"
@@ -213,7 +214,7 @@ class TestMessages:
             ("interrupt", False, ("interrupt",)),
         ],
     )
-    def test_a_busy_agent_is_told_as_the_mode_says(
+    def test_message_to_a_busy_agent_follows_the_delivery_mode(
         self, lab: HostInMemory, mode: str, steers: bool, did: tuple[str, ...] | None
     ) -> None:
         lab.drivers.by_agent["fake"] = FakeDriver(steer=steers)
@@ -227,7 +228,7 @@ class TestMessages:
         assert message_state(lab, number) == "delivered"
         assert lab.drivers.last.did[-1] in (("submit", "more"), ("steer", "more"))
 
-    def test_what_is_urgent_goes_first(self, host: HostInMemory) -> None:
+    def test_urgent_message_goes_first(self, host: HostInMemory) -> None:
         driver = host.drivers.by_agent["fake"]
         driver.can = replace(driver.can, steer=False)
         host.drivers.last.can = driver.can
@@ -241,7 +242,7 @@ class TestMessages:
         settle(host)
         assert host.drivers.last.did[-1] == ("submit", "later")
 
-    def test_while_a_question_is_open_words_wait(self, host: HostInMemory) -> None:
+    def test_messages_wait_while_a_question_is_open(self, host: HostInMemory) -> None:
         submit(host)
         host.drivers.last.reports.approval_requested(question())
         settle(host)
@@ -251,13 +252,13 @@ class TestMessages:
         settle(host)
         assert message_state(host, number) == "delivered"
 
-    def test_nobody_else_may_pull_them(self, host: HostInMemory) -> None:
+    def test_messages_of_a_hosted_agent_cannot_be_pulled(self, host: HostInMemory) -> None:
         submit(host)
         send(host, "more", "queue")
         answer = host.request("GET", "/sessions/a/messages")
         assert (answer.status, answer.json()["error"]) == (409, "unsupported")
 
-    def test_a_message_that_is_refused_waits(self, host: HostInMemory) -> None:
+    def test_message_that_the_agent_refuses_stays_queued(self, host: HostInMemory) -> None:
         host.drivers.last.refuse = AgentFailed("Not now.")
         number = send(host, "hello")
         assert message_state(host, number) == "queued"
@@ -265,14 +266,14 @@ class TestMessages:
         send(host, "again")
         assert message_state(host, number) == "delivered"
 
-    def test_a_message_wakes_an_agent_that_went(self, host: HostInMemory) -> None:
-        host.drivers.last.reports.gone(ChildExit(code=0, asked=True))
+    def test_message_restarts_an_ended_agent(self, host: HostInMemory) -> None:
+        host.drivers.last.reports.exited(ChildExit(code=0, asked=True))
         assert state(host) == "ended"
         number = send(host, "hello")
         assert message_state(host, number) == "delivered"
         assert host.drivers.last.did == [("start", "native-1"), ("submit", "hello")]
 
-    def test_they_outlive_the_host(self, host: HostInMemory) -> None:
+    def test_messages_outlive_the_host(self, host: HostInMemory) -> None:
         submit(host)
         number = send(host, "after", "queue")
         reborn(host, kill=True)
@@ -287,7 +288,7 @@ def answer_first(lab: HostInMemory, decision: str, session: str = "a") -> Any:
 
 
 class TestApprovals:
-    def test_a_question_waits_and_is_answered(self, host: HostInMemory) -> None:
+    def test_question_waits_for_its_answer(self, host: HostInMemory) -> None:
         submit(host)
         host.drivers.last.reports.approval_requested(question(native={"id": 7}))
         assert state(host) == "waiting"
@@ -299,7 +300,7 @@ class TestApprovals:
         assert state(host) == "working"
         assert host.request("GET", "/approvals").json() == []
 
-    def test_the_first_answer_wins(self, host: HostInMemory) -> None:
+    def test_first_answer_counts(self, host: HostInMemory) -> None:
         submit(host)
         host.drivers.last.reports.approval_requested(question())
         settle(host)
@@ -312,7 +313,7 @@ class TestApprovals:
         assert (late.json()["by"], late.json()["decision"]) == ("own", "deny")
         assert host.drivers.last.did.count(("answer", "q1", "deny")) == 1
 
-    def test_the_agent_may_settle_it_itself(self, host: HostInMemory) -> None:
+    def test_agent_may_withdraw_its_question(self, host: HostInMemory) -> None:
         submit(host)
         host.drivers.last.reports.approval_requested(question())
         settle(host)
@@ -321,7 +322,7 @@ class TestApprovals:
         assert host.request("GET", "/approvals").json() == []
         assert told(host)[-1][0] == "approval-resolved"
 
-    def test_an_end_of_the_turn_withdraws_it(self, host: HostInMemory) -> None:
+    def test_end_of_the_turn_withdraws_its_questions(self, host: HostInMemory) -> None:
         submit(host)
         host.drivers.last.reports.approval_requested(question())
         settle(host)
@@ -331,7 +332,7 @@ class TestApprovals:
         assert approval["state"] == "withdrawn"
         assert state(host) == "idle"
 
-    def test_it_expires_with_a_no(self, host: HostInMemory) -> None:
+    def test_unanswered_question_is_denied(self, host: HostInMemory) -> None:
         submit(host)
         host.drivers.last.reports.approval_requested(question(expires_s=5.0))
         settle(host)
@@ -341,7 +342,7 @@ class TestApprovals:
         (approval,) = host.request("GET", "/approvals?all=1").json()
         assert approval["state"] == "expired"
 
-    def test_a_decision_that_is_no_choice_is_refused(self, host: HostInMemory) -> None:
+    def test_decision_that_is_no_choice_is_refused(self, host: HostInMemory) -> None:
         submit(host)
         host.drivers.last.reports.approval_requested(question())
         settle(host)
@@ -349,12 +350,14 @@ class TestApprovals:
         assert (refused.status, refused.json()["field"]) == (400, "decision")
         assert len(host.request("GET", "/approvals").json()) == 1
 
-    def test_asked_again_after_a_resume_it_is_the_same(self, host: HostInMemory) -> None:
+    def test_question_repeated_after_a_resume_is_the_same_approval(
+        self, host: HostInMemory
+    ) -> None:
         submit(host)
         host.drivers.last.reports.approval_requested(question())
         settle(host)
         (first,) = host.request("GET", "/approvals").json()
-        host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
+        host.drivers.last.reports.exited(ChildExit(signal="SIGKILL"))
         settle(host)
         assert host.request("GET", "/approvals").json() == []
         submit(host)
@@ -365,11 +368,9 @@ class TestApprovals:
 
 
 class TestEnds:
-    def test_a_crash_fails_the_turn_and_the_agent_starts_again(
-        self, host: HostInMemory
-    ) -> None:
+    def test_crash_fails_the_turn_and_restarts_the_agent(self, host: HostInMemory) -> None:
         submit(host)
-        host.drivers.last.reports.gone(ChildExit(signal="SIGKILL", stderr="ouch"))
+        host.drivers.last.reports.exited(ChildExit(signal="SIGKILL", stderr="ouch"))
         assert state(host) == "ended"
         name, data = told(host)[-2]
         assert (name, data["reason"]) == ("error", "transport_closed_before_turn_completed")
@@ -378,63 +379,63 @@ class TestEnds:
         assert state(host) == "idle"
         assert host.drivers.last.did == [("start", "native-1")]
 
-    def test_it_starts_again_ever_later_and_not_for_ever(self, make_lab: Any) -> None:
+    def test_restarts_back_off_and_give_up(self, make_lab: Any) -> None:
         lab = make_lab(restarts=3)
         started_in(lab)
         delays = []
         for _ in range(3):
-            lab.drivers.last.reports.gone(ChildExit(code=1))
+            lab.drivers.last.reports.exited(ChildExit(code=1))
             settle(lab)
             (call,) = [c for c in lab.clock.getDelayedCalls() if "_now" in str(c.func)]
             delays.append(call.getTime() - lab.clock.seconds())
             lab.clock.advance(delays[-1])
             settle(lab)
         assert delays == [1, 2, 4]
-        lab.drivers.last.reports.gone(ChildExit(code=1))
+        lab.drivers.last.reports.exited(ChildExit(code=1))
         settle(lab)
         assert not [c for c in lab.clock.getDelayedCalls() if "_now" in str(c.func)]
 
-    def test_a_silent_turn_is_stalled(self, host: HostInMemory) -> None:
+    def test_silent_turn_is_stalled(self, host: HostInMemory) -> None:
         submit(host)
         host.clock.advance(host.limits.stall_after)
         assert state(host) == "stalled"
-        host.drivers.last.reports.report_event("tool-output", {"text": "."})
+        host.drivers.last.reports.report_event(ToolOutputEvent(text="."))
         assert state(host) == "working"
 
-    def test_waiting_for_a_person_is_no_stall(self, host: HostInMemory) -> None:
+    def test_turn_waiting_for_a_decision_is_not_stalled(self, host: HostInMemory) -> None:
         submit(host)
         host.drivers.last.reports.approval_requested(question())
         settle(host)
         host.clock.advance(host.limits.stall_after * 3)
         assert state(host) == "waiting"
 
-    def test_a_session_is_forgotten_with_its_agent(self, host: HostInMemory) -> None:
+    def test_forgetting_a_session_ends_its_agent(self, host: HostInMemory) -> None:
         work = host.begin("DELETE", "/sessions/a")
         settle(host)
         assert result_of(work).status == 200
         assert host.drivers.last.did[-1] == ("stop",)
         assert host.request("GET", "/sessions").json() == []
 
-    def test_an_ordered_stop_ends_agents(self, host: HostInMemory) -> None:
+    def test_stop_of_the_host_ends_agents(self, host: HostInMemory) -> None:
         submit(host)
         reborn(host, kill=False)
         assert state(host) == "ended"
         assert names(host)[-2:] == ["error", "ended"]
 
-    def test_after_a_kill_nothing_says_that_it_runs(self, host: HostInMemory) -> None:
-        buried: list[Process] = []
+    def test_session_of_a_killed_host_is_not_shown_as_running(self, host: HostInMemory) -> None:
+        reaped: list[Process] = []
 
-        async def bury(left: Any) -> None:
-            buried.extend(left)
+        async def reap(left: Any) -> None:
+            reaped.extend(left)
 
         submit(host)
         host.drivers.last.reports.approval_requested(question())
         settle(host)
-        host.agents = Agents(host.drivers, bury=bury)
+        host.agents = Agents(host.drivers, reap=reap)
         host.restart()
         host.service.startService()
         assert state(host) == "ended"
-        assert buried == [Process(4242, 7)]
+        assert reaped == [Process(4242, 7)]
         assert [n for n, _ in told(host)][-3:] == ["approval-resolved", "error", "ended"]
         assert told(host)[-2][1]["reason"] == "host_ended_before_turn_completed"
         submit(host)
@@ -442,17 +443,17 @@ class TestEnds:
         assert state(host) == "working"
 
     @pytest.mark.parametrize("kill", [True, False])
-    def test_agents_resume_at_boot_if_they_are_to(self, host: HostInMemory, kill: bool) -> None:
+    def test_agents_resume_at_boot_if_configured(self, host: HostInMemory, kill: bool) -> None:
         reborn(host, kill=kill, resume=True)
         assert state(host) == "idle"
         assert host.drivers.last.did == [("start", "native-1")]
 
-    def test_turns_go_on_counting(self, host: HostInMemory) -> None:
+    def test_turn_numbers_continue_after_a_restart(self, host: HostInMemory) -> None:
         submit(host)
         reborn(host, kill=True)
         assert submit(host).id == 2
 
-    def test_an_agent_that_cannot_resume_is_told_of(self, lab: HostInMemory) -> None:
+    def test_agent_that_cannot_resume_is_reported(self, lab: HostInMemory) -> None:
         lab.drivers = FakeDrivers(fake=FakeDriver(resume=False))
         lab.agents = Agents(lab.drivers)
         lab.restart()
@@ -461,8 +462,8 @@ class TestEnds:
         with pytest.raises(AgentFailed, match="cannot go on"):
             submit(lab)
 
-    def test_whoever_wants_it_waits_for_the_same_start(self, host: HostInMemory) -> None:
-        host.drivers.last.reports.gone(ChildExit(code=0, asked=True))
+    def test_concurrent_callers_wait_for_the_same_start(self, host: HostInMemory) -> None:
+        host.drivers.last.reports.exited(ChildExit(code=0, asked=True))
         settle(host)
         from twisted.internet.defer import Deferred
 
@@ -477,9 +478,9 @@ class TestEnds:
         assert is_done(second)
         assert len(host.drivers("fake").agents) == 2
 
-    def test_a_start_that_fails_again_is_tried_again_later(self, host: HostInMemory) -> None:
+    def test_failed_restart_is_retried_later(self, host: HostInMemory) -> None:
         driver = host.drivers("fake")
-        host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
+        host.drivers.last.reports.exited(ChildExit(signal="SIGKILL"))
         driver.refuse = AgentFailed("Not yet.")
         host.clock.advance(1)
         settle(host)
@@ -488,7 +489,7 @@ class TestEnds:
         host.clock.advance(2)
         assert state(host) == "idle"
 
-    def test_a_question_that_is_settled_while_it_is_being_asked(
+    def test_question_withdrawn_while_it_is_being_opened_is_closed(
         self, host: HostInMemory
     ) -> None:
         submit(host)

@@ -18,10 +18,10 @@ def test_without_drivers_every_agent_is_refused() -> None:
     result_of(NO_AGENTS.drivers.close())
 
 
-def test_by_default_a_person_is_asked_and_nothing_else_is_done() -> None:
+def test_default_dependencies_ask_a_person() -> None:
     agents = Agents(FakeDrivers())
     session = Session(id="a", start_ms=0, last_seen_ms=0, state=State("idle", "", 0))
     assert agents.decide(session, question()) is ASK_A_PERSON
     assert not agents.resume_at_boot
     agents.hold(True)
-    result_of(agents.bury([Process(1, 2)]))  # type: ignore[arg-type]
+    result_of(agents.reap([Process(1, 2)]))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from msgspec.json import decode, encode
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.agents.approvals import ApprovalDesk
+from sxhost.agents.approvals import ApprovalBroker
 from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import FINISH_S
 from sxhost.agents.session import HostedSession
@@ -24,6 +24,7 @@ from sxhost.errors import (
     Unsupported,
 )
 from sxhost.model.approval import Answer, Question
+from sxhost.model.event_types import MessageEvent, NativeEvent, raw_json
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Hosting
 from sxhost.model.turn import CutReason, Launch, ModelDraft, Process, Turn, TurnDraft
@@ -31,8 +32,8 @@ from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeAgent, FakeDriver, is_done, question, result_of, started
 
 
-class FakeDesk:
-    """A desk that keeps what it is told; `slow` delays it."""
+class FakeApprovals:
+    """Approvals that keep what is opened and closed; `slow` delays that."""
 
     def __init__(self) -> None:
         self.open: dict[str, Any] = {}
@@ -59,28 +60,30 @@ class FakeDesk:
 
 
 class Rig:
-    """A hosted session on a ground of the test's own."""
+    """A hosted session on dependencies of the test's own."""
 
     def __init__(self, turn: Turn | None = None, **can: bool) -> None:
         self.clock = Clock()
         self.driver = FakeDriver(**can)
-        self.desk = FakeDesk()
+        self.approvals = FakeApprovals()
         self.log: list[tuple[str, Any]] = []
         self.notes: list[Hosting] = []
         self.refuse: HostError | None = None
         self.noting: Deferred[None] | None = None
         self.free = 0
-        ground = Dependencies(
+        dependencies = Dependencies(
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
             Limits(stall_after=10, restart_after=1),
-            cast("ApprovalDesk", self.desk),
+            cast("ApprovalBroker", self.approvals),
             self._append,
             self._note,
             lambda _hold: None,
         )
         launch = Launch(agent="fake", cwd="/", prompt="first")
-        self.session = HostedSession("a", launch, self.driver, ground, self._free, turn=turn)
+        self.session = HostedSession(
+            "a", launch, self.driver, dependencies, self._free, turn=turn
+        )
 
     def _free(self) -> None:
         self.free += 1
@@ -126,7 +129,7 @@ class Rig:
         self.settle()
 
     def answer(self, key: str, decision: str) -> None:
-        tell = self.desk.open.pop(key)
+        tell = self.approvals.open.pop(key)
         self.do(tell(question(key), Answer(decision=decision)))
 
 
@@ -138,7 +141,7 @@ def rig() -> Rig:
 
 
 class TestStart:
-    def test_what_the_agent_says_of_itself_is_noted(self, rig: Rig) -> None:
+    def test_native_id_and_process_of_the_agent_are_stored(self, rig: Rig) -> None:
         assert rig.state == "idle"
         assert rig.notes[-1].native_id == "native-1"
         launch = rig.notes[-1].launch
@@ -146,7 +149,7 @@ class TestStart:
         assert (launch.resume, launch.prompt) == ("native-1", None)
         assert rig.free == 1
 
-    def test_who_wants_it_meanwhile_waits_for_the_same_start(self) -> None:
+    def test_callers_during_a_start_wait_for_it(self) -> None:
         rig = Rig()
         rig.driver.slow = Deferred()
         starts = [started(rig.session.start()) for _ in range(3)]
@@ -156,7 +159,7 @@ class TestStart:
             result_of(start)
         assert len(rig.driver.agents) == 1
 
-    def test_everyone_is_told_that_it_failed(self) -> None:
+    def test_failed_start_fails_for_every_caller(self) -> None:
         rig = Rig()
         rig.driver.slow, rig.driver.refuse = Deferred(), AgentFailed("No disk.")
         starts = [started(rig.session.start()) for _ in range(3)]
@@ -169,7 +172,7 @@ class TestStart:
         rig.do(rig.session.start())
         assert rig.state == "idle"
 
-    def test_one_that_cannot_be_noted_does_not_run(self) -> None:
+    def test_agent_that_cannot_be_stored_is_ended(self) -> None:
         rig = Rig()
         rig.refuse = StoreUnavailable("The disk is full.")
         with pytest.raises(StoreUnavailable):
@@ -180,12 +183,12 @@ class TestStart:
         rig.do(rig.session.start())
         assert rig.state == "idle"
 
-    def test_one_that_goes_while_it_is_noted_has_not_started(self) -> None:
+    def test_agent_that_exits_while_it_is_stored_has_not_started(self) -> None:
         rig = Rig()
         noting: Deferred[None] = Deferred()
         rig.noting = noting
         start = started(rig.session.start())
-        rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
+        rig.agent.reports.exited(ChildExit(signal="SIGKILL"))
         rig.noting = None
         noting.callback(None)
         with pytest.raises(AgentFailed, match="has gone"):
@@ -193,7 +196,7 @@ class TestStart:
         assert rig.state == "gone"
         assert rig.names() == []
 
-    def test_whoever_ends_it_while_it_starts_leaves_nothing(self) -> None:
+    def test_end_during_a_start_leaves_nothing(self) -> None:
         rig = Rig()
         rig.driver.slow = Deferred()
         start = started(rig.session.start())
@@ -209,7 +212,7 @@ class TestStart:
         with pytest.raises(AgentFailed, match="was ended"):
             rig.do(rig.session.start())
 
-    def test_also_if_its_driver_cannot_break_off_the_start(self) -> None:
+    def test_end_during_an_uncancellable_start_leaves_nothing(self) -> None:
         rig = Rig()
         rig.driver.slow = Deferred()
         start = started(rig.session.start())
@@ -233,12 +236,12 @@ class TestStart:
 
 
 class TestTurns:
-    def test_the_turn_is_told_before_what_happens_in_it(self, rig: Rig) -> None:
+    def test_turn_start_is_reported_before_its_events(self, rig: Rig) -> None:
         submit = rig.agent.submit
 
         async def chatty(draft: TurnDraft) -> str | None:
             rig.agent.reports.turn_started("native")
-            rig.agent.reports.report_event("message", {"text": "hi"})
+            rig.agent.reports.report_event(MessageEvent(text="hi"))
             rig.agent.reports.approval_requested(question())
             rig.agent.reports.approval_withdrawn("q1", "never mind")
             rig.agent.reports.turn_ended("completed")
@@ -252,12 +255,12 @@ class TestTurns:
         assert names[-1] == "complete"
         assert rig.state == "idle"
 
-    def test_not_all_that_is_told_before_a_turn_waits_for_it(self, rig: Rig) -> None:
+    def test_events_outside_a_turn_do_not_wait_for_it(self, rig: Rig) -> None:
         submit = rig.agent.submit
 
         async def flooding(draft: TurnDraft) -> str | None:
             for number in range(10 * EARLY):
-                rig.agent.reports.report_event("native", {"native": number})
+                rig.agent.reports.report_event(NativeEvent(native=raw_json(number)))
             rig.clock.advance(1)
             assert len([1 for name, _ in rig.log if name == "native"]) == 10 * EARLY
             return await submit(draft)
@@ -266,12 +269,12 @@ class TestTurns:
         rig.submit()
         assert rig.names()[1:3] == ["turn-started", "native"]
 
-    def test_turns_count_on_from_an_earlier_life(self) -> None:
+    def test_turn_numbers_continue_from_an_earlier_life(self) -> None:
         rig = Rig(turn=Turn(id=7, status="failed"))
         rig.do(rig.session.start())
         assert rig.submit().id == 8
 
-    def test_an_agent_that_never_answers_is_stalled(self, rig: Rig) -> None:
+    def test_agent_that_never_answers_is_stalled(self, rig: Rig) -> None:
         slow: Deferred[None] = Deferred()
 
         async def never(_draft: TurnDraft) -> str | None:
@@ -288,9 +291,9 @@ class TestTurns:
         rig.clock.advance(100)
         assert rig.names().count("stalled") == 1
 
-    def test_an_agent_may_go_while_it_is_told(self, rig: Rig) -> None:
+    def test_agent_may_exit_during_a_submit(self, rig: Rig) -> None:
         async def dies(_draft: TurnDraft) -> str | None:
-            rig.agent.reports.gone(ChildExit(code=1))
+            rig.agent.reports.exited(ChildExit(code=1))
             raise AgentFailed("It has gone.")
 
         rig.agent.submit = dies  # type: ignore[method-assign, assignment]
@@ -301,14 +304,14 @@ class TestTurns:
         rig.clock.advance(1)
         assert rig.submit().id == 1
 
-    def test_a_late_end_does_not_end_the_next_turn(self, rig: Rig) -> None:
+    def test_late_end_does_not_end_the_next_turn(self, rig: Rig) -> None:
         rig.submit()
         rig.agent.reports.turn_ended("completed")
         rig.agent.reports.turn_ended("failed", "again")
         assert rig.names().count("error") == 0
         assert rig.submit().id == 2
 
-    def test_what_the_agent_cannot_is_refused(self) -> None:
+    def test_unsupported_command_is_refused(self) -> None:
         rig = Rig(steer=False, compact=False)
         rig.do(rig.session.start())
         rig.submit()
@@ -321,13 +324,13 @@ class TestTurns:
             with pytest.raises(Unsupported):
                 rig.do(work)
 
-    def test_without_a_turn_nothing_is_meddled_with(self, rig: Rig) -> None:
+    def test_steer_and_interrupt_without_a_turn_are_refused(self, rig: Rig) -> None:
         for work in (rig.session.steer("x"), rig.session.interrupt()):
             with pytest.raises(NoTurn):
                 rig.do(work)
         assert rig.agent.did == [("start", None)]
 
-    def test_a_model_is_kept_for_the_next_start(self) -> None:
+    def test_changed_model_is_stored_for_the_next_start(self) -> None:
         rig = Rig(set_model=True)
         rig.do(rig.session.start())
         rig.do(rig.session.set_model(ModelDraft(model="large", effort="high")))
@@ -337,7 +340,7 @@ class TestTurns:
 
 
 class TestQuestions:
-    def test_the_turn_goes_on_once_all_are_answered(self, rig: Rig) -> None:
+    def test_turn_resumes_once_all_questions_are_answered(self, rig: Rig) -> None:
         rig.submit()
         rig.asked("q1")
         rig.asked("q2")
@@ -348,63 +351,63 @@ class TestQuestions:
         assert rig.state == "running"
         assert rig.agent.did[-2:] == [("answer", "q1", "approve"), ("answer", "q2", "deny")]
 
-    def test_one_that_is_taken_back_while_it_is_put_is_closed(self, rig: Rig) -> None:
+    def test_question_withdrawn_while_it_is_opened_is_closed(self, rig: Rig) -> None:
         rig.submit()
-        rig.desk.slow = Deferred()
+        rig.approvals.slow = Deferred()
         rig.asked()
         rig.agent.reports.approval_withdrawn("q1", "never mind")
         rig.settle()
-        rig.desk.slow.callback(None)
+        rig.approvals.slow.callback(None)
         rig.settle()
-        assert rig.desk.open == {}
+        assert rig.approvals.open == {}
         assert rig.state == "running"
 
-    def test_more_questions_than_may_be_open_are_a_no(self, rig: Rig) -> None:
+    def test_questions_over_the_limit_are_denied(self, rig: Rig) -> None:
         rig.submit()
         most = Limits().open_questions
         for number in range(1200):
             rig.agent.reports.approval_requested(question(f"q{number}"))
         rig.clock.advance(0)
-        assert list(rig.desk.open) == [f"q{number}" for number in range(most)]
-        told = [did for did in rig.agent.did if did[0] == "answer"]
-        assert told == [("answer", f"q{number}", "deny") for number in range(most, 1200)]
+        assert list(rig.approvals.open) == [f"q{number}" for number in range(most)]
+        reported = [did for did in rig.agent.did if did[0] == "answer"]
+        assert reported == [("answer", f"q{number}", "deny") for number in range(most, 1200)]
         rig.clock.advance(1)
         (warning, *more) = [data for name, data in rig.log if name == "warning"]
         assert warning["text"].startswith("Run rm: As many questions are open as may be: 128")
         assert len(more) == 1200 - most - 1
-        rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
-        assert rig.desk.withdrawn == ["the turn is over"]
-        assert rig.desk.open == {}
+        rig.agent.reports.exited(ChildExit(signal="SIGKILL"))
+        assert rig.approvals.withdrawn == ["the turn is over"]
+        assert rig.approvals.open == {}
 
-    def test_a_desk_that_has_no_room_is_a_no(self, rig: Rig) -> None:
-        rig.desk.full = QuestionLimit("bytes in all", 7)
+    def test_question_without_room_for_its_approval_is_denied(self, rig: Rig) -> None:
+        rig.approvals.full = QuestionLimit("bytes in all", 7)
         rig.submit()
         rig.asked()
         rig.clock.advance(0)
         assert rig.agent.did[-1] == ("answer", "q1", "deny")
         assert rig.session.life.name() == "running"
 
-    def test_so_it_is_when_the_agent_goes_meanwhile(self, rig: Rig) -> None:
+    def test_question_of_an_agent_that_exits_meanwhile_is_closed(self, rig: Rig) -> None:
         rig.submit()
-        rig.desk.slow = Deferred()
+        rig.approvals.slow = Deferred()
         rig.asked()
-        rig.agent.reports.gone(ChildExit(code=1))
+        rig.agent.reports.exited(ChildExit(code=1))
         rig.settle()
-        rig.desk.slow.callback(None)
+        rig.approvals.slow.callback(None)
         rig.settle()
-        assert rig.desk.open == {}
+        assert rig.approvals.open == {}
 
-    def test_an_answer_after_the_end_of_the_turn_wakes_no_watch(self, rig: Rig) -> None:
+    def test_answer_after_the_end_of_the_turn_starts_no_watchdog(self, rig: Rig) -> None:
         rig.submit()
         rig.asked()
-        tell = rig.desk.open["q1"]
+        tell = rig.approvals.open["q1"]
         rig.agent.reports.turn_ended("completed")
         rig.do(tell(question("q1"), Answer(decision="approve")))
         rig.clock.advance(100)
         assert "stalled" not in rig.names()
         assert rig.state == "idle"
 
-    def test_waiting_for_a_person_is_no_silence(self, rig: Rig) -> None:
+    def test_waiting_for_a_decision_is_no_silence(self, rig: Rig) -> None:
         rig.submit()
         rig.asked()
         rig.clock.advance(100)
@@ -415,24 +418,24 @@ class TestQuestions:
 
 
 class TestEnds:
-    def test_its_death_fails_the_turn_and_withdraws_what_it_asked(self, rig: Rig) -> None:
+    def test_agents_death_fails_the_turn_and_withdraws_its_questions(self, rig: Rig) -> None:
         rig.submit()
         rig.asked()
-        rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
+        rig.agent.reports.exited(ChildExit(signal="SIGKILL"))
         assert rig.names()[-2:] == ["error", "ended"]
         assert rig.log[-2][1]["reason"] == CutReason.PROCESS_ENDED
-        assert [key for key, _ in rig.desk.settled] == ["q1"]
+        assert [key for key, _ in rig.approvals.settled] == ["q1"]
         assert rig.notes[-1].process == Process(0)
 
     @pytest.mark.parametrize("resume", [True, False])
-    def test_it_is_started_again_if_it_can_go_on(self, resume: bool) -> None:
+    def test_resumable_agent_is_restarted(self, resume: bool) -> None:
         rig = Rig(resume=resume)
         rig.do(rig.session.start())
-        rig.agent.reports.gone(ChildExit(code=1))
+        rig.agent.reports.exited(ChildExit(code=1))
         rig.clock.advance(1)
         assert rig.state == ("idle" if resume else "gone")
 
-    def test_one_that_was_asked_to_end_stays_so(self, rig: Rig) -> None:
+    def test_agent_ended_on_request_is_not_restarted(self, rig: Rig) -> None:
         rig.submit()
         rig.do(rig.session.end())
         assert rig.names()[-2:] == ["error", "ended"]
@@ -441,13 +444,13 @@ class TestEnds:
         assert rig.state == "gone"
         assert rig.clock.getDelayedCalls() == []
 
-    def test_an_end_calls_off_the_next_start(self, rig: Rig) -> None:
-        rig.agent.reports.gone(ChildExit(code=1))
+    def test_end_cancels_the_next_restart(self, rig: Rig) -> None:
+        rig.agent.reports.exited(ChildExit(code=1))
         rig.do(rig.session.end())
         rig.clock.advance(1000)
         assert len(rig.driver.agents) == 1
 
-    def test_a_store_that_refuses_does_not_hold_up_the_end(self, rig: Rig) -> None:
+    def test_refusing_store_does_not_delay_the_end(self, rig: Rig) -> None:
         rig.refuse = StoreUnavailable("The disk is full.")
         end = started(rig.session.end())
         rig.clock.pump([0.5] * int(2 * FINISH_S))

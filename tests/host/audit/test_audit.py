@@ -52,7 +52,7 @@ class Ailing(MemoryStore):
 
     @property
     def acts(self) -> list[str]:
-        return [deed.what for deed in result_of(self.audit_entries(AuditQuery()))]
+        return [entry.what for entry in result_of(self.audit_entries(AuditQuery()))]
 
 
 # All routes.
@@ -121,7 +121,7 @@ COMMANDS = {name for name, trait in TRAITS.items() if trait.scope == "admin"} - 
 """The multiplexer's commands that take scope `admin`, and have no route."""
 
 
-def test_every_route_that_changes_something_is_recorded_or_has_a_reason(
+def test_every_changing_route_is_audited_or_exempt_with_a_reason(
     lab: HostInMemory,
 ) -> None:
     changing = {
@@ -133,7 +133,7 @@ def test_every_route_that_changes_something_is_recorded_or_has_a_reason(
     assert not LEFT_OUT.keys() & RECORDED.keys()
 
 
-def test_each_leaves_its_entry(lab: HostInMemory) -> None:
+def test_each_changing_request_leaves_an_audit_entry(lab: HostInMemory) -> None:
     names = {"token": "", "login": ""}
     for what, (path, body, act) in RECORDED.items():
         if act == "answer":
@@ -150,21 +150,21 @@ def test_each_leaves_its_entry(lab: HostInMemory) -> None:
     assert ACTS.keys() - {act for *_, act in RECORDED.values()} == beside
 
 
-def test_each_powerful_command_of_the_multiplexer_is_recorded_or_not_done() -> None:
+def test_every_mux_command_has_an_audit_act() -> None:
     assert all(ACTS[name] for name in COMMANDS)
 
 
 # While the disk fails.
 
 
-def test_an_interrupt_is_carried_out_and_recorded_later(lab: HostInMemory) -> None:
+def test_interrupt_is_done_even_if_its_audit_entry_is_late(lab: HostInMemory) -> None:
     settled(lab, "POST", "/sessions/a/turns", TURN)
     store = store_of(lab)
     store.broken = True
-    with capturedLogs() as told:
+    with capturedLogs() as logged:
         assert settled(lab, "POST", "/sessions/a/interrupt").status == 200
     assert lab.drivers.last.did[-1] == ("interrupt",)
-    assert [(e["why"], e["what"]) for e in told if "why" in e] == [
+    assert [(e["why"], e["what"]) for e in logged if "why" in e] == [
         ("not in the audit yet", "interrupt")
     ]
     lab.clock.advance(RETRY_S)
@@ -178,7 +178,9 @@ def test_an_interrupt_is_carried_out_and_recorded_later(lab: HostInMemory) -> No
     ("path", "body"),
     [("/sessions", {"agent": "fake", "id": "b"}), ("/tokens", {"scopes": ["admin"]})],
 )
-def test_what_widens_power_is_not_done(lab: HostInMemory, path: str, body: JSON) -> None:
+def test_privileged_act_without_an_audit_entry_is_not_done(
+    lab: HostInMemory, path: str, body: JSON
+) -> None:
     before = lab.keyring.tokens()
     store_of(lab).broken = True
     assert settled(lab, "POST", path, body).status == 503
@@ -186,14 +188,14 @@ def test_what_widens_power_is_not_done(lab: HostInMemory, path: str, body: JSON)
     assert len(lab.drivers.by_agent["fake"].agents) == 1
 
 
-def test_nor_is_anyone_logged_in(lab: HostInMemory) -> None:
+def test_login_without_an_audit_entry_is_refused(lab: HostInMemory) -> None:
     link = settled(lab, "POST", "/logins").json()["path"]
     store_of(lab).broken = True
     assert settled(lab, "GET", link).status == 503
     assert [token.name for token in lab.keyring.tokens() if token.name == "browser"] == []
 
 
-def test_an_agent_that_was_ended_though_its_session_stays_is_recorded(
+def test_ended_agent_of_a_kept_session_is_audited(
     lab: HostInMemory,
 ) -> None:
     store = store_of(lab)
@@ -207,12 +209,12 @@ def test_an_agent_that_was_ended_though_its_session_stays_is_recorded(
     assert store.acts == ["start", "end"]
 
 
-def test_one_that_does_not_start_is_recorded_as_such(lab: HostInMemory) -> None:
+def test_failed_start_is_audited_as_failed(lab: HostInMemory) -> None:
     assert settled(lab, "POST", "/sessions", {"agent": "nobody", "id": "b"}).status == 400
     assert store_of(lab).acts == ["start", "start", "not started"]
 
 
-def test_an_act_whose_client_leaves_before_it_is_done_is_recorded(lab: HostInMemory) -> None:
+def test_act_of_a_client_that_disconnects_is_audited(lab: HostInMemory) -> None:
     agent, stopped = lab.drivers.last, Deferred[None]()
     settled(lab, "POST", "/sessions/a/turns", TURN)
 
@@ -228,7 +230,7 @@ def test_an_act_whose_client_leaves_before_it_is_done_is_recorded(lab: HostInMem
     assert store_of(lab).acts == ["start", "turn", "interrupt"]
 
 
-def test_a_start_whose_client_leaves_is_recorded_as_none(lab: HostInMemory) -> None:
+def test_start_of_a_client_that_disconnects_is_audited_as_undone(lab: HostInMemory) -> None:
     ready = lab.drivers("fake").slow = Deferred[None]()
     starting = started(lab.service.start(Launch(agent="fake", id="b")))
     starting.addErrback(lambda failure: failure.trap(CancelledError))
@@ -238,7 +240,7 @@ def test_a_start_whose_client_leaves_is_recorded_as_none(lab: HostInMemory) -> N
     assert store_of(lab).acts == ["start", "start", "not started"]
 
 
-def test_a_client_that_leaves_takes_no_entry_with_it() -> None:
+def test_disconnecting_client_loses_no_audit_entry() -> None:
     clock = Clock()
     disk: Deferred[None] = Deferred()
 
@@ -249,25 +251,25 @@ def test_a_client_that_leaves_takes_no_entry_with_it() -> None:
 
     store = Slow(Limits(), clock.seconds)
     audit = Audit(store, clock, lambda: 0, Limits())
-    noting = started(audit.note("interrupt"))
+    noting = started(audit.record("interrupt"))
     noting.addErrback(lambda failure: failure.trap(CancelledError))
     noting.cancel()
     disk.callback(None)
     assert store.acts == ["interrupt"]
 
 
-def test_what_waits_is_kept_in_order_at_the_stop_or_said_to_be_lost() -> None:
+def test_waiting_audit_entries_are_written_at_the_stop_or_reported_lost() -> None:
     clock = Clock()
     store = Ailing(Limits(), clock.seconds)
     audit = Audit(store, clock, lambda: 0, Limits())
     store.broken = True
     for act in ("interrupt", "steer"):
-        result_of(audit.note(act))
+        result_of(audit.record(act))
     store.broken = False
     result_of(audit.close())
     assert (store.acts, clock.getDelayedCalls()) == (["interrupt", "steer"], [])
     store.broken = True
-    result_of(audit.note("turn"))
-    with capturedLogs() as told:
+    result_of(audit.record("turn"))
+    with capturedLogs() as logged:
         result_of(audit.close())
-    assert [(e["why"], e["what"]) for e in told] == [("never in the audit", "turn")]
+    assert [(e["why"], e["what"]) for e in logged] == [("never in the audit", "turn")]

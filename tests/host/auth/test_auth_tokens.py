@@ -62,7 +62,7 @@ def own(place: Path) -> str:
     return token_file(place).read_text(encoding="ascii").strip()
 
 
-def test_the_hosts_own_token_is_made_once(reopen: Open, tmp_path: Path) -> None:
+def test_hosts_token_is_made_once(reopen: Open, tmp_path: Path) -> None:
     reopen()
     first = own(tmp_path)
     assert rights(reopen(), first) == Caller(frozenset({"admin"}), token=ADMIN_ID)
@@ -71,7 +71,7 @@ def test_the_hosts_own_token_is_made_once(reopen: Open, tmp_path: Path) -> None:
     assert token_file(tmp_path).stat().st_mode & 0o777 == 0o600
 
 
-def test_rotation_makes_the_old_one_worthless(reopen: Open, tmp_path: Path) -> None:
+def test_rotation_revokes_the_old_token(reopen: Open, tmp_path: Path) -> None:
     keyring = reopen()
     old = own(tmp_path)
     keyring.rotate()
@@ -80,7 +80,7 @@ def test_rotation_makes_the_old_one_worthless(reopen: Open, tmp_path: Path) -> N
         assert rights(ring, own(tmp_path)) == Caller(frozenset({"admin"}), token=ADMIN_ID)
 
 
-def test_a_token_outlives_the_host_and_its_secret_is_not_kept(
+def test_token_outlives_the_host_and_only_its_hash_is_stored(
     reopen: Open, tmp_path: Path
 ) -> None:
     draft = TokenDraft(scopes=["read", "send"], session="a", name="ci")
@@ -94,11 +94,11 @@ def test_a_token_outlives_the_host_and_its_secret_is_not_kept(
 
 
 @pytest.mark.parametrize("wrong", ["", "sxhost", "sxhost_", "x" * 10_000, "é", "sxhost_admin_"])
-def test_what_is_no_token(reopen: Open, wrong: str) -> None:
+def test_malformed_tokens_are_unknown(reopen: Open, wrong: str) -> None:
     assert reopen().caller(wrong) is None
 
 
-def test_one_letter_is_enough_to_be_wrong(reopen: Open) -> None:
+def test_token_with_one_wrong_letter_is_unknown(reopen: Open) -> None:
     keyring = reopen()
     _, secret = keyring.create(READS)
     for at in range(len(secret)):
@@ -106,7 +106,7 @@ def test_one_letter_is_enough_to_be_wrong(reopen: Open) -> None:
         assert keyring.caller(secret[:at] + letter + secret[at + 1 :]) is None
 
 
-def test_a_token_expires(reopen: Open, wall: Wall) -> None:
+def test_token_expires(reopen: Open, wall: Wall) -> None:
     keyring = reopen()
     _, secret = keyring.create(TokenDraft(scopes=["read"], expires_s=10))
     wall.ms += 9_999
@@ -115,7 +115,7 @@ def test_a_token_expires(reopen: Open, wall: Wall) -> None:
     assert keyring.caller(secret) is None
 
 
-def test_a_revoked_token_is_worthless(reopen: Open) -> None:
+def test_revoked_token_is_unknown(reopen: Open) -> None:
     keyring = reopen()
     token, secret = keyring.create(READS)
     keyring.revoke(token.id)
@@ -126,7 +126,7 @@ def test_a_revoked_token_is_worthless(reopen: Open) -> None:
             keyring.revoke(unknown)
 
 
-def test_cookies_of_earlier_versions_are_no_tokens_any_more(reopen: Open) -> None:
+def test_cookies_of_earlier_versions_are_no_tokens(reopen: Open) -> None:
     keyring = reopen()
     month = 30 * 86_400.0
     _, cookie = keyring.create(TokenDraft(scopes=["admin"], name="browser", expires_s=month))
@@ -137,7 +137,7 @@ def test_cookies_of_earlier_versions_are_no_tokens_any_more(reopen: Open) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"[{}]", b"\xff", b'{"a": 1}'])
-def test_a_file_that_is_not_ours_is_refused(
+def test_token_file_of_another_shape_is_refused(
     reopen: Open, tmp_path: Path, content: bytes
 ) -> None:
     path = tmp_path / "tokens.json"
@@ -147,13 +147,13 @@ def test_a_file_that_is_not_ours_is_refused(
     assert path.read_bytes() == content
 
 
-def test_an_own_token_that_is_empty_lets_nobody_in(reopen: Open, tmp_path: Path) -> None:
+def test_empty_token_file_stops_the_start(reopen: Open, tmp_path: Path) -> None:
     token_file(tmp_path).write_text("\n", encoding="ascii")
     with pytest.raises(TokenStoreError, match="is empty"):
         reopen()
 
 
-def test_a_planted_link_is_not_followed(reopen: Open, tmp_path: Path) -> None:
+def test_planted_token_link_is_not_followed(reopen: Open, tmp_path: Path) -> None:
     target = tmp_path / "target"
     (tmp_path / "tokens.json.new").symlink_to(target)
     reopen().create(READS)
@@ -161,7 +161,7 @@ def test_a_planted_link_is_not_followed(reopen: Open, tmp_path: Path) -> None:
     assert not (tmp_path / "tokens.json").is_symlink()
 
 
-def test_the_file_is_plain_json(reopen: Open, tmp_path: Path) -> None:
+def test_token_file_is_plain_json(reopen: Open, tmp_path: Path) -> None:
     reopen().create(READS)
     (kept,) = json.loads((tmp_path / "tokens.json").read_bytes())
     assert kept["token"]["scopes"] == ["read"]
@@ -203,7 +203,7 @@ def full(disk: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", range(3), ids=["create", "revoke", "rotate"])
-def test_a_full_disk_changes_nothing(disk: Path, wall: Wall, number: int) -> None:
+def test_full_disk_changes_no_token(disk: Path, wall: Wall, number: int) -> None:
     clock, place = Clock(), disk / "state"
     place.mkdir()
     keyring = TokenStore(place, wall, clock.callLater)
@@ -224,7 +224,7 @@ def test_a_full_disk_changes_nothing(disk: Path, wall: Wall, number: int) -> Non
     every_change(keyring)[number]()  # there is room again
 
 
-def test_a_disk_that_cannot_be_written_changes_nothing(reopen: Open, tmp_path: Path) -> None:
+def test_read_only_disk_changes_no_token(reopen: Open, tmp_path: Path) -> None:
     keyring = reopen()
     _, secret = keyring.create(READS)
     for name in ("token.new", "tokens.json.new"):
@@ -236,7 +236,7 @@ def test_a_disk_that_cannot_be_written_changes_nothing(reopen: Open, tmp_path: P
     assert rights(keyring, own(tmp_path)) is not None
 
 
-def test_a_host_that_cannot_write_its_token_does_not_begin(tmp_path: Path, wall: Wall) -> None:
+def test_host_that_cannot_write_its_token_does_not_start(tmp_path: Path, wall: Wall) -> None:
     (tmp_path / "token.new").mkdir()
     with pytest.raises(TokenStoreError, match="cannot write"):
         TokenStore(tmp_path, wall, Clock().callLater).open()
@@ -245,7 +245,7 @@ def test_a_host_that_cannot_write_its_token_does_not_begin(tmp_path: Path, wall:
 # Who was let in is told.
 
 
-def test_what_a_token_gave_ends_with_it(reopen: Open, tmp_path: Path, wall: Wall) -> None:
+def test_grants_end_with_their_token(reopen: Open, tmp_path: Path, wall: Wall) -> None:
     keyring = reopen()
     token, secret = keyring.create(READS)
     let_in = [keyring.caller(secret), keyring.caller(own(tmp_path)), keyring.caller(secret)]
@@ -258,7 +258,7 @@ def test_what_a_token_gave_ends_with_it(reopen: Open, tmp_path: Path, wall: Wall
     assert let_in[1].ended == "token_rotated"
 
 
-def test_a_token_that_has_expired_is_not_called_revoked(reopen: Open, wall: Wall) -> None:
+def test_expired_token_is_not_called_revoked(reopen: Open, wall: Wall) -> None:
     keyring = reopen()
     _, secret = keyring.create(TokenDraft(scopes=["read"], expires_s=10))
     caller = keyring.caller(secret)
@@ -268,7 +268,7 @@ def test_a_token_that_has_expired_is_not_called_revoked(reopen: Open, wall: Wall
     assert caller.ended == "token_expired"
 
 
-def test_a_write_while_the_clock_is_wrong_takes_no_token_away(reopen: Open, wall: Wall) -> None:
+def test_write_under_a_wrong_clock_removes_no_token(reopen: Open, wall: Wall) -> None:
     keyring = reopen()
     _, secret = keyring.create(TokenDraft(scopes=["read"], expires_s=10))
     wall.ms += 10 * 86_400_000
@@ -279,7 +279,7 @@ def test_a_write_while_the_clock_is_wrong_takes_no_token_away(reopen: Open, wall
     assert reopen().caller(secret)
 
 
-def test_so_many_that_have_expired_are_kept(
+def test_expired_tokens_are_kept_up_to_a_number(
     reopen: Open, wall: Wall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sxhost.auth.tokens.MOST_EXPIRED", 2)
@@ -291,9 +291,7 @@ def test_so_many_that_have_expired_are_kept(
     assert [token.name for token in keyring.tokens()] == ["", "2", "3", "new"]
 
 
-def test_a_clock_that_was_wrong_for_a_while_takes_no_token_away(
-    reopen: Open, wall: Wall
-) -> None:
+def test_wrong_clock_removes_no_token(reopen: Open, wall: Wall) -> None:
     keyring = reopen()
     _, secret = keyring.create(TokenDraft(scopes=["read"], expires_s=10))
     first = keyring.caller(secret)

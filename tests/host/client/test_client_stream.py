@@ -64,8 +64,8 @@ class Reader:
 
     @property
     def states(self) -> list[tuple[str, str]]:
-        told = [value for value in self.got if isinstance(value, StateChange)]
-        return [(change.session, change.detail_state) for change in told]
+        reported = [value for value in self.got if isinstance(value, StateChange)]
+        return [(change.session, change.detail_state) for change in reported]
 
     def close(self) -> None:
         result_of(self.stream.aclose())
@@ -94,7 +94,7 @@ def place(net: NetworkInMemory, position: int) -> str:
 # What comes.
 
 
-def test_the_past_comes_first_and_then_what_is_new(net: NetworkInMemory) -> None:
+def test_stream_begins_with_the_past_and_continues_live(net: NetworkInMemory) -> None:
     fire(net, 2)
     reader = Reader(net, "a")
     fire(net)
@@ -104,7 +104,7 @@ def test_the_past_comes_first_and_then_what_is_new(net: NetworkInMemory) -> None
     assert result_of(reader.done) is None
 
 
-def test_a_session_is_followed_alone_or_all_of_them(net: NetworkInMemory) -> None:
+def test_stream_of_one_some_or_all_sessions(net: NetworkInMemory) -> None:
     fire(net, session="a")
     fire(net, session="b")
     readers = [
@@ -125,7 +125,7 @@ def test_a_session_is_followed_alone_or_all_of_them(net: NetworkInMemory) -> Non
         reader.close()
 
 
-def test_a_label_chooses_sessions(net: NetworkInMemory) -> None:
+def test_stream_filters_sessions_by_label(net: NetworkInMemory) -> None:
     result_of(net.service.register("a", Registration(labels={"team": "x"})))
     reader = Reader(net, label="team:x")
     fire(net, session="a")
@@ -134,18 +134,18 @@ def test_a_label_chooses_sessions(net: NetworkInMemory) -> None:
     reader.close()
 
 
-def test_states_come_if_they_are_wanted(net: NetworkInMemory) -> None:
+def test_state_changes_come_if_requested(net: NetworkInMemory) -> None:
     fire(net, session="a")
     reader = Reader(net, state=True)
     result_of(net.service.fire("a", EventDraft(event="thinking")))
     net.advance(0.3)
     assert reader.states == [("a", "idle"), ("a", "working")]
-    told = [value for value in reader.got if isinstance(value, StateChange)][-1]
-    assert (told.state, told.reason) == ("active", "thinking")
+    reported = [value for value in reader.got if isinstance(value, StateChange)][-1]
+    assert (reported.state, reported.reason) == ("active", "thinking")
     reader.close()
 
 
-def test_a_state_is_not_told_again_by_a_new_link(net: NetworkInMemory) -> None:
+def test_state_is_not_repeated_after_a_reconnect(net: NetworkInMemory) -> None:
     fire(net, session="a")
     reader = Reader(net, state=True)
     net.cut()
@@ -158,7 +158,7 @@ def test_a_state_is_not_told_again_by_a_new_link(net: NetworkInMemory) -> None:
     reader.close()
 
 
-def test_what_a_host_says_that_is_newer_than_we_are_is_passed_over() -> None:
+def test_unknown_frame_is_ignored() -> None:
     assert decode_frame(b'{"frame":"weather","sun":true}') is None
     gap = decode_frame(b'{"frame":"gap","from":"a:1","to":"a:2","reason":"r","more":1}')
     assert gap == Gap("a:1", "a:2", "r")
@@ -171,7 +171,7 @@ def as_wire(value: Any) -> Any:
     return json.loads(encode(value))
 
 
-def test_a_gap_reads_back_as_the_host_wrote_it() -> None:
+def test_gap_is_decoded_as_encoded() -> None:
     wire = {"frame": "gap", "from": "a:1", "to": "a:2", "reason": "retention"}
     assert as_wire(Gap("a:1", "a:2", "retention")) == wire
 
@@ -179,7 +179,7 @@ def test_a_gap_reads_back_as_the_host_wrote_it() -> None:
 # How it begins and ends.
 
 
-def test_entering_waits_until_nothing_can_be_missed(net: NetworkInMemory) -> None:
+def test_entering_waits_until_subscribed(net: NetworkInMemory) -> None:
     stream = net.client.subscribe(after="now")
     entered = started(stream.__aenter__())
     assert not entered.called
@@ -191,12 +191,12 @@ def test_entering_waits_until_nothing_can_be_missed(net: NetworkInMemory) -> Non
     result_of(stream.__aexit__())
 
 
-def test_nothing_is_asked_before_the_first_value(net: NetworkInMemory) -> None:
+def test_no_request_before_the_first_value(net: NetworkInMemory) -> None:
     net.client.subscribe("a")
     assert net.attempts == []
 
 
-def test_a_forgotten_session_is_the_end(net: NetworkInMemory) -> None:
+def test_stream_ends_when_its_session_is_forgotten(net: NetworkInMemory) -> None:
     fire(net)
     reader = Reader(net, "a")
     result_of(net.service.forget("a"))
@@ -207,17 +207,17 @@ def test_a_forgotten_session_is_the_end(net: NetworkInMemory) -> None:
         result_of(reader.stream.__anext__())
 
 
-def test_closing_ends_the_connection_and_the_wait(net: NetworkInMemory) -> None:
+def test_close_ends_the_connection_and_the_reader(net: NetworkInMemory) -> None:
     reader = Reader(net)
-    assert net.service.hub.subscribers == 1
+    assert net.host.notifier.subscribers == 1
     reader.close()
     assert result_of(reader.done) is None
-    assert (net.service.hub.subscribers, net.open_cables) == (0, [])
+    assert (net.host.notifier.subscribers, net.open_cables) == (0, [])
     reader.close()
     assert net.clock.getDelayedCalls() == []
 
 
-def test_closing_ends_a_wait_for_a_host(net: NetworkInMemory) -> None:
+def test_close_ends_a_reconnect_wait(net: NetworkInMemory) -> None:
     net.down = True
     reader = Reader(net)
     reader.close()
@@ -226,7 +226,7 @@ def test_closing_ends_a_wait_for_a_host(net: NetworkInMemory) -> None:
     assert len(net.attempts) == 1
 
 
-def test_closing_ends_a_request(net: NetworkInMemory) -> None:
+def test_close_cancels_a_request(net: NetworkInMemory) -> None:
     net.build_server = Protocol
     reader = Reader(net)
     reader.close()
@@ -234,7 +234,7 @@ def test_closing_ends_a_request(net: NetworkInMemory) -> None:
 
 
 @pytest.mark.parametrize("wanted", [False, True])
-def test_closing_as_an_answer_to_news_of_the_link(net: NetworkInMemory, wanted: bool) -> None:
+def test_close_from_the_link_callback(net: NetworkInMemory, wanted: bool) -> None:
     def close(up: bool, _why: str) -> None:
         if up is wanted:
             result_of(reader.stream.aclose())
@@ -248,7 +248,7 @@ def test_closing_as_an_answer_to_news_of_the_link(net: NetworkInMemory, wanted: 
     assert len(net.attempts) == (2 if wanted else 1)
 
 
-def test_closing_before_the_beginning_is_the_end(net: NetworkInMemory) -> None:
+def test_close_before_the_first_value_ends_the_stream(net: NetworkInMemory) -> None:
     stream = net.client.subscribe()
     result_of(stream.aclose())
     with pytest.raises(StopAsyncIteration):
@@ -257,7 +257,7 @@ def test_closing_before_the_beginning_is_the_end(net: NetworkInMemory) -> None:
     assert net.attempts == []
 
 
-def test_closing_while_entering(net: NetworkInMemory) -> None:
+def test_close_while_entering(net: NetworkInMemory) -> None:
     net.down = True
     stream = net.client.subscribe()
     entered = started(stream.__aenter__())
@@ -266,7 +266,7 @@ def test_closing_while_entering(net: NetworkInMemory) -> None:
 
 
 @pytest.mark.parametrize("when", ["waiting", "connecting", "down", "greeting"])
-def test_who_gives_up_waiting_can_come_back(net: NetworkInMemory, when: str) -> None:
+def test_cancelled_read_can_be_repeated(net: NetworkInMemory, when: str) -> None:
     net.down = when == "down"
     net.build_server = Protocol if when == "connecting" else None
     net.cable_bytes = chain([0 if when == "greeting" else UNLIMITED], repeat(UNLIMITED))
@@ -287,7 +287,7 @@ def test_who_gives_up_waiting_can_come_back(net: NetworkInMemory, when: str) -> 
     result_of(stream.aclose())
 
 
-def test_one_reader_at_a_time(net: NetworkInMemory) -> None:
+def test_concurrent_reads_are_refused(net: NetworkInMemory) -> None:
     reader = Reader(net)
     with pytest.raises(RuntimeError, match="somebody waits"):
         result_of(reader.stream.__anext__())
@@ -297,7 +297,7 @@ def test_one_reader_at_a_time(net: NetworkInMemory) -> None:
 # A link that is lost.
 
 
-def test_a_cut_is_mended_and_told(net: NetworkInMemory) -> None:
+def test_cut_connection_is_reopened_and_reported(net: NetworkInMemory) -> None:
     reader = Reader(net)
     fire(net, 2)
     net.cut()
@@ -313,7 +313,7 @@ def test_a_cut_is_mended_and_told(net: NetworkInMemory) -> None:
 
 
 @pytest.mark.parametrize("after", ["", "now", "0", "cursor"])
-def test_a_cut_before_any_event_neither_skips_nor_repeats(
+def test_cut_before_any_event_neither_skips_nor_repeats(
     net: NetworkInMemory, after: str
 ) -> None:
     fire(net, 2)
@@ -326,7 +326,7 @@ def test_a_cut_before_any_event_neither_skips_nor_repeats(
     reader.close()
 
 
-def test_a_place_that_was_only_named_now_is_kept_over_a_cut(net: NetworkInMemory) -> None:
+def test_cursor_now_is_kept_over_a_cut(net: NetworkInMemory) -> None:
     fire(net, 2)
     reader = Reader(net, after="now")
     net.cut()
@@ -336,7 +336,7 @@ def test_a_place_that_was_only_named_now_is_kept_over_a_cut(net: NetworkInMemory
     reader.close()
 
 
-def test_a_line_that_was_cut_comes_again_whole(net: NetworkInMemory) -> None:
+def test_line_that_was_cut_comes_again_whole(net: NetworkInMemory) -> None:
     fire(net, 3)
     reader = Reader(net)
     cable = net.cables[-1]
@@ -355,7 +355,7 @@ def as_bytes(value: Value) -> bytes:
     return json.dumps(as_wire(value)).encode()
 
 
-def test_who_reads_little_comes_back_to_where_the_others_are(net: NetworkInMemory) -> None:
+def test_filtered_reader_resumes_at_the_hosts_position(net: NetworkInMemory) -> None:
     reader = Reader(net, types=["rare"])
     fire(net, 5)
     net.advance(20)
@@ -363,7 +363,7 @@ def test_who_reads_little_comes_back_to_where_the_others_are(net: NetworkInMemor
     reader.close()
 
 
-def test_silence_is_a_dead_link(net: NetworkInMemory) -> None:
+def test_silent_connection_is_reopened(net: NetworkInMemory) -> None:
     reader = Reader(net)
     net.advance(100)
     assert (len(net.attempts), reader.news) == (1, []), "heartbeats keep it alive"
@@ -381,7 +381,7 @@ def test_silence_is_a_dead_link(net: NetworkInMemory) -> None:
     reader.close()
 
 
-def test_a_process_that_was_held_up_reads_before_it_judges(net: NetworkInMemory) -> None:
+def test_delayed_process_reads_before_it_declares_silence(net: NetworkInMemory) -> None:
     reader = Reader(net)
     net.clock.advance(600)
     net.run()
@@ -390,7 +390,7 @@ def test_a_process_that_was_held_up_reads_before_it_judges(net: NetworkInMemory)
     reader.close()
 
 
-def test_a_host_that_does_not_answer_is_asked_again(net: NetworkInMemory) -> None:
+def test_unanswered_request_is_retried(net: NetworkInMemory) -> None:
     net.build_server = Protocol
     reader = Reader(net)
     net.advance(9.9)
@@ -403,7 +403,7 @@ def test_a_host_that_does_not_answer_is_asked_again(net: NetworkInMemory) -> Non
     reader.close()
 
 
-def test_attempts_come_later_and_later(net: NetworkInMemory) -> None:
+def test_reconnects_back_off(net: NetworkInMemory) -> None:
     net.down = True
     reader = Reader(net)
     net.advance(200)
@@ -418,7 +418,7 @@ def test_attempts_come_later_and_later(net: NetworkInMemory) -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-def test_chance_spreads_attempts_but_not_too_far(chances: list[float]) -> None:
+def test_back_off_jitter_is_bounded(chances: list[float]) -> None:
     back_off, longest = BackOff(iter(chances).__next__), FIRST_WAIT
     for _ in chances:
         assert longest / 2 <= back_off.next() <= longest
@@ -427,7 +427,7 @@ def test_chance_spreads_attempts_but_not_too_far(chances: list[float]) -> None:
     assert BackOff(lambda: 0).next() == FIRST_WAIT / 2
 
 
-def test_a_link_that_brought_something_is_replaced_at_once(net: NetworkInMemory) -> None:
+def test_connection_that_delivered_is_replaced_at_once(net: NetworkInMemory) -> None:
     reader = Reader(net)
     for _ in range(5):
         fire(net)
@@ -437,7 +437,7 @@ def test_a_link_that_brought_something_is_replaced_at_once(net: NetworkInMemory)
     reader.close()
 
 
-def test_a_link_that_lived_for_a_while_is_replaced_at_once(net: NetworkInMemory) -> None:
+def test_connection_that_lasted_is_replaced_at_once(net: NetworkInMemory) -> None:
     reader = Reader(net)
     for _ in range(5):
         net.advance(6)
@@ -447,7 +447,7 @@ def test_a_link_that_lived_for_a_while_is_replaced_at_once(net: NetworkInMemory)
     reader.close()
 
 
-def test_a_link_that_breaks_again_and_again_is_not_hurried(net: NetworkInMemory) -> None:
+def test_connection_that_keeps_breaking_backs_off(net: NetworkInMemory) -> None:
     reader = Reader(net)
     for _ in range(100):
         net.cut()
@@ -456,7 +456,7 @@ def test_a_link_that_breaks_again_and_again_is_not_hurried(net: NetworkInMemory)
     reader.close()
 
 
-def test_an_ordered_stop_is_followed_to_the_next_life(net: NetworkInMemory) -> None:
+def test_stream_follows_a_host_restart(net: NetworkInMemory) -> None:
     reader = Reader(net)
     fire(net)
     net.stop()
@@ -474,7 +474,7 @@ def test_an_ordered_stop_is_followed_to_the_next_life(net: NetworkInMemory) -> N
 # Gaps.
 
 
-def test_retention_that_passes_a_reader_is_a_gap() -> None:
+def test_retention_that_passes_the_cursor_is_a_gap() -> None:
     net = NetworkInMemory(HostInMemory(events=4))
     fire(net, 2)
     reader = Reader(net, "a")
@@ -487,7 +487,7 @@ def test_retention_that_passes_a_reader_is_a_gap() -> None:
     reader.close()
 
 
-def test_another_life_of_the_log_is_a_gap(net: NetworkInMemory) -> None:
+def test_another_epoch_is_a_gap(net: NetworkInMemory) -> None:
     fire(net, 3)
     reader = Reader(net, "a")
     fire(net)
@@ -502,7 +502,7 @@ def test_another_life_of_the_log_is_a_gap(net: NetworkInMemory) -> None:
     reader.close()
 
 
-def test_a_number_is_a_place_in_the_life_in_which_it_was_named(net: NetworkInMemory) -> None:
+def test_plain_number_cursor_is_bound_to_its_epoch(net: NetworkInMemory) -> None:
     fire(net, 2)
     reader = Reader(net, "a", after="2")
     before = place(net, 2)
@@ -517,7 +517,7 @@ def test_a_number_is_a_place_in_the_life_in_which_it_was_named(net: NetworkInMem
 
 
 @pytest.mark.parametrize("after", ["2", "0e:7"])
-def test_a_gap_is_told_once_wherever_the_link_is_cut(after: str) -> None:
+def test_gap_is_delivered_once_wherever_the_connection_is_cut(after: str) -> None:
     seen = set()
     for room in range(60, 3000, 13):
         net = NetworkInMemory(HostInMemory(events=4))
@@ -535,7 +535,7 @@ def test_a_gap_is_told_once_wherever_the_link_is_cut(after: str) -> None:
 # A host that says no, and what is no host.
 
 
-def test_an_unknown_session_is_refused(net: NetworkInMemory) -> None:
+def test_stream_of_an_unknown_session_is_refused(net: NetworkInMemory) -> None:
     reader = Reader(net, "nobody")
     with pytest.raises(UnknownSession, match="There is no session 'nobody'"):
         result_of(reader.done)
@@ -543,7 +543,7 @@ def test_an_unknown_session_is_refused(net: NetworkInMemory) -> None:
         result_of(reader.stream.__anext__())
 
 
-def test_a_session_that_is_forgotten_while_the_link_is_down_is_refused(
+def test_session_forgotten_while_disconnected_is_refused(
     net: NetworkInMemory,
 ) -> None:
     fire(net)
@@ -556,18 +556,18 @@ def test_a_session_that_is_forgotten_while_the_link_is_down_is_refused(
 
 
 @pytest.mark.parametrize("after", ["nonsense", "-1", "a:b"])
-def test_a_place_that_cannot_be_is_refused(net: NetworkInMemory, after: str) -> None:
+def test_malformed_cursor_is_refused(net: NetworkInMemory, after: str) -> None:
     with pytest.raises(BadField):
         result_of(Reader(net, after=after).done)
 
 
 @pytest.mark.parametrize("sessions", ["a,b", ""])
-def test_an_id_that_cannot_be_is_refused_at_once(net: NetworkInMemory, sessions: str) -> None:
+def test_impossible_session_id_is_refused_at_once(net: NetworkInMemory, sessions: str) -> None:
     with pytest.raises(BadField):
         net.client.subscribe(sessions=[sessions])
 
 
-def test_one_session_or_a_choice(net: NetworkInMemory) -> None:
+def test_session_and_filter_exclude_each_other(net: NetworkInMemory) -> None:
     for work in (
         lambda: net.client.subscribe("a", sessions=["b"]),
         lambda: net.client.subscribe("a", label="x:y"),
@@ -615,7 +615,7 @@ def refusing(status: int, **details: Any) -> Callable[[], Protocol]:
         (503, {"retry_after": 1e9}, 300.25),
     ],
 )
-def test_a_host_that_asks_for_patience_gets_it(
+def test_retry_after_is_obeyed(
     net: NetworkInMemory, status: int, details: Any, wait: float
 ) -> None:
     net.build_server = refusing(status, **details)
@@ -630,13 +630,13 @@ def test_a_host_that_asks_for_patience_gets_it(
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 418])
-def test_other_refusals_are_final(net: NetworkInMemory, status: int) -> None:
+def test_other_refusals_end_the_stream(net: NetworkInMemory, status: int) -> None:
     net.build_server = refusing(status)
     with pytest.raises(HostError, match="Not now"):
         result_of(Reader(net).done)
 
 
-def test_a_full_house_keeps_its_kind(net: NetworkInMemory) -> None:
+def test_full_queue_is_reported_and_retried(net: NetworkInMemory) -> None:
     net.build_server = refusal(QueueFull("a", 1))
     reader = Reader(net)
     assert "already wait" in reader.news[0][1]
@@ -661,7 +661,7 @@ STRANGERS = [
 
 
 @pytest.mark.parametrize("words", STRANGERS)
-def test_what_is_no_host_is_told_to_who_wants_to_know_at_once(
+def test_server_that_is_no_host_fails_the_first_attempt(
     net: NetworkInMemory, words: bytes
 ) -> None:
     net.build_server = saying(words)
@@ -670,7 +670,7 @@ def test_what_is_no_host_is_told_to_who_wants_to_know_at_once(
 
 
 @pytest.mark.parametrize("words", STRANGERS)
-def test_what_is_no_host_is_asked_until_it_is_one(net: NetworkInMemory, words: bytes) -> None:
+def test_server_that_is_no_host_is_retried(net: NetworkInMemory, words: bytes) -> None:
     net.build_server = saying(words)
     reader = Reader(net)
     net.advance(2)
@@ -697,7 +697,7 @@ HELLO = OK + b'\r\n{"frame":"hello","cursor":"a:7","epoch":"a","heartbeat_s":15}
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"\xff\n", b"[]\n", b'{"frame":"gap"}\n'])
-def test_a_line_that_no_host_sends_breaks_the_link(net: NetworkInMemory, line: bytes) -> None:
+def test_malformed_line_reconnects(net: NetworkInMemory, line: bytes) -> None:
     net.build_server = saying(HELLO + line)
     reader = Reader(net)
     net.advance(60)
@@ -707,7 +707,7 @@ def test_a_line_that_no_host_sends_breaks_the_link(net: NetworkInMemory, line: b
     reader.close()
 
 
-def test_a_line_that_never_ends_breaks_the_link(net: NetworkInMemory) -> None:
+def test_endless_line_reconnects(net: NetworkInMemory) -> None:
     net.build_server = saying(HELLO + b" " * (LINE + 1))
     reader = Reader(net)
     assert reader.news == [(False, f"a line is longer than {LINE} bytes")]
@@ -717,7 +717,7 @@ def test_a_line_that_never_ends_breaks_the_link(net: NetworkInMemory) -> None:
 # A slow reader.
 
 
-def test_a_slow_reader_makes_the_host_wait() -> None:
+def test_slow_reader_pauses_the_host() -> None:
     net = NetworkInMemory(HostInMemory(events=100_000, ring_bytes=10**8))
     fire(net, 4000, data="x" * 1000)
     stream = net.client.subscribe("a", after="0")
@@ -745,7 +745,7 @@ def result_of_entering(net: NetworkInMemory, stream: EventStream) -> None:
     result_of(entered)
 
 
-def test_what_is_held_is_read_before_a_loss_is_noticed(net: NetworkInMemory) -> None:
+def test_buffered_values_are_read_before_a_disconnect_is_noticed(net: NetworkInMemory) -> None:
     fire(net, 3)
     stream = net.client.subscribe("a")
     result_of_entering(net, stream)
@@ -857,7 +857,7 @@ def test_every_event_comes_once_and_in_order(which: tuple[str, ...], happening: 
 
 
 @given(steps)
-def test_what_does_not_come_is_in_a_gap(happening: Any) -> None:
+def test_every_missing_event_is_in_a_gap(happening: Any) -> None:
     history = happened(("a",), 5, happening)
     last = 0
     missing: set[int] = set()

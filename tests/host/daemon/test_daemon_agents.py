@@ -42,7 +42,7 @@ def workshop(spawn: Spawning) -> DriverFactory:
     return DriverFactory(cast("ProcessSpawner", spawn), Clock())
 
 
-def test_a_host_is_known_by_its_store_in_all_its_lives(tmp_path: Path) -> None:
+def test_host_id_depends_on_the_store_and_survives_restarts(tmp_path: Path) -> None:
     name = host_id(settings(tmp_path))
     assert name == host_id(settings(tmp_path))
     assert name == host_id(settings(tmp_path / "x" / ".."))
@@ -51,7 +51,7 @@ def test_a_host_is_known_by_its_store_in_all_its_lives(tmp_path: Path) -> None:
     assert name == host_id(settings(Path("/x"), store=f"sqlite:{tmp_path}/sxhost.db"))
 
 
-def test_no_other_host_has_its_name(tmp_path: Path) -> None:
+def test_host_ids_of_different_stores_differ(tmp_path: Path) -> None:
     others = [
         settings(tmp_path),
         settings(tmp_path, uid=1001),
@@ -63,13 +63,13 @@ def test_no_other_host_has_its_name(tmp_path: Path) -> None:
     assert len({host_id(other) for other in others}) == len(others)
 
 
-def test_its_name_tells_nothing_of_its_place(tmp_path: Path) -> None:
+def test_host_id_does_not_reveal_its_path(tmp_path: Path) -> None:
     name = host_id(settings(tmp_path))
     assert len(name) == 16
     assert str(tmp_path) not in name
 
 
-def test_programs_wait_until_as_many_have_let_go_as_have_held(
+def test_children_stay_paused_until_every_hold_is_released(
     workshop: DriverFactory, spawn: Spawning
 ) -> None:
     for _ in range(2):
@@ -84,7 +84,9 @@ def test_programs_wait_until_as_many_have_let_go_as_have_held(
     assert [child.paused for child in spawn.children] == [False, False]
 
 
-def test_all_is_let_go_of(workshop: DriverFactory, spawn: Spawning) -> None:
+def test_closing_ends_children_and_makes_no_more_drivers(
+    workshop: DriverFactory, spawn: Spawning
+) -> None:
     workshop("echo")
     result_of(workshop.close())
     assert spawn.closed
@@ -106,7 +108,7 @@ def rule(decision: str) -> str:
     return f'[default]\ndecision = "{decision}"\n'
 
 
-def test_rules_are_read_again_and_stay_where_the_file_is_no_use(tmp_path: Path) -> None:
+def test_rules_reload_and_stay_if_the_file_is_invalid(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     file.write_text(rule("deny"))
     rules = Rules(file)
@@ -119,7 +121,7 @@ def test_rules_are_read_again_and_stay_where_the_file_is_no_use(tmp_path: Path) 
         assert rules(session, question).decision == decision
 
 
-def test_without_a_file_there_are_no_rules_and_with_a_wrong_one_no_host(
+def test_missing_rules_are_none_and_wrong_ones_stop_the_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert make_rules(None) is None

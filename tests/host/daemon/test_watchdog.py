@@ -63,7 +63,7 @@ class Probe:
 
 
 @in_reactor
-async def test_a_disk_that_hangs_looks_dead_until_it_heals(disk: Disk) -> None:
+async def test_hanging_disk_stops_the_watchdog_until_it_recovers(disk: Disk) -> None:
     ear, clock, probe = Ear(""), Clock(), Probe(disk)
     with ear.socket:
         hanging = disk.hang()
@@ -78,7 +78,7 @@ async def test_a_disk_that_hangs_looks_dead_until_it_heals(disk: Disk) -> None:
 
 
 @in_reactor
-async def test_a_disk_that_works_looks_alive(disk: Disk) -> None:
+async def test_working_disk_feeds_the_watchdog(disk: Disk) -> None:
     ear, probe = Ear(""), Probe(disk)
     with ear.socket:
         Notifier(Clock(), ear.environ(30), probe=probe).startService()
@@ -86,5 +86,5 @@ async def test_a_disk_that_works_looks_alive(disk: Disk) -> None:
         assert ear.heard() == [READY, BEAT]
 
 
-def test_memory_is_always_there(lab: HostInMemory) -> None:
+def test_memory_store_feeds_the_watchdog(lab: HostInMemory) -> None:
     result_of(lab.store.ping())

@@ -231,18 +231,3 @@ def test_a_death_while_it_stops_is_told_once() -> None:
     running.server.child.die()
     assert told_at_end[-2:] == ["turn_ended", "gone"]
     assert told_at_end.count("gone") == 1
-
-
-def test_an_answer_after_an_interrupt_says_nothing() -> None:
-    running = Running()
-    running.turn()
-    method = "item/commandExecution/requestApproval"
-    running.server.ask(0, method, threadId="t1", turnId="u1", itemId="i", command="ls")
-    running.end("interrupted")
-    running.server.tell("serverRequest/resolved", threadId="t1", requestId=0)
-    count = len(running.server.child.said)
-    question = running.reports.questions[0]
-    with pytest.raises(AgentFailed, match="does not wait"):
-        result_of(running.it.answer(question, Answer(decision="approve")))
-    assert len(running.server.child.said) == count
-    assert [told for told in running.reports.told if told[0] == "settled"]

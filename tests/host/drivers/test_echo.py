@@ -67,30 +67,30 @@ def rig() -> Rig:
 # Scripts.
 
 
-@pytest.mark.parametrize(
-    ("text", "steps"),
-    [
-        ("two words", [Step("SAY", "two words")]),
-        ("one\n\n  two", [Step("SAY", "one\n\n  two")]),
-        ("SAY:  a b ", [Step("SAY", "a b")]),
-        ("a\nTHINK: b\nc", [Step("SAY", "a"), Step("THINK", "b"), Step("SAY", "c")]),
-        ("  RUN: ls -l", [Step("RUN", "ls -l")]),
-        ("SLOW 3\nSLOW 3 10", [Step("SLOW", "", (3,)), Step("SLOW", "", (3, 10))]),
-        ("FAIL", [Step("FAIL")]),
-        ("FAIL no luck", [Step("FAIL", "no luck")]),
-        ("PLAN a; b", [Step("PLAN", "a; b")]),
-        ("HANG\nCRASH\nEXIT 3", [Step("HANG"), Step("CRASH"), Step("EXIT", "", (3,))]),
-        ("BIG 999999999999", [Step("BIG", "", (MOST,))]),
-        ("SAY:", [Step("SAY", "SAY:")]),
-        ("SLOW", [Step("SAY", "SLOW")]),
-        ("EXIT soon", [Step("SAY", "EXIT soon")]),
-        ("FAILURE", [Step("SAY", "FAILURE")]),
-        ("HANG on", [Step("SAY", "HANG on")]),
-        ("COMPACT", [Step("SAY", "COMPACT")]),
-        ("", []),
-        (" \n ", []),
-    ],
-)
+SCRIPTS = [
+    ("two words", [Step("SAY", "two words")]),
+    ("one\n\n  two", [Step("SAY", "one\n\n  two")]),
+    ("SAY:  a b ", [Step("SAY", "a b")]),
+    ("a\nTHINK: b\nc", [Step("SAY", "a"), Step("THINK", "b"), Step("SAY", "c")]),
+    ("  RUN: ls -l", [Step("RUN", "ls -l")]),
+    ("SLOW 3\nSLOW 3 10", [Step("SLOW", "", (3,)), Step("SLOW", "", (3, 10))]),
+    ("FAIL", [Step("FAIL")]),
+    ("FAIL no luck", [Step("FAIL", "no luck")]),
+    ("PLAN a; b", [Step("PLAN", "a; b")]),
+    ("HANG\nCRASH\nEXIT 3", [Step("HANG"), Step("CRASH"), Step("EXIT", "", (3,))]),
+    ("BIG 999999999999", [Step("BIG", "", (MOST,))]),
+    ("SAY:", [Step("SAY", "SAY:")]),
+    ("SLOW", [Step("SAY", "SLOW")]),
+    ("EXIT soon", [Step("SAY", "EXIT soon")]),
+    ("FAILURE", [Step("SAY", "FAILURE")]),
+    ("HANG on", [Step("SAY", "HANG on")]),
+    ("COMPACT", [Step("SAY", "COMPACT")]),
+    ("", []),
+    (" \n ", []),
+]
+
+
+@pytest.mark.parametrize(("text", "steps"), SCRIPTS)
 def test_a_text_is_a_script(text: str, steps: list[Step]) -> None:
     assert parse(text) == steps
 
@@ -281,21 +281,6 @@ def test_the_answer_to_a_question_is_said(rig: Rig, given: Any, said: str) -> No
     assert rig.reports.texts("message") == [said]
 
 
-def test_an_answer_counts_once_and_for_its_question_only(rig: Rig) -> None:
-    rig.submit("ASK: a\nASK: b")
-    rig.answer("approve")
-    first, second = rig.reports.questions
-    with pytest.raises(AgentFailed):
-        result_of(rig.agent.answer(first, Answer(decision="cancel")))
-    rig.clock.advance(0)
-    assert rig.told[-1] == ("asked", second)
-    result_of(rig.agent.answer(second, Answer(decision="approve")))
-    with pytest.raises(AgentFailed):
-        result_of(rig.agent.answer(second, Answer(decision="cancel")))
-    rig.clock.advance(0)
-    assert rig.end == ("turn_ended", "completed", "")
-
-
 # The rest of a script.
 
 
@@ -354,35 +339,6 @@ def test_a_turn_at_a_time(rig: Rig) -> None:
         rig.submit("again")
     with pytest.raises(TurnInProgress):
         result_of(rig.agent.compact())
-
-
-def test_an_interrupt_cuts_what_is_open(rig: Rig) -> None:
-    rig.submit("SLOW 100")
-    result_of(rig.agent.interrupt())
-    ((_, message),) = rig.reports.events("message")
-    assert message == {"item": message["item"], "text": "piece-1 ", "cut": True}
-    assert rig.end == ("turn_ended", "interrupted", "interrupted")
-    assert not rig.clock.getDelayedCalls()
-
-
-def test_an_interrupt_cuts_a_tool() -> None:
-    rig = Rig(native={"pause_ms": 10})
-    rig.start()
-    rig.submit("RUN: make")
-    result_of(rig.agent.interrupt())
-    ((_, done),) = rig.reports.events("tool-done")
-    assert (done["status"], done["exit_code"]) == ("cut", None)
-
-
-def test_an_interrupt_takes_back_a_question(rig: Rig) -> None:
-    rig.submit("ASK: make")
-    key = rig.reports.questions[0].key
-    result_of(rig.agent.interrupt())
-    assert [told[0] for told in rig.told[-3:]] == ["settled", "event", "turn_ended"]
-    assert rig.told[-3] == ("settled", key, "interrupted")
-    with pytest.raises(AgentFailed):
-        rig.answer("approve")
-    assert rig.end == ("turn_ended", "interrupted", "interrupted")
 
 
 def test_an_interrupt_ends_what_hangs_and_what_has_not_begun(rig: Rig) -> None:
@@ -493,14 +449,6 @@ def test_a_start_that_hangs_ends_with_the_agent(how: str) -> None:
     assert rig.told == [("gone", ChildExit(code=0, asked=True))]
     with pytest.raises(AgentFailed, match="did not start"):
         result_of(starting)
-    assert not rig.clock.getDelayedCalls()
-
-
-def test_an_agent_stops_in_the_middle(rig: Rig) -> None:
-    rig.submit("SLOW 100")
-    result_of(rig.agent.stop())
-    assert rig.reports.events("message")[0][1]["cut"]
-    assert rig.end == ("gone", ChildExit(code=0, asked=True))
     assert not rig.clock.getDelayedCalls()
 
 

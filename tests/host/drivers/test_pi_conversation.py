@@ -73,6 +73,6 @@ def test_another_session_has_its_own_sum(host: Pi) -> None:
     message = {"role": "assistant", "usage": {"input": 1, "totalTokens": 1}}
     host.say({"type": "message_end", "message": message})
     host.state = {**STATE, "sessionFile": "/s/2.jsonl"}
-    assert plain(result_of(host.pi.command("new_session"))) is None
+    assert plain(result_of(host.pi.native_command("new_session", {})).result) is None
     host.say({"type": "message_end", "message": message})
     assert [d["total_tokens"] for _, d in host.reports.events("usage")] == [1, 1]

@@ -111,32 +111,32 @@ def test_a_directory_tells_the_language(name: str, driver: str) -> None:
     assert (RECORDINGS / name).is_dir()
 
 
-@pytest.mark.parametrize(
-    ("message", "name", "asked", "answered"),
-    [
-        ({"id": 7, "method": "turn/start"}, "turn/start", 7, None),
-        ({"method": "initialized"}, "initialized", None, None),
-        ({"id": 7, "result": {}}, "answer 7", None, 7),
-        ({"id": 7, "error": {}}, "answer 7", None, 7),
-        ({"id": "r1", "type": "prompt"}, "prompt", "r1", None),
-        ({"id": "r1", "type": "response", "command": "prompt"}, "answer r1", None, "r1"),
-        ({"id": "u", "type": "extension_ui_response"}, "answer u", None, "u"),
-        ({"type": "user", "message": {}}, "user", None, None),
-        (
-            {"type": "control_request", "request_id": "q", "request": {"subtype": "interrupt"}},
-            "control_request interrupt",
-            "q",
-            None,
-        ),
-        (
-            {"type": "control_response", "response": {"request_id": "q"}},
-            "answer q",
-            None,
-            "q",
-        ),
-        ({}, "", None, None),
-    ],
-)
+MESSAGE_NAMES = [
+    ({"id": 7, "method": "turn/start"}, "turn/start", 7, None),
+    ({"method": "initialized"}, "initialized", None, None),
+    ({"id": 7, "result": {}}, "answer 7", None, 7),
+    ({"id": 7, "error": {}}, "answer 7", None, 7),
+    ({"id": "r1", "type": "prompt"}, "prompt", "r1", None),
+    ({"id": "r1", "type": "response", "command": "prompt"}, "answer r1", None, "r1"),
+    ({"id": "u", "type": "extension_ui_response"}, "answer u", None, "u"),
+    ({"type": "user", "message": {}}, "user", None, None),
+    (
+        {"type": "control_request", "request_id": "q", "request": {"subtype": "interrupt"}},
+        "control_request interrupt",
+        "q",
+        None,
+    ),
+    (
+        {"type": "control_response", "response": {"request_id": "q"}},
+        "answer q",
+        None,
+        "q",
+    ),
+    ({}, "", None, None),
+]
+
+
+@pytest.mark.parametrize(("message", "name", "asked", "answered"), MESSAGE_NAMES)
 def test_messages_of_all_languages_have_names(
     message: Message, name: str, asked: Any, answered: Any
 ) -> None:
@@ -281,55 +281,55 @@ def test_what_ours_does_not_say_is_passed_over(tmp_path: Path) -> None:
     assert player.differences == [Difference("get_state", "", skipped, "(nothing)")]
 
 
-@pytest.mark.parametrize(
-    ("message", "answer"),
-    [
-        (
-            {"id": 9, "method": "x"},
-            {"id": 9, "error": {"code": -32601, "message": "This is not in the recording."}},
-        ),
-        (
-            {"jsonrpc": "2.0", "id": 9, "method": "x"},
-            {
-                "jsonrpc": "2.0",
-                "id": 9,
-                "error": {"code": -32601, "message": "This is not in the recording."},
-            },
-        ),
-        (
-            {"id": "s1", "type": "x"},
-            {
-                "id": "s1",
-                "type": "response",
-                "command": "x",
-                "success": False,
+MESSAGES_OUT_OF_TURN = [
+    (
+        {"id": 9, "method": "x"},
+        {"id": 9, "error": {"code": -32601, "message": "This is not in the recording."}},
+    ),
+    (
+        {"jsonrpc": "2.0", "id": 9, "method": "x"},
+        {
+            "jsonrpc": "2.0",
+            "id": 9,
+            "error": {"code": -32601, "message": "This is not in the recording."},
+        },
+    ),
+    (
+        {"id": "s1", "type": "x"},
+        {
+            "id": "s1",
+            "type": "response",
+            "command": "x",
+            "success": False,
+            "error": "This is not in the recording.",
+        },
+    ),
+    (
+        {"type": "control_request", "request_id": "q", "request": {"subtype": "x"}},
+        {
+            "type": "control_response",
+            "response": {
+                "request_id": "q",
+                "subtype": "error",
                 "error": "This is not in the recording.",
             },
-        ),
-        (
-            {"type": "control_request", "request_id": "q", "request": {"subtype": "x"}},
-            {
-                "type": "control_response",
-                "response": {
-                    "request_id": "q",
-                    "subtype": "error",
-                    "error": "This is not in the recording.",
-                },
-            },
-        ),
-        (
-            {
-                "type": "control_request",
-                "request_id": "q",
-                "request": {"subtype": "initialize"},
-            },
-            {
-                "type": "control_response",
-                "response": {"request_id": "q", "subtype": "success", "response": {}},
-            },
-        ),
-    ],
-)
+        },
+    ),
+    (
+        {
+            "type": "control_request",
+            "request_id": "q",
+            "request": {"subtype": "initialize"},
+        },
+        {
+            "type": "control_response",
+            "response": {"request_id": "q", "subtype": "success", "response": {}},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "answer"), MESSAGES_OUT_OF_TURN)
 def test_what_is_not_in_the_recording_is_refused(
     tmp_path: Path, message: Message, answer: Message
 ) -> None:
@@ -482,7 +482,7 @@ class StubAgent:
         return False
 
     def process_exited(self, how: ChildExit) -> None:
-        self._reports.gone(how)
+        self._reports.exited(how)
 
 
 class StubDriver:

@@ -27,7 +27,7 @@ def stage() -> Stage:
 # A conversation.
 
 
-def test_a_conversation(stage: Stage) -> None:
+def test_conversation_streams_codexs_frames(stage: Stage) -> None:
     client = stage.begin(work_dir="/tmp")
     assert (client.status, header(client.it, "Content-Type")) == (200, "text/event-stream")
     stage.tell("message-delta", item="m", text="hel")
@@ -43,7 +43,7 @@ def test_a_conversation(stage: Stage) -> None:
     assert stage.site.connections  # the answer has ended, the connection has not
 
 
-def test_it_is_a_session_on_every_face(stage: Stage) -> None:
+def test_conversation_is_a_session_on_every_face(stage: Stage) -> None:
     client = stage.begin()
     session = stage.lab.request("GET", "/sessions/messages-r").json()
     assert (session["agent"], session["kind"], session["metadata"]) == (
@@ -52,7 +52,7 @@ def test_it_is_a_session_on_every_face(stage: Stage) -> None:
     assert client.frames[0]["session"] == "messages-r"
 
 
-def test_each_message_is_a_conversation_of_its_own(stage: Stage) -> None:
+def test_each_message_begins_a_conversation(stage: Stage) -> None:
     first, second = (stage.say(type="user_message", message="go") for _ in range(2))
     assert first.frames[0]["id"] != second.frames[0]["id"]
     assert len(stage.codex.agents) == 2
@@ -61,7 +61,7 @@ def test_each_message_is_a_conversation_of_its_own(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("name", ["r", "req:1.a", "a b", "naïve", "x" * 200, "1/2", "-"])
-def test_whatever_a_client_calls_it_it_is_found(stage: Stage, name: str) -> None:
+def test_any_client_id_names_a_conversation(stage: Stage, name: str) -> None:
     client = stage.begin(id=name)
     assert client.frames[0]["id"] == name
     assert client.frames[0]["session"] == session_id_of(name)
@@ -88,21 +88,23 @@ def test_deltas_can_be_left_out(stage: Stage) -> None:
                         "codex_error_info": None}),
     ],
 )  # fmt: skip
-def test_every_end_ends_it(stage: Stage, status: str, reason: str, frame: Any) -> None:
+def test_every_turn_end_ends_the_stream(
+    stage: Stage, status: str, reason: str, frame: Any
+) -> None:
     client = stage.begin()
     stage.end(status, reason)
     assert client.over
     assert client.frames[-1] == {"id": "r", **frame}
 
 
-def test_an_agent_that_goes_ends_it(stage: Stage) -> None:
+def test_agents_exit_ends_the_stream(stage: Stage) -> None:
     client = stage.begin()
-    stage.agent.reports.gone(ChildExit(code=1, stderr="oh"))
+    stage.agent.reports.exited(ChildExit(code=1, stderr="oh"))
     assert client.over
     assert client.frames[-1]["type"] == "error"
 
 
-def test_what_a_stranger_fires_does_not_end_it(stage: Stage) -> None:
+def test_fired_event_does_not_end_the_stream(stage: Stage) -> None:
     client = stage.begin()
     for data in ("done", {"turn": "1"}, None, {}, [1]):
         for name in ("error", "complete"):
@@ -112,29 +114,29 @@ def test_what_a_stranger_fires_does_not_end_it(stage: Stage) -> None:
     assert (client.over, client.types) == (False, BEGINNING)
 
 
-def test_it_pings(stage: Stage) -> None:
+def test_stream_sends_pings(stage: Stage) -> None:
     client = stage.begin()
     for _ in range(30):
         stage.lab.clock.advance(1)
     assert client.text.count("event: ping\ndata: ping\n\n") == 2
 
 
-def test_a_host_that_stops_ends_it(stage: Stage) -> None:
+def test_stop_of_the_host_ends_the_stream(stage: Stage) -> None:
     client = stage.begin()
-    stage.lab.service.hub.close()
+    stage.lab.notifier.close()
     assert client.over
     assert client.types == BEGINNING
     assert client.text.endswith(": the host is stopping\n\n")
 
 
-def test_a_session_that_is_forgotten_ends_it(stage: Stage) -> None:
+def test_forgotten_session_ends_the_stream(stage: Stage) -> None:
     client = stage.begin()
     stage.client(b"DELETE /sessions/messages-r HTTP/1.1\r\nHost: x\r\n\r\n")
     assert client.over
     assert client.frames[-1]["type"] == "error"
 
 
-def test_a_client_that_does_not_read_is_waited_for(stage: Stage) -> None:
+def test_slow_client_pauses_the_stream(stage: Stage) -> None:
     client = stage.begin()
     before = client.types
     client.pause()
@@ -149,16 +151,16 @@ def test_a_client_that_does_not_read_is_waited_for(stage: Stage) -> None:
 # Coming back.
 
 
-def test_the_turn_goes_on_when_a_client_drops(stage: Stage) -> None:
+def test_turn_continues_after_a_disconnect(stage: Stage) -> None:
     client = stage.begin()
     client.it.release()
     stage.tell("message", item="m", text="hello")
     stage.end()
     assert stage.again().types == [*BEGINNING, "agent_message", "task_complete"]
-    assert stage.lab.service.hub.subscribers == 0
+    assert stage.lab.notifier.subscribers == 0
 
 
-def test_it_begins_though_the_client_drops_before(stage: Stage) -> None:
+def test_turn_begins_although_the_client_disconnects(stage: Stage) -> None:
     stage.codex.slow = Deferred()
     client = stage.begin()
     client.it.release()
@@ -169,7 +171,7 @@ def test_it_begins_though_the_client_drops_before(stage: Stage) -> None:
     assert watching.over
 
 
-def test_why_it_did_not_begin_is_logged_if_nobody_waits(stage: Stage) -> None:
+def test_failed_start_without_a_client_is_logged(stage: Stage) -> None:
     stage.codex.slow, stage.codex.refuse = Deferred(), AgentFailed("no codex")
     client = stage.begin()
     client.it.release()
@@ -187,7 +189,7 @@ def talk(stage: Stage) -> Client:
     return client
 
 
-def test_a_client_comes_back_at_every_place(stage: Stage) -> None:
+def test_client_resumes_at_every_cursor(stage: Stage) -> None:
     client = talk(stage)
     stage.end()
     assert len(client.ids) == len(client.frames) == 8
@@ -197,7 +199,7 @@ def test_a_client_comes_back_at_every_place(stage: Stage) -> None:
     assert stage.again().frames == client.frames
 
 
-def test_a_client_comes_back_while_it_goes_on(stage: Stage) -> None:
+def test_client_resumes_during_the_turn(stage: Stage) -> None:
     client = talk(stage)
     backs = [stage.again(last=place) for place in client.ids]
     stage.end()
@@ -207,14 +209,14 @@ def test_a_client_comes_back_while_it_goes_on(stage: Stage) -> None:
     assert client.frames[-1]["last_agent_message"] == "message"
 
 
-def test_when_all_is_told_a_browser_need_not_come_again(stage: Stage) -> None:
+def test_finished_stream_tells_the_browser_not_to_reconnect(stage: Stage) -> None:
     client = stage.begin()
     stage.end()
     back = stage.again(last=client.ids[-1])
     assert back.status == 204
 
 
-def test_two_clients_of_one_conversation(stage: Stage) -> None:
+def test_two_clients_follow_one_conversation(stage: Stage) -> None:
     first = stage.begin()
     second = stage.again()
     third = stage.again("messages-r", "?deltas=0")
@@ -226,7 +228,7 @@ def test_two_clients_of_one_conversation(stage: Stage) -> None:
     assert [client.over for client in (first, second, third)] == [True] * 3
 
 
-def test_it_is_found_in_the_next_life_of_the_host(stage: Stage) -> None:
+def test_conversation_is_found_after_a_restart(stage: Stage) -> None:
     client = stage.begin(id="a b")
     stage.reborn()
     back = stage.again("a%20b", last=client.ids[-1])
@@ -234,7 +236,7 @@ def test_it_is_found_in_the_next_life_of_the_host(stage: Stage) -> None:
     assert back.frames[0]["id"] == "a b"
 
 
-def test_what_retention_has_dropped_is_a_warning() -> None:
+def test_events_dropped_by_retention_are_a_warning() -> None:
     stage = Stage(retain=5, events=2)
     client = stage.begin()
     for number in range(10):
@@ -246,7 +248,7 @@ def test_what_retention_has_dropped_is_a_warning() -> None:
     assert client.types.count("agent_message") == 10
 
 
-def test_a_session_that_another_face_began_is_followed_too(stage: Stage) -> None:
+def test_session_of_another_face_can_be_followed(stage: Stage) -> None:
     launch = {"agent": "codex", "id": "mine"}
     work = stage.lab.begin("POST", "/sessions", launch)
     stage.settle()
@@ -259,7 +261,7 @@ def test_a_session_that_another_face_began_is_followed_too(stage: Stage) -> None
     assert {frame["id"] for frame in client.frames} == {"mine"}
 
 
-def test_only_the_head_is_answered_to_head(stage: Stage) -> None:
+def test_head_has_headers_only(stage: Stage) -> None:
     stage.begin()
     answer = stage.client(b"HEAD /messages/r HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.status == 200
@@ -269,7 +271,7 @@ def test_only_the_head_is_answered_to_head(stage: Stage) -> None:
 # Answering.
 
 
-def test_what_waits_is_approved(stage: Stage) -> None:
+def test_waiting_approval_is_approved(stage: Stage) -> None:
     client = stage.begin()
     stage.ask(detail={"command": "rm -rf 'a b'", "cwd": "/tmp"})
     asked = client.frames[-1]
@@ -294,7 +296,7 @@ def test_what_waits_is_approved(stage: Stage) -> None:
         ({"decision": "abort"}, "cancel"),
     ],
 )
-def test_a_decision_in_either_words(stage: Stage, fields: Any, decision: str) -> None:
+def test_decision_in_old_or_new_words(stage: Stage, fields: Any, decision: str) -> None:
     stage.begin()
     stage.ask()
     answer = stage.say(type="user_confirm", id="messages-r", message="because", **fields).body
@@ -302,7 +304,7 @@ def test_a_decision_in_either_words(stage: Stage, fields: Any, decision: str) ->
     assert answer["approval"]["resolution"]["reason"] == "because"
 
 
-def test_one_of_several_questions_is_answered_by_its_name(stage: Stage) -> None:
+def test_one_of_several_approvals_is_answered_by_its_id(stage: Stage) -> None:
     client = stage.begin()
     for key in ("q1", "q2", "q3"):
         stage.ask(key, native={"method": "x", "params": {"itemId": f"call-{key}"}})
@@ -319,7 +321,7 @@ def test_one_of_several_questions_is_answered_by_its_name(stage: Stage) -> None:
     assert keys == ["q2", "q3", "q1"]
 
 
-def test_who_comes_too_late_is_told_so(stage: Stage) -> None:
+def test_late_decision_is_refused(stage: Stage) -> None:
     stage.begin()
     stage.ask()
     stage.say(type="user_confirm", id="r")
@@ -331,7 +333,7 @@ def test_who_comes_too_late_is_told_so(stage: Stage) -> None:
     assert (unknown.status, unknown.body["error"]) == (404, "unknown_approval")
 
 
-def test_a_decision_that_the_agent_does_not_know(stage: Stage) -> None:
+def test_unknown_decision_is_refused(stage: Stage) -> None:
     stage.begin()
     stage.ask()
     refused = stage.say(type="user_confirm", id="r", decision="maybe").body
@@ -351,7 +353,7 @@ def test_it_is_cancelled(stage: Stage) -> None:
     assert (refused.status, refused.body["error"]) == (409, "no_turn")
 
 
-def test_an_edit_is_added_to_the_turn(stage: Stage) -> None:
+def test_edit_steers_the_running_turn(stage: Stage) -> None:
     client = stage.begin()
     answer = stage.say(type="user_edit", id="r", message="not that way").body
     assert (answer["ok"], answer["turn"]) == (True, None)
@@ -359,7 +361,7 @@ def test_an_edit_is_added_to_the_turn(stage: Stage) -> None:
     assert client.frames[-1] == {"id": "r", "type": "user_message", "message": "not that way"}
 
 
-def test_an_edit_of_what_is_over_begins_another_turn(stage: Stage) -> None:
+def test_edit_after_the_end_begins_another_turn(stage: Stage) -> None:
     first = stage.begin()
     stage.tell("message", item="m", text="one")
     stage.end()
@@ -392,7 +394,7 @@ def test_an_edit_of_what_is_over_begins_another_turn(stage: Stage) -> None:
         ({"type": "user_edit", "message": "x"}, "id"),
     ],
 )
-def test_a_field_is_wrong(stage: Stage, message: Any, field: str) -> None:
+def test_wrong_field_is_refused(stage: Stage, message: Any, field: str) -> None:
     refused = stage.say(**message)
     assert (refused.status, refused.body["error"]) == (400, "bad_field")
     assert refused.body["field"] == field
@@ -400,50 +402,50 @@ def test_a_field_is_wrong(stage: Stage, message: Any, field: str) -> None:
     assert stage.lab.request("GET", "/sessions").json() == []
 
 
-def test_an_edit_says_something(stage: Stage) -> None:
+def test_empty_edit_is_refused(stage: Stage) -> None:
     stage.begin()
     assert stage.say(type="user_edit", id="r").body["field"] == "message"
 
 
 @pytest.mark.parametrize("kind", ["user_confirm", "user_cancel", "user_edit"])
-def test_a_conversation_that_is_none(stage: Stage, kind: str) -> None:
+def test_unknown_conversation_is_refused(stage: Stage, kind: str) -> None:
     refused = stage.say(type=kind, id="x", message="y")
     assert (refused.status, refused.body["error"]) == (404, "unknown_session")
     assert stage.again("x").status == 404
 
 
-def test_a_name_that_no_session_can_have(stage: Stage) -> None:
+def test_impossible_session_id_is_refused(stage: Stage) -> None:
     refused = stage.again("a%20b")
     assert (refused.status, refused.body["error"]) == (404, "unknown_session")
 
 
-def test_a_session_whose_agent_is_elsewhere(stage: Stage) -> None:
+def test_attached_session_is_refused(stage: Stage) -> None:
     stage.lab.request("POST", "/sessions/a/register")
     for refused in (stage.again("a"), stage.say(type="user_cancel", id="a")):
         assert (refused.status, refused.body["error"]) == (409, "not_hosted")
 
 
-def test_an_id_is_used_once(stage: Stage) -> None:
+def test_request_id_is_used_once(stage: Stage) -> None:
     stage.begin()
     refused = stage.begin()
     assert (refused.status, refused.body["error"]) == (409, "session_exists")
 
 
 @pytest.mark.parametrize("last", ["x", "a:b"])
-def test_a_cursor_that_is_none(stage: Stage, last: str) -> None:
+def test_malformed_cursor_is_refused(stage: Stage, last: str) -> None:
     stage.begin()
     refused = stage.again(last=last)
     assert (refused.status, refused.body["field"]) == (400, "after")
 
 
-def test_no_codex(stage: Stage) -> None:
+def test_missing_codex_is_an_error(stage: Stage) -> None:
     stage.codex.refuse = AgentFailed("There is no codex.")
     refused = stage.begin()
     assert (refused.status, refused.body["error"]) == (502, "agent_failed")
     assert stage.lab.request("GET", "/sessions").json() == []
 
 
-def test_a_codex_that_takes_no_turn(stage: Stage) -> None:
+def test_refused_turn_is_an_error(stage: Stage) -> None:
     async def refuse(_draft: TurnDraft) -> str | None:
         raise AgentFailed("No.")
 
@@ -472,7 +474,7 @@ KINDS = ("user_message", "user_confirm", "user_cancel", "user_edit")
         ({"admin"}, KINDS),
     ],
 )
-def test_what_a_token_allows(stage: Stage, kind: str, scopes: Any, kinds: Any) -> None:
+def test_routes_need_their_scopes(stage: Stage, kind: str, scopes: Any, kinds: Any) -> None:
     stage.begin()
     stage.ask()
     stage.lab.caller = Caller(frozenset(scopes))
@@ -484,7 +486,7 @@ def test_what_a_token_allows(stage: Stage, kind: str, scopes: Any, kinds: Any) -
     assert bool(refused) == (kind not in kinds)
 
 
-def test_a_page_of_another_site_begins_nothing(stage: Stage) -> None:
+def test_cross_origin_page_begins_nothing(stage: Stage) -> None:
     body = b'{"type":"user_message","message":"go"}'
     for kind in (b"application/json", b"text/plain"):
         head = b"POST /messages HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.test\r\n"
@@ -498,7 +500,7 @@ def test_a_page_of_another_site_begins_nothing(stage: Stage) -> None:
 # How its agents are started.
 
 
-def test_nobody_is_asked_if_the_host_was_told_so() -> None:
+def test_bypass_option_asks_nobody() -> None:
     stage = Stage(bypass=True)
     client = stage.begin()
     launch = stage.agent.launch
@@ -506,13 +508,13 @@ def test_nobody_is_asked_if_the_host_was_told_so() -> None:
     assert client.frames[0]["sandbox_policy"] == {"type": "danger-full-access"}
 
 
-def test_otherwise_codexs_own_settings_hold(stage: Stage) -> None:
+def test_without_options_codexs_settings_apply(stage: Stage) -> None:
     client = stage.begin()
     assert (stage.agent.launch.approval_policy, stage.agent.launch.sandbox) == (None, None)
     assert "approval_policy" not in client.frames[0]
 
 
-def test_a_driver_is_needed() -> None:
+def test_codex_driver_is_needed() -> None:
     stage = Stage()
     stage.lab.drivers.by_agent.clear()
     refused = stage.begin()

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from sxhost.errors import AgentFailed
 from sxhost.faces.codexd.describe import description_of
+from sxhost.model.event_types import MessageDeltaEvent, MessageEvent
 from sxhost.model.turn import CutReason
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import (
@@ -42,28 +43,28 @@ def ask(
 
 def value(answer: BufferedResponse, status: int = 200) -> Any:
     """Return what an answer says, once its shape is seen to be codexd's."""
-    said = json.loads(answer.body)
-    assert answer.status == status, said
-    assert answer.body == json.dumps(said, indent=2, ensure_ascii=False).encode() + b"\n"
+    body = json.loads(answer.body)
+    assert answer.status == status, body
+    assert answer.body == json.dumps(body, indent=2, ensure_ascii=False).encode() + b"\n"
     assert answer.header("content-type") == "application/json; charset=utf-8"
     assert answer.header("cache-control") == "no-store"
     assert answer.length == len(answer.body)
-    return said
+    return body
 
 
 def data(answer: BufferedResponse, status: int = 200) -> Any:
-    said = value(answer, status)
-    assert list(said) == ["data", "ok"]
-    assert said["ok"] is True
-    return said["data"]
+    body = value(answer, status)
+    assert list(body) == ["data", "ok"]
+    assert body["ok"] is True
+    return body["data"]
 
 
 def refusal(answer: BufferedResponse, status: int) -> str:
-    said = value(answer, status)
+    body = value(answer, status)
     code = "internal_error" if status >= 500 else "bad_request"
-    assert list(said) == ["error", "message", "ok"]
-    assert (said["error"], said["ok"]) == (code, False)
-    return str(said["message"])
+    assert list(body) == ["error", "message", "ok"]
+    assert (body["error"], body["ok"]) == (code, False)
+    return str(body["message"])
 
 
 def begin(host: HostInMemory, **fields: Any) -> Any:
@@ -84,7 +85,7 @@ def read(host: HostInMemory, session: str) -> Any:
 
 
 @pytest.mark.parametrize("slashes", ["", "/", "///", "/?x=1"])
-def test_the_probe(host: HostInMemory, slashes: str) -> None:
+def test_healthz_answers(host: HostInMemory, slashes: str) -> None:
     url = "127.0.0.1:7432"
     assert value(ask(host, "GET", f"/healthz{slashes}")) == {
         "ok": True,
@@ -100,18 +101,18 @@ def test_the_probe(host: HostInMemory, slashes: str) -> None:
     }
 
 
-def test_the_description(host: HostInMemory) -> None:
+def test_describe_answers(host: HostInMemory) -> None:
     answer = ask(host, "GET", "/describe//")
     assert value(answer) == json.loads(json.dumps(description_of("http://127.0.0.1:7432")))
     answer = ask(host, "GET", "/describe", Host="agents.test")
     assert value(answer)["base_url"] == "http://agents.test"
 
 
-def test_the_status(host: HostInMemory) -> None:
+def test_status_has_codexds_shape(host: HostInMemory) -> None:
     session = begin(host)
-    told = data(ask(host, "GET", f"{STATUS}///", b"ignored"))
-    assert list(told) == ["service", "snapshot"]
-    snapshot = told["snapshot"]
+    shown = data(ask(host, "GET", f"{STATUS}///", b"ignored"))
+    assert list(shown) == ["service", "snapshot"]
+    snapshot = shown["snapshot"]
     assert snapshot["daemon"]["child"]["status"] == "running"
     assert snapshot["daemon"]["child"]["pid"] == 4242
     assert snapshot["sessionRegistry"]["sessions"] == [session]
@@ -121,17 +122,17 @@ def test_the_status(host: HostInMemory) -> None:
     assert snapshot["runRegistry"]["runs"] == []
 
 
-def test_the_status_has_the_latest_50_events_and_no_deltas(host: HostInMemory) -> None:
+def test_status_has_the_latest_50_events_without_deltas(host: HostInMemory) -> None:
     begin(host)
     for number in range(60):
-        host.drivers.last.reports.report_event("message-delta", {"text": "x"})
-        host.drivers.last.reports.report_event("message", {"text": f"{number}"})
+        host.drivers.last.reports.report_event(MessageDeltaEvent(text="x"))
+        host.drivers.last.reports.report_event(MessageEvent(text=f"{number}"))
     settle(host)
     events = data(ask(host, "GET", STATUS))["snapshot"]["recentEvents"]["events"]
     assert [event["message"] for event in events] == [str(n) for n in range(10, 60)]
 
 
-def test_the_list(host: HostInMemory) -> None:
+def test_sessions_are_listed(host: HostInMemory) -> None:
     assert data(ask(host, "GET", SESSIONS)) == {"sessions": []}
     sessions = [begin(host, purpose="worker"), begin(host)]
     found = data(ask(host, "GET", f"{SESSIONS}//"))["sessions"]
@@ -157,19 +158,19 @@ def test_sessions_made_here_appear_on_other_faces(host: HostInMemory) -> None:
     assert (view["metadata"]["k"], view["sandbox"]) == ("v", "read-only")
 
 
-def test_a_session_with_its_own_events(host: HostInMemory) -> None:
+def test_session_is_shown_with_its_events(host: HostInMemory) -> None:
     first, second = begin(host), begin(host)
-    told = read(host, first["sessionId"])
-    assert list(told) == ["recentEvents", "session"]
-    assert told["session"] == first
-    assert [event["detail"]["threadId"] for event in told["recentEvents"]] == ["native-1"]
+    shown = read(host, first["sessionId"])
+    assert list(shown) == ["recentEvents", "session"]
+    assert shown["session"] == first
+    assert [event["detail"]["threadId"] for event in shown["recentEvents"]] == ["native-1"]
     assert first["sessionId"] != second["sessionId"]
 
 
 @pytest.mark.parametrize(
     ("name", "shown"), [("x", "x"), ("a%20b", "a b"), ("-%C3%A9", "-é"), ("%22", '"')]
 )
-def test_an_unknown_session(host: HostInMemory, name: str, shown: str) -> None:
+def test_unknown_session_is_404(host: HostInMemory, name: str, shown: str) -> None:
     answer = ask(host, "GET", f"{SESSIONS}/{name}/")
     assert refusal(answer, 404) == f'Unknown codexd session "{shown}".'
     assert refusal(turn(host, shown), 404) == f'Unknown codexd session "{shown}".'
@@ -178,7 +179,7 @@ def test_an_unknown_session(host: HostInMemory, name: str, shown: str) -> None:
 # Sessions.
 
 
-def test_a_session_begins(host: HostInMemory) -> None:
+def test_session_is_started(host: HostInMemory) -> None:
     session = begin(host, cwd=" /tmp ", model=" m ", metadata={" k ": " v "}, unknown=7)
     assert (session["cwd"], session["model"], session["metadata"]) == ("/tmp", "m", {"k": "v"})
     assert (session["threadId"], session["status"]) == ("native-1", "active")
@@ -186,17 +187,17 @@ def test_a_session_begins(host: HostInMemory) -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
-def test_the_declared_type_does_not_matter(host: HostInMemory, kind: str) -> None:
+def test_content_type_does_not_matter(host: HostInMemory, kind: str) -> None:
     headers = {"Content_Type": kind} if kind else {}
     answer = ask(host, "POST", SESSIONS, b'{"purpose":"smoke"}', **headers)
     assert data(answer, 201)["session"]["purpose"] == "smoke"
 
 
-def test_no_body_is_an_empty_one(host: HostInMemory) -> None:
+def test_missing_body_is_an_empty_object(host: HostInMemory) -> None:
     assert data(ask(host, "POST", f"{SESSIONS}//"), 201)["session"]["purpose"] == "duplex"
 
 
-def test_codex_is_told_what_it_is_to_know(host: HostInMemory) -> None:
+def test_start_fields_reach_codex(host: HostInMemory) -> None:
     begin(host, ephemeral=True, config={"a": 1}, approvalPolicy="never", personality="p")
     launch = host.drivers.last.launch
     assert launch.native == {
@@ -215,24 +216,24 @@ def test_codex_is_told_what_it_is_to_know(host: HostInMemory) -> None:
         (b'{"cwd":"here"}', "The field `cwd` is wrong: expected an absolute path."),
     ],
 )
-def test_a_session_that_cannot_be(host: HostInMemory, sent: bytes, message: str) -> None:
+def test_malformed_start_is_refused(host: HostInMemory, sent: bytes, message: str) -> None:
     assert refusal(ask(host, "POST", SESSIONS, sent), 400) == message
     assert not host.drivers("codex").agents
 
 
-def test_a_session_whose_agent_does_not_start(host: HostInMemory) -> None:
+def test_failed_start_is_an_error(host: HostInMemory) -> None:
     host.drivers("codex").refuse = AgentFailed("There is no such program.")
     assert refusal(ask(host, "POST", SESSIONS), 502) == "There is no such program."
     assert data(ask(host, "GET", SESSIONS)) == {"sessions": []}
 
 
-def test_a_thread_is_resumed(host: HostInMemory) -> None:
+def test_thread_is_resumed(host: HostInMemory) -> None:
     session = begin(host, threadId=" thread ")
     assert session["threadId"] == "thread"
     assert host.drivers.last.did == [("start", "thread")]
 
 
-def test_a_thread_has_one_session(host: HostInMemory) -> None:
+def test_thread_has_one_session(host: HostInMemory) -> None:
     first = begin(host, threadId="thread")
     assert begin(host, threadId="thread", model="another") == first
     own = begin(host)
@@ -240,7 +241,7 @@ def test_a_thread_has_one_session(host: HostInMemory) -> None:
     assert len(host.drivers("codex").agents) == 2
 
 
-def test_a_thread_that_is_resumed_twice_at_once_has_one_session(host: HostInMemory) -> None:
+def test_concurrent_resumes_of_a_thread_share_a_session(host: HostInMemory) -> None:
     host.drivers("codex").slow = slow = Deferred[None]()
     asked = [host.begin("POST", SESSIONS, {"threadId": "thread"}) for _ in range(2)]
     settle(host)
@@ -252,7 +253,7 @@ def test_a_thread_that_is_resumed_twice_at_once_has_one_session(host: HostInMemo
     assert len(host.drivers("codex").agents) == 1
 
 
-def test_a_thread_whose_resume_has_failed_can_be_tried_again(host: HostInMemory) -> None:
+def test_failed_resume_can_be_retried(host: HostInMemory) -> None:
     host.drivers("codex").refuse = AgentFailed("no rollout found.")
     answer = ask(host, "POST", SESSIONS, {"threadId": "thread"})
     assert refusal(answer, 502) == "no rollout found."
@@ -263,7 +264,7 @@ def test_a_thread_whose_resume_has_failed_can_be_tried_again(host: HostInMemory)
 # Turns.
 
 
-def test_a_turn_begins_and_is_read_back(host: HostInMemory) -> None:
+def test_turn_is_started_and_read_back(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     assert data(turn(host, f" {session} "), 202) == {
         "accepted": True, "sessionId": session, "threadId": "native-1", "turnId": "t2",
@@ -273,18 +274,18 @@ def test_a_turn_begins_and_is_read_back(host: HostInMemory) -> None:
     assert now["lastTurnStatus"] == "inProgress"
     host.drivers.last.reports.turn_ended("completed")
     settle(host)
-    told = read(host, session)
-    now = told["session"]
+    shown = read(host, session)
+    now = shown["session"]
     assert (now["currentTurnId"], now["lastTurnId"]) == (None, "t2")
     assert now["lastTurnStatus"] == "completed"
-    kinds = [event["type"] for event in told["recentEvents"]]
+    kinds = [event["type"] for event in shown["recentEvents"]]
     assert kinds[1:] == [
         "app-server.turn.started", "session.user-message", "app-server.turn.completed",
     ]  # fmt: skip
-    assert {event["detail"]["turnId"] for event in told["recentEvents"][1:]} == {"t2"}
+    assert {event["detail"]["turnId"] for event in shown["recentEvents"][1:]} == {"t2"}
 
 
-def test_a_turn_of_items(host: HostInMemory) -> None:
+def test_turn_of_input_items(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     items = [{"type": "text", "text": "look"}, {"type": "skill", "name": "s"}]
     data(turn(host, session, items), 202)
@@ -300,23 +301,23 @@ def test_a_turn_of_items(host: HostInMemory) -> None:
         ([], "Request body must be a JSON object."),
     ],
 )
-def test_a_turn_that_cannot_be(host: HostInMemory, sent: Any, message: str) -> None:
+def test_malformed_turn_is_refused(host: HostInMemory, sent: Any, message: str) -> None:
     assert refusal(ask(host, "POST", TURN, sent), 400) == message
 
 
-def test_a_turn_while_one_runs(host: HostInMemory) -> None:
+def test_turn_during_a_turn_is_refused(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     turn(host, session)
     assert refusal(turn(host, session), 409).startswith("A turn is running in ")
 
 
-def test_a_turn_that_codex_refuses(host: HostInMemory) -> None:
+def test_turn_refused_by_codex_is_an_error(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     host.drivers.last.refuse = AgentFailed("The agent refused turn/start: no.")
     assert refusal(turn(host, session), 502) == "The agent refused turn/start: no."
 
 
-def test_a_steer_of_the_turn_that_runs(host: HostInMemory) -> None:
+def test_steer_of_the_running_turn(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     turn(host, session)
     steered = data(turn(host, session, "more", expectedTurnId="t2"), 202)
@@ -324,7 +325,7 @@ def test_a_steer_of_the_turn_that_runs(host: HostInMemory) -> None:
     assert host.drivers.last.did[-1] == ("steer", "more")
 
 
-def test_a_steer_of_a_turn_that_does_not_run(host: HostInMemory) -> None:
+def test_steer_of_another_turn_is_refused(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     message = f'Turn "t2" is not running in codexd session "{session}".'
     assert refusal(turn(host, session, expectedTurnId="t2"), 409) == message
@@ -334,15 +335,15 @@ def test_a_steer_of_a_turn_that_does_not_run(host: HostInMemory) -> None:
     assert refusal(turn(host, session, expectedTurnId="t2"), 409) == message
 
 
-def test_a_turn_whose_process_goes(host: HostInMemory) -> None:
+def test_turn_of_an_exited_process_fails(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     turn(host, session)
-    host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
+    host.drivers.last.reports.exited(ChildExit(signal="SIGKILL"))
     settle(host)
-    told = read(host, session)
-    assert told["session"]["lastTurnStatus"] == "failed"
-    assert told["session"]["lastTurnError"] == CutReason.PROCESS_ENDED
-    missing, closed = told["recentEvents"][-2:]
+    shown = read(host, session)
+    assert shown["session"]["lastTurnStatus"] == "failed"
+    assert shown["session"]["lastTurnError"] == CutReason.PROCESS_ENDED
+    missing, closed = shown["recentEvents"][-2:]
     assert missing["type"] == "app-server.turn.completed.missing"
     assert missing["detail"]["failureClass"] == CutReason.PROCESS_ENDED
     assert (closed["type"], closed["level"]) == ("app-server.transport.closed", "warn")
@@ -352,7 +353,7 @@ def test_a_turn_whose_process_goes(host: HostInMemory) -> None:
     assert host.drivers.last.did[0] == ("start", "native-1")
 
 
-def test_a_session_that_is_forgotten(host: HostInMemory) -> None:
+def test_forgotten_session_is_404(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     ask(host, "DELETE", f"/sessions/{session}")
     assert refusal(turn(host, session), 404) == f'Unknown codexd session "{session}".'
@@ -376,18 +377,18 @@ def test_a_session_that_is_forgotten(host: HostInMemory) -> None:
         ("GET", "/healthz/%C3%A9", "/healthz/%C3%A9"),
     ],
 )
-def test_an_unknown_route(host: HostInMemory, method: str, path: str, shown: str) -> None:
+def test_unknown_route_is_404(host: HostInMemory, method: str, path: str, shown: str) -> None:
     message = refusal(ask(host, method, path, b"{}"), 404)
     assert message == f"Unknown codexd route {method} {shown}."
 
 
 @pytest.mark.parametrize("path", ["/v1/codexdx", "/healthzz", "/describes", "/v1"])
-def test_what_only_looks_like_codexds_is_ours(host: HostInMemory, path: str) -> None:
+def test_similar_paths_get_the_hosts_error_format(host: HostInMemory, path: str) -> None:
     assert ask(host, "GET", path).json()["error"] == "unknown_route"
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 101", b"Transfer-Encoding: chunked"])
-def test_a_body_that_is_too_large(length: bytes) -> None:
+def test_too_large_body_is_refused(length: bytes) -> None:
     client = Wire().connect(b"POST /v1/codexd/turn HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % length)
     if b"chunked" in length:
         client.say(b"65\r\n" + b"x" * 101 + b"\r\n")
@@ -399,7 +400,7 @@ def test_a_body_that_is_too_large(length: bytes) -> None:
     }
 
 
-def test_the_contract_tells_what_is_sent(host: HostInMemory) -> None:
+def test_openapi_describes_codexd_answers(host: HostInMemory) -> None:
     contract = ask(host, "GET", "/openapi.json").json()
     sent = contract["paths"]["/v1/codexd/turn"]["post"]["requestBody"]
     assert sent["required"]

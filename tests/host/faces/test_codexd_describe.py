@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sxhost.faces.codexd.describe import description_of, event_url
 from sxhost.testing import HostInMemory
 
 
-def test_the_routes_are_those_that_are_served(lab: HostInMemory) -> None:
-    told = {
+def described(part: str, base: str = "http://x") -> Any:
+    """Return a part of the description."""
+    return description_of(base)[part]
+
+
+def test_described_routes_are_those_served(lab: HostInMemory) -> None:
+    shown = {
         ("GET" if route["method"] == "WS" else route["method"], route["path"])
-        for route in description_of("http://x")["routes"]
+        for route in described("routes")
     }
     ours = (route for route in lab.routes if route.tag == "codexd")
     served = {(r.method, r.path.replace("<session_id>", ":session_id")) for r in ours}
-    assert told == served
-    assert len(told) == 8
+    assert shown == served
+    assert len(shown) == 8
 
 
-def test_the_order_of_its_fields_is_codexds() -> None:
+def test_field_order_is_codexds() -> None:
     fields = list(description_of("http://x"))
     assert fields == sorted(fields)
 
@@ -31,6 +38,6 @@ def test_the_order_of_its_fields_is_codexds() -> None:
         ("https://http.test", "wss://http.test/v1/codexd/events"),
     ],
 )
-def test_where_the_websocket_is(base: str, url: str) -> None:
+def test_websocket_url_is_described(base: str, url: str) -> None:
     assert event_url(base) == url
-    assert description_of(base)["event_stream"]["url"] == url
+    assert described("event_stream", base)["url"] == url

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import convert
 from twisted.internet.defer import Deferred
 
+from sxhost.model.event_types import EVENT_TYPES, MessageEvent
 from sxhost.store.memory import MemoryStore
 from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, is_done, started
 from tests.host.agents.test_agent_supervisor import settle
@@ -35,7 +37,7 @@ def connected(wire: Wire) -> Socket:
 
 def say(wire: Wire, name: str = "message", text: str = "x") -> None:
     """Have codex say something, and let it be delivered."""
-    wire.lab.drivers.last.reports.report_event(name, {"text": text})
+    wire.lab.drivers.last.reports.report_event(convert({"text": text}, EVENT_TYPES[name]))
     deliver(wire)
 
 
@@ -49,17 +51,17 @@ def lose(socket: Socket) -> None:
 
 
 def types(socket: Socket) -> list[str]:
-    return [told["event"]["type"] for told in socket.messages if told["type"] == "event"]
+    return [shown["event"]["type"] for shown in socket.messages if shown["type"] == "event"]
 
 
 def texts(socket: Socket) -> list[str]:
-    return [told["event"]["message"] for told in socket.messages if told["type"] == "event"]
+    return [shown["event"]["message"] for shown in socket.messages if shown["type"] == "event"]
 
 
 # What is said first, and what can be asked.
 
 
-def test_the_hello(wire: Wire) -> None:
+def test_hello_is_the_first_message(wire: Wire) -> None:
     session = begin(wire.lab)
     socket = connected(wire)
     (hello,) = socket.messages
@@ -72,12 +74,12 @@ def test_the_hello(wire: Wire) -> None:
     assert [event["type"] for event in hello["recentEvents"]] == ["session.registered"]
 
 
-def test_a_ping_and_the_status(wire: Wire) -> None:
+def test_ping_and_status_are_answered(wire: Wire) -> None:
     socket = connected(wire)
     begin(wire.lab)
     socket.send({"type": " ping "})
     socket.send({"type": "status"})
-    pong, status = [told for told in socket.messages[1:] if told["type"] != "event"]
+    pong, status = [shown for shown in socket.messages[1:] if shown["type"] != "event"]
     assert pong == {"type": "pong"}
     assert list(status) == ["service", "snapshot", "type"]
     assert len(status["snapshot"]["sessionRegistry"]["sessions"]) == 1
@@ -91,14 +93,16 @@ def test_a_ping_and_the_status(wire: Wire) -> None:
         *((text, "unknown") for text in (b"{}", b'{"type":7}', b"[]", b"nonsense", b"")),
     ],
 )
-def test_another_message(wire: Wire, said: bytes, shown: str) -> None:
+def test_unsupported_message_is_answered_with_an_error(
+    wire: Wire, said: bytes, shown: str
+) -> None:
     socket = connected(wire)
     socket.say(masked(TEXT, said))
     message = f"Unsupported websocket message type: {shown}."
     assert socket.messages[1:] == [{"message": message, "type": "error"}]
 
 
-def test_clients_are_counted_until_they_go(wire: Wire) -> None:
+def test_clients_are_counted_until_they_disconnect(wire: Wire) -> None:
     def clients() -> int:
         found: int = data(ask(wire.lab, "GET", "/v1/codexd/status"))["service"][
             "websocketClients"
@@ -111,13 +115,13 @@ def test_clients_are_counted_until_they_go(wire: Wire) -> None:
     assert clients() == 1
     lose(second)
     assert clients() == 0
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
 
 
 # Events.
 
 
-def test_events_come_as_they_happen_deltas_too(wire: Wire) -> None:
+def test_events_and_deltas_arrive_live(wire: Wire) -> None:
     socket = connected(wire)
     session = begin(wire.lab)["sessionId"]
     turn(wire.lab, session)
@@ -131,24 +135,24 @@ def test_events_come_as_they_happen_deltas_too(wire: Wire) -> None:
         "session.message-delta",
         "app-server.turn.completed",
     ]
-    told = socket.messages[-1]
-    assert list(told) == ["event", "type"]
-    assert told["event"]["detail"]["sessionId"] == session
+    shown = socket.messages[-1]
+    assert list(shown) == ["event", "type"]
+    assert shown["event"]["detail"]["sessionId"] == session
 
 
-def test_nothing_is_told_twice_or_missed_around_the_hello(wire: Wire) -> None:
+def test_no_event_is_repeated_or_missed_around_the_hello(wire: Wire) -> None:
     begin(wire.lab)
     for number in range(3):
-        wire.lab.drivers.last.reports.report_event("message", {"text": f"{number}"})
+        wire.lab.drivers.last.reports.report_event(MessageEvent(text=f"{number}"))
     socket = connected(wire)
     say(wire, text="3")
     recent = [event["seq"] for event in socket.messages[0]["recentEvents"]]
-    live = [told["event"]["seq"] for told in socket.messages[1:]]
+    live = [shown["event"]["seq"] for shown in socket.messages[1:]]
     assert recent + live == sorted(set(recent + live))
     assert texts(socket)[-1] == "3"
 
 
-def test_only_codexs_hosted_sessions_are_told_of(wire: Wire) -> None:
+def test_only_hosted_codex_sessions_are_sent(wire: Wire) -> None:
     socket = connected(wire)
     ask(wire.lab, "POST", "/sessions", {"agent": "pi", "id": "p"})
     ask(wire.lab, "POST", "/sessions/z/register", {"agent": "codex"})
@@ -171,7 +175,7 @@ def test_heartbeats_are_no_messages(wire: Wire) -> None:
 # A client that is behind.
 
 
-def test_a_client_that_is_behind_gets_all_once_it_reads_again(wire: Wire) -> None:
+def test_slow_client_gets_everything_once_it_reads(wire: Wire) -> None:
     begin(wire.lab)
     socket = connected(wire)
     socket.protocol.pauseProducing()
@@ -182,24 +186,24 @@ def test_a_client_that_is_behind_gets_all_once_it_reads_again(wire: Wire) -> Non
     assert texts(socket) == ["0", "1", "2", "3", "4"]
 
 
-def test_a_client_that_retention_has_passed_is_told_so() -> None:
+def test_client_passed_by_retention_is_told() -> None:
     wire = made(events=4)
     begin(wire.lab)
     socket = connected(wire)
     socket.protocol.pauseProducing()
     for number in range(5000):  # more than are kept for those who read all sessions
-        wire.lab.drivers.last.reports.report_event("message", {"text": f"{number}"})
+        wire.lab.drivers.last.reports.report_event(MessageEvent(text=f"{number}"))
     deliver(wire)
     socket.protocol.resumeProducing()
     settle(wire.lab)
-    gap, *rest = [told["event"] for told in socket.messages[1:]]
+    gap, *rest = [shown["event"] for shown in socket.messages[1:]]
     assert (gap["type"], gap["level"]) == ("codexd.gap", "warn")
     assert gap["detail"]["reason"] == "retention"
     assert [event["message"] for event in rest] == ["4996", "4997", "4998", "4999"]
     assert gap["seq"] == rest[0]["seq"] - 1
 
 
-def test_a_gap_of_another_agent_is_none_of_its_clients() -> None:
+def test_gap_of_another_agent_is_not_sent() -> None:
     wire = made(events=4)
     begin(wire.lab)
     socket = connected(wire)
@@ -217,17 +221,17 @@ def test_a_gap_of_another_agent_is_none_of_its_clients() -> None:
 # Ends.
 
 
-def test_a_stop_closes_it(wire: Wire) -> None:
+def test_stop_closes_the_websocket(wire: Wire) -> None:
     socket = connected(wire)
-    wire.lab.service.hub.close()
+    wire.lab.notifier.close()
     drained = started(wire.site.drain())
     assert socket.closed == 1001
     lose(socket)
     assert is_done(drained)
 
 
-def test_a_client_that_comes_too_late_is_sent_away(wire: Wire) -> None:
-    wire.lab.service.hub.close()
+def test_client_during_the_stop_is_refused(wire: Wire) -> None:
+    wire.lab.notifier.close()
     assert connected(wire).closed == 1001
 
 
@@ -243,7 +247,7 @@ class SlowStore(MemoryStore):
         return await super().read_events(*given, **more)
 
 
-def test_a_client_that_goes_before_its_hello_leaves_nothing(wire: Wire) -> None:
+def test_client_that_leaves_before_hello_leaves_nothing(wire: Wire) -> None:
     wire.lab.store = store = SlowStore(wire.lab)
     wire.lab.restart()
     wire.site = wire.lab.site()
@@ -252,10 +256,10 @@ def test_a_client_that_goes_before_its_hello_leaves_nothing(wire: Wire) -> None:
     lose(socket)
     store.let.callback(None)
     settle(wire.lab)
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
 
 
-def test_one_too_many_is_put_out() -> None:
+def test_excess_client_is_closed() -> None:
     wire = made(subscriptions=1)
     assert connected(wire).closed is None
     assert Socket(wire, path=EVENTS).closed == 1008

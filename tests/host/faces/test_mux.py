@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from sxhost.model.event_types import MessageDeltaEvent, MessageEvent
 from sxhost.testing import HostInMemory
 from tests.support.multiplexer_in_memory import Peer
 
@@ -27,7 +28,7 @@ def made(peer: Peer, name: str = "s") -> None:
     peer.forget()
 
 
-def test_it_says_first_what_it_is(peer: Peer) -> None:
+def test_server_ready_is_the_first_frame(peer: Peer) -> None:
     ready, summary = peer.heard
     assert ready["type"] == "server_ready"
     assert ready["data"]["protocolVersion"] == "1.0.0"
@@ -35,7 +36,7 @@ def test_it_says_first_what_it_is(peer: Peer) -> None:
     assert summary["type"] == "startup_recovery_summary"
 
 
-def test_a_session_is_made(peer: Peer) -> None:
+def test_create_session_makes_a_session(peer: Peer) -> None:
     peer.forget()
     peer.say("create_session", "s", agent="fake", id="c1")
     assert peer.kinds == [
@@ -45,13 +46,13 @@ def test_a_session_is_made(peer: Peer) -> None:
     assert peer.heard[3]["sessionVersion"] == 0
 
 
-def test_a_turn(peer: Peer, lab: HostInMemory) -> None:
+def test_prompt_runs_a_turn(peer: Peer, lab: HostInMemory) -> None:
     made(peer)
     peer.say("prompt", "s", message="hello")
     assert peer.answers == []
     reports = lab.drivers.last.reports
-    reports.report_event("message-delta", {"item": "1", "text": "hi"})
-    reports.report_event("message", {"item": "1", "text": "hi there"})
+    reports.report_event(MessageDeltaEvent(item="1", text="hi"))
+    reports.report_event(MessageEvent(item="1", text="hi there"))
     reports.turn_ended("completed")
     peer.settle()
     assert peer.kinds == [
@@ -62,7 +63,7 @@ def test_a_turn(peer: Peer, lab: HostInMemory) -> None:
 
 
 def test_commands_may_be_sent_in_one_go(lab: HostInMemory, peer: Peer) -> None:
-    for said in (
+    for command in (
         {"type": "create_session", "agent": "fake"},
         {"type": "switch_session"},
         {"type": "prompt", "message": "hello"},
@@ -70,7 +71,7 @@ def test_commands_may_be_sent_in_one_go(lab: HostInMemory, peer: Peer) -> None:
         {"type": "get_state"},
         {"type": "abort"},
     ):
-        peer.client.receive(json.dumps({**said, "sessionId": "s"}).encode())
+        peer.client.receive(json.dumps({**command, "sessionId": "s"}).encode())
     peer.settle()
     answered = {a["command"] for a in peer.answers if a["success"]}
     assert answered == {"create_session", "switch_session", "steer", "get_state", "abort"}
@@ -80,12 +81,12 @@ def test_commands_may_be_sent_in_one_go(lab: HostInMemory, peer: Peer) -> None:
     assert peer.answers[-1]["command"] == "prompt"
 
 
-def test_what_is_counted(lab: HostInMemory, peer: Peer) -> None:
+def test_get_metrics_counts(lab: HostInMemory, peer: Peer) -> None:
     made(peer)
     made(peer, "t")
     Peer(lab)
-    told = peer.ask("get_metrics")["data"]
-    assert (told["sessionCount"], told["connectionCount"]) == (2, 2)
-    assert told["totalCommandsExecuted"] == 5
-    assert told["rateLimitUsage"] == {"globalCount": 5, "globalLimit": 1000}
-    assert told["stores"]["execution"] == {"laneCount": 1}
+    shown = peer.ask("get_metrics")["data"]
+    assert (shown["sessionCount"], shown["connectionCount"]) == (2, 2)
+    assert shown["totalCommandsExecuted"] == 5
+    assert shown["rateLimitUsage"] == {"globalCount": 5, "globalLimit": 1000}
+    assert shown["stores"]["execution"] == {"laneCount": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sxhost.model.event_types import MessageDeltaEvent
 from sxhost.model.session import EventDraft
 from sxhost.testing import HostInMemory, result_of, started
 from tests.support.multiplexer_in_memory import Peer
@@ -33,7 +34,7 @@ def seqs(peer: Peer) -> list[int]:
     return list(dict.fromkeys(one["seq"] for one in peer.heard if one["type"] == "event"))
 
 
-def test_from_now_on(lab: HostInMemory, peer: Peer) -> None:
+def test_subscription_from_now(lab: HostInMemory, peer: Peer) -> None:
     cursor = peer.ask("switch_session", "s")["data"]["cursor"]
     fire(lab, "s", 2)
     fire(lab, "other", 1)
@@ -43,7 +44,7 @@ def test_from_now_on(lab: HostInMemory, peer: Peer) -> None:
     assert seqs(again) == [2], "and it goes on exactly there"
 
 
-def test_from_a_cursor(lab: HostInMemory, peer: Peer) -> None:
+def test_subscription_from_a_cursor(lab: HostInMemory, peer: Peer) -> None:
     fire(lab, "s", 2)
     peer.ask("switch_session", "s", after="0")
     assert seqs(peer) == [1, 2]
@@ -58,7 +59,7 @@ def test_from_a_cursor(lab: HostInMemory, peer: Peer) -> None:
     assert seqs(peer) == [3], "but another place does"
 
 
-def test_who_was_cut_within_an_event_hears_it_again(lab: HostInMemory, peer: Peer) -> None:
+def test_event_cut_by_a_disconnect_is_sent_again(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s", after="0")
     start, end = [one for one in peer.heard if one["type"] == "event"]
     assert [one["event"]["type"] for one in (start, end)] == ["message_start", "message_end"]
@@ -67,7 +68,7 @@ def test_who_was_cut_within_an_event_hears_it_again(lab: HostInMemory, peer: Pee
     assert [one for one in again.heard if one["type"] == "event"] == [start, end]
 
 
-def test_enough(lab: HostInMemory, peer: Peer) -> None:
+def test_unsubscribed_session_sends_nothing(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     assert peer.ask("unsubscribe", "s")["data"] == {"unsubscribed": True}
     fire(lab, "s", 2)
@@ -75,7 +76,7 @@ def test_enough(lab: HostInMemory, peer: Peer) -> None:
     assert peer.ask("unsubscribe", "nobody")["error"] == "Session nobody not found"
 
 
-def test_who_is_behind_reads_on_later(lab: HostInMemory, peer: Peer) -> None:
+def test_paused_client_continues_later(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     peer.paused = True
     peer.client.pause_subscriptions()
@@ -89,7 +90,7 @@ def test_who_is_behind_reads_on_later(lab: HostInMemory, peer: Peer) -> None:
     assert seqs(peer) == [2]
 
 
-def test_what_retention_took_is_told(lab: HostInMemory, peer: Peer) -> None:
+def test_retention_gap_is_reported(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     peer.paused = True
     peer.client.pause_subscriptions()
@@ -103,7 +104,7 @@ def test_what_retention_took_is_told(lab: HostInMemory, peer: Peer) -> None:
     assert seqs(peer)[-1] == 8
 
 
-def test_a_session_that_is_gone(lab: HostInMemory, peer: Peer) -> None:
+def test_deleted_session_is_reported(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     result_of(lab.service.forget("s"))
     peer.settle()
@@ -112,7 +113,7 @@ def test_a_session_that_is_gone(lab: HostInMemory, peer: Peer) -> None:
     assert peer.ask("switch_session", "s")["error"] == "Session s not found"
 
 
-def test_attached_sessions(lab: HostInMemory, peer: Peer) -> None:
+def test_attached_sessions_are_subscribed(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     (info,) = peer.ask("list_sessions")["data"]["sessions"]
     assert (info["sessionId"], info["kind"], info["messageCount"]) == ("s", "attached", 1)
@@ -126,13 +127,13 @@ def test_attached_sessions(lab: HostInMemory, peer: Peer) -> None:
     assert why == "compact is not supported by attached sessions"
 
 
-def test_a_client_that_leaves_is_forgotten(lab: HostInMemory, peer: Peer) -> None:
+def test_disconnected_client_is_forgotten(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     peer.client.connection_closed()
     peer.forget()
     fire(lab, "s", 2)
     assert peer.heard == []
-    assert (lab.mux.clients, lab.service.hub.subscribers) == ({}, 0)
+    assert (lab.mux.clients.connected, lab.notifier.subscribers) == ({}, 0)
 
 
 def grown(peer: Peer) -> list[object]:
@@ -143,12 +144,12 @@ def grown(peer: Peer) -> list[object]:
 
 def says(lab: HostInMemory, text: str) -> None:
     """Let an agent say a piece, and have it in the log."""
-    lab.drivers.last.reports.report_event("message-delta", {"item": "1", "text": text})
+    lab.drivers.last.reports.report_event(MessageDeltaEvent(item="1", text=text))
     for _ in range(6):
         lab.clock.advance(0.02)
 
 
-def test_who_comes_in_the_middle_is_told_of_the_beginning() -> None:
+def test_late_subscriber_gets_the_start_of_the_run() -> None:
     lab = HostInMemory()
     peer = Peer(lab)
     peer.ask("create_session", "h", agent="fake")
@@ -167,7 +168,7 @@ def test_who_comes_in_the_middle_is_told_of_the_beginning() -> None:
     assert grown(peers[2])[-1] == whole
 
 
-def test_a_session_of_the_same_name_begins_anew() -> None:
+def test_session_of_the_same_id_begins_anew() -> None:
     lab = HostInMemory()
     peer = Peer(lab)
     for text in ("old", "new"):

@@ -37,7 +37,7 @@ def over(lab: HostInMemory, status: Any = "completed", reason: str = "") -> None
 # Replays.
 
 
-def test_the_same_again_gets_the_same_answer(lab: HostInMemory, peer: Peer) -> None:
+def test_repeated_command_gets_the_stored_answer(lab: HostInMemory, peer: Peer) -> None:
     first = peer.ask("steer", "s", message="x", id="1")
     peer.forget()
     again = peer.ask("steer", "s", message="x", id="1")
@@ -46,7 +46,7 @@ def test_the_same_again_gets_the_same_answer(lab: HostInMemory, peer: Peer) -> N
     assert peer.heard[0]["data"]["replayed"] is True
 
 
-def test_the_same_id_for_something_else_is_a_conflict(peer: Peer) -> None:
+def test_same_id_for_another_command_is_a_conflict(peer: Peer) -> None:
     peer.ask("get_state", "s", id="1")
     answer = peer.ask("get_messages", "s", id="1")
     assert answer["error"] == (
@@ -55,7 +55,7 @@ def test_the_same_id_for_something_else_is_a_conflict(peer: Peer) -> None:
     assert not answer["success"]
 
 
-def test_the_same_while_it_runs_waits_for_its_answer(lab: HostInMemory, peer: Peer) -> None:
+def test_repeated_running_command_waits_for_its_answer(lab: HostInMemory, peer: Peer) -> None:
     other = Peer(lab)
     peer.say("prompt", "s", message="x", id="1")
     other.say("prompt", "s", message="x", id="1")
@@ -66,7 +66,7 @@ def test_the_same_while_it_runs_waits_for_its_answer(lab: HostInMemory, peer: Pe
     assert [one[0] for one in lab.drivers.last.did] == ["start", "submit"]
 
 
-def test_a_key_is_for_a_session_and_a_while(lab: HostInMemory, peer: Peer) -> None:
+def test_idempotency_key_is_per_session_and_expires(lab: HostInMemory, peer: Peer) -> None:
     assert "replayed" not in peer.ask("steer", "s", message="x", idempotencyKey="k", id="1")
     again = peer.ask("steer", "s", message="x", idempotencyKey="k")
     assert again["replayed"] is True
@@ -89,7 +89,7 @@ def test_old_answers_are_forgotten(lab: HostInMemory) -> None:
 # What a command waits for.
 
 
-def test_a_command_waits_for_others(lab: HostInMemory, peer: Peer) -> None:
+def test_after_delays_a_command_until_others_end(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x", id="p")
     peer.say("health_check", id="h", dependsOn=["p"])
     assert peer.answers == []
@@ -106,12 +106,12 @@ def test_a_command_waits_for_others(lab: HostInMemory, peer: Peer) -> None:
         (["bad"], "Dependency 'bad' failed: Session x not found"),
     ],
 )
-def test_what_cannot_be_waited_for(peer: Peer, wanted: list[str], error: str) -> None:
+def test_invalid_dependencies_are_refused(peer: Peer, wanted: list[str], error: str) -> None:
     peer.ask("get_state", "x", id="bad")
     assert peer.ask("health_check", id="me", dependsOn=wanted)["error"] == error
 
 
-def test_a_wait_has_an_end(lab: HostInMemory, peer: Peer) -> None:
+def test_dependency_wait_times_out(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x", id="p")
     peer.say("create_session", "t", agent="fake", id="c", dependsOn=["p"])
     lab.clock.advance(lab.limits.mux_read)
@@ -122,7 +122,7 @@ def test_a_wait_has_an_end(lab: HostInMemory, peer: Peer) -> None:
 # Versions.
 
 
-def test_versions(peer: Peer) -> None:
+def test_expected_version_must_match(peer: Peer) -> None:
     assert peer.ask("steer", "s", message="x")["sessionVersion"] == 1
     assert peer.ask("get_state", "s")["sessionVersion"] == 1
     assert peer.ask("steer", "s", message="x", ifSessionVersion=1)["sessionVersion"] == 2
@@ -136,7 +136,7 @@ def test_versions(peer: Peer) -> None:
 # Time.
 
 
-def test_a_read_that_takes_too_long(lab: HostInMemory, peer: Peer) -> None:
+def test_slow_read_times_out(lab: HostInMemory, peer: Peer) -> None:
     slow: Deferred[None] = Deferred()
     lab.drivers.by_agent["fake"].slow = slow
     peer.say("create_session", "t", agent="fake")
@@ -151,7 +151,7 @@ def test_a_read_that_takes_too_long(lab: HostInMemory, peer: Peer) -> None:
     peer.settle()
 
 
-def test_work_that_takes_too_long_is_aborted(lab: HostInMemory, peer: Peer) -> None:
+def test_slow_command_is_aborted(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x", id="p")
     lab.clock.advance(lab.limits.mux_work)
     peer.settle()
@@ -166,7 +166,7 @@ def test_work_that_takes_too_long_is_aborted(lab: HostInMemory, peer: Peer) -> N
     over(lab)
 
 
-def test_an_agent_that_cannot_be_stopped_keeps_no_lane(lab: HostInMemory, peer: Peer) -> None:
+def test_agent_that_cannot_be_stopped_blocks_no_lane(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x")
     lab.clock.advance(lab.limits.mux_work)
     peer.say("set_session_name", "s", name="n", id="n")
@@ -179,7 +179,7 @@ def test_an_agent_that_cannot_be_stopped_keeps_no_lane(lab: HostInMemory, peer: 
 # Lanes.
 
 
-def test_work_waits_for_work_and_control_for_none(lab: HostInMemory, peer: Peer) -> None:
+def test_commands_queue_and_control_commands_do_not(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="one")
     peer.say("prompt", "s", message="two")
     peer.say("set_model", "s", provider="p", modelId="m")
@@ -194,7 +194,7 @@ def test_work_waits_for_work_and_control_for_none(lab: HostInMemory, peer: Peer)
     assert [one["command"] for one in peer.answers][-1] == "set_model"
 
 
-def test_an_end_waits_for_no_work(lab: HostInMemory, peer: Peer) -> None:
+def test_delete_waits_for_no_command(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="one", id="1")
     peer.say("prompt", "s", message="two", id="2")
     peer.say("delete_session", "s", id="d")
@@ -214,22 +214,22 @@ def test_an_end_waits_for_no_work(lab: HostInMemory, peer: Peer) -> None:
     assert peer.ask("get_state", "s")["success"]
 
 
-def test_whoever_makes_what_is_there_is_told_at_once(lab: HostInMemory, peer: Peer) -> None:
+def test_creating_an_existing_session_is_refused_at_once(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="one")
     error = peer.ask("create_session", "s", agent="fake")["error"]
     assert error == "Session s already exists"
     over(lab)
 
 
-def test_other_sessions_do_not_wait(lab: HostInMemory, peer: Peer) -> None:
+def test_sessions_do_not_wait_for_each_other(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="one")
     assert peer.ask("create_session", "t", agent="fake")["success"]
     assert peer.ask("list_sessions")["success"]
 
 
-def test_an_agent_that_goes_fails_its_prompt(lab: HostInMemory, peer: Peer) -> None:
+def test_exited_agent_fails_its_prompt(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x")
-    lab.drivers.last.reports.gone(ChildExit(code=1))
+    lab.drivers.last.reports.exited(ChildExit(code=1))
     peer.settle()
     (answer,) = peer.answers
     assert answer["error"] == "transport_closed_before_turn_completed"
@@ -238,7 +238,7 @@ def test_an_agent_that_goes_fails_its_prompt(lab: HostInMemory, peer: Peer) -> N
 # Bounds.
 
 
-def test_too_many_at_once(lab: HostInMemory) -> None:
+def test_too_many_commands_at_once_are_refused(lab: HostInMemory) -> None:
     peer = Peer(HostInMemory(mux_pending=3, mux_rate=1000))
     peer.ask("create_session", "s", agent="fake")
     for number in range(3):
@@ -250,7 +250,7 @@ def test_too_many_at_once(lab: HostInMemory) -> None:
     assert other.ask("get_state", "s")["success"]
 
 
-def test_the_101st(lab: HostInMemory) -> None:
+def test_101st_command_of_a_session_is_refused(lab: HostInMemory) -> None:
     peer = Peer(HostInMemory(mux_rate=1000))
     peer.ask("create_session", "s", agent="fake")
     peer.forget()
@@ -262,7 +262,7 @@ def test_the_101st(lab: HostInMemory) -> None:
     assert answer["error"] == "Too many pending commands for this connection (max 100)"
 
 
-def test_rates(lab: HostInMemory) -> None:
+def test_command_rates_are_limited(lab: HostInMemory) -> None:
     peer = Peer(HostInMemory(mux_rate=3, mux_rate_all=5))
     for _ in range(3):
         assert peer.ask("health_check")["success"]
@@ -276,29 +276,29 @@ def test_rates(lab: HostInMemory) -> None:
     assert peer.ask("health_check")["success"]
 
 
-def test_replays_are_free(lab: HostInMemory) -> None:
+def test_repeated_commands_are_not_rate_limited(lab: HostInMemory) -> None:
     peer = Peer(HostInMemory(mux_rate=1))
     peer.ask("health_check", id="1")
     assert peer.ask("health_check", id="1")["replayed"] is True
 
 
-def test_answers_have_a_rate_of_their_own(lab: HostInMemory) -> None:
+def test_answers_have_their_own_rate_limit(lab: HostInMemory) -> None:
     peer = Peer(HostInMemory(mux_answers=1))
     peer.ask("create_session", "s", agent="fake")
-    said = {"requestId": "q", "response": {"method": "cancelled"}}
-    peer.ask("extension_ui_response", "s", **said)
-    error = peer.ask("extension_ui_response", "s", **said)["error"]
+    sent = {"requestId": "q", "response": {"method": "cancelled"}}
+    peer.ask("extension_ui_response", "s", **sent)
+    error = peer.ask("extension_ui_response", "s", **sent)["error"]
     assert error == "Extension UI response rate limit exceeded (1 responses/minute)"
 
 
-def test_too_many_sessions(lab: HostInMemory) -> None:
+def test_too_many_sessions_are_refused(lab: HostInMemory) -> None:
     peer = Peer(HostInMemory(mux_sessions=1))
     assert peer.ask("create_session", "a", agent="fake")["success"]
     error = peer.ask("create_session", "b", agent="fake")["error"]
     assert error == "Session limit reached (1 sessions)"
 
 
-def test_too_many_in_flight(lab: HostInMemory) -> None:
+def test_too_many_commands_in_flight_are_refused(lab: HostInMemory) -> None:
     peer = Peer(HostInMemory(mux_in_flight=1))
     peer.ask("create_session", "s", agent="fake")
     peer.say("prompt", "s", message="x", id="1")
@@ -310,14 +310,14 @@ def test_too_many_in_flight(lab: HostInMemory) -> None:
 # Who asks.
 
 
-def test_a_token_for_looking_cannot_do_more(lab: HostInMemory, peer: Peer) -> None:
+def test_read_token_cannot_run_commands(lab: HostInMemory, peer: Peer) -> None:
     looker = Peer(lab, Caller(frozenset({"read"}), token="t"))
     assert looker.ask("get_state", "s")["success"]
     assert "takes scope 'send'" in looker.ask("prompt", "s", message="x")["error"]
     assert "takes scope 'admin'" in looker.ask("delete_session", "s")["error"]
 
 
-def test_a_token_for_one_session_hears_of_that_alone(lab: HostInMemory, peer: Peer) -> None:
+def test_session_token_sees_its_session_only(lab: HostInMemory, peer: Peer) -> None:
     narrow = Peer(lab, Caller(frozenset({"read", "send"}), session="s", token="t"))
     narrow.forget()
     peer.ask("create_session", "t", agent="fake")
@@ -328,13 +328,13 @@ def test_a_token_for_one_session_hears_of_that_alone(lab: HostInMemory, peer: Pe
     assert "for session 's' alone" in narrow.ask("get_state", "t")["error"]
 
 
-def test_a_stop_takes_no_more(lab: HostInMemory, peer: Peer) -> None:
+def test_commands_during_a_stop_are_refused(lab: HostInMemory, peer: Peer) -> None:
     lab.mux.stop()
     assert peer.heard[-1]["type"] == "server_shutdown"
     assert peer.ask("health_check")["error"] == "Server is shutting down"
 
 
-def test_questions(lab: HostInMemory, peer: Peer) -> None:
+def test_extension_questions_are_answered(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     peer.say("prompt", "s", message="x")
     lab.drivers.last.reports.approval_requested(question("q:1", title="Run rm"))
@@ -342,15 +342,15 @@ def test_questions(lab: HostInMemory, peer: Peer) -> None:
     asked = peer.events[-1]
     assert (asked["type"], asked["method"]) == ("extension_ui_request", "select")
     assert asked["options"] == ["approve", "approve_session", "deny", "cancel"]
-    said = {"requestId": asked["requestId"], "response": {"method": "select", "value": "deny"}}
-    assert peer.ask("extension_ui_response", "s", **said)["success"]
+    sent = {"requestId": asked["requestId"], "response": {"method": "select", "value": "deny"}}
+    assert peer.ask("extension_ui_response", "s", **sent)["success"]
     assert lab.drivers.last.did[-1] == ("answer", "q:1", "deny")
-    gone = peer.ask("extension_ui_response", "s", **said)
+    gone = peer.ask("extension_ui_response", "s", **sent)
     assert gone["error"] == "No pending UI request with id q:1"
     over(lab)
 
 
-def test_raw(peer: Peer) -> None:
+def test_unparsable_commands_are_refused(peer: Peer) -> None:
     peer.raw(json.dumps({"type": "nope", "id": "7"}).encode())
     assert peer.heard == [
         {

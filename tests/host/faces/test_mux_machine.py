@@ -15,7 +15,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.faces.pi.translator import Translator
+from sxhost.model.event_types import MessageDeltaEvent, MessageEvent
 from sxhost.model.session import EventQuery
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeAgent, HostInMemory, question, result_of
@@ -111,20 +112,20 @@ class Machine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 9), status=ENDS)
     def a_turn_ends(self, which: int, status: Any) -> None:
         agent = self.running[which % len(self.running)]
-        agent.reports.report_event("message", {"item": "1", "text": "done"})
+        agent.reports.report_event(MessageEvent(item="1", text="done"))
         agent.reports.turn_ended(status, "so it is")
 
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9), item=st.sampled_from("12"))
     def an_agent_says(self, which: int, item: str) -> None:
         agent = self.running[which % len(self.running)]
-        agent.reports.report_event("message-delta", {"item": item, "text": "so "})
+        agent.reports.report_event(MessageDeltaEvent(item=item, text="so "))
         self.lab.clock.advance(0.06)
 
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9))
     def an_agent_dies(self, which: int) -> None:
-        self.running[which % len(self.running)].reports.gone(ChildExit(code=1))
+        self.running[which % len(self.running)].reports.exited(ChildExit(code=1))
 
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9))
@@ -192,7 +193,7 @@ class Machine(RuleBasedStateMachine):
 
     def all_were_told_the_same(self, name: str) -> None:
         """Whoever came when and where was told what a reader of the whole log is told."""
-        runs = TranscriptCache(self.lab.limits, lambda _: "fake")
+        runs = Translator(self.lab.limits, lambda _: "fake")
         told: dict[tuple[str, int], list[Any]] = {}
         for event in result_of(self.lab.service.events(name, EventQuery(after="0"))):
             frames = [json.loads(one) for one in runs.translate(event)]

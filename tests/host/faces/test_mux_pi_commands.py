@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from msgspec import Raw, json
 from twisted.internet.defer import Deferred
 
+from sxhost.drivers.contracts import NativeAnswer
 from sxhost.errors import CommandRefused
 from sxhost.faces.pi.commands import COMMANDS, SessionCommand
 from sxhost.faces.pi.pi_commands import PI_COMMANDS, UNSUPPORTED
@@ -32,6 +34,11 @@ ANSWERS: dict[str, Any] = {
     "get_tree": {"tree": [], "leafId": "l"},
 }  # fmt: skip
 RAN = {"exitCode": 0, "output": "hi", "cancelled": False}
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "cycle_model": lambda _: {"native_id": "u", "model": "n", "provider": "p"},
+    "set_thinking_level": lambda params: {"effort": params["level"]},
+}
+"""What the driver of pi tells of commands that change something."""
 OLD = {"get_available_thinking_levels", "get_tree"}
 """What old pi does not know."""
 
@@ -40,13 +47,14 @@ class FakePi(FakeAgent):
     native_id = "u"
     hangs = False
 
-    async def command(self, name: str, /, **fields: Any) -> Any:
-        self.did.append((name, fields))
+    async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
+        self.did.append((name, dict(params)))
         if self.hangs:
             await Deferred[None]()
         if name in OLD and not self.launch.native:
             raise CommandRefused(f"pi refused {name}.", f"Unknown command: {name}")
-        return Raw(json.encode(ANSWERS.get(name)))
+        changed = CHANGES[name](params) if name in CHANGES else {}
+        return NativeAnswer(result=Raw(json.encode(ANSWERS.get(name))), **changed)
 
 
 class PiDriver(FakeDriver):
@@ -76,14 +84,14 @@ def did(lab: HostInMemory, which: int = 0) -> Any:
     return next(iter(lab.drivers.by_agent.values())).agents[which].did[-1]
 
 
-def test_every_command_is_done_or_refused_with_a_reason() -> None:
+def test_every_pi_command_is_done_or_refused_with_a_reason() -> None:
     names = {n for n, kind in COMMANDS.items() if issubclass(kind, SessionCommand)}
     assert len(names) == 34
     assert names == PI_COMMANDS.keys() | HOSTED_COMMANDS.keys() | UNSUPPORTED.keys()
     assert not UNSUPPORTED.keys() & (PI_COMMANDS.keys() | HOSTED_COMMANDS.keys())
 
 
-def test_what_pi_says_of_itself(peer: Peer) -> None:
+def test_get_state_shows_pis_state(peer: Peer) -> None:
     info = peer.ask("get_state", "old")["data"]
     assert (info["model"], info["sessionFile"]) == (STATE["model"], "/x/a.jsonl")
     assert info["messageCount"] == 2
@@ -106,14 +114,16 @@ def test_what_pi_says_of_itself(peer: Peer) -> None:
     ],
     ids=str,
 )
-def test_what_is_passed_on(peer: Peer, kind: str, fields: Any, sent: Any, data: Any) -> None:
+def test_native_commands_are_passed_on(
+    peer: Peer, kind: str, fields: Any, sent: Any, data: Any
+) -> None:
     answer = peer.ask(kind, "old", **fields)
     assert answer["success"], answer
     assert did(peer.lab) == (kind, sent)
     assert answer.get("data") == data
 
 
-def test_what_is_made_of_something_else(peer: Peer) -> None:
+def test_emulated_commands_answer(peer: Peer) -> None:
     (skill,) = peer.ask("get_skills", "old")["data"]["skills"]
     assert (skill["name"], skill["description"]) == ("x", "d")
     assert peer.ask("get_context_usage", "old")["data"]["tokens"] == 1
@@ -123,7 +133,7 @@ def test_what_is_made_of_something_else(peer: Peer) -> None:
     assert peer.ask("fork", "old", entryId="e")["data"]["sessionId"] == "u"
 
 
-def test_what_only_newer_ones_can(peer: Peer) -> None:
+def test_commands_of_newer_pi_are_refused(peer: Peer) -> None:
     for kind, fields in (
         ("abort_compaction", {}),
         ("bash", {"command": "ls", "excludeFromContext": True}),
@@ -141,11 +151,11 @@ def test_what_only_newer_ones_can(peer: Peer) -> None:
         ("cycle_model", {"direction": "backward"}),
     ],
 )
-def test_what_none_can(peer: Peer, kind: str, fields: Any) -> None:
+def test_unsupported_commands_are_refused(peer: Peer, kind: str, fields: Any) -> None:
     assert "over its pipe" in peer.ask(kind, "new", **fields)["error"]
 
 
-def test_a_restart_goes_on_with_the_same(lab: HostInMemory, peer: Peer) -> None:
+def test_restart_continues_the_conversation(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("cycle_model", "old")
     peer.ask("set_thinking_level", "old", level="high")
     session = lab.store.known.get("old")
@@ -155,18 +165,18 @@ def test_a_restart_goes_on_with_the_same(lab: HostInMemory, peer: Peer) -> None:
     assert session.launch.resume == "u"
 
 
-def test_who_hangs_holds_up_no_list(lab: HostInMemory, peer: Peer) -> None:
+def test_hanging_agent_does_not_delay_the_list(lab: HostInMemory, peer: Peer) -> None:
     agent = next(iter(lab.drivers.by_agent.values())).agents[0]
     agent.hangs = True  # type: ignore[attr-defined]
     peer.say("list_sessions")
     assert peer.answers[-1]["command"] == "create_session"
     lab.clock.advance(AGENT_TIMEOUT_S)
-    told = {one["sessionId"]: one for one in peer.answers[-1]["data"]["sessions"]}
-    assert told.keys() == {"old", "new"}
-    assert "sessionFile" not in told["old"]
+    shown = {one["sessionId"]: one for one in peer.answers[-1]["data"]["sessions"]}
+    assert shown.keys() == {"old", "new"}
+    assert "sessionFile" not in shown["old"]
 
 
-def test_a_model_that_fails_is_told_in_events(lab: HostInMemory, peer: Peer) -> None:
+def test_failed_model_call_is_reported_in_events(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "old", message="x", id="p")
     agents = next(iter(lab.drivers.by_agent.values())).agents
     agents[0].reports.turn_ended("failed", "400")

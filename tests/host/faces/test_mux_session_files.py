@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 
-from sxhost.drivers.contracts import Reports
+from sxhost.drivers.contracts import NativeAnswer, Reports
 from sxhost.errors import AgentFailed
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import SessionFiles
 from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S
 from sxhost.faces.pi.session_tree import MAX_NODES, nodes_of
+from sxhost.model.session import raw_json
 from sxhost.model.turn import Launch
 from sxhost.testing import FakeAgent, FakeDriver, FakeDrivers, HostInMemory
 from tests.support.multiplexer_in_memory import Peer
@@ -48,7 +49,7 @@ def refused(files: SessionFiles, path: str) -> str:
     return str(caught.value)
 
 
-def test_a_file_of_pi(files: SessionFiles, tmp_path: Path) -> None:
+def test_pi_session_file_is_described(files: SessionFiles, tmp_path: Path) -> None:
     path = write(tmp_path / ".pi" / "agent" / "sessions" / "--work--" / "a.jsonl", HEADER)
     header = files.check(path)
     assert (header.agent, header.resume, header.cwd, header.id) == ("pi", path, "/work", "u-1")
@@ -57,7 +58,7 @@ def test_a_file_of_pi(files: SessionFiles, tmp_path: Path) -> None:
     assert (listed["fileExists"], listed["cwd"]) == (True, "/work")
 
 
-def test_a_thread_of_codex(files: SessionFiles, tmp_path: Path) -> None:
+def test_codex_thread_is_described(files: SessionFiles, tmp_path: Path) -> None:
     meta = {"type": "session_meta", "payload": {"id": "t-1", "cwd": "/work"}}
     path = write(tmp_path / ".codex" / "sessions" / "2026" / "rollout-1.jsonl", meta)
     header = files.check(path)
@@ -65,12 +66,12 @@ def test_a_thread_of_codex(files: SessionFiles, tmp_path: Path) -> None:
     assert files.all()[0]["agent"] == "codex"
 
 
-def test_a_project_has_some_of_its_own(files: SessionFiles, tmp_path: Path) -> None:
+def test_session_files_of_a_project(files: SessionFiles, tmp_path: Path) -> None:
     path = write(tmp_path / "project" / ".pi" / "sessions" / "a.jsonl", HEADER)
     assert files.check(path).id == "u-1"
 
 
-def test_what_may_not_be_read(files: SessionFiles, tmp_path: Path) -> None:
+def test_forbidden_files_are_refused(files: SessionFiles, tmp_path: Path) -> None:
     root = tmp_path / ".pi" / "agent" / "sessions"
     assert refused(files, "sessions/a.jsonl") == "sessionPath must be an absolute path"
     assert refused(files, write(tmp_path / "a.jsonl", HEADER)) == OUTSIDE
@@ -91,7 +92,7 @@ def test_links_are_followed(files: SessionFiles, tmp_path: Path) -> None:
     assert refused(files, str(root / "link.jsonl")) == OUTSIDE
 
 
-def test_the_newest_come_first(files: SessionFiles, tmp_path: Path) -> None:
+def test_newest_session_files_come_first(files: SessionFiles, tmp_path: Path) -> None:
     root = tmp_path / ".pi" / "agent" / "sessions"
     for number in (2, 3, 1):
         path = write(root / f"{number}.jsonl", {**HEADER, "id": f"u-{number}"})
@@ -103,7 +104,7 @@ def test_the_newest_come_first(files: SessionFiles, tmp_path: Path) -> None:
     assert files.beside(None) == files.beside("/nowhere/x.jsonl") == []
 
 
-def test_what_is_no_file_or_goes_away_is_left_out(files: SessionFiles, tmp_path: Path) -> None:
+def test_vanished_files_are_left_out(files: SessionFiles, tmp_path: Path) -> None:
     root = tmp_path / ".pi" / "agent" / "sessions"
     write(root / "a.jsonl", HEADER)
     os.mkfifo(root / "b.jsonl")
@@ -111,7 +112,7 @@ def test_what_is_no_file_or_goes_away_is_left_out(files: SessionFiles, tmp_path:
     assert [one["sessionFile"] for one in files.all()] == [str(root / "a.jsonl")]
 
 
-def test_only_so_many_are_looked_at_the_last_days_first(
+def test_search_is_bounded_and_begins_with_the_last_days(
     files: SessionFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sxhost.faces.pi.session_files.MAX_EXAMINED", 2)
@@ -121,7 +122,7 @@ def test_only_so_many_are_looked_at_the_last_days_first(
     assert {one["sessionId"] for one in files.all()} == {"03", "02"}
 
 
-def test_the_loop_does_not_wait_for_disks() -> None:
+def test_files_are_read_in_threads() -> None:
     lab, disk = HostInMemory(), Deferred[None]()
 
     async def apart(work: Callable[[], Any], /) -> Any:
@@ -145,7 +146,7 @@ def entry(number: str, parent: str | None, /, **fields: Any) -> dict[str, Any]:
     return {"id": number, "parentId": parent, "type": "message", **fields}
 
 
-def test_a_tree_in_a_file(files: SessionFiles, tmp_path: Path) -> None:
+def test_tree_of_a_session_file(files: SessionFiles, tmp_path: Path) -> None:
     words = [{"type": "text", "text": "line\n\n  two"}]
     path = write(
         tmp_path / "x.jsonl",
@@ -185,12 +186,12 @@ def test_a_tree_in_a_file(files: SessionFiles, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_what_entries_say(fields: dict[str, Any], text: str) -> None:
+def test_entries_of_a_session_file_are_described(fields: dict[str, Any], text: str) -> None:
     (node,) = nodes_of([{"entry": entry("1", None, **fields), "children": []}])["nodes"]
     assert node["text"] == text
 
 
-def test_a_tree_is_bounded() -> None:
+def test_tree_is_bounded() -> None:
     deep: dict[str, Any] = {"entry": entry("0", None), "children": []}
     here = deep
     for number in range(2000):
@@ -210,11 +211,13 @@ class Codex(FakeAgent):
 
     threads: Any = None
 
-    async def command(self, method: str, /, **_params: Any) -> Any:
-        assert method == "thread/list"
+    async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
+        assert (name, *params) == ("thread/list", "limit")
         if isinstance(self.threads, Exception):
             raise self.threads
-        return await self.threads if isinstance(self.threads, Deferred) else self.threads
+        if isinstance(self.threads, Deferred):
+            await self.threads
+        return NativeAnswer(result=raw_json(self.threads))
 
 
 class CodexDriver(FakeDriver):
@@ -230,7 +233,7 @@ NAMED = {"data": [{"id": "t-1", "name": "the plan"}, {"id": "t-2", "name": None}
     [(NAMED, "the plan"), ({}, None), (AgentFailed("gone"), None), (Deferred(), None)],
     ids=["named", "nothing", "gone", "silent"],
 )
-def test_what_threads_are_called(
+def test_thread_names(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: Any, name: str | None
 ) -> None:
     monkeypatch.setenv("CODEX_HOME", str(tmp_path))

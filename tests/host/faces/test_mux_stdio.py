@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from twisted.internet.testing import StringTransport
 
-from sxhost.faces.pi.stdio import CommandLines, Pipe
+from sxhost.faces.pi.stdio import CommandLines, pipe_to
+from sxhost.model.event_types import MessageDeltaEvent
 from sxhost.testing import HostInMemory, is_done
 from tests.host.http.test_site import Wire
 from tests.support.websocket_clients import MIB, TEXT, Socket, masked
@@ -40,12 +41,12 @@ class Pipes:
     """A client at the other ends of two pipes."""
 
     def __init__(self, lab: HostInMemory) -> None:
-        self.pipe = Pipe(lab.mux)
+        self.pipe = pipe_to(lab.mux)
         self.transport = StringTransport()
         self.pipe.makeConnection(self.transport)
 
-    def say(self, said: bytes) -> None:
-        self.pipe.dataReceived(said + b"\n")
+    def say(self, text: bytes) -> None:
+        self.pipe.dataReceived(text + b"\n")
 
     def is_open(self) -> bool:
         return not self.transport.disconnecting
@@ -56,12 +57,12 @@ class Pipes:
 
 
 def play(lab: HostInMemory, say: Callable[[bytes], object]) -> None:
-    for said in SCRIPT:
-        say(said)
+    for text in SCRIPT:
+        say(text)
         settle(lab)
-        if b"abort" in said:
+        if b"abort" in text:
             reports = lab.drivers.last.reports
-            reports.report_event("message-delta", {"item": "1", "text": "hi"})
+            reports.report_event(MessageDeltaEvent(item="1", text="hi"))
             reports.turn_ended("interrupted")
 
 
@@ -76,7 +77,7 @@ def shown(frames: list[Object], lab: HostInMemory) -> list[Object]:
     return list(json.loads(text))
 
 
-def test_the_frames_are_those_of_a_websocket() -> None:
+def test_stdio_frames_equal_websocket_frames() -> None:
     wire = Wire(body=MIB, mux_message=MIB)
     socket = Socket(wire, path="/")
     play(wire.lab, lambda said: socket.say(masked(TEXT, said)))
@@ -89,7 +90,7 @@ def test_the_frames_are_those_of_a_websocket() -> None:
     assert len(answers) == len(SCRIPT)
 
 
-def test_who_does_not_read_is_not_read_from() -> None:
+def test_client_that_does_not_read_is_not_read_from() -> None:
     lab = HostInMemory()
     pipes = Pipes(lab)
     pipes.say(SCRIPT[0])
@@ -99,8 +100,8 @@ def test_who_does_not_read_is_not_read_from() -> None:
     pipes.transport.producer.pauseProducing()  # type: ignore[union-attr]
     assert pipes.transport.producerState == "paused"
     before = len(pipes.frames)
-    lab.mux.broadcast(b'{"type":"news"}')
-    lab.drivers.last.reports.report_event("message-delta", {"item": "1", "text": "hi"})
+    lab.mux.clients.broadcast(b'{"type":"news"}')
+    lab.drivers.last.reports.report_event(MessageDeltaEvent(item="1", text="hi"))
     settle(lab)
     assert len(pipes.frames) == before
     pipes.transport.producer.resumeProducing()  # type: ignore[union-attr]
@@ -109,11 +110,11 @@ def test_who_does_not_read_is_not_read_from() -> None:
     assert event["event"]["assistantMessageEvent"]["delta"] == "hi"
 
 
-def test_the_end_waits_for_answers() -> None:
+def test_end_of_input_waits_for_answers() -> None:
     lab = HostInMemory()
     pipes = Pipes(lab)
-    for said in SCRIPT[:3]:
-        pipes.say(said)
+    for text in SCRIPT[:3]:
+        pipes.say(text)
         settle(lab)
     pipes.pipe.readConnectionLost()
     assert pipes.is_open()
@@ -123,17 +124,17 @@ def test_the_end_waits_for_answers() -> None:
     assert pipes.frames[-1]["command"] == "prompt"
     pipes.pipe.connectionLost()
     assert is_done(pipes.pipe.closed)
-    assert lab.mux.clients == {}
+    assert lab.mux.clients.connected == {}
 
 
-def test_one_too_many_is_sent_away() -> None:
+def test_excess_stdio_client_is_refused() -> None:
     lab = HostInMemory(mux_connections=1)
     Pipes(lab)
     assert Pipes(lab).transport.disconnecting
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
-def test_lines_however_they_come(size: int) -> None:
+def test_lines_are_read_however_they_arrive(size: int) -> None:
     lines: list[bytes] = []
     sizes: list[int] = []
     commands = CommandLines(10, lines.append, sizes.append)

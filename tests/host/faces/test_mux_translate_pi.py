@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
-from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.faces.pi.translator import Translator
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
 from sxhost.testing import result_of
@@ -34,8 +34,8 @@ def played(line: str, scenario: str) -> Iterator[tuple[list[Object], list[Object
     for which in range(len(list(tapes(line, scenario)))):
         player = Player(line, scenario, which).play()
         lines = [one["msg"] for one in player.tape if one["dir"] == "in"]
-        said = [one for one in lines if one["type"] != "response"]
-        yield said, told_of(player)
+        sent = [one for one in lines if one["type"] != "response"]
+        yield sent, told_of(player)
 
 
 def log_of(player: Player) -> list[Event]:
@@ -45,39 +45,39 @@ def log_of(player: Player) -> list[Event]:
 
 
 def told_of(player: Player) -> list[Object]:
-    runs = TranscriptCache(Limits(), lambda _: "pi")
+    runs = Translator(Limits(), lambda _: "pi")
     return [json.loads(one) for event in log_of(player) for one in runs.translate(event)]
 
 
-def plain(said: Object) -> Object:
+def plain(text: Object) -> Object:
     """Return an event without what is added to some lines of pi, and what runs ahead."""
-    if said["type"] == "message_update":
-        step = {k: v for k, v in said["assistantMessageEvent"].items() if k != "partial"}
+    if text["type"] == "message_update":
+        step = {k: v for k, v in text["assistantMessageEvent"].items() if k != "partial"}
         if step["type"] == "toolcall_start":  # old pi has them in its snapshots only
             step = {k: v for k, v in step.items() if k not in ("id", "toolName")}
-        return {**said, "message": None, "assistantMessageEvent": step}
-    return {**said, "id": None} if said["type"] == "bash_execution_update" else said
+        return {**text, "message": None, "assistantMessageEvent": step}
+    return {**text, "id": None} if text["type"] == "bash_execution_update" else text
 
 
-def is_told(said: Object) -> bool:
+def is_told(text: Object) -> bool:
     """Tell whether an event is told as it is: others are approvals, or say nothing yet."""
-    begins = said["type"] == "tool_execution_update" and not said["partialResult"]["content"]
-    return not begins and said["type"] != "extension_ui_request"
+    begins = text["type"] == "tool_execution_update" and not text["partialResult"]["content"]
+    return not begins and text["type"] != "extension_ui_request"
 
 
 @every_line
 @every_scenario
-def test_it_is_told_as_pi_said_it(line: str, scenario: str) -> None:
-    for said, told in played(line, scenario):
-        assert list(map(plain, told)) == [plain(one) for one in said if is_told(one)]
+def test_translated_frames_equal_pis_own(line: str, scenario: str) -> None:
+    for text, shown in played(line, scenario):
+        assert list(map(plain, shown)) == [plain(one) for one in text if is_told(one)]
 
 
 @every_line
 @every_scenario
-def test_each_piece_repeats_what_there_is(line: str, scenario: str) -> None:
-    for said, told in played(line, scenario):
-        grown = [one for one in told if one["type"] == "message_update"]
-        theirs = [one for one in said if one["type"] == "message_update"]
+def test_each_delta_carries_the_partial_message(line: str, scenario: str) -> None:
+    for text, shown in played(line, scenario):
+        grown = [one for one in shown if one["type"] == "message_update"]
+        theirs = [one for one in text if one["type"] == "message_update"]
         for ours, pis in zip(grown, theirs, strict=True):
             assert ours["message"] == ours["assistantMessageEvent"]["partial"]
             if line == OLD:
@@ -100,20 +100,20 @@ def compare(ours: Object, pis: Object) -> None:
 
 
 @every_line
-def test_what_is_said_last_is_the_whole(line: str) -> None:
-    ((_, told),) = played(line, "steer")
-    ends = [n for n, one in enumerate(told) if one["type"] == "message_end"]
+def test_last_frame_has_the_whole_message(line: str) -> None:
+    ((_, shown),) = played(line, "steer")
+    ends = [n for n, one in enumerate(shown) if one["type"] == "message_end"]
     for end in ends:
-        if told[end - 1]["type"] == "message_update":
-            whole = told[end]["message"]["content"]
-            assert told[end - 1]["message"]["content"] == whole
+        if shown[end - 1]["type"] == "message_update":
+            whole = shown[end]["message"]["content"]
+            assert shown[end - 1]["message"]["content"] == whole
 
 
 @every_line
 @pytest.mark.parametrize("scenario", ["tool", "steer", "fail", "abort"])
-def test_whoever_begins_anywhere_is_told_the_same(line: str, scenario: str) -> None:
+def test_frames_do_not_depend_on_where_reading_begins(line: str, scenario: str) -> None:
     log = log_of(Player(line, scenario).play())
-    runs = TranscriptCache(Limits(), lambda _: "pi")
+    runs = Translator(Limits(), lambda _: "pi")
     expected = [runs.translate(event) for event in log]
     assert [runs.translate(event) for event in reversed(log)] == expected[::-1], "again"
 
@@ -121,39 +121,41 @@ def test_whoever_begins_anywhere_is_told_the_same(line: str, scenario: str) -> N
         return [event for event in log if event.seq > after][:limit]
 
     for n in range(len(log)):
-        later = TranscriptCache(Limits(), lambda _: "pi")
+        later = Translator(Limits(), lambda _: "pi")
         assert not later.covers("s", n + 1)
         result_of(later.read_back("s", n + 1, read))
         assert later.translate(log[n]) == expected[n]
 
 
-def test_what_is_too_large_is_not_repeated() -> None:
+def test_too_large_partial_message_is_left_out() -> None:
     log = log_of(Player(OLD, "steer").play())
-    runs = TranscriptCache(Limits(mux_snapshot=40), lambda _: "pi")
-    told = [json.loads(one) for event in log for one in runs.translate(event)]
-    grown = [one for one in told if one["type"] == "message_update"]
+    runs = Translator(Limits(mux_snapshot=40), lambda _: "pi")
+    reported = [json.loads(one) for event in log for one in runs.translate(event)]
+    grown = [one for one in reported if one["type"] == "message_update"]
     (first, *_, last) = grown[:12]
     assert first["message"]["content"] == [{"type": "text", "text": ""}]
     assert "message" not in last
     assert "partial" not in last["assistantMessageEvent"]
-    (ends, *_) = [one for one in told if one["type"] == "turn_end"]
+    (ends, *_) = [one for one in reported if one["type"] == "turn_end"]
     assert len(ends["message"]["content"][0]["text"]) > 40
 
 
-def test_of_a_long_run_the_end_is_kept() -> None:
+def test_end_of_a_long_run_is_kept() -> None:
     log = log_of(Player(OLD, "steer").play())
-    runs = TranscriptCache(Limits(mux_run=500), lambda _: "pi")
-    told = [json.loads(one) for event in log for one in runs.translate(event)]
-    ends = [one["messages"] for one in told if one["type"] == "agent_end"]
+    runs = Translator(Limits(mux_run=500), lambda _: "pi")
+    reported = [json.loads(one) for event in log for one in runs.translate(event)]
+    ends = [one["messages"] for one in reported if one["type"] == "agent_end"]
     assert [len(one) for one in ends] == [1, 1]
     assert ends[-1][-1]["content"][0]["text"] == "follow up answer"
 
 
-def test_thin_readers_get_the_pieces_alone() -> None:
+def test_thin_readers_get_deltas_without_partial_messages() -> None:
     log = log_of(Player(OLD, "hello").play())
-    runs = TranscriptCache(Limits(), lambda _: "pi")
-    told = [json.loads(one) for event in log for one in runs.translate(event, snapshots=False)]
-    grown = [one for one in told if one["type"] == "message_update"]
+    runs = Translator(Limits(), lambda _: "pi")
+    reported = [
+        json.loads(one) for event in log for one in runs.translate(event, snapshots=False)
+    ]
+    grown = [one for one in reported if one["type"] == "message_update"]
     assert grown
     assert not any("message" in one for one in grown)
-    assert [one["messages"] for one in told if one["type"] == "agent_end"]
+    assert [one["messages"] for one in reported if one["type"] == "agent_end"]

@@ -21,11 +21,11 @@ def socket(wire: Wire, request: Any) -> Socket:
     return Socket(wire, path=request.param)
 
 
-def test_it_is_ready_first(socket: Socket) -> None:
+def test_websocket_sends_server_ready_first(socket: Socket) -> None:
     assert socket.messages[0]["type"] == "server_ready"
 
 
-def test_the_index_is_still_there(wire: Wire) -> None:
+def test_index_route_is_served_beside_the_websocket(wire: Wire) -> None:
     client = wire.connect(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert client.body["name"] == "sxhost"
 
@@ -38,7 +38,7 @@ def test_a_command_is_answered(socket: Socket) -> None:
     assert socket.messages[-1]["data"]["healthy"]
 
 
-def test_what_is_no_json_is_answered(socket: Socket) -> None:
+def test_malformed_json_is_answered_with_an_error(socket: Socket) -> None:
     socket.forget()
     socket.say(masked(TEXT, b"{"))
     assert socket.messages == [
@@ -46,27 +46,27 @@ def test_what_is_no_json_is_answered(socket: Socket) -> None:
     ]
 
 
-def test_what_is_binary_ends_the_connection(socket: Socket) -> None:
+def test_binary_message_closes_the_connection(socket: Socket) -> None:
     socket.say(masked(BINARY, b"{}"))
     assert socket.closed == 1003
 
 
-def test_what_is_too_large_is_answered() -> None:
+def test_too_large_command_is_answered_with_an_error() -> None:
     wire = Wire(mux_message=1000)
     socket = Socket(wire, path="/ws")
     socket.forget()
     long = {"type": "prompt", "sessionId": "s", "message": "x" * 1000}
-    said = json.dumps(long).encode()
-    socket.say(masked(TEXT, said[:700], fin=False) + masked(0, said[700:]))
+    text = json.dumps(long).encode()
+    socket.say(masked(TEXT, text[:700], fin=False) + masked(0, text[700:]))
     (answer,) = socket.messages
-    assert answer["error"] == f"Message size {len(said)} exceeds limit 1000"
+    assert answer["error"] == f"Message size {len(text)} exceeds limit 1000"
     assert answer["command"] == "unknown"
     socket.forget()
     socket.send({"type": "health_check"})
     assert socket.messages[-1]["success"], "the connection goes on"
 
 
-def test_one_too_many_is_sent_away() -> None:
+def test_excess_websocket_is_refused() -> None:
     wire = Wire(mux_connections=1)
     first, second = Socket(wire, path="/ws"), Socket(wire, path="/ws")
     assert (first.closed, second.closed) == (None, 1013)
@@ -75,10 +75,10 @@ def test_one_too_many_is_sent_away() -> None:
     assert Socket(wire, path="/ws").closed is None
 
 
-def test_after_a_close_nothing_is_done(wire: Wire, socket: Socket) -> None:
+def test_commands_after_a_close_are_not_done(wire: Wire, socket: Socket) -> None:
     socket.say(closing(1000))
     socket.forget()
     socket.send({"type": "health_check"})
     assert socket.frames == []
     wire.lab.clock.advance(0)
-    assert wire.lab.mux.clients == {}
+    assert wire.lab.mux.clients.connected == {}

@@ -22,7 +22,7 @@ def test_metadata_is_bounded(lab: HostInMemory) -> None:
     assert (answer.status, answer.json()["field"]) == (400, "metadata")
 
 
-def test_the_source_documents_walk_through(lab: HostInMemory) -> None:
+def test_walk_through_of_the_original_hub(lab: HostInMemory) -> None:
     assert lab.request("GET", "/health").body == b'{"status":"ok"}'
     registration = {"model": "gpt-4.1", "provider": "openai", "cwd": "/home/dev/project"}
     answer = lab.request("POST", "/sessions/my-session/register", registration).json()
@@ -41,7 +41,7 @@ def test_the_source_documents_walk_through(lab: HostInMemory) -> None:
     assert line["ts"] == TS
 
 
-def test_the_list_begins_with_the_fields_of_the_source(lab: HostInMemory) -> None:
+def test_session_list_begins_with_the_original_hubs_fields(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/abc-123/register", {"model": "m", "provider": "p"})
     lab.request("POST", "/sessions/abc-123/events", {"event": "tool-start"})
     (row,) = lab.request("GET", "/sessions").json()
@@ -52,7 +52,7 @@ def test_the_list_begins_with_the_fields_of_the_source(lab: HostInMemory) -> Non
     assert row["detail_state"] == "working"
 
 
-def test_the_detail_has_cwd_start_time_and_events(lab: HostInMemory) -> None:
+def test_session_details_have_cwd_start_time_and_events(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/a/register", {"cwd": "/tmp", "metadata": {"k": [1]}})
     lab.request("POST", "/sessions/a/events", {"event": "usage", "data": {"tokens": 1}})
     detail = lab.request("GET", "/sessions/a").json()
@@ -61,30 +61,30 @@ def test_the_detail_has_cwd_start_time_and_events(lab: HostInMemory) -> None:
     assert [event["event"] for event in detail["events"]] == ["usage"]
 
 
-def test_registering_again_updates_what_is_given(lab: HostInMemory) -> None:
+def test_registering_again_updates_given_fields(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/a/register", {"model": "m", "title": "t"})
     answer = lab.request("POST", "/sessions/a/register", {"title": "new", "model": None}).json()
     assert answer["created"] is False
     assert (answer["session"]["model"], answer["session"]["title"]) == ("m", "new")
 
 
-def test_a_body_is_optional_where_its_fields_are(lab: HostInMemory) -> None:
+def test_body_with_optional_fields_is_optional(lab: HostInMemory) -> None:
     assert lab.request("POST", "/sessions/a/register").json()["created"] is True
 
 
-def test_an_unknown_session_is_registered_by_its_first_event(lab: HostInMemory) -> None:
+def test_first_event_registers_an_unknown_session(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/new/events", {"event": "thinking"})
     assert lab.request("GET", "/sessions/new").json()["event_count"] == 1
 
 
-def test_the_same_key_is_answered_the_same(lab: HostInMemory) -> None:
+def test_same_key_gets_the_same_answer(lab: HostInMemory) -> None:
     event = {"event": "thinking", "key": "k"}
     first = lab.request("POST", "/sessions/a/events", event)
     lab.request("POST", "/sessions/a/events", {"event": "idle"})
     assert lab.request("POST", "/sessions/a/events", event).body == first.body
 
 
-def test_a_batch(lab: HostInMemory) -> None:
+def test_batch_is_stored(lab: HostInMemory) -> None:
     body = b'{"event":"thinking"}\n{"event":"complete","data":{"a":1}}\n'
     answer = lab.request("POST", "/sessions/a/events", body, content_type=NDJSON)
     assert answer.json() == {"ok": True, "event_count": 2, "accepted": 2}
@@ -93,7 +93,7 @@ def test_a_batch(lab: HostInMemory) -> None:
     ]  # fmt: skip
 
 
-def test_a_batch_with_a_bad_line_stores_nothing(lab: HostInMemory) -> None:
+def test_batch_with_a_bad_line_stores_nothing(lab: HostInMemory) -> None:
     body = b'{"event":"thinking"}\n{"event":"NO"}\n'
     answer = lab.request("POST", "/sessions/a/events", body, content_type=NDJSON)
     assert (answer.status, answer.json()["line"]) == (400, 2)
@@ -105,14 +105,16 @@ def test_a_batch_with_a_bad_line_stores_nothing(lab: HostInMemory) -> None:
     [("", [1, 2, 3]), ("?after=1", [2, 3]), ("?limit=1", [1]), ("?types=x", [1, 3]),
      ("?types=x,y&after=0&limit=2", [1, 2]), ("?after=99", [])],
 )  # fmt: skip
-def test_reading_events(lab: HostInMemory, query: str, numbers: list[int]) -> None:
+def test_events_are_read_and_filtered(
+    lab: HostInMemory, query: str, numbers: list[int]
+) -> None:
     for name in ("x", "y", "x"):
         lab.request("POST", "/sessions/a/events", {"event": name})
     answer = lab.request("GET", f"/sessions/a/events{query}")
     assert [event["seq"] for event in answer.lines()] == numbers
 
 
-def test_data_never_breaks_a_line(lab: HostInMemory) -> None:
+def test_event_data_never_breaks_a_line(lab: HostInMemory) -> None:
     body = b'{\n "event": "x",\n "data": {\n "a": "1\\n2"\n }\n}'
     lab.request("POST", "/sessions/a/events", body)
     (line,) = lab.request("GET", "/sessions/a/events").lines()
@@ -127,7 +129,7 @@ class TestMessages:
     def send(self, lab: HostInMemory, **fields: Any) -> Any:
         return lab.request("POST", "/sessions/a/messages", {"content": "hi", **fields}).json()
 
-    def test_a_message_carries_mode_and_sender(self, lab: HostInMemory) -> None:
+    def test_message_carries_mode_and_sender(self, lab: HostInMemory) -> None:
         sent = self.send(lab, mode="interrupt", **{"from": "me"})
         (message,) = lab.request("GET", "/sessions/a/messages").json()
         assert message == {
@@ -144,20 +146,20 @@ class TestMessages:
         peeked = lab.request("GET", "/sessions/a/messages?peek=1").json()
         assert [m["state"] for m in peeked] == ["delivered", "queued"]
 
-    def test_withdrawing(self, lab: HostInMemory) -> None:
+    def test_message_is_withdrawn(self, lab: HostInMemory) -> None:
         one = self.send(lab)["id"]
         assert lab.request("DELETE", f"/sessions/a/messages/{one}").json() == {"ok": True}
         assert lab.request("GET", "/sessions/a/messages").json() == []
         answer = lab.request("POST", f"/sessions/a/messages/{one}/ack")
         assert (answer.status, answer.json()["error"]) == (409, "message_closed")
 
-    def test_waiting(self, lab: HostInMemory) -> None:
+    def test_pull_waits(self, lab: HostInMemory) -> None:
         waiting = lab.begin("GET", "/sessions/a/messages?wait=30")
         self.send(lab)
         lab.treq.flush()
         assert [m["content"] for m in result_of(waiting).json()] == ["hi"]
 
-    def test_a_full_queue_says_when_to_try_again(self, make_lab: MakeLab) -> None:
+    def test_full_queue_answers_retry_after(self, make_lab: MakeLab) -> None:
         lab = make_lab(messages=1)
         lab.request("POST", "/sessions/a/register")
         self.send(lab)
@@ -165,32 +167,32 @@ class TestMessages:
         assert (answer.status, answer.header("retry-after")) == (429, "2")
         assert (answer.json()["error"], answer.json()["limit"]) == ("queue_full", 1)
 
-    def test_a_large_message_is_refused_with_the_limit(self, lab: HostInMemory) -> None:
+    def test_large_message_is_refused_with_the_limit(self, lab: HostInMemory) -> None:
         answer = lab.request("POST", "/sessions/a/messages", {"content": "x" * 8193})
         assert (answer.status, answer.json()["limit"]) == (413, 8192)
 
     @pytest.mark.parametrize(
         "body", [{}, {"content": ""}, {"content": 7}, {"content": "x", "mode": "no"}]
     )
-    def test_a_bad_message_is_refused(self, lab: HostInMemory, body: Any) -> None:
+    def test_bad_message_is_refused(self, lab: HostInMemory, body: Any) -> None:
         answer = lab.request("POST", "/sessions/a/messages", body)
         assert (answer.status, answer.json()["error"]) == (400, "bad_field")
 
 
-def test_deleting(lab: HostInMemory) -> None:
+def test_session_is_deleted(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/a/register")
     assert lab.request("DELETE", "/sessions/a").json() == {"ok": True}
     assert lab.request("DELETE", "/sessions/a").json()["error"] == "unknown_session"
 
 
-def test_stop(lab: HostInMemory) -> None:
+def test_stop_route_stops_the_host(lab: HostInMemory) -> None:
     asked: list[bool] = []
     lab.service.on_stop = lambda: asked.append(True)
     assert lab.request("POST", "/stop").json() == {"ok": True}
     assert asked == [True]
 
 
-def test_a_session_limit_says_what_to_do(make_lab: MakeLab) -> None:
+def test_session_limit_error_says_what_to_do(make_lab: MakeLab) -> None:
     lab = make_lab(sessions=1)
     lab.request("POST", "/sessions/a/register")
     answer = lab.request("POST", "/sessions/b/register")

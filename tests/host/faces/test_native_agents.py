@@ -42,12 +42,12 @@ SCOPES = {
 }
 
 
-def test_each_route_takes_its_scope(lab: HostInMemory) -> None:
+def test_agent_routes_need_their_scopes(lab: HostInMemory) -> None:
     found = {route.path: route.needs for route in routes(lab.service)}
     assert found == SCOPES
 
 
-def test_each_verb_answers_with_what_it_did(host: HostInMemory) -> None:
+def test_agent_routes_answer_with_their_result(host: HostInMemory) -> None:
     begun = settled(host, "POST", "/sessions/a/turns", {"input": "go"})
     assert (begun.status, begun.json()["turn"]["status"]) == (202, "running")
     done = {"ok": True}
@@ -62,7 +62,7 @@ def test_each_verb_answers_with_what_it_did(host: HostInMemory) -> None:
     ]
 
 
-def test_an_approval_is_listed_and_decided(host: HostInMemory) -> None:
+def test_approval_is_listed_and_decided(host: HostInMemory) -> None:
     settled(host, "POST", "/sessions/a/turns", {"input": "go"})
     host.drivers.last.reports.approval_requested(question())
     (one,) = settled(host, "GET", "/sessions/a/approvals").json()
@@ -96,7 +96,7 @@ def test_an_approval_is_listed_and_decided(host: HostInMemory) -> None:
         ("/sessions/a/approvals/one", {"decision": "deny"}, "approval_id"),
     ],
 )
-def test_what_is_wrong_is_named(host: HostInMemory, path: str, body: JSON, field: str) -> None:
+def test_wrong_field_is_named(host: HostInMemory, path: str, body: JSON, field: str) -> None:
     answer = settled(host, "POST", path, body)
     assert (answer.status, answer.json()["error"]) == (400, "bad_field")
     assert answer.json()["field"].startswith(field)
@@ -113,14 +113,14 @@ def test_what_is_wrong_is_named(host: HostInMemory, path: str, body: JSON, field
         ("/sessions", {"agent": "fake", "id": "a"}, (409, "session_exists")),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_impossible_requests_are_refused(
     host: HostInMemory, path: str, body: JSON, error: tuple[int, str]
 ) -> None:
     answer = settled(host, "POST", path, body)
     assert (answer.status, answer.json()["error"]) == error
 
 
-def test_whoever_vanishes_while_an_agent_starts_leaves_nothing(lab: HostInMemory) -> None:
+def test_disconnect_during_a_start_leaves_no_agent(lab: HostInMemory) -> None:
     slow: Deferred[None] = Deferred()
     lab.drivers("fake").slow = slow
     start = started(lab.service.start(Launch(agent="fake", id="b")))

@@ -67,14 +67,14 @@ def test_server_sent_events(wire: Wire) -> None:
     assert json.loads(second["data"])["event"] == "complete"
 
 
-def test_new_events_come_as_they_are_fired(wire: Wire) -> None:
+def test_new_events_arrive_live(wire: Wire) -> None:
     client = get(wire, "/sessions/a/events", SSE)
     wire.lab.request("POST", "/sessions/a/events", {"event": "later"})
     wire.lab.clock.advance(0.005)
     assert json.loads(sse(client)[-1]["data"])["event"] == "later"
 
 
-def test_ndjson_ends_unless_it_is_to_follow(wire: Wire) -> None:
+def test_ndjson_ends_without_follow(wire: Wire) -> None:
     assert [line["seq"] for line in lines(get(wire, "/sessions/a/events"))] == [1, 2]
     followed = lines(get(wire, "/sessions/a/events?follow=1"))
     assert [line.get("frame", line.get("seq")) for line in followed] == ["hello", 1, 2]
@@ -85,7 +85,7 @@ def test_ndjson_ends_unless_it_is_to_follow(wire: Wire) -> None:
     [("", [1, 2, 3]), ("?session=a", [1, 2]), ("?session=a,b&types=thinking", [1, 3]),
      ("?after=1", [2, 3]), ("?after=now", []), ("?limit=2", [1, 2]), ("?label=k:v", [2])],
 )  # fmt: skip
-def test_all_sessions_together(query: str, ids: list[int]) -> None:
+def test_events_of_all_sessions(query: str, ids: list[int]) -> None:
     wire = Wire()
     wire.lab.request("POST", "/sessions/a/events", {"event": "thinking"})
     wire.lab.request("POST", "/sessions/c/register", {"labels": {"k": "v"}})
@@ -97,52 +97,52 @@ def test_all_sessions_together(query: str, ids: list[int]) -> None:
     assert [line["id"] for line in lines(get(wire, f"/events{query}"))] == ids
 
 
-def test_a_browser_that_comes_back_goes_on(wire: Wire) -> None:
+def test_last_event_id_resumes_the_stream(wire: Wire) -> None:
     (hello, *_) = sse(get(wire, "/events", SSE))
     epoch = json.loads(hello["data"])["epoch"]
     client = get(wire, "/events?after=0", SSE, f"Last-Event-ID: {epoch}:2")
     assert [frame.get("id") for frame in sse(client)] == [f"{epoch}:2", f"{epoch}:3"]
 
 
-def test_states_can_be_had_with_it(wire: Wire) -> None:
+def test_states_are_included_on_request(wire: Wire) -> None:
     followed = lines(get(wire, "/events?follow=1&state=1&after=now"))
     states = {line["session"]: line["state"] for line in followed if line["frame"] == "state"}
     assert states == {"a": "idle", "b": "active"}
 
 
-def test_an_unknown_session_is_refused_while_it_can_be(wire: Wire) -> None:
+def test_unknown_session_is_refused_before_the_stream_begins(wire: Wire) -> None:
     client = get(wire, "/sessions/x/events", SSE)
     assert (client.status, client.body["error"]) == (404, "unknown_session")
 
 
-def test_a_bad_place_is_refused(wire: Wire) -> None:
+def test_malformed_cursor_is_refused(wire: Wire) -> None:
     client = get(wire, "/events", SSE, "Last-Event-ID: nonsense")
     assert (client.status, client.body["field"]) == (400, "after")
 
 
-def test_head_has_the_headers_alone(wire: Wire) -> None:
+def test_head_has_headers_only(wire: Wire) -> None:
     client = wire.connect(f"HEAD /events HTTP/1.1\r\nHost: x\r\n{SSE}\r\n\r\n".encode())
     assert header(client, "Content-Type") == "text/event-stream"
     assert client.got.endswith(b"\r\n\r\n")
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
 
 
-def test_an_old_client_gets_it_unchunked(wire: Wire) -> None:
+def test_http_1_0_client_gets_an_unchunked_stream(wire: Wire) -> None:
     client = get(wire, "/sessions/a/events", SSE, version="1.0")
     assert b"chunked" not in client.got
     assert [frame.get("event") for frame in sse(client)] == ["hello", None, None]
 
 
-def test_a_client_that_vanishes_is_forgotten(wire: Wire) -> None:
+def test_disconnected_client_is_forgotten(wire: Wire) -> None:
     client = get(wire, "/events?follow=1")
-    assert wire.lab.service.hub.subscribers == 1
+    assert wire.lab.notifier.subscribers == 1
     client.release()
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
     wire.lab.request("POST", "/sessions/a/events", {"event": "x"})
     wire.lab.clock.advance(1)
 
 
-def test_a_reader_that_is_behind_is_waited_for(wire: Wire) -> None:
+def test_slow_reader_pauses_the_stream(wire: Wire) -> None:
     client = get(wire, "/events?follow=1")
     producer: Any = client.transport.producer
     producer.pauseProducing()
@@ -154,16 +154,16 @@ def test_a_reader_that_is_behind_is_waited_for(wire: Wire) -> None:
     assert lines(client)[-1]["event"] == "x"
 
 
-def test_a_stop_ends_it_with_a_word(wire: Wire) -> None:
+def test_stop_ends_the_stream_with_an_end_frame(wire: Wire) -> None:
     client = get(wire, "/events?follow=1")
-    wire.lab.service.hub.close()
+    wire.lab.notifier.close()
     assert lines(client)[-1] == {
         "frame": "end", "reason": "the host is stopping", "reconnect": True,
     }  # fmt: skip
     assert client.got.endswith(b"0\r\n\r\n")
 
 
-def test_heartbeats_are_events_of_their_own(lab: HostInMemory) -> None:
+def test_heartbeats_are_sse_events(lab: HostInMemory) -> None:
     wire = Wire()
     client = get(wire, "/events", SSE)
     for _ in range(15):

@@ -13,7 +13,7 @@ from tests.host.http.test_http_authentication import Gate, bearer
 from tests.support.faults import small_disk
 
 
-def test_on_a_full_disk_nothing_changes(tmp_path: Path) -> None:
+def test_full_disk_changes_no_token(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     with small_disk(disk, 65_536):
         gate = Gate(disk)
@@ -32,11 +32,11 @@ def test_on_a_full_disk_nothing_changes(tmp_path: Path) -> None:
             for secret in (token, own):
                 assert gate.refused("/status", bearer(secret), uid=None) == ""
         assert len(gate.ask("/tokens").body) == 2
-        assert [deed["what"] for deed in gate.ask("/audit").body] == []
+        assert [entry["what"] for entry in gate.ask("/audit").body] == []
 
 
 @pytest.mark.parametrize("uid", [None, 1000])
-def test_a_login_that_fails_does_not_use_its_link_up(tmp_path: Path, uid: int | None) -> None:
+def test_failed_login_does_not_use_its_link_up(tmp_path: Path, uid: int | None) -> None:
     gate = Gate(tmp_path)
     record, refusing = gate.lab.store.record_entry, True
 

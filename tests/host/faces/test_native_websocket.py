@@ -56,7 +56,7 @@ def socket(wire: Wire) -> Socket:
 # Subscriptions.
 
 
-def test_the_past_and_then_the_present(wire: Wire, socket: Socket) -> None:
+def test_websocket_streams_past_and_live_events(wire: Wire, socket: Socket) -> None:
     socket.subscribe(sessions=["a"])
     assert socket.kinds == ["hello", 1, 2]
     hello, first, _ = socket.messages
@@ -79,50 +79,50 @@ def test_the_past_and_then_the_present(wire: Wire, socket: Socket) -> None:
     ],
     ids=str,
 )
-def test_what_is_followed_can_be_said_in_a_message_or_in_the_url(
+def test_subscription_by_message_or_by_url(
     wire: Wire, fields: dict[str, Any], query: str, expected: list[int]
 ) -> None:
     wire.lab.request("POST", "/sessions/c/register", {"labels": {"team": "x"}})
     fire(wire, "c", "complete")
-    said, asked = Socket(wire), Socket(wire, f"?{query}")
-    said.subscribe(**fields)
-    assert said.kinds == asked.kinds == ["hello", *expected]
+    text, asked = Socket(wire), Socket(wire, f"?{query}")
+    text.subscribe(**fields)
+    assert text.kinds == asked.kinds == ["hello", *expected]
 
 
-def test_states_can_be_had_with_it(wire: Wire) -> None:
+def test_states_are_included_on_request(wire: Wire) -> None:
     for client in (Socket(wire, "?after=now&state=1"), Socket(wire)):
         client.subscribe(after="now", state=True, id="x")
-        told = {m["session"]: m["state"] for m in client.messages if m["frame"] == "state"}
-        assert told == {"a": "active", "b": "active"}
+        shown = {m["session"]: m["state"] for m in client.messages if m["frame"] == "state"}
+        assert shown == {"a": "active", "b": "active"}
 
 
-def test_what_is_missing_is_told(wire: Wire, socket: Socket) -> None:
+def test_gap_is_sent(wire: Wire, socket: Socket) -> None:
     socket.subscribe(after="another:7", id="x")
     hello, gap, *_ = socket.messages
     assert (gap["frame"], gap["from"], gap["reason"]) == ("gap", "another:7", "another epoch")
     assert hello["id"] == gap["id"] == "x"
 
 
-def test_heartbeats_come(wire: Wire, socket: Socket) -> None:
+def test_heartbeats_are_sent(wire: Wire, socket: Socket) -> None:
     socket.subscribe(after="now")
     for _ in range(15):
         wire.lab.clock.advance(1)
     assert socket.kinds == ["hello", "heartbeat"]
 
 
-def test_no_more_comes_after_unsubscribing(wire: Wire, socket: Socket) -> None:
+def test_unsubscribe_ends_the_events(wire: Wire, socket: Socket) -> None:
     socket.subscribe(after="now")
     socket.send({"unsubscribe": True})
     fire(wire, "a")
     assert socket.messages[1:] == [
         {"frame": "end", "reason": "unsubscribed", "reconnect": False}
     ]
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
     socket.subscribe(after="now")
     assert socket.kinds == ["hello", "end", "hello"]
 
 
-def test_several_subscriptions_are_told_apart_by_their_ids(wire: Wire, socket: Socket) -> None:
+def test_subscriptions_are_told_apart_by_id(wire: Wire, socket: Socket) -> None:
     for session_id in "ab":
         socket.subscribe(id=f"<{session_id}>", sessions=[session_id], after="now")
     socket.send({"unsubscribe": "<a>"})
@@ -133,13 +133,13 @@ def test_several_subscriptions_are_told_apart_by_their_ids(wire: Wire, socket: S
     ]  # fmt: skip
 
 
-def test_one_subscription_can_take_the_place_of_another(wire: Wire, socket: Socket) -> None:
+def test_subscription_of_the_same_id_is_replaced(wire: Wire, socket: Socket) -> None:
     socket.subscribe(after="now")
     socket.send({"unsubscribe": True, "subscribe": {"sessions": ["b"]}})
     assert socket.kinds == ["hello", "end", "hello", 3]
 
 
-def test_a_forgotten_session_ends_its_subscription_alone(wire: Wire, socket: Socket) -> None:
+def test_forgotten_session_ends_only_its_subscription(wire: Wire, socket: Socket) -> None:
     socket.subscribe(sessions=["a"], id="x")
     wire.lab.request("DELETE", "/sessions/a")
     socket.protocol.resumeProducing()
@@ -173,7 +173,7 @@ def test_a_forgotten_session_ends_its_subscription_alone(wire: Wire, socket: Soc
         (b'{"unsubscribe":"x"}', "bad_field", "unsubscribe"),
     ],
 )
-def test_an_error_is_told_and_the_connection_stays(
+def test_error_keeps_the_connection_open(
     socket: Socket, text: bytes, code: str, field: str | None
 ) -> None:
     socket.say(masked(TEXT, text))
@@ -185,7 +185,7 @@ def test_an_error_is_told_and_the_connection_stays(
     assert socket.kinds == ["error", "hello"]
 
 
-def test_an_error_names_the_subscription_it_is_about(socket: Socket) -> None:
+def test_error_names_its_subscription(socket: Socket) -> None:
     socket.subscribe(id="x", after="now")
     socket.subscribe(id="x", after="now")
     socket.subscribe(id="y", sessions=["nobody"])
@@ -194,14 +194,14 @@ def test_an_error_names_the_subscription_it_is_about(socket: Socket) -> None:
     ]  # fmt: skip
 
 
-def test_the_subscriptions_of_a_connection_are_counted(wire: Wire, socket: Socket) -> None:
+def test_subscriptions_of_a_connection_are_limited(wire: Wire, socket: Socket) -> None:
     for number in range(MOST_SUBSCRIPTIONS + 1):
         socket.subscribe(id=str(number), after="now")
     assert socket.kinds == ["hello"] * MOST_SUBSCRIPTIONS + ["error"]
-    assert wire.lab.service.hub.subscribers == MOST_SUBSCRIPTIONS
+    assert wire.lab.notifier.subscribers == MOST_SUBSCRIPTIONS
 
 
-def test_a_defect_closes_the_connection(
+def test_internal_error_closes_the_connection(
     wire: Wire, socket: Socket, failure_log: FailureLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire.lab.service, "subscribe", None)
@@ -213,7 +213,7 @@ def test_a_defect_closes_the_connection(
 # A reader that is behind.
 
 
-def test_one_that_is_behind_is_waited_for(wire: Wire, socket: Socket) -> None:
+def test_slow_client_pauses_its_subscriptions(wire: Wire, socket: Socket) -> None:
     socket.subscribe(id="a", sessions=["a"], after="now")
     socket.subscribe(id="b", sessions=["b"], after="now")
     assert socket.transport.streaming
@@ -227,7 +227,7 @@ def test_one_that_is_behind_is_waited_for(wire: Wire, socket: Socket) -> None:
     assert socket.kinds == [4, 5]
 
 
-def test_who_was_served_first_is_last_in_the_next_turn(wire: Wire, socket: Socket) -> None:
+def test_subscriptions_are_served_in_rotation(wire: Wire, socket: Socket) -> None:
     for session_id in "ab":
         socket.subscribe(id=session_id, sessions=[session_id], after="now")
     producer: Any = socket.transport.producer
@@ -259,7 +259,7 @@ def full(socket: Socket, room: int) -> None:
     setattr(socket.transport, "write", written)  # noqa: B010
 
 
-def test_what_it_says_waits_and_nothing_more_is_read(wire: Wire, socket: Socket) -> None:
+def test_messages_of_a_slow_client_wait_unread(wire: Wire, socket: Socket) -> None:
     producer: Any = socket.transport.producer
     producer.pauseProducing()
     assert socket.transport.producerState == "producing"
@@ -272,7 +272,7 @@ def test_what_it_says_waits_and_nothing_more_is_read(wire: Wire, socket: Socket)
     assert socket.transport.producerState == "producing"
 
 
-def test_one_that_begins_behind_stays_so(wire: Wire, socket: Socket) -> None:
+def test_subscription_begun_while_paused_stays_paused(wire: Wire, socket: Socket) -> None:
     full(socket, 1)
     socket.subscribe(after="now")
     socket.forget()
@@ -283,7 +283,7 @@ def test_one_that_begins_behind_stays_so(wire: Wire, socket: Socket) -> None:
     assert socket.kinds == [4]
 
 
-def test_only_its_newest_ping_is_answered(socket: Socket) -> None:
+def test_only_the_newest_ping_of_a_slow_client_is_answered(socket: Socket) -> None:
     producer: Any = socket.transport.producer
     producer.pauseProducing()
     socket.say(masked(PING, b"1") + masked(PING, b"2"))
@@ -342,7 +342,7 @@ async def host_on(listen: str, tmp_path: Path, store: str) -> AsyncIterator[Host
 @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL")  # Twisted does so for ``ssl:``
 @pytest.mark.parametrize("store", ["memory:", "sqlite"])
 @pytest_twisted.ensureDeferred
-async def test_over_a_real_connection(
+async def test_websocket_over_a_real_connection(
     served: tuple[str, Endpoint], store: str, tmp_path: Path
 ) -> None:
     listen, endpoint = served
@@ -363,18 +363,18 @@ async def test_over_a_real_connection(
     (end,) = await client.hear(1)
     assert (end["frame"], end["reconnect"], end["id"]) == ("end", True, "b")
     assert await client.left == 1001
-    assert host.sessions.hub.subscribers == 0
+    assert (await host.sessions.counts()).subscribers == 0
 
 
 @pytest_twisted.ensureDeferred
-async def test_one_that_does_not_read_is_waited_for_and_then_gets_all(tmp_path: Path) -> None:
+async def test_client_that_stops_reading_gets_everything_later(tmp_path: Path) -> None:
     async with host_on("tcp:0:interface=127.0.0.1", tmp_path, "memory:") as host:
         port = host.sessions.port
         url = f"ws://localhost:{port}/v1/stream?after=0"
         client = await connected(reactor, tcp(port), url)
         await client.hear(1)
         client.transport.pauseProducing()
-        (reader,) = host.sessions.hub.readers()
+        (reader,) = host.sessions._core.notifier.readers()
         behind = told_when_paused(reader)
         fired = 0
         while not is_done(behind):
@@ -388,19 +388,19 @@ async def test_one_that_does_not_read_is_waited_for_and_then_gets_all(tmp_path: 
 
 
 def told_when_paused(reader: Subscription) -> Deferred[None]:
-    told: Deferred[None] = Deferred()
+    shown: Deferred[None] = Deferred()
     pause = reader.pauseProducing
 
     def paused() -> None:
         pause()
-        if not told.called:
-            told.callback(None)
+        if not shown.called:
+            shown.callback(None)
 
     setattr(reader, "pauseProducing", paused)  # noqa: B010
-    return told
+    return shown
 
 
-def test_one_too_many_is_told_so_and_the_connection_stays() -> None:
+def test_excess_subscription_is_refused_and_the_connection_stays() -> None:
     wire = Wire(body=MIB, subscriptions=1)
     socket = Socket(wire)
     socket.subscribe(id="one")

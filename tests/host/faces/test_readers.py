@@ -19,8 +19,8 @@ from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.fields import Conversation
 from sxhost.faces.codex_sse.stream import FrameEncoder, ends_turn
 from sxhost.faces.codexd.events import event_record
-from sxhost.faces.pi.session_info import message_of_event
-from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.faces.pi.messages import plain_message
+from sxhost.faces.pi.translator import Translator
 from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
 from sxhost.model.rights import HOST_EVENTS
@@ -29,6 +29,7 @@ from sxhost.model.session_state import MESSAGE_EVENTS, apply_events
 from sxhost.model.turn import Launch
 from sxhost.telemetry.forwarder import forwarded_content
 from sxhost.testing import result_of
+from sxhost.transcripts.messages import message_of
 
 NAMES = sorted({*HOST_EVENTS, "note", "output", "system"})
 ODD: list[Any] = [
@@ -139,7 +140,7 @@ def is_multiplexed(agent: str) -> Callable[[Event], None]:
         item = value.get("item") if isinstance(value, dict) else None
         rest = {"item": item, "text": "t", "tool": "bash", "status": "completed", "turn": 1}
         later = [event(name, rest, 3 + n) for n, name in enumerate(LATER)]
-        runs = TranscriptCache(Limits(), lambda _: agent)
+        runs = Translator(Limits(), lambda _: agent)
         first = event("native", BEGUN, 1) if agent == "pi" else event("turn-started", {}, 1)
         for each in (first, one, *later):
             for frame in (*runs.translate(each), *runs.translate(each, snapshots=False)):
@@ -152,7 +153,9 @@ def is_folded(one: Event) -> None:
     for hosted in (True, False):
         apply_events(session("echo", hosted=hosted), [one], 0)
     if one.event in MESSAGE_EVENTS:
-        encode(message_of_event(one))
+        message = message_of(one)
+        assert message is not None
+        encode(plain_message(message))
     forwarded_content(one, "full")
 
 
@@ -181,7 +184,7 @@ READERS: Mapping[str, Callable[[Event], None]] = {
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", NAMES)
-def test_odd_data_of_each_event(capsys: Any, reader: str, name: str) -> None:
+def test_readers_tolerate_odd_data_of_each_event(capsys: Any, reader: str, name: str) -> None:
     for data in odd_data():
         try:
             READERS[reader](event(name, data))
@@ -202,5 +205,5 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(sorted(READERS)), st.sampled_from(NAMES), JSON)
-def test_any_data_of_any_event(reader: str, name: str, data: Any) -> None:
+def test_readers_tolerate_any_data_of_any_event(reader: str, name: str, data: Any) -> None:
     READERS[reader](event(name, data))

@@ -40,41 +40,41 @@ HELLO = b'{"subscribe":{"after":"now"}}'
 
 
 @pytest.mark.parametrize("size", [29, 125, 126, 127, 128, 65535, 65536, 65537, MIB])
-def test_messages_of_any_length(socket: Socket, size: int) -> None:
+def test_messages_of_any_length_are_read(socket: Socket, size: int) -> None:
     """Case 1."""
     socket.say(masked(TEXT, HELLO.ljust(size)))
     assert socket.kinds == ["hello"]
 
 
-def test_an_empty_message(socket: Socket) -> None:
+def test_empty_message_is_read(socket: Socket) -> None:
     socket.say(masked(TEXT))
     assert socket.kinds == ["error"]
 
 
-def test_a_message_byte_by_byte(socket: Socket) -> None:
+def test_message_is_read_byte_by_byte(socket: Socket) -> None:
     for byte in masked(TEXT, HELLO.ljust(126)):
         socket.say(bytes((byte,)))
     assert socket.kinds == ["hello"]
 
 
 @pytest.mark.parametrize("payload", [b"", b"hello", bytes(range(130, 255)), b"\xfe" * 125])
-def test_a_ping_is_answered(socket: Socket, payload: bytes) -> None:
+def test_ping_is_answered(socket: Socket, payload: bytes) -> None:
     """Case 2."""
     socket.say(masked(PING, payload))
     assert socket.frames == [(PONG, payload)]
 
 
-def test_each_ping_is_answered_in_order(socket: Socket) -> None:
+def test_pings_are_answered_in_order(socket: Socket) -> None:
     socket.say(b"".join(masked(PING, b"%d" % n) for n in range(10)))
     assert socket.pongs == [b"%d" % n for n in range(10)]
 
 
-def test_a_pong_that_nobody_asked_for_is_passed_over(socket: Socket) -> None:
+def test_unsolicited_pong_is_ignored(socket: Socket) -> None:
     socket.say(masked(PONG) + masked(PONG, b"x") + masked(PING, b"y"))
     assert socket.frames == [(PONG, b"y")]
 
 
-def test_a_message_in_pieces_with_a_ping_between(socket: Socket) -> None:
+def test_fragmented_message_with_a_ping_between(socket: Socket) -> None:
     """Case 5."""
     socket.say(masked(TEXT, HELLO[:5], fin=False))
     socket.say(masked(PING, b"x"))
@@ -85,7 +85,7 @@ def test_a_message_in_pieces_with_a_ping_between(socket: Socket) -> None:
 
 
 @pytest.mark.parametrize("cut", range(8))
-def test_letters_may_be_cut_anywhere(socket: Socket, cut: int) -> None:
+def test_utf8_may_be_split_anywhere(socket: Socket, cut: int) -> None:
     """Case 6."""
     text = '"κ𐍈é"'.encode()
     socket.say(masked(TEXT, text[:cut], fin=False) + masked(0, text[cut:]))
@@ -99,7 +99,7 @@ def test_letters_may_be_cut_anywhere(socket: Socket, cut: int) -> None:
      "\U00010000", "\U0001fffe", "\U0010fffe", "\U0010ffff", "\ufdd0", "\ufdef"],
     ids=ascii,
 )  # fmt: skip
-def test_letters_at_the_bounds_are_letters(socket: Socket, letter: str) -> None:
+def test_utf8_boundary_characters_are_valid(socket: Socket, letter: str) -> None:
     socket.say(masked(TEXT, f'"{letter}"'.encode()))
     assert [message["error"] for message in socket.messages] == ["bad_request"]
 
@@ -167,7 +167,7 @@ VIOLATIONS = {
 
 
 @pytest.mark.parametrize(("data", "code"), VIOLATIONS.values(), ids=VIOLATIONS)
-def test_who_breaks_the_rules_is_told_and_put_out(wire: Wire, data: bytes, code: int) -> None:
+def test_protocol_violation_closes_with_its_code(wire: Wire, data: bytes, code: int) -> None:
     """Cases 3, 4, 5, 6, 7 and 9, and our own limits."""
     client = Socket(wire)
     client.say(data)
@@ -180,12 +180,12 @@ def test_who_breaks_the_rules_is_told_and_put_out(wire: Wire, data: bytes, code:
     assert ours(wire) == []
 
 
-def test_a_message_cannot_be_continued_after_its_end(socket: Socket) -> None:
+def test_continuation_after_the_last_fragment_is_refused(socket: Socket) -> None:
     socket.say(masked(TEXT, HELLO[:5], fin=False) + masked(0, HELLO[5:]) + masked(0, b"x"))
     assert (socket.kinds, socket.closed) == (["hello"], 1002)
 
 
-def test_what_the_limits_allow(wire: Wire, socket: Socket) -> None:
+def test_message_size_limits(wire: Wire, socket: Socket) -> None:
     pieces = masked(0, b"", fin=False) * (Limits().frames - 2)
     socket.say(masked(TEXT, HELLO, fin=False) + pieces + masked(0))
     assert socket.kinds == ["hello"]
@@ -195,7 +195,7 @@ def test_what_the_limits_allow(wire: Wire, socket: Socket) -> None:
     assert len(socket.pongs) == 3 * Limits().pings
 
 
-def test_messages_come_at_a_rate(wire: Wire, socket: Socket) -> None:
+def test_message_rate_is_limited(wire: Wire, socket: Socket) -> None:
     for _ in range(2):
         socket.say(masked(TEXT, b"{}") * Limits().commands)
         wire.lab.clock.advance(1)
@@ -214,19 +214,19 @@ def test_messages_come_at_a_rate(wire: Wire, socket: Socket) -> None:
      *(struct.pack("!H", n) for n in (3000, 3999, 4000, 4999)),
      b"\x03\xe8" + "é".encode(), b"\x03\xe8" + b"x" * 123],
 )  # fmt: skip
-def test_a_close_that_may_be_is_answered(socket: Socket, payload: bytes) -> None:
+def test_valid_close_frame_is_answered(socket: Socket, payload: bytes) -> None:
     """Case 7."""
     socket.say(masked(CLOSE, payload))
     assert socket.closed == 1000
     assert not socket.http.open
 
 
-def test_nothing_that_follows_a_close_is_heard(socket: Socket) -> None:
+def test_frames_after_a_close_are_ignored(socket: Socket) -> None:
     socket.say(closing(1000) + masked(TEXT, HELLO) + masked(PING, b"x") + closing(1000))
     assert [frame.opcode for frame in socket.frames] == [CLOSE]
 
 
-def test_nothing_that_follows_a_violation_is_heard(socket: Socket) -> None:
+def test_frames_after_a_violation_are_ignored(socket: Socket) -> None:
     socket.say(masked(BINARY, b"x") + masked(TEXT, HELLO) + masked(PING, b"x") + closing(1003))
     assert [frame.opcode for frame in socket.frames] == [CLOSE]
     assert not socket.http.open

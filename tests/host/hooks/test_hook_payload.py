@@ -69,14 +69,18 @@ def decide(lab: HostInMemory, decision: str, **more: Any) -> None:
     lab.treq.flush()
 
 
-def test_a_session_appears_with_what_is_known_of_it(lab: HostInMemory, tmp_path: Path) -> None:
+def test_hook_registers_its_session(lab: HostInMemory, tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
     assert say(lab, "SessionStart", cwd=str(tmp_path), source="startup", model="opus") == {}
-    told = lab.request("GET", f"/sessions/{SESSION}").json()
-    assert (told["agent"], told["provider"], told["model"]) == ("claude", "anthropic", "opus")
-    assert (told["cwd"], told["git_branch"]) == (str(tmp_path), "main")
-    assert (told["kind"], told["detail_state"]) == ("attached", "idle")
+    shown = lab.request("GET", f"/sessions/{SESSION}").json()
+    assert (shown["agent"], shown["provider"], shown["model"]) == (
+        "claude",
+        "anthropic",
+        "opus",
+    )
+    assert (shown["cwd"], shown["git_branch"]) == (str(tmp_path), "main")
+    assert (shown["kind"], shown["detail_state"]) == ("attached", "idle")
 
 
 HEARD: list[tuple[str, dict[str, Any], list[tuple[str, Any]]]] = [
@@ -146,32 +150,32 @@ HEARD: list[tuple[str, dict[str, Any], list[tuple[str, Any]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "more", "told"), HEARD)
-def test_what_happens_becomes_an_event(
-    lab: HostInMemory, name: str, more: dict[str, Any], told: list[tuple[str, Any]]
+@pytest.mark.parametrize(("name", "more", "message"), HEARD)
+def test_hook_becomes_an_event(
+    lab: HostInMemory, name: str, more: dict[str, Any], message: list[tuple[str, Any]]
 ) -> None:
     assert say(lab, name, **more) == {}
-    assert events(lab) == told
+    assert events(lab) == message
 
 
 @pytest.mark.parametrize(
-    ("said", "status"),
+    ("message", "status"),
     [
         ({}, 400),
         ({"hook_event_name": "Stop"}, 400),
         ({"session_id": 7, "hook_event_name": []}, 400),
     ],
 )
-def test_what_is_no_hook_is_refused(lab: HostInMemory, said: Any, status: int) -> None:
-    assert lab.request("POST", "/hooks/claude", said).status == status
+def test_malformed_hook_is_refused(lab: HostInMemory, message: Any, status: int) -> None:
+    assert lab.request("POST", "/hooks/claude", message).status == status
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"{", b"null", b"[" * 1000])
-def test_rubbish_is_refused(lab: HostInMemory, body: bytes) -> None:
+def test_random_hook_body_is_refused(lab: HostInMemory, body: bytes) -> None:
     assert lab.request("POST", "/hooks/claude", body).status == 400
 
 
-def test_what_is_too_large_for_any_request_is_refused(lab: HostInMemory) -> None:
+def test_hook_over_the_body_limit_is_refused(lab: HostInMemory) -> None:
     answer = lab.request("POST", "/hooks/claude", hook("Stop", text="x" * 10_000_000))
     assert (answer.status, answer.json()["error"]) == (413, "body_too_large")
     assert lab.request("GET", "/sessions").json() == []
@@ -212,10 +216,10 @@ FIELDS = [
     st.sampled_from(NAMES), st.dictionaries(st.sampled_from(FIELDS), anything), st.booleans()
 )
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
-def test_a_hook_of_any_shape_is_understood(
-    name: str, said: dict[str, Any], claude: bool
+def test_hook_of_any_shape_is_accepted(
+    name: str, message: dict[str, Any], claude: bool
 ) -> None:
-    one = Hook("claude" if claude else "codex", {"hook_event_name": name, **said})
+    one = Hook("claude" if claude else "codex", {"hook_event_name": name, **message})
     for draft in one.events():
         assert encode(draft)
     assert encode(one.registration)
@@ -228,11 +232,11 @@ LONG = ["x" * 90_000, "ü" * 120_000, ["é" * 49_000] * 9]
 
 @given(st.dictionaries(st.text(max_size=3), anything | st.sampled_from(LONG), max_size=3))
 @settings(max_examples=15, suppress_health_check=list(HealthCheck))
-def test_what_is_too_long_is_cut(data: dict[str, Any]) -> None:
+def test_long_hook_field_is_shortened(data: dict[str, Any]) -> None:
     assert len(encode(shorten_to_fit(data))) <= 250_000
 
 
-def test_a_long_output_is_cut_and_says_so(lab: HostInMemory) -> None:
+def test_long_hook_answer_is_shortened_with_a_note(lab: HostInMemory) -> None:
     say(lab, "PostToolUse", **BASH, tool_response="x" * 300_000)
     ((_, data),) = events(lab)
     assert data["output"].endswith("… (252000 characters more)")
@@ -241,11 +245,11 @@ def test_a_long_output_is_cut_and_says_so(lab: HostInMemory) -> None:
 # Messages.
 
 
-def test_a_message_makes_the_agent_go_on(lab: HostInMemory) -> None:
+def test_message_blocks_the_stop_of_the_agent(lab: HostInMemory) -> None:
     say(lab, "SessionStart")
     send(lab, "and now the tests")
-    told = say(lab, "Stop", last_assistant_message="done")
-    assert told == {"decision": "block", "reason": "and now the tests"}
+    shown = say(lab, "Stop", last_assistant_message="done")
+    assert shown == {"decision": "block", "reason": "and now the tests"}
     assert events(lab)[1:] == [
         ("message", {"text": "done"}),
         ("user-message", {"text": "and now the tests", "by": "message"}),
@@ -255,7 +259,7 @@ def test_a_message_makes_the_agent_go_on(lab: HostInMemory) -> None:
 
 
 @pytest.mark.parametrize("name", ["UserPromptSubmit", "PostToolUse"])
-def test_a_message_reaches_an_agent_at_work(lab: HostInMemory, name: str) -> None:
+def test_message_reaches_the_agent_after_a_tool(lab: HostInMemory, name: str) -> None:
     say(lab, "SessionStart")
     send(lab, "use pytest")
     send(lab, "later", mode="queue")
@@ -266,7 +270,7 @@ def test_a_message_reaches_an_agent_at_work(lab: HostInMemory, name: str) -> Non
     assert say(lab, "Stop")["reason"] == "later"
 
 
-def test_a_session_that_was_deleted_begins_anew(lab: HostInMemory) -> None:
+def test_hook_of_a_deleted_session_registers_it_again(lab: HostInMemory) -> None:
     say(lab, "SessionStart")
     lab.request("DELETE", f"/sessions/{SESSION}")
     assert say(lab, "Stop") == {}
@@ -274,7 +278,7 @@ def test_a_session_that_was_deleted_begins_anew(lab: HostInMemory) -> None:
     assert lab.request("GET", f"/sessions/{SESSION}").json()["agent"] == "claude"
 
 
-def test_a_subagent_gets_no_messages(lab: HostInMemory) -> None:
+def test_subagent_gets_no_messages(lab: HostInMemory) -> None:
     say(lab, "SessionStart")
     send(lab, "x")
     assert say(lab, "PostToolUse", **BASH, agent_id="s1") == {}
@@ -284,7 +288,7 @@ def test_a_subagent_gets_no_messages(lab: HostInMemory) -> None:
 # Approvals.
 
 
-def test_a_permission_is_approved_from_elsewhere(lab: HostInMemory) -> None:
+def test_permission_request_is_approved(lab: HostInMemory) -> None:
     asked = begin(lab, "PermissionRequest", **BASH)
     (approval,) = approvals(lab)
     assert (approval["kind"], approval["title"]) == ("command", "Bash: ls -l")
@@ -300,19 +304,19 @@ def test_a_permission_is_approved_from_elsewhere(lab: HostInMemory) -> None:
 
 
 @pytest.mark.parametrize(
-    ("decision", "told"),
+    ("decision", "message"),
     [
         ("deny", {"behavior": "deny", "message": "not here"}),
         ("cancel", {"behavior": "deny", "message": "not here", "interrupt": True}),
     ],
 )
-def test_a_permission_is_denied(lab: HostInMemory, decision: str, told: Any) -> None:
+def test_permission_request_is_denied(lab: HostInMemory, decision: str, message: Any) -> None:
     asked = begin(lab, "PermissionRequest", **BASH)
     decide(lab, decision, reason="not here")
-    assert result_of(asked).json()["hookSpecificOutput"]["decision"] == told
+    assert result_of(asked).json()["hookSpecificOutput"]["decision"] == message
 
 
-def test_a_permission_for_the_session_takes_the_rules_that_were_offered(
+def test_permission_for_the_session_applies_the_suggested_rules(
     lab: HostInMemory,
 ) -> None:
     asked = begin(lab, "PermissionRequest", **BASH, permission_suggestions=[RULE])
@@ -321,7 +325,7 @@ def test_a_permission_for_the_session_takes_the_rules_that_were_offered(
     assert decision["updatedPermissions"] == [{**RULE, "destination": "session"}]
 
 
-def test_questions_are_answered(lab: HostInMemory) -> None:
+def test_ask_user_question_is_answered(lab: HostInMemory) -> None:
     given = {"questions": [{"question": "Which?", "options": [{"label": "A"}]}]}
     asked = begin(lab, "PermissionRequest", tool_name="AskUserQuestion", tool_input=given)
     decide(lab, "approve", answers={"q1": "A"})
@@ -329,7 +333,7 @@ def test_questions_are_answered(lab: HostInMemory) -> None:
     assert decision["updatedInput"] == {**given, "answers": {"Which?": "A"}}
 
 
-def test_the_use_of_a_tool_is_asked_for_only_where_that_is_wanted(lab: HostInMemory) -> None:
+def test_tool_use_asks_only_if_so_installed(lab: HostInMemory) -> None:
     assert say(lab, "PreToolUse", **BASH) == {}
     asked = begin(lab, "PreToolUse", "?ask=1", **BASH)
     decide(lab, "deny", reason="no")
@@ -348,7 +352,7 @@ def test_the_use_of_a_tool_is_asked_for_only_where_that_is_wanted(lab: HostInMem
     assert result_of(asked).json()["continue"] is False
 
 
-def test_codex_is_told_in_its_own_words(lab: HostInMemory) -> None:
+def test_codex_gets_its_own_answer_format(lab: HostInMemory) -> None:
     asked = begin(
         lab, "PermissionRequest", agent="codex", **BASH, permission_suggestions=[RULE]
     )
@@ -361,7 +365,7 @@ def test_codex_is_told_in_its_own_words(lab: HostInMemory) -> None:
     assert result_of(asked).json() == {}
 
 
-def test_without_a_decision_the_agents_own_dialog_decides(lab: HostInMemory) -> None:
+def test_undecided_permission_is_left_to_the_agents_dialog(lab: HostInMemory) -> None:
     asked = begin(lab, "PermissionRequest", "?wait=20", **BASH)
     lab.clock.advance(19)
     assert not is_done(asked)
@@ -375,9 +379,7 @@ def test_without_a_decision_the_agents_own_dialog_decides(lab: HostInMemory) -> 
 
 
 @pytest.mark.parametrize("name", ["PostToolUse", "Stop", "SessionEnd"])
-def test_what_the_agents_own_user_has_decided_is_asked_no_more(
-    lab: HostInMemory, name: str
-) -> None:
+def test_permission_decided_at_the_agent_is_closed(lab: HostInMemory, name: str) -> None:
     asked = begin(lab, "PermissionRequest", **BASH)
     say(lab, "PostToolUse", tool_name="Read", tool_input={})
     say(lab, "Stop", agent_id="s1")
@@ -390,19 +392,19 @@ def test_what_the_agents_own_user_has_decided_is_asked_no_more(
     assert closed["resolution"]["reason"] == "answered at the terminal"
 
 
-def test_whoever_does_not_want_to_wait_is_not_kept(lab: HostInMemory) -> None:
+def test_hook_without_wait_returns_at_once(lab: HostInMemory) -> None:
     assert say(lab, "PermissionRequest", "?wait=0", **BASH) == {}
     assert approvals(lab) == []
 
 
-def test_a_host_that_stops_lets_the_agent_go(lab: HostInMemory) -> None:
+def test_stop_of_the_host_releases_waiting_hooks(lab: HostInMemory) -> None:
     asked = begin(lab, "PermissionRequest", **BASH)
-    lab.service.hub.close()
+    lab.notifier.close()
     lab.treq.flush()
     assert result_of(asked).json() == {}
 
 
-def test_what_a_former_life_of_the_host_was_asked_waits_no_more(lab: HostInMemory) -> None:
+def test_approval_of_an_earlier_host_life_is_closed(lab: HostInMemory) -> None:
     begin(lab, "PermissionRequest", **BASH)
     lab.restart()
     say(lab, "UserPromptSubmit", prompt="x")
@@ -412,51 +414,51 @@ def test_what_a_former_life_of_the_host_was_asked_waits_no_more(lab: HostInMemor
 # Others.
 
 
-def test_an_agent_that_the_host_runs_has_told_already(lab: HostInMemory) -> None:
+def test_hook_of_a_hosted_agent_makes_no_event(lab: HostInMemory) -> None:
     made = result_of(lab.service.start(Launch(agent="fake", cwd="/")))
     native = result_of(lab.service.session(made.session.id)).native_id
-    said = {**hook("PermissionRequest", **BASH), "session_id": native}
-    assert lab.request("POST", "/hooks/claude", said).json() == {}
+    sent = {**hook("PermissionRequest", **BASH), "session_id": native}
+    assert lab.request("POST", "/hooks/claude", sent).json() == {}
     assert lab.request("GET", f"/sessions/{native}").status == 404
 
 
-def test_codex_notifies_of_what_its_hook_told_already(lab: HostInMemory) -> None:
+def test_codex_notification_after_its_hook_makes_no_event(lab: HostInMemory) -> None:
     say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="done")
-    said = {
+    sent = {
         "type": "agent-turn-complete",
         "thread-id": SESSION,
         "turn-id": "u1",
         "cwd": "/nowhere",
     }
-    said["last-assistant-message"] = "done"
-    assert lab.request("POST", "/hooks/codex", said).json() == {}
+    sent["last-assistant-message"] = "done"
+    assert lab.request("POST", "/hooks/codex", sent).json() == {}
     assert events(lab) == [("message", {"text": "done"}), ("complete", {})]
-    lab.request("POST", "/hooks/codex", {**said, "turn-id": "u2"})
+    lab.request("POST", "/hooks/codex", {**sent, "turn-id": "u2"})
     assert len(events(lab)) == 4
 
 
-def test_a_turn_of_codex_that_goes_on_has_more_answers_than_one(lab: HostInMemory) -> None:
+def test_continued_codex_turn_has_several_answers(lab: HostInMemory) -> None:
     say(lab, "SessionStart", agent="codex")
     send(lab, "go on")
     say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="first")
     say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="second")
-    told = [data["text"] for name, data in events(lab) if name == "message"]
-    assert told == ["first", "second"]
+    reported = [data["text"] for name, data in events(lab) if name == "message"]
+    assert reported == ["first", "second"]
 
 
 NOTICE = {"type": "agent-turn-complete", "turn-id": "u1", "cwd": "/nowhere"}
 
 
 def notify(lab: HostInMemory, session: str, **more: Any) -> None:
-    said = {**NOTICE, "thread-id": session, **more}
-    assert lab.request("POST", "/hooks/codex", said).json() == {}
+    sent = {**NOTICE, "thread-id": session, **more}
+    assert lab.request("POST", "/hooks/codex", sent).json() == {}
 
 
 def sessions(lab: HostInMemory) -> list[str]:
     return [each["id"] for each in lab.request("GET", "/sessions").json()]
 
 
-def test_codex_asks_for_titles_beside_its_sessions_and_that_is_none(lab: HostInMemory) -> None:
+def test_codex_title_request_registers_no_session(lab: HostInMemory) -> None:
     say(lab, "SessionStart", agent="codex")
     notify(lab, "title-1")
     assert sessions(lab) == [SESSION]
@@ -465,7 +467,7 @@ def test_codex_asks_for_titles_beside_its_sessions_and_that_is_none(lab: HostInM
     assert sorted(sessions(lab)) == sorted([SESSION, "elsewhere"])
 
 
-def test_codex_whose_hooks_do_not_run_is_heard_by_what_it_notifies_of(
+def test_codex_without_hooks_is_seen_by_its_notifications(
     lab: HostInMemory,
 ) -> None:
     for session in ("s-1", "s-2"):
@@ -473,7 +475,7 @@ def test_codex_whose_hooks_do_not_run_is_heard_by_what_it_notifies_of(
     assert sorted(sessions(lab)) == ["s-1", "s-2"]
 
 
-def test_the_contract_describes_the_hooks(lab: HostInMemory) -> None:
+def test_openapi_describes_the_hooks(lab: HostInMemory) -> None:
     document = lab.request("GET", "/openapi.json").json()
     assert "post" in document["paths"]["/hooks/claude"]
     assert json.dumps(document)

@@ -49,23 +49,29 @@ def event(value: bytes) -> bytes:
 
 @pytest.mark.parametrize(("value", "code"), BOMBS.values(), ids=BOMBS)
 class TestBombs:
-    def test_in_a_body(self, lab: HostInMemory, value: bytes, code: str) -> None:
+    def test_json_bomb_in_a_body_is_refused(
+        self, lab: HostInMemory, value: bytes, code: str
+    ) -> None:
         answer = lab.request("POST", "/sessions/a/events", event(value))
         assert (answer.status, answer.json()["error"]) == (400, code)
         assert lab.request("GET", "/sessions/a").status == 404
 
-    def test_in_a_line(self, lab: HostInMemory, value: bytes, code: str) -> None:
+    def test_json_bomb_in_a_batch_line_is_refused(
+        self, lab: HostInMemory, value: bytes, code: str
+    ) -> None:
         body = event(b"1") + b"\n" + event(value) + b"\n"
         answer = lab.request("POST", "/sessions/a/events", body, content_type=NDJSON)
         assert (answer.status, answer.json()["error"]) == (400, code)
         assert lab.request("GET", "/sessions/a").status == 404, "all of it or nothing"
 
-    def test_in_metadata(self, lab: HostInMemory, value: bytes, code: str) -> None:
+    def test_json_bomb_in_metadata_is_refused(
+        self, lab: HostInMemory, value: bytes, code: str
+    ) -> None:
         body = b'{"metadata":{"a":%s}}' % value
         answer = lab.request("POST", "/sessions/a/register", body)
         assert (answer.status, answer.json()["error"]) == (400, code)
 
-    def test_in_a_message_of_a_websocket(self, value: bytes, code: str) -> None:
+    def test_json_bomb_in_a_websocket_message_is_refused(self, value: bytes, code: str) -> None:
         socket = Socket(Wire(body=MIB))
         socket.say(masked(TEXT, b'{"subscribe":{"after":%s}}' % value))
         if b"\xed" in value:
@@ -93,7 +99,9 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize(("value", "kept"), HARMLESS.values(), ids=HARMLESS)
-def test_what_only_looks_like_one(lab: HostInMemory, value: bytes, kept: Any) -> None:
+def test_brackets_in_strings_are_no_json_bomb(
+    lab: HostInMemory, value: bytes, kept: Any
+) -> None:
     for kind in ("application/json", NDJSON):
         answer = lab.request("POST", "/sessions/a/events", event(value), content_type=kind)
         assert answer.status == 200
@@ -102,24 +110,24 @@ def test_what_only_looks_like_one(lab: HostInMemory, value: bytes, kept: Any) ->
         assert line["data"] == (json.loads(value) if kept is None else kept)
 
 
-def test_the_last_of_two_keys_counts_everywhere(lab: HostInMemory) -> None:
+def test_last_of_two_equal_keys_counts(lab: HostInMemory) -> None:
     body = b'{"event":"x","event":"y"}'
     for kind in ("application/json", NDJSON):
         lab.request("POST", "/sessions/a/events", body, content_type=kind)
-    told = lab.request("GET", "/sessions/a/events").lines()
-    assert [line["event"] for line in told] == ["y", "y"]
+    shown = lab.request("GET", "/sessions/a/events").lines()
+    assert [line["event"] for line in shown] == ["y", "y"]
     socket = Socket(Wire(body=MIB))
     socket.say(masked(TEXT, b'{"subscribe":{"after":"now","id":"a","id":"b"}}'))
     assert socket.messages[0]["id"] == "b"
 
 
-def test_a_huge_array_is_too_large(lab: HostInMemory) -> None:
+def test_huge_array_is_refused(lab: HostInMemory) -> None:
     answer = lab.request("POST", "/sessions/a/events", event(b"[" + b"0," * MANY * 2 + b"0]"))
     assert (answer.status, answer.json()["error"]) == (413, "event_too_large")
 
 
 @pytest.mark.parametrize("line", [b"", b'{"event":"x"}'])
-def test_a_batch_has_so_many_lines(lab: HostInMemory, line: bytes) -> None:
+def test_lines_of_a_batch_are_limited(lab: HostInMemory, line: bytes) -> None:
     body = (line + b"\n") * (lab.limits.batch + 1)
     answer = lab.request("POST", "/sessions/a/events", body, content_type=NDJSON)
     assert (answer.status, answer.json()["limit"]) == (400, 10_000)
@@ -146,7 +154,7 @@ COSTLY = {
 
 
 @pytest.mark.parametrize("body", COSTLY.values(), ids=COSTLY)
-def test_no_batch_holds_the_host_up(body: bytes) -> None:
+def test_large_batch_does_not_block_the_reactor(body: bytes) -> None:
     """A second is far more than it takes here; without the bounds it was up to four."""
     start = time.perf_counter()
     with suppress(HostError):
@@ -158,7 +166,7 @@ def test_no_batch_holds_the_host_up(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"[":', b"}]")]
 )
-def test_depth_is_counted_exactly(depth: int, opening: bytes, closing: bytes) -> None:
+def test_json_depth_limit_is_exact(depth: int, opening: bytes, closing: bytes) -> None:
     levels = sum(map(opening.count, (b"[", b"{"))) - opening.count(b'"[')
     times = depth // levels
     text = b"[" + (opening * times + b"1" + closing * times + b",") * 20 + b"1]"

@@ -27,7 +27,7 @@ def pass_time(wire: Wire, seconds: float) -> None:
     wire.lab.clock.pump([0.5] * int(seconds * 2))
 
 
-def test_a_header_has_ten_seconds_in_all_however_it_trickles(wire: Wire) -> None:
+def test_trickling_header_times_out_after_ten_seconds(wire: Wire) -> None:
     client = wire.connect()
     for byte in b"GET /health HTTP/1.1\r\nX: aaaa"[:19]:
         client.say(bytes([byte]))
@@ -41,13 +41,13 @@ def test_a_header_has_ten_seconds_in_all_however_it_trickles(wire: Wire) -> None
     assert not client.open
 
 
-def test_whoever_asks_for_nothing_is_let_go_without_a_word(wire: Wire) -> None:
+def test_silent_connection_is_closed_without_an_answer(wire: Wire) -> None:
     client = wire.connect()
     pass_time(wire, LIMITS.header_within)
     assert (client.got, client.open) == (b"", False)
 
 
-def test_an_empty_line_gains_no_time(wire: Wire) -> None:
+def test_empty_line_does_not_extend_the_header_deadline(wire: Wire) -> None:
     client = wire.connect()
     pass_time(wire, 9)
     client.say(b"\r\n")
@@ -55,7 +55,7 @@ def test_an_empty_line_gains_no_time(wire: Wire) -> None:
     assert not client.open
 
 
-def test_a_connection_is_kept_for_its_next_request_for_a_while(wire: Wire) -> None:
+def test_idle_connection_is_kept_for_a_while(wire: Wire) -> None:
     client = wire.connect(GET)
     pass_time(wire, LIMITS.idle - 1)
     client.say(GET)
@@ -66,7 +66,7 @@ def test_a_connection_is_kept_for_its_next_request_for_a_while(wire: Wire) -> No
     assert not client.open
 
 
-def test_the_next_header_has_ten_seconds_from_its_first_byte(wire: Wire) -> None:
+def test_next_header_times_out_ten_seconds_after_its_first_byte(wire: Wire) -> None:
     client = wire.connect(GET)
     pass_time(wire, 70)
     client.say(GET[:5])
@@ -81,7 +81,7 @@ def test_the_next_header_has_ten_seconds_from_its_first_byte(wire: Wire) -> None
     assert statuses(client) == [200, 200, 408]
 
 
-def test_an_answer_that_is_not_taken_yet_is_no_idleness(wire: Wire) -> None:
+def test_unread_answer_is_no_idleness(wire: Wire) -> None:
     client = wire.connect(GET)
     client.protocol.pauseProducing()  # the transport's buffers are full
     pass_time(wire, 3 * LIMITS.idle)
@@ -91,7 +91,7 @@ def test_an_answer_that_is_not_taken_yet_is_no_idleness(wire: Wire) -> None:
     assert not client.open
 
 
-def test_a_body_that_stops_is_refused_after_half_a_minute(wire: Wire) -> None:
+def test_stalled_body_is_refused_after_half_a_minute(wire: Wire) -> None:
     client = wire.connect(post(b"Content-Length: 1000"))
     pass_time(wire, LIMITS.body_within - 0.5)
     assert (client.got, client.open) == (b"", True)
@@ -101,7 +101,7 @@ def test_a_body_that_stops_is_refused_after_half_a_minute(wire: Wire) -> None:
     assert not client.open
 
 
-def test_a_slow_body_may_come_as_long_as_it_comes(wire: Wire) -> None:
+def test_slow_steady_body_is_accepted(wire: Wire) -> None:
     size = 200_000
     client = wire.connect(post(b"Content-Length: %d" % size, body=b""))
     for _ in range(size // 1000):
@@ -111,7 +111,7 @@ def test_a_slow_body_may_come_as_long_as_it_comes(wire: Wire) -> None:
     assert replies(client.got)[0].json["error"] == "bad_json"
 
 
-def test_a_body_that_falls_behind_is_refused_when_it_has(wire: Wire) -> None:
+def test_body_below_the_minimum_rate_is_refused(wire: Wire) -> None:
     client = wire.connect(chunked(b"8000\r\n" + b"x" * 0x8000 + b"\r\n"))
     pass_time(wire, 31.5)
     assert client.got == b""
@@ -119,7 +119,7 @@ def test_a_body_that_falls_behind_is_refused_when_it_has(wire: Wire) -> None:
     assert statuses(client) == [408]
 
 
-def test_a_body_of_a_byte_a_second_is_refused(wire: Wire) -> None:
+def test_body_of_a_byte_a_second_is_refused(wire: Wire) -> None:
     client = wire.connect(post(b"Content-Length: 1000", body=b""))
     for _ in range(29):
         client.say(b"x")
@@ -129,7 +129,7 @@ def test_a_body_of_a_byte_a_second_is_refused(wire: Wire) -> None:
     assert statuses(client) == [408]
 
 
-def test_what_is_answered_is_waited_for_as_long_as_it_takes(wire: Wire) -> None:
+def test_long_answer_has_no_deadline(wire: Wire) -> None:
     wire.lab.request("POST", "/sessions/a/register")
     pull = wire.connect(get(line=b"GET /sessions/a/messages?wait=300 HTTP/1.1"))
     stream = wire.connect(get(line=b"GET /sessions/a/events?follow=1 HTTP/1.1"))
@@ -143,7 +143,7 @@ def test_what_is_answered_is_waited_for_as_long_as_it_takes(wire: Wire) -> None:
     assert statuses(pull) == [200]
 
 
-def test_after_a_long_answer_the_next_request_is_waited_for(wire: Wire) -> None:
+def test_idle_deadline_begins_after_a_long_answer(wire: Wire) -> None:
     wire.lab.request("POST", "/sessions/a/register")
     client = wire.connect(get(line=b"GET /sessions/a/messages?wait=200 HTTP/1.1"))
     pass_time(wire, 200 + LIMITS.idle - 1)
@@ -151,7 +151,7 @@ def test_after_a_long_answer_the_next_request_is_waited_for(wire: Wire) -> None:
     assert statuses(client) == [200, 200]
 
 
-def test_the_limits_are_those_that_are_set() -> None:
+def test_deadlines_are_those_of_the_limits() -> None:
     wire = Wire(header_within=1.0, body_within=2.0, idle=3.0)
     head, body, idle = wire.connect(b"G"), wire.connect(post(body=b"")), wire.connect(GET)
     body = wire.connect(post(b"Content-Length: 9", body=b""))
@@ -164,7 +164,7 @@ def test_the_limits_are_those_that_are_set() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         b"",
         b"GET",
@@ -175,8 +175,8 @@ def test_the_limits_are_those_that_are_set() -> None:
         post(body=BODY),
     ],
 )
-def test_whoever_leaves_leaves_nothing_to_be_done(wire: Wire, said: bytes) -> None:
-    client = wire.connect(said)
+def test_closed_connection_leaves_no_timer(wire: Wire, message: bytes) -> None:
+    client = wire.connect(message)
     client.release()
     assert [
         call for call in wire.lab.clock.getDelayedCalls() if "deliver" not in repr(call)
@@ -184,7 +184,7 @@ def test_whoever_leaves_leaves_nothing_to_be_done(wire: Wire, said: bytes) -> No
     assert (wire.site.connections, wire.site.admission.open) == (set(), 0)
 
 
-def test_the_reason_of_a_close_is_logged(wire: Wire) -> None:
+def test_reason_of_a_deadline_close_is_logged(wire: Wire) -> None:
     from sxhost.logs import set_level
 
     set_level("debug")

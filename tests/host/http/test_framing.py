@@ -56,11 +56,11 @@ def is_in_our_shape(reply: Reply, status: int, code: str) -> bool:
     return (reply.status, reply.json["error"]) == (status, code)
 
 
-@pytest.mark.parametrize(("said", "status", "code"), REFUSED.values(), ids=REFUSED)
-def test_what_is_in_doubt_is_refused_and_ends_the_connection(
-    wire: Wire, said: bytes, status: int, code: str
+@pytest.mark.parametrize(("message", "status", "code"), REFUSED.values(), ids=REFUSED)
+def test_ambiguous_framing_is_refused_and_closes_the_connection(
+    wire: Wire, message: bytes, status: int, code: str
 ) -> None:
-    client = wire.connect(said + NEXT)
+    client = wire.connect(message + NEXT)
     client.say(NEXT)
     (reply,) = spoken(client)
     assert is_in_our_shape(reply, status, code)
@@ -70,45 +70,49 @@ def test_what_is_in_doubt_is_refused_and_ends_the_connection(
     assert list(left_over(wire)) == []
 
 
-@pytest.mark.parametrize(("said", "status", "code"), REFUSED.values(), ids=REFUSED)
-def test_it_is_the_same_byte_by_byte(wire: Wire, said: bytes, status: int, code: str) -> None:
+@pytest.mark.parametrize(("message", "status", "code"), REFUSED.values(), ids=REFUSED)
+def test_ambiguous_framing_is_refused_byte_by_byte(
+    wire: Wire, message: bytes, status: int, code: str
+) -> None:
     client = wire.connect()
-    step = max(len(said) // 300, 1)
-    for at in range(0, len(said), step):
-        client.say(said[at : at + step])
+    step = max(len(message) // 300, 1)
+    for at in range(0, len(message), step):
+        client.say(message[at : at + step])
     client.say(NEXT)
     (reply,) = spoken(client)
     assert is_in_our_shape(reply, status, code)
     client.release()
 
 
-@pytest.mark.parametrize("said", ACCEPTED.values(), ids=ACCEPTED)
-def test_what_is_beyond_doubt_is_answered_and_so_is_the_next(wire: Wire, said: bytes) -> None:
-    client = wire.connect(said + NEXT)
+@pytest.mark.parametrize("message", ACCEPTED.values(), ids=ACCEPTED)
+def test_clear_framing_is_answered_and_so_is_the_next_request(
+    wire: Wire, message: bytes
+) -> None:
+    client = wire.connect(message + NEXT)
     assert [reply.status for reply in spoken(client)] == [200, 200]
     assert spoken(client)[0].json["ok"]
     assert client.open
     client.release()
 
 
-@pytest.mark.parametrize("said", ACCEPTED.values(), ids=ACCEPTED)
-def test_so_it_is_byte_by_byte(wire: Wire, said: bytes) -> None:
+@pytest.mark.parametrize("message", ACCEPTED.values(), ids=ACCEPTED)
+def test_clear_framing_is_answered_byte_by_byte(wire: Wire, message: bytes) -> None:
     client = wire.connect()
-    for byte in said + NEXT:
+    for byte in message + NEXT:
         client.say(bytes([byte]))
     assert [reply.status for reply in spoken(client)] == [200, 200]
     client.release()
 
 
-@pytest.mark.parametrize("said", CLOSING.values(), ids=CLOSING)
+@pytest.mark.parametrize("message", CLOSING.values(), ids=CLOSING)
 @pytest.mark.parametrize("whole", [True, False])
-def test_who_wants_it_closed_is_answered_and_nothing_behind_is_done(
-    wire: Wire, said: bytes, whole: bool
+def test_connection_close_is_answered_and_nothing_behind_it(
+    wire: Wire, message: bytes, whole: bool
 ) -> None:
     behind = get(line=b"DELETE /sessions/a HTTP/1.1")
     wire.lab.request("POST", "/sessions/a/events", {"event": "x"})
-    client = wire.connect(said + behind if whole else b"")
-    for byte in b"" if whole else said + behind:
+    client = wire.connect(message + behind if whole else b"")
+    for byte in b"" if whole else message + behind:
         client.say(bytes([byte]))
     (reply,) = spoken(client)
     assert (reply.status, reply.headers["connection"]) == (200, "close")
@@ -118,7 +122,7 @@ def test_who_wants_it_closed_is_answered_and_nothing_behind_is_done(
 
 @pytest.mark.parametrize("method", ["DELETE", "HEAD", "GET", "POST"])
 @pytest.mark.parametrize("change", [str.lower, str.title, str.swapcase])
-def test_no_route_takes_a_method_in_other_letters(
+def test_method_names_are_case_sensitive(
     wire: Wire, method: str, change: Callable[[str], str]
 ) -> None:
     """A proxy's rule against DELETE does not meet ``delete``; nor may a route of ours."""
@@ -130,7 +134,7 @@ def test_no_route_takes_a_method_in_other_letters(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         get(),
         get(line=b"GET /nowhere HTTP/1.1"),
@@ -144,38 +148,38 @@ def test_no_route_takes_a_method_in_other_letters(
         request(),
     ],
 )
-def test_no_answer_names_what_answers(fresh: Wire, said: bytes) -> None:
-    client = fresh.connect(said)
+def test_answers_have_no_server_header(fresh: Wire, message: bytes) -> None:
+    client = fresh.connect(message)
     assert client.got.startswith(b"HTTP/1.")
     assert b"server" not in client.got.lower().partition(b"\r\n\r\n")[0]
     assert b"twisted" not in client.got.lower()
 
 
-def test_fields_of_proxies_are_for_all_who_read_them() -> None:
+def test_proxy_headers_are_joined() -> None:
     assert END_TO_END.issuperset(FORWARDED)
 
 
-def test_http_1_0_needs_no_host_and_has_one_request(wire: Wire) -> None:
+def test_http_1_0_needs_no_host_header_and_has_one_request(wire: Wire) -> None:
     client = wire.connect(get(line=b"GET /health HTTP/1.0", host=b"") + NEXT)
     assert [reply.status for reply in spoken(client)] == [200]
     assert not client.open
 
 
-def test_a_refusal_of_head_has_no_body(wire: Wire) -> None:
+def test_refused_head_has_no_body(wire: Wire) -> None:
     client = wire.connect(get(b"Host: x", line=b"HEAD /health HTTP/1.1"))
     assert client.status == 400
     assert client.got.endswith(b"\r\n\r\n")
     client.release()
 
 
-def test_a_refused_upload_whose_chunks_are_none_is_refused_once(wire: Wire) -> None:
+def test_refused_upload_with_malformed_chunks_is_refused_once(wire: Wire) -> None:
     client = wire.connect(chunked(b"20000\r\n" + b"x" * 0x20000 + b"\r\n"))
     client.say(b"nonsense\r\n" + NEXT)
     assert [reply.status for reply in spoken(client)] == [413]
     assert not client.open
 
 
-def test_a_line_that_never_gets_its_end_is_refused_at_once(wire: Wire) -> None:
+def test_endless_header_line_is_refused_at_once(wire: Wire) -> None:
     bare = wire.connect(b"GET /health HTTP/1.1\n")
     begun = wire.connect(b"GET /health HTTP/1.1\r\nHost: x\r")
     assert (bare.status, begun.got) == (400, b"")
@@ -183,7 +187,7 @@ def test_a_line_that_never_gets_its_end_is_refused_at_once(wire: Wire) -> None:
         client.release()
 
 
-def test_refusals_are_logged_and_counted(fresh: Wire) -> None:
+def test_framing_refusals_are_logged_and_counted(fresh: Wire) -> None:
     with capturedLogs() as events:
         fresh.connect(get(b"Host: x"))
     assert [(e["uri"], e["status"]) for e in events if "status" in e] == [("/health", 400)]
@@ -191,7 +195,7 @@ def test_refusals_are_logged_and_counted(fresh: Wire) -> None:
     assert b'{method="GET",route="",status="400"} 1.0' in figures
 
 
-def test_methods_that_strangers_make_up_are_counted_as_one(fresh: Wire) -> None:
+def test_unknown_methods_are_counted_as_one(fresh: Wire) -> None:
     for name in (b"BREW", b"WHEN"):
         fresh.connect(get(line=name + b" /health HTTP/1.1"))
     assert b'{method="other",route="",status="501"} 2.0' in (
@@ -199,7 +203,7 @@ def test_methods_that_strangers_make_up_are_counted_as_one(fresh: Wire) -> None:
     )
 
 
-def test_the_target_is_passed_on_in_its_usual_form() -> None:
+def test_request_target_is_normalized() -> None:
     for target, usual in ((b"http://x", b"/"), (b"http://x?y=z", b"/?y=z"), (b"/a", b"/a")):
         assert Head(b"GET %s HTTP/1.1" % target, Limits()).line == b"GET %s HTTP/1.1" % usual
 
@@ -224,14 +228,14 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=500)
-@given(said=mutated(), cut=st.integers(0, 200))
-@example(said=post(CL), cut=30)
-def test_no_mutation_is_answered_twice_or_met_by_an_error_of_ours(
-    wire: Wire, said: bytes, cut: int
+@given(message=mutated(), cut=st.integers(0, 200))
+@example(message=post(CL), cut=30)
+def test_mutated_request_is_never_answered_twice_or_with_a_500(
+    wire: Wire, message: bytes, cut: int
 ) -> None:
-    client = wire.connect(said[:cut])
-    client.say(said[cut:] + NEXT)
-    check(said + NEXT, spoken(client))
+    client = wire.connect(message[:cut])
+    client.say(message[cut:] + NEXT)
+    check(message + NEXT, spoken(client))
     client.release()
     wire.lab.clock.advance(3)
     assert list(left_over(wire)) == []

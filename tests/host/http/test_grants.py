@@ -69,7 +69,7 @@ def lasts(route: Route) -> bool:
 ROUTES = [route for route in HostInMemory().routes if lasts(route)]
 
 
-def test_every_route_that_lasts_is_tried() -> None:
+def test_every_long_route_is_tested() -> None:
     assert {(route.method, route.path) for route in ROUTES} == set(LASTING)
 
 
@@ -145,11 +145,11 @@ def token_for(gate: Gate, end: Callable[[Gate, str], str]) -> str:
 
 @pytest.mark.parametrize("end", ENDINGS)
 @pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.method} {r.path} {r.produces}")
-def test_what_lasts_ends_with_its_token(
+def test_long_request_ends_with_its_token(
     gate: Gate, route: Route, end: Callable[[Gate, str], str]
 ) -> None:
-    token, hub = token_for(gate, end), gate.lab.service.hub
-    before = hub.subscribers, hub.waiting
+    token, notifier = token_for(gate, end), gate.lab.notifier
+    before = notifier.subscribers, notifier.topics.waiting
     client = opened(gate, route, token)
     why = end(gate, token)
     assert not is_open(client)
@@ -160,16 +160,16 @@ def test_what_lasts_ends_with_its_token(
         assert client.got.endswith(b"0\r\n\r\n")
     else:
         assert (client.status, client.body["error"]) == (401, "unauthorized")
-    told = client.got
+    shown = client.got
     gate.lab.request("POST", "/sessions/a/events", {"event": "secret"})
     settle(gate)
-    assert client.got == told
+    assert client.got == shown
     gate.lab.clock.advance(3)  # a closing handshake that is not answered
-    assert (hub.subscribers, hub.waiting) == before
+    assert (notifier.subscribers, notifier.topics.waiting) == before
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.method} {r.path} {r.produces}")
-def test_what_lasts_by_another_token_goes_on(gate: Gate, route: Route) -> None:
+def test_long_request_of_another_token_continues(gate: Gate, route: Route) -> None:
     gone, stays = gate.token("admin"), gate.token("admin", expires_s=1000.0)
     client = opened(gate, route, stays)
     revoke(gate, gone)
@@ -180,7 +180,7 @@ def test_what_lasts_by_another_token_goes_on(gate: Gate, route: Route) -> None:
     assert not is_open(client)
 
 
-def test_a_route_that_knows_nothing_of_tokens_ends_too(gate: Gate) -> None:
+def test_any_read_ends_with_its_token(gate: Gate) -> None:
     async def forever() -> str:
         await Deferred()
         return ""
@@ -196,7 +196,7 @@ def test_a_route_that_knows_nothing_of_tokens_ends_too(gate: Gate) -> None:
     assert (client.status, client.body["message"][:22]) == (401, "The token was revoked.")
 
 
-def test_whoever_replaces_the_token_that_they_show_is_answered(gate: Gate) -> None:
+def test_rotating_ones_own_token_is_answered(gate: Gate) -> None:
     token = gate.token("admin")
     gone = gate.ask(f"/tokens/{token.split('_')[1]}", bearer(token), method="DELETE", uid=None)
     assert (gone.status, gone.body) == (200, {"ok": True})
@@ -204,7 +204,7 @@ def test_whoever_replaces_the_token_that_they_show_is_answered(gate: Gate) -> No
     assert (rotated.status, rotated.body) == (200, {"ok": True})
 
 
-def test_a_pull_that_waits_takes_nothing_any_more(gate: Gate) -> None:
+def test_waiting_pull_takes_nothing_after_its_tokens_end(gate: Gate) -> None:
     token = gate.token("send")
     client = gate.ask("/sessions/a/messages?wait=60", bearer(token), uid=None)
     revoke(gate, token)
@@ -213,7 +213,7 @@ def test_a_pull_that_waits_takes_nothing_any_more(gate: Gate) -> None:
     assert [m["state"] for m in gate.ask("/sessions/a/messages?peek=1").body] == ["queued"]
 
 
-def test_a_body_that_comes_too_late_does_nothing(gate: Gate) -> None:
+def test_body_that_arrives_after_the_tokens_end_does_nothing(gate: Gate) -> None:
     token, body = gate.token("send"), b'{"content":"hi"}'
     length = f"Content-Length: {len(body)}"
     client = gate.ask("/sessions/a/messages", bearer(token), length, method="POST", uid=None)
@@ -223,7 +223,7 @@ def test_a_body_that_comes_too_late_does_nothing(gate: Gate) -> None:
     assert gate.ask("/sessions/a/messages?peek=1").body == []
 
 
-def test_a_clock_that_jumps_ends_it_too(gate: Gate) -> None:
+def test_wall_clock_jump_expires_a_token(gate: Gate) -> None:
     """The timer waits for the monotonic clock, and looks at the wall clock each minute."""
     token = gate.token("read", expires_s=86_400.0)
     client = gate.ask("/events?follow=1", bearer(token), uid=None)
@@ -244,19 +244,19 @@ class Commands:
         self.http = gate.ask("/ws", *given, uid=None)
 
     def say(self, kind: str, **fields: Any) -> None:
-        said = masked(TEXT, json.dumps({"type": kind, **fields}).encode())
+        text = masked(TEXT, json.dumps({"type": kind, **fields}).encode())
         protocol: Any = self.http.transport.protocol
-        protocol.dataReceived(said)
+        protocol.dataReceived(text)
         settle(self.gate)
 
     @property
     def answers(self) -> list[Any]:
         frames = frames_in(self.http.got.partition(b"\r\n\r\n")[2])
-        told = [json.loads(frame.payload) for frame in frames if frame.opcode == TEXT]
-        return [one for one in told if one["type"] == "response"]
+        reported = [json.loads(frame.payload) for frame in frames if frame.opcode == TEXT]
+        return [one for one in reported if one["type"] == "response"]
 
 
-def test_a_command_after_the_end_is_not_done(gate: Gate) -> None:
+def test_mux_command_after_the_tokens_end_is_not_done(gate: Gate) -> None:
     token = gate.token("admin")
     client = Commands(gate, token)
     client.say("create_session", sessionId="s", agent="fake")
@@ -266,7 +266,7 @@ def test_a_command_after_the_end_is_not_done(gate: Gate) -> None:
     assert not gate.lab.service.knows("t")
 
 
-def test_a_command_that_waits_in_its_lane_at_the_end_is_not_done(gate: Gate) -> None:
+def test_queued_mux_command_at_the_tokens_end_is_not_done(gate: Gate) -> None:
     driver, token = gate.lab.drivers.by_agent["fake"], gate.token("admin")
     driver.slow = Deferred()
     client = Commands(gate, token)
@@ -278,7 +278,7 @@ def test_a_command_that_waits_in_its_lane_at_the_end_is_not_done(gate: Gate) -> 
     assert [did[0] for did in driver.agents[-1].did] == ["start"]
 
 
-def test_a_command_that_waits_for_its_reader_at_the_end_is_not_done(gate: Gate) -> None:
+def test_paused_mux_command_at_the_tokens_end_is_not_done(gate: Gate) -> None:
     token = gate.token("admin")
     client = Commands(gate, token)
     producer = client.http.transport.producer
@@ -291,7 +291,7 @@ def test_a_command_that_waits_for_its_reader_at_the_end_is_not_done(gate: Gate) 
     assert not gate.lab.service.knows("s")
 
 
-def test_a_command_after_the_clock_has_jumped_is_not_done(gate: Gate) -> None:
+def test_mux_command_after_a_clock_jump_is_not_done(gate: Gate) -> None:
     client = Commands(gate, gate.token("admin", expires_s=1000.0))
     gate.lab.ahead_ms = 1_000_000
     client.say("create_session", sessionId="s", agent="fake")
@@ -299,7 +299,7 @@ def test_a_command_after_the_clock_has_jumped_is_not_done(gate: Gate) -> None:
     assert code_of(client.http) == (POLICY_VIOLATION, b"token_expired")
 
 
-def test_the_hosts_own_user_never_ends(gate: Gate) -> None:
+def test_hosts_user_has_no_token_to_end(gate: Gate) -> None:
     client = gate.ask("/events?follow=1", uid=UID)
     rotate(gate, "")
     assert is_open(client)

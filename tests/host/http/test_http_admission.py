@@ -76,7 +76,7 @@ class Hall:
 # Connections.
 
 
-def test_connections_are_counted_in_all() -> None:
+def test_connections_are_limited_in_all() -> None:
     door = Hall(connections=2).door
     first = door.admit(Link("10.0.0.1"), None)
     door.admit(Link("10.0.0.2"), None)
@@ -87,7 +87,7 @@ def test_connections_are_counted_in_all() -> None:
     door.admit(Link("10.0.0.3"), None)
 
 
-def test_connections_are_counted_by_peer() -> None:
+def test_connections_are_limited_by_peer() -> None:
     door = Hall(peer_connections=1).door
     first = door.admit(Link("10.0.0.1"), None)
     door.admit(Link("10.0.0.2"), None)
@@ -98,7 +98,7 @@ def test_connections_are_counted_by_peer() -> None:
     door.admit(Link("10.0.0.1"), None)
 
 
-def test_users_of_this_machine_are_counted_by_user_and_the_own_one_only_in_all() -> None:
+def test_local_connections_are_limited_by_user() -> None:
     door = Hall(peer_connections=1, connections=5).door
     door.admit(Link("127.0.0.1"), OTHER)
     with pytest.raises(RateLimited):
@@ -121,11 +121,11 @@ def test_users_of_this_machine_are_counted_by_user_and_the_own_one_only_in_all()
         ("", None, "unix"),
     ],
 )
-def test_peers_have_names(host: str, uid: int | None, name: str) -> None:
+def test_peers_are_named_by_address_or_user(host: str, uid: int | None, name: str) -> None:
     assert peer_of(Link(host), uid) == name
 
 
-def test_whoever_comes_too_many_is_told_before_anything_is_asked() -> None:
+def test_excess_connection_is_refused_before_its_request() -> None:
     wire = Wire(peer_connections=1)
     first, second = wire.connect(), wire.connect()
     (reply,) = replies(second.got)
@@ -138,14 +138,14 @@ def test_whoever_comes_too_many_is_told_before_anything_is_asked() -> None:
     assert wire.connect(GET).status == 200
 
 
-def test_whoever_comes_too_many_in_all_is_told_503() -> None:
+def test_excess_connection_in_all_gets_a_503() -> None:
     wire = Wire(connections=1)
     wire.connect()
     (reply,) = replies(wire.connect().got)
     assert (reply.status, reply.json["error"]) == (503, "too_many_connections")
 
 
-def test_of_a_flood_only_some_get_time_to_read_why() -> None:
+def test_connection_flood_is_mostly_closed_at_once() -> None:
     wire = Wire(connections=1)
     wire.connect()
     flood = [wire.connect() for _ in range(2 * MOST_SHUT_OUT)]
@@ -155,7 +155,7 @@ def test_of_a_flood_only_some_get_time_to_read_why() -> None:
     assert len(wire.site.connections) == 1
 
 
-def test_a_flood_is_no_flood_of_log_lines() -> None:
+def test_connection_flood_is_logged_sparsely() -> None:
     hall = Hall(connections=1)
     hall.door.admit(Link(), None)
     with capturedLogs() as events:
@@ -169,7 +169,7 @@ def test_a_flood_is_no_flood_of_log_lines() -> None:
 # Descriptors.
 
 
-def test_accepting_pauses_when_descriptors_run_out_and_goes_on_when_one_is_free() -> None:
+def test_accepting_pauses_while_descriptors_run_out() -> None:
     hall = Hall(most=100)
     with capturedLogs() as events:
         peers = [hall.door.admit(Link(number=number), UID) for number in (5, 89, 90, 91)]
@@ -180,7 +180,7 @@ def test_accepting_pauses_when_descriptors_run_out_and_goes_on_when_one_is_free(
     assert hall.clock.getDelayedCalls() == []
 
 
-def test_accepting_is_tried_again_although_no_connection_ends() -> None:
+def test_accepting_is_retried_without_a_closed_connection() -> None:
     hall = Hall(most=100)
     hall.door.admit(Link(number=90), UID)
     hall.clock.advance(1)
@@ -191,7 +191,7 @@ def test_accepting_is_tried_again_although_no_connection_ends() -> None:
     assert hall.clock.getDelayedCalls() == []
 
 
-def test_a_process_may_have_so_many() -> None:
+def test_descriptor_limit_of_the_process() -> None:
     assert descriptors() > 0
 
 
@@ -221,7 +221,7 @@ def allowed(rates: RequestRates, caller: Caller = ASKING, *, forwarded: bool = F
     return 10
 
 
-def test_requests_come_in_bursts_and_at_a_rate(rates: RequestRates, clock: Clock) -> None:
+def test_request_rate_allows_bursts(rates: RequestRates, clock: Clock) -> None:
     assert [allowed(rates), allowed(rates)] == [3, 0]
     clock.advance(1)
     assert allowed(rates) == 2
@@ -229,14 +229,14 @@ def test_requests_come_in_bursts_and_at_a_rate(rates: RequestRates, clock: Clock
     assert allowed(rates) == 3
 
 
-def test_refused_requests_cost_nothing_more(rates: RequestRates, clock: Clock) -> None:
+def test_refused_requests_do_not_extend_the_wait(rates: RequestRates, clock: Clock) -> None:
     for _ in range(100):
         allowed(rates)
     clock.advance(0.5)
     assert allowed(rates) == 1
 
 
-def test_it_is_told_when_to_ask_again(clock: Clock) -> None:
+def test_rate_limit_answers_retry_after(clock: Clock) -> None:
     rates = RequestRates(Limits(requests=1, burst=1), clock, UID)
     rates.take(ASKING, forwarded=False)
     with pytest.raises(RateLimited) as caught:
@@ -252,30 +252,30 @@ def test_it_is_told_when_to_ask_again(clock: Clock) -> None:
         Caller(frozenset(), uid=OTHER, peer="10.0.0.1"),
     ],
 )
-def test_each_peer_user_and_token_has_its_own(rates: RequestRates, caller: Caller) -> None:
+def test_rate_limit_is_per_peer_user_and_token(rates: RequestRates, caller: Caller) -> None:
     allowed(rates)
     assert allowed(rates, caller) == 3
 
 
-def test_a_token_is_counted_wherever_it_comes_from(rates: RequestRates) -> None:
+def test_rate_limit_of_a_token_spans_peers(rates: RequestRates) -> None:
     allowed(rates, Caller(frozenset(), token="t", peer="10.0.0.1"))
     assert allowed(rates, Caller(frozenset(), token="t", peer="10.0.0.2")) == 0
 
 
-def test_the_own_user_is_not_counted_but_a_proxy_of_theirs_is(rates: RequestRates) -> None:
+def test_hosts_user_is_not_rate_limited_but_its_proxy_is(rates: RequestRates) -> None:
     own = Caller(frozenset(), uid=UID, peer="127.0.0.1")
     assert allowed(rates, own) == 10
     assert allowed(rates, own, forwarded=True) == 3
 
 
-def test_peers_are_forgotten_before_they_are_too_many(rates: RequestRates) -> None:
+def test_rate_limited_peers_are_bounded(rates: RequestRates) -> None:
     allowed(rates)
     for number in range(MAX_KEYS):
         allowed(rates, Caller(frozenset(), peer=str(number)))
     assert allowed(rates) == 3
 
 
-def test_too_many_requests_are_refused_behind_the_gate() -> None:
+def test_rate_limit_applies_after_authentication() -> None:
     wire = Wire(requests=1, burst=2)
     client = wire.connect(GET * 3)
     assert [reply.status for reply in replies(client.got)] == [200, 200, 429]
@@ -283,7 +283,7 @@ def test_too_many_requests_are_refused_behind_the_gate() -> None:
     assert (last.json["error"], last.headers["retry-after"]) == ("rate_limited", "1")
 
 
-def test_answers_that_are_not_read_are_bounded_in_all() -> None:
+def test_unread_answers_are_bounded_in_all() -> None:
     wire = Wire(unsent=10)
     status = get(line=b"GET /status HTTP/1.1")
     stuck = wire.connect()
@@ -297,7 +297,7 @@ def test_answers_that_are_not_read_are_bounded_in_all() -> None:
     assert wire.site.admission.unsent == 0
 
 
-def test_an_answer_that_is_never_read_is_forgotten_with_its_connection() -> None:
+def test_unread_answer_is_released_with_its_connection() -> None:
     wire = Wire()
     stuck = wire.connect()
     stuck.protocol.pauseProducing()
@@ -327,7 +327,7 @@ def with_socket(link: socket.socket | None) -> Any:
     return transport
 
 
-def test_the_kernel_keeps_little_and_notices_a_dead_peer(pair: Any) -> None:
+def test_socket_options_bound_buffers_and_detect_dead_peers(pair: Any) -> None:
     link, _ = pair
     tune(with_socket(link), Limits(send_buffer=1 << 17, silent=10.0))
     assert link.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 1 << 17
@@ -337,20 +337,20 @@ def test_the_kernel_keeps_little_and_notices_a_dead_peer(pair: Any) -> None:
     assert (option(socket.TCP_KEEPIDLE), option(socket.TCP_KEEPINTVL)) == (5, 2)
 
 
-def test_a_unix_socket_is_tuned_as_far_as_it_goes() -> None:
+def test_unix_socket_gets_the_options_it_knows() -> None:
     one, other = socket.socketpair()
     with one, other:
         tune(with_socket(one), Limits())
         assert one.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == Limits().send_buffer
 
 
-def test_what_is_no_socket_is_left_alone() -> None:
+def test_transport_without_a_socket_is_left_alone() -> None:
     tune(StringTransport(), Limits())
     client: Connection = Wire().connect(GET)
     assert client.status == 200
 
 
-def test_bodies_that_are_not_answered_are_bounded_in_all() -> None:
+def test_unanswered_bodies_are_bounded_in_all() -> None:
     wire = Wire(unanswered=60)
     first, second = wire.connect(post(50) + b" " * 40), wire.connect(post(50) + b" " * 40)
     assert first.got == b""
@@ -361,7 +361,7 @@ def test_bodies_that_are_not_answered_are_bounded_in_all() -> None:
 
 
 @pytest.mark.parametrize("size", [40, 101])
-def test_a_body_that_never_comes_to_its_end_is_forgotten(size: int) -> None:
+def test_unfinished_body_is_released_with_its_connection(size: int) -> None:
     wire = Wire()
     client = wire.connect(
         b"POST /stop HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

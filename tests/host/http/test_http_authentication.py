@@ -76,7 +76,7 @@ def bearer(token: str) -> str:
     "host",
     [HERE, "localhost:12345", "127.0.0.1:12345", "[::1]:12345", "LOCALHOST:12345"],
 )
-def test_the_names_of_the_host_itself(gate: Gate, host: str) -> None:
+def test_local_host_names_are_allowed(gate: Gate, host: str) -> None:
     assert gate.refused(host=host) == ""
 
 
@@ -90,11 +90,11 @@ def test_the_names_of_the_host_itself(gate: Gate, host: str) -> None:
         "[localhost]:12345",
     ],
 )  # fmt: skip
-def test_any_other_name_is_refused(gate: Gate, host: str) -> None:
+def test_other_host_name_is_refused(gate: Gate, host: str) -> None:
     assert gate.refused(host=host) == "forbidden_host"
 
 
-def test_a_name_can_be_listed(tmp_path: Path) -> None:
+def test_listed_host_name_is_allowed(tmp_path: Path) -> None:
     gate = Gate(tmp_path, AccessPolicy(hosts=frozenset({"box.test", "front.test:8443"})))
     for host in ("box.test", "box.test:1", "front.test:8443"):
         assert gate.refused(host=host) == ""
@@ -102,7 +102,7 @@ def test_a_name_can_be_listed(tmp_path: Path) -> None:
         assert gate.refused(host=host) == "forbidden_host"
 
 
-def test_a_name_must_be_given_once(gate: Gate) -> None:
+def test_repeated_host_header_is_refused(gate: Gate) -> None:
     assert gate.refused("/status", f"Host: {HERE}") == "bad_framing"
     assert gate.refused(host=None) == "bad_framing"
     assert gate.refused(host="") == "bad_framing"
@@ -113,7 +113,7 @@ def test_a_name_must_be_given_once(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("origin", [f"http://{HERE}", f"https://{HERE}"])
-def test_a_page_of_the_host_itself(gate: Gate, origin: str) -> None:
+def test_same_origin_page_is_allowed(gate: Gate, origin: str) -> None:
     client = gate.ask("/status", f"Origin: {origin}")
     assert client.status == 200
     assert b"Access-Control" not in client.got
@@ -121,13 +121,13 @@ def test_a_page_of_the_host_itself(gate: Gate, origin: str) -> None:
 
 @pytest.mark.parametrize("origin", ["null", "http://evil.test", "http://localhost:12345", ""])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "HEAD", "PUT"])
-def test_any_other_page_is_refused(gate: Gate, origin: str, method: str) -> None:
+def test_cross_origin_page_is_refused(gate: Gate, origin: str, method: str) -> None:
     client = gate.ask("/sessions/a", f"Origin: {origin}", method=method)
     assert client.status == 403
     assert b"Access-Control" not in client.got
 
 
-def test_a_page_can_be_listed(tmp_path: Path) -> None:
+def test_listed_origin_is_allowed(tmp_path: Path) -> None:
     gate = Gate(tmp_path, AccessPolicy(origins=frozenset({"https://app.test"})))
     client = gate.ask("/status", "Origin: https://app.test", "Sec-Fetch-Site: cross-site")
     assert client.status == 200
@@ -138,7 +138,7 @@ def test_a_page_can_be_listed(tmp_path: Path) -> None:
         assert gate.refused("/status", f"Origin: {origin}") == "forbidden_origin"
 
 
-def test_a_listed_page_may_ask_what_it_may_send(tmp_path: Path) -> None:
+def test_listed_origin_gets_a_preflight_answer(tmp_path: Path) -> None:
     gate = Gate(tmp_path, AccessPolicy(origins=frozenset({"https://app.test"}), tokens="all"))
     asks = "Access-Control-Request-Method: POST"
     client = gate.ask("/stop", "Origin: https://app.test", asks, method="OPTIONS")
@@ -147,7 +147,7 @@ def test_a_listed_page_may_ask_what_it_may_send(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_what_a_browser_fetches_for_another_site(gate: Gate, site: str) -> None:
+def test_cross_site_fetch_is_refused(gate: Gate, site: str) -> None:
     fetch = f"Sec-Fetch-Site: {site}"
     assert gate.refused("/sessions/a/messages", fetch) == "forbidden_origin"
     assert gate.refused("/", fetch, "Sec-Fetch-Mode: no-cors") == "forbidden_origin"
@@ -156,19 +156,19 @@ def test_what_a_browser_fetches_for_another_site(gate: Gate, site: str) -> None:
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
-def test_what_a_browser_fetches_for_its_user(gate: Gate, site: str) -> None:
+def test_navigation_by_the_user_is_allowed(gate: Gate, site: str) -> None:
     assert gate.refused("/status", f"Sec-Fetch-Site: {site}") == ""
 
 
 # Users and tokens.
 
 
-def test_the_hosts_own_user_needs_no_token(gate: Gate) -> None:
+def test_hosts_user_needs_no_token(gate: Gate) -> None:
     assert gate.refused() == ""
 
 
 @pytest.mark.parametrize("uid", [None, 0, UID + 1])
-def test_everyone_else_needs_one(gate: Gate, uid: int | None) -> None:
+def test_other_users_need_a_token(gate: Gate, uid: int | None) -> None:
     client = gate.ask(uid=uid)
     assert (client.status, client.body["error"]) == (401, "unauthorized")
     assert b"\r\nWWW-Authenticate: Bearer\r\n" in client.got
@@ -178,18 +178,18 @@ def test_everyone_else_needs_one(gate: Gate, uid: int | None) -> None:
 @pytest.mark.parametrize(
     "header", ["X-Forwarded-For: 1.2.3.4", "Via: 1.1 x", "Forwarded: for=x"]
 )
-def test_a_proxy_of_the_same_user_is_not_that_user(gate: Gate, header: str) -> None:
+def test_proxy_of_the_hosts_user_needs_a_token(gate: Gate, header: str) -> None:
     assert gate.refused("/status", header) == "unauthorized"
 
 
-def test_everyone_can_be_asked(tmp_path: Path) -> None:
+def test_require_token_asks_the_hosts_user_too(tmp_path: Path) -> None:
     gate = Gate(tmp_path, AccessPolicy(tokens="all"))
     assert gate.refused() == "unauthorized"
     assert gate.refused("/status", bearer(gate.own)) == ""
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/"])
-def test_health_is_open_and_says_only_ok(gate: Gate, path: str) -> None:
+def test_health_needs_no_token(gate: Gate, path: str) -> None:
     client = gate.ask(path, uid=None)
     assert (client.status, client.body) == (200, {"status": "ok"})
 
@@ -199,22 +199,22 @@ def test_health_is_open_and_says_only_ok(gate: Gate, path: str) -> None:
     ["Authorization: Bearer nonsense", "Authorization: Bearer", "Authorization: Basic eDp5",
      "Authorization: ", "Authorization: Bearer sxhost_admin_x", "Cookie: sxhost-12345=x"],
 )  # fmt: skip
-def test_a_wrong_token_is_refused(gate: Gate, header: str) -> None:
+def test_wrong_token_is_refused(gate: Gate, header: str) -> None:
     assert gate.refused("/status", header, uid=None) == "unauthorized"
 
 
-def test_a_token_that_is_shown_counts_for_the_own_user_too(gate: Gate) -> None:
+def test_shown_token_limits_the_hosts_user(gate: Gate) -> None:
     reads = bearer(gate.token("read"))
     assert gate.refused("/status", reads) == ""
     assert gate.refused("/stop", reads, method="POST") == "forbidden_scope"
     assert gate.refused("/status", bearer("wrong")) == "unauthorized"
 
 
-def test_a_stale_cookie_does_not_lock_the_own_user_out(gate: Gate) -> None:
+def test_stale_cookie_does_not_lock_the_hosts_user_out(gate: Gate) -> None:
     assert gate.refused("/status", "Cookie: sxhost-12345=stale") == ""
 
 
-def test_ten_wrong_tokens_a_minute(gate: Gate) -> None:
+def test_wrong_tokens_are_limited_to_ten_a_minute(gate: Gate) -> None:
     for _ in range(10):
         assert gate.refused("/status", bearer("wrong"), uid=7) == "unauthorized"
     client = gate.ask("/status", bearer("wrong"), uid=7)
@@ -226,7 +226,7 @@ def test_ten_wrong_tokens_a_minute(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For: 1.2.3.4", "X-Nothing: x"])
-def test_wrong_tokens_lock_nobody_out_who_has_a_right_one(gate: Gate, header: str) -> None:
+def test_right_token_is_accepted_after_too_many_wrong_ones(gate: Gate, header: str) -> None:
     """Behind a proxy all are one peer."""
     page = log_in(gate)
     for _ in range(100):
@@ -259,20 +259,20 @@ def entered(gate: Gate, *headers: str, uid: int | None = None) -> tuple[str, str
     return found[1], page[1]
 
 
-def test_a_login_lets_a_browser_in_once(gate: Gate) -> None:
+def test_login_link_works_once(gate: Gate) -> None:
     link = gate.ask("/logins", method="POST").body["path"]
     assert gate.ask(link, uid=None).status == 303
     assert gate.refused(link, uid=None) == "unauthorized"
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST"])
-def test_only_following_a_link_uses_it_up(gate: Gate, method: str) -> None:
+def test_only_get_uses_a_login_link_up(gate: Gate, method: str) -> None:
     link = gate.ask("/logins", method="POST").body["path"]
     assert gate.ask(link, method=method, uid=None).status == 405
     assert gate.ask(link, uid=None).status == 303
 
 
-def test_a_cookie_counts_with_what_its_page_has(gate: Gate) -> None:
+def test_cookie_needs_its_page_headers(gate: Gate) -> None:
     cookie, page = entered(gate)
     other, others = entered(gate)
     ask = partial(gate.refused, "/status", uid=None)
@@ -289,7 +289,7 @@ def test_a_cookie_counts_with_what_its_page_has(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("uid", [None, 0, UID, UID + 1])
-def test_a_cookie_is_no_token(gate: Gate, uid: int | None) -> None:
+def test_cookie_is_no_bearer_token(gate: Gate, uid: int | None) -> None:
     cookie, page = entered(gate)
     value = cookie.partition("=")[2]
     for secret in (value, value.partition(".")[2], page):
@@ -298,7 +298,7 @@ def test_a_cookie_is_no_token(gate: Gate, uid: int | None) -> None:
         assert gate.refused("/status", header, f"Cookie: {cookie}", uid=uid) == "unauthorized"
 
 
-def test_a_cookie_counts_with_the_kernels_word(tmp_path: Path) -> None:
+def test_cookie_needs_the_peer_user(tmp_path: Path) -> None:
     gate = Gate(tmp_path, AccessPolicy(tokens="all"))
     cookie = f"Cookie: {entered(gate, uid=UID)[0]}"
     assert gate.refused("/status", cookie, uid=UID) == ""
@@ -308,7 +308,7 @@ def test_a_cookie_counts_with_the_kernels_word(tmp_path: Path) -> None:
     assert gate.refused("/status", cookie, through, uid=UID) == "unauthorized"
 
 
-def test_a_page_opens_a_websocket(gate: Gate) -> None:
+def test_cookie_opens_a_websocket(gate: Gate) -> None:
     cookie, page = entered(gate)
     upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
     upgrade += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", f"Cookie: {cookie}"]
@@ -321,7 +321,7 @@ def test_a_page_opens_a_websocket(gate: Gate) -> None:
         assert gate.ask("/v1/stream", *upgrade, shown, uid=None).status == 401
 
 
-def test_whoever_needs_nothing_gets_no_cookie(gate: Gate) -> None:
+def test_login_without_need_sets_no_cookie(gate: Gate) -> None:
     link = gate.ask("/logins", method="POST").body["path"]
     client = gate.ask(link, "Sec-Fetch-Site: none")
     assert (client.status, b"Set-Cookie" in client.got) == (303, False)
@@ -330,7 +330,7 @@ def test_whoever_needs_nothing_gets_no_cookie(gate: Gate) -> None:
     assert gate.refused(link) == "unauthorized"
 
 
-def test_a_browser_stays_as_long_as_it_asks_but_no_week(gate: Gate) -> None:
+def test_browser_login_is_extended_by_use_up_to_a_week(gate: Gate) -> None:
     limits, page = gate.lab.limits, log_in(gate)
     asked = 0.0
     while asked + limits.browser_idle / 2 < limits.browser_life:
@@ -344,7 +344,7 @@ def test_a_browser_stays_as_long_as_it_asks_but_no_week(gate: Gate) -> None:
     assert gate.refused("/status", *page, uid=None) == "unauthorized"
 
 
-def test_a_browser_is_listed_and_can_be_logged_out(gate: Gate) -> None:
+def test_browser_login_is_listed_and_revoked(gate: Gate) -> None:
     page = log_in(gate)
     stream = gate.ask("/events?follow=1", *page, uid=None)
     (listed,) = gate.ask("/tokens").body[1:]
@@ -357,13 +357,13 @@ def test_a_browser_is_listed_and_can_be_logged_out(gate: Gate) -> None:
     assert len(gate.ask("/tokens").body) == 1
 
 
-def test_a_login_that_another_user_has_seen_is_not_for_them(gate: Gate) -> None:
+def test_login_link_is_bound_to_its_user(gate: Gate) -> None:
     link = gate.ask("/logins", method="POST").body["path"]
     assert gate.refused(link, uid=UID + 1) == "unauthorized"
     assert gate.ask(link).status == 303
 
 
-def test_a_login_waits_a_minute(gate: Gate) -> None:
+def test_login_link_expires_after_a_minute(gate: Gate) -> None:
     link = gate.ask("/logins", method="POST").body["path"]
     gate.lab.clock.advance(60)
     assert gate.refused(link, uid=None) == "unauthorized"
@@ -385,7 +385,7 @@ def status_of(gate: Gate, route: Route, *headers: str) -> int:
 
 
 @pytest.mark.parametrize("route", BARRED, ids=named)
-def test_no_route_lets_a_stranger_in(gate: Gate, route: Route) -> None:
+def test_every_route_refuses_unauthenticated_requests(gate: Gate, route: Route) -> None:
     assert asked(gate, route, uid=None) == "unauthorized"
     assert asked(gate, route, bearer("wrong"), uid=None) == "unauthorized"
     upgrade = ("Upgrade: websocket", "Connection: Upgrade")
@@ -393,27 +393,27 @@ def test_no_route_lets_a_stranger_in(gate: Gate, route: Route) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
-def test_no_route_lets_another_page_in(gate: Gate, route: Route) -> None:
+def test_every_route_refuses_cross_origin_requests(gate: Gate, route: Route) -> None:
     assert asked(gate, route, "Origin: http://evil.test") == "forbidden_origin"
     assert asked(gate, route, host="evil.test:12345") == "forbidden_host"
 
 
 @pytest.mark.parametrize("route", BARRED, ids=named)
-def test_a_token_opens_what_it_is_for(gate: Gate, route: Route) -> None:
+def test_token_allows_its_scopes(gate: Gate, route: Route) -> None:
     for scope in ("read", "send", "approve"):
         status = status_of(gate, route, bearer(gate.token(scope)))
         assert (status == 403) == (scope != route.needs), scope
 
 
 @pytest.mark.parametrize("route", BARRED, ids=named)
-def test_a_token_for_one_session_opens_that_one(gate: Gate, route: Route) -> None:
+def test_session_token_allows_its_session(gate: Gate, route: Route) -> None:
     for session_id in ("a", "b"):
         token = gate.token("admin", session=session_id)
         ours = session_id == "a" and "<session_id>" in route.path
         assert (status_of(gate, route, bearer(token)) == 403) == (not ours), session_id
 
 
-def test_what_only_looks_needs_no_more_than_reading(lab: HostInMemory) -> None:
+def test_read_only_routes_need_the_read_scope(lab: HostInMemory) -> None:
     for route in lab.routes:
         if route.method != "GET":
             assert route.needs in ("send", "approve", "admin"), route
@@ -422,7 +422,7 @@ def test_what_only_looks_needs_no_more_than_reading(lab: HostInMemory) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/healthz///"])
-def test_an_open_route_that_asks_tells_strangers_little(gate: Gate, path: str) -> None:
+def test_open_route_shows_less_to_unauthenticated_callers(gate: Gate, path: str) -> None:
     assert "service" in gate.ask(path).body
     assert "service" in gate.ask(path, bearer(gate.token("read")), uid=None).body
     little = {"ok": True, "status": "ok"}
@@ -431,25 +431,25 @@ def test_an_open_route_that_asks_tells_strangers_little(gate: Gate, path: str) -
     assert gate.ask(path, uid=None).body == little
 
 
-def test_wrong_tokens_are_counted_where_they_do_not_matter(gate: Gate) -> None:
+def test_wrong_tokens_are_counted_on_open_routes(gate: Gate) -> None:
     for _ in range(11):
         assert gate.ask("/healthz", bearer("wrong"), uid=7).status == 200
     assert gate.refused("/status", bearer("wrong"), uid=7) == "rate_limited"
     assert "service" in gate.ask("/healthz", bearer(gate.own), uid=7).body
 
 
-def test_an_unknown_place_tells_a_stranger_nothing(gate: Gate) -> None:
+def test_unknown_route_is_401_without_a_token(gate: Gate) -> None:
     assert gate.refused("/nothing/here", uid=None) == "unauthorized"
     assert gate.refused("/nothing/here") == "unknown_route"
 
 
-def test_a_body_is_not_read_for_a_stranger(gate: Gate) -> None:
+def test_body_is_not_read_before_authentication(gate: Gate) -> None:
     client = gate.ask("/sessions/a/events", "Content-Length: 1000", method="POST", uid=None)
     assert client.status == 401
     assert client.protocol.requests[0].content.getvalue() == b""
 
 
-def test_the_sessions_are_the_callers_alone(gate: Gate) -> None:
+def test_session_list_is_limited_to_the_callers_session(gate: Gate) -> None:
     gate.lab.request("POST", "/sessions/a/register")
     token = bearer(gate.token("read", "send", session="a"))
     assert gate.refused("/sessions/a", token, uid=None) == ""
@@ -460,7 +460,7 @@ def test_the_sessions_are_the_callers_alone(gate: Gate) -> None:
 # The audit.
 
 
-def test_the_audit_tells_who_did_what(gate: Gate) -> None:
+def test_audit_entries_name_the_caller(gate: Gate) -> None:
     gate.lab.request("POST", "/sessions/a/register")
     secret = gate.token("send", name="ci")
     body = b'{"content":"hi"}'
@@ -477,5 +477,5 @@ def test_the_audit_tells_who_did_what(gate: Gate) -> None:
     assert [d["id"] for d in gate.ask("/audit?after=1").body] == [2]
 
 
-def test_the_audit_is_for_administrators(gate: Gate) -> None:
+def test_audit_needs_the_admin_scope(gate: Gate) -> None:
     assert gate.refused("/audit", bearer(gate.token("read"))) == "forbidden_scope"

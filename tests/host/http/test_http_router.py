@@ -48,14 +48,16 @@ CREATE = [named(r) for r in ROUTES if r.summary.startswith(("Fire", "Create"))]
 
 @pytest.mark.parametrize("route", with_("<session_id>"), ids=named)
 @pytest.mark.parametrize("session_id", ["-a", "%00", "a%20b", "a%0a", "é", "x" * 129])
-def test_an_id_outside_the_grammar(lab: HostInMemory, route: Route, session_id: str) -> None:
+def test_malformed_session_id_is_refused(
+    lab: HostInMemory, route: Route, session_id: str
+) -> None:
     answer = lab.request(route.method, path_of(route, session_id), content_type=route.consumes)
     assert_refused(answer, 400, "bad_field")
     assert answer.json()["field"] == "session_id"
 
 
 @pytest.mark.parametrize("route", with_("<message_id>"), ids=named)
-def test_a_message_id_that_is_no_number(lab: HostInMemory, route: Route) -> None:
+def test_malformed_message_id_is_refused(lab: HostInMemory, route: Route) -> None:
     lab.request("POST", "/sessions/a/register")
     assert_refused(lab.request(route.method, path_of(route, "a", "x")), 400, "bad_field")
     assert_refused(lab.request(route.method, path_of(route, "a", "9")), 404, "unknown_message")
@@ -66,7 +68,7 @@ def test_a_message_id_that_is_no_number(lab: HostInMemory, route: Route) -> None
     [r for r in with_("<session_id>") if named(r) not in CREATE],
     ids=named,
 )  # fmt: skip
-def test_an_unknown_session(lab: HostInMemory, route: Route) -> None:
+def test_unknown_session_is_404(lab: HostInMemory, route: Route) -> None:
     every = {"content": "x", "input": "x", "model": "x", "decision": "deny"}
     body = every if route.body else None
     assert_refused(lab.request(route.method, path_of(route), body), 404, "unknown_session")
@@ -89,21 +91,21 @@ BODIES = [route for route in ROUTES if route.body is not None]
         (b'{"event":7,"content":7,"model":7}', "bad_field"),
     ],
 )
-def test_a_bad_body(lab: HostInMemory, route: Route, body: bytes, code: str) -> None:
+def test_bad_body_is_400(lab: HostInMemory, route: Route, body: bytes, code: str) -> None:
     lab.request("POST", "/sessions/a/register")
     answer = lab.request(route.method, path_of(route), body, content_type=route.consumes)
     assert_refused(answer, 400, code)
 
 
 @pytest.mark.parametrize("route", BODIES, ids=named)
-def test_a_body_of_another_type(lab: HostInMemory, route: Route) -> None:
+def test_body_of_another_type_is_415(lab: HostInMemory, route: Route) -> None:
     answer = lab.request(route.method, path_of(route), b"{}", content_type="text/plain")
     assert_refused(answer, 415, "unsupported_type")
     assert "Content-Type: application/json" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("route", BODIES, ids=named)
-def test_a_body_over_the_limit(make_lab: MakeLab, route: Route) -> None:
+def test_body_over_the_limit_is_413(make_lab: MakeLab, route: Route) -> None:
     lab = make_lab(body=100, batch_body=200)
     limit = 200 if route.consumes == NDJSON else 100
     lab.request("POST", "/sessions/a/register")
@@ -114,7 +116,7 @@ def test_a_body_over_the_limit(make_lab: MakeLab, route: Route) -> None:
 
 
 @pytest.mark.parametrize("path", sorted({path_of(route) for route in ROUTES}))
-def test_a_wrong_method(lab: HostInMemory, path: str) -> None:
+def test_wrong_method_is_405(lab: HostInMemory, path: str) -> None:
     answer = lab.request("PATCH", path)
     assert_refused(answer, 405, "method_not_allowed")
     allowed = {route.method for route in ROUTES if path_of(route) == path}
@@ -122,57 +124,57 @@ def test_a_wrong_method(lab: HostInMemory, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nope", "/sessions/a/nope", "/sessions//a/events"])
-def test_an_unknown_route(lab: HostInMemory, path: str) -> None:
+def test_unknown_route_is_404(lab: HostInMemory, path: str) -> None:
     assert_refused(lab.request("GET", path), 404, "unknown_route")
 
 
 @pytest.mark.parametrize("slashes", ["", "/", "//", "////"])
-def test_slashes_at_the_end_make_no_difference(lab: HostInMemory, slashes: str) -> None:
+def test_trailing_slashes_are_ignored(lab: HostInMemory, slashes: str) -> None:
     assert lab.request("GET", f"/health{slashes}").status == 200
     assert lab.request("POST", f"/sessions/a/register{slashes}", {}).status == 200
 
 
-def test_a_path_that_is_not_utf8(lab: HostInMemory) -> None:
+def test_path_that_is_not_utf8_is_refused(lab: HostInMemory) -> None:
     assert_refused(lab.request("GET", "/sessions/%ff"), 400, "bad_field")
 
 
 @pytest.mark.parametrize("path", ["/sessions/a%2Fevents", "/sessions%2Fa", "/%2Fhealth"])
-def test_a_slash_in_a_name(lab: HostInMemory, path: str) -> None:
+def test_escaped_slash_in_a_name_is_refused(lab: HostInMemory, path: str) -> None:
     lab.request("POST", "/sessions/a/register")
     assert_refused(lab.request("GET", path), 400, "bad_field")
 
 
-def test_a_query_that_is_not_utf8(lab: HostInMemory) -> None:
+def test_query_that_is_not_utf8_is_refused(lab: HostInMemory) -> None:
     assert_refused(lab.request("GET", "/sessions?state=%ff"), 400, "bad_field")
 
 
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=x", "limit=", "limit=1.5", "limit=null", f"limit={10**30}"]
 )
-def test_a_bad_parameter(lab: HostInMemory, query: str) -> None:
+def test_bad_query_parameter_is_refused(lab: HostInMemory, query: str) -> None:
     answer = lab.request("GET", f"/sessions?{query}")
     assert_refused(answer, 400, "bad_field")
     assert answer.json()["field"] == "limit"
 
 
 @pytest.mark.parametrize("label", ["team", ":x"])
-def test_a_label_without_a_name(lab: HostInMemory, label: str) -> None:
+def test_label_without_a_name_is_refused(lab: HostInMemory, label: str) -> None:
     assert_refused(lab.request("GET", f"/sessions?label={label}"), 400, "bad_field")
 
 
 @pytest.mark.parametrize("cursor", ["x", "a:", "-1", "1.5", "null", "a:b:1"])
-def test_a_bad_cursor(lab: HostInMemory, cursor: str) -> None:
+def test_malformed_cursor_is_refused(lab: HostInMemory, cursor: str) -> None:
     lab.request("POST", "/sessions/a/register")
     answer = lab.request("GET", f"/sessions/a/events?after={cursor}")
     assert_refused(answer, 400, "bad_field")
     assert answer.json()["field"] == "after"
 
 
-def test_a_trailing_slash_is_the_same_place(lab: HostInMemory) -> None:
+def test_one_trailing_slash_is_the_same_route(lab: HostInMemory) -> None:
     assert lab.request("GET", "/health/").json() == {"status": "ok"}
 
 
-def test_of_a_parameter_given_twice_the_last_counts(lab: HostInMemory) -> None:
+def test_last_of_a_repeated_parameter_counts(lab: HostInMemory) -> None:
     for session_id in ("a", "b"):
         lab.request("POST", f"/sessions/{session_id}/register")
     assert len(lab.request("GET", "/sessions?limit=2&limit=1").json()) == 1
@@ -183,7 +185,7 @@ def test_head_is_get_without_the_body(lab: HostInMemory) -> None:
     assert (answer.status, answer.body) == (200, b"")
 
 
-def test_head_takes_no_messages(lab: HostInMemory) -> None:
+def test_head_takes_no_message(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/a/register")
     lab.request("POST", "/sessions/a/messages", {"content": "x"})
     answer = lab.request("HEAD", "/sessions/a/messages")
@@ -191,7 +193,7 @@ def test_head_takes_no_messages(lab: HostInMemory) -> None:
     assert len(lab.request("GET", "/sessions/a/messages").json()) == 1
 
 
-def test_a_grammar_is_told_in_words(lab: HostInMemory) -> None:
+def test_grammar_errors_are_in_words(lab: HostInMemory) -> None:
     answer = lab.request("POST", "/sessions/a/events", {"event": "Bad"})
     assert answer.json()["message"] == (
         "The field `event` is wrong: expected a name of 1 to 64 lower-case letters, digits and"
@@ -200,15 +202,13 @@ def test_a_grammar_is_told_in_words(lab: HostInMemory) -> None:
 
 
 @pytest.mark.parametrize("declared", ["", JSON, "Application/JSON; charset=utf-8"])
-def test_json_is_read_however_it_is_declared(lab: HostInMemory, declared: str) -> None:
+def test_json_is_read_whatever_its_charset(lab: HostInMemory, declared: str) -> None:
     headers = {"content_type": declared} if declared else {}
     answer = lab.request("POST", "/sessions/a/events", {"event": "x"}, **headers)
     assert answer.status == 200
 
 
-def test_a_defect_is_told_without_its_traceback(
-    lab: HostInMemory, failure_log: FailureLog
-) -> None:
+def test_internal_error_shows_no_traceback(lab: HostInMemory, failure_log: FailureLog) -> None:
     async def broken() -> None:
         raise ZeroDivisionError("planted")
 
@@ -227,14 +227,14 @@ def test_a_defect_is_told_without_its_traceback(
     path=st.text(st.characters(codec="ascii", exclude_characters="#?"), max_size=40),
     body=st.binary(max_size=100),
 )
-def test_rubbish_is_never_our_fault(method: str, path: str, body: bytes) -> None:
+def test_random_request_is_never_a_500(method: str, path: str, body: bytes) -> None:
     from urllib.parse import quote
 
     answer = HostInMemory().request(method, "/" + quote(path, safe="/%"), body)
     assert answer.status < 500
 
 
-def test_a_browser_takes_nothing_from_elsewhere_for_an_answer(lab: HostInMemory) -> None:
+def test_security_headers_are_set(lab: HostInMemory) -> None:
     for path in ("/", "/sessions", "/nowhere"):
         answer = lab.request("GET", path)
         assert answer.header("content-security-policy") == (

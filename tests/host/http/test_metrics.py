@@ -17,7 +17,7 @@ def figures(lab: HostInMemory) -> dict[tuple[str, str], float]:
     }
 
 
-def test_gauges_tell_how_the_host_is(lab: HostInMemory) -> None:
+def test_gauges_show_the_hosts_state(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/a/events", {"event": "thinking"})
     lab.request("POST", "/sessions/b/events", {"event": "complete"})
     lab.request("POST", "/sessions/a/messages", {"content": "x"})
@@ -46,6 +46,6 @@ def test_requests_are_counted_by_route_and_status(lab: HostInMemory) -> None:
     assert found["sxhost_request_seconds_sum", "/health"] == 0.302
 
 
-def test_the_type_is_the_one_that_prometheus_wants(lab: HostInMemory) -> None:
+def test_metrics_have_prometheus_media_type(lab: HostInMemory) -> None:
     answer = lab.request("GET", "/metrics")
     assert answer.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"

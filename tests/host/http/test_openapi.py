@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
+from sxhost.model.event_types import EVENT_TYPES, ToolStatus
 from sxhost.testing import HostInMemory
 
 
-def test_every_route_is_in_the_contract(lab: HostInMemory) -> None:
+def test_every_route_is_in_the_openapi_document(lab: HostInMemory) -> None:
     document = lab.request("GET", "/openapi.json").json()
     for route in lab.routes:
         operation = document["paths"][re.sub("<(.+?)>", r"{\1}", route.path)][
@@ -37,7 +39,7 @@ def test_every_parameter_in_a_path_has_bounds(lab: HostInMemory) -> None:
             assert {"pattern", "maximum", "maxLength"} & schema.keys(), (route.path, schema)
 
 
-def test_an_answer_that_writes_itself_has_a_type(lab: HostInMemory) -> None:
+def test_streaming_answer_has_a_media_type(lab: HostInMemory) -> None:
     document = lab.request("GET", "/openapi.json").json()
     answer = document["paths"]["/hooks/claude"]["post"]["responses"]["200"]
     schema = answer["content"]["application/json"]["schema"]
@@ -48,12 +50,27 @@ def test_patterns_are_those_of_json_schema(lab: HostInMemory) -> None:
     assert rb"\\Z" not in lab.request("GET", "/openapi.json").body
 
 
-def test_every_reference_leads_somewhere(lab: HostInMemory) -> None:
+def test_every_schema_reference_resolves(lab: HostInMemory) -> None:
     text = lab.request("GET", "/openapi.json").body.decode()
     schemas = lab.request("GET", "/openapi.json").json()["components"]["schemas"]
     names = set(re.findall(r'"#/components/schemas/(\w+)"', text))
     assert names
     assert names <= set(schemas)
+
+
+def test_every_event_with_a_meaning_is_described(lab: HostInMemory) -> None:
+    schemas = lab.request("GET", "/openapi.json").json()["components"]["schemas"]
+    described = {
+        one["properties"]["event"]["const"]: one["properties"]["data"]["$ref"]
+        for one in schemas["KnownEvent"]["oneOf"]
+    }
+    assert described == {
+        name: f"#/components/schemas/{kind.__name__}" for name, kind in EVENT_TYPES.items()
+    }
+    tool_done = schemas["ToolDoneEvent"]
+    assert tool_done["properties"]["status"]["enum"] == sorted(get_args(ToolStatus))
+    assert tool_done["required"] == ["tool", "status"]
+    assert tool_done["properties"]["output"] == {"description": "Any JSON."}
 
 
 def test_the_index_lists_every_route(lab: HostInMemory) -> None:

@@ -100,13 +100,13 @@ def post(length: int, *more: bytes) -> bytes:
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def test_a_request_is_answered_and_the_door_stays_open(wire: Wire) -> None:
+def test_connection_is_kept_after_an_answer(wire: Wire) -> None:
     client = wire.connect(GET)
     assert (client.status, client.open) == (200, True)
     assert len(wire.site.connections) == 1
 
 
-def test_a_declared_body_over_the_limit_is_refused_before_it_comes(wire: Wire) -> None:
+def test_declared_body_over_the_limit_is_refused_before_it_comes(wire: Wire) -> None:
     client = wire.connect(post(101))
     assert (client.status, client.body["error"], client.body["limit"]) == (
         413, "body_too_large", 100,
@@ -114,7 +114,7 @@ def test_a_declared_body_over_the_limit_is_refused_before_it_comes(wire: Wire) -
     assert b"Connection: close" in client.got
 
 
-def test_a_refused_sender_is_heard_out_for_a_while(wire: Wire) -> None:
+def test_body_of_a_refused_request_is_drained_for_a_while(wire: Wire) -> None:
     client = wire.connect(post(10**9))
     client.say(b"x" * 1000)
     assert client.open
@@ -122,20 +122,20 @@ def test_a_refused_sender_is_heard_out_for_a_while(wire: Wire) -> None:
     assert not client.open
 
 
-def test_a_refused_sender_that_finishes_is_let_go(wire: Wire) -> None:
+def test_connection_closes_once_a_refused_body_is_drained(wire: Wire) -> None:
     client = wire.connect(post(101))
     client.say(b"x" * 101)
     assert not client.open
     assert client.got.count(b"HTTP/1.1") == 1
 
 
-def test_a_refused_sender_that_leaves_is_forgotten(wire: Wire) -> None:
+def test_refused_client_that_disconnects_is_forgotten(wire: Wire) -> None:
     client = wire.connect(post(10**9))
     client.release()
     assert wire.lab.clock.getDelayedCalls() == []
 
 
-def test_a_chunked_body_is_counted_as_it_comes(wire: Wire) -> None:
+def test_chunked_body_is_limited_as_it_comes(wire: Wire) -> None:
     client = wire.connect(
         b"POST /sessions/a/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
@@ -147,14 +147,14 @@ def test_a_chunked_body_is_counted_as_it_comes(wire: Wire) -> None:
     assert not client.open
 
 
-def test_a_batch_may_be_larger(wire: Wire) -> None:
+def test_batch_body_may_be_larger(wire: Wire) -> None:
     line = b'{"event":"thinking","data":"' + b"x" * 100 + b'"}\n'
     ndjson = b"Content-Type: application/x-ndjson"
     assert wire.connect(post(len(line), ndjson) + line).status == 200
     assert wire.connect(post(201, ndjson)).status == 413
 
 
-def test_nobody_is_told_to_continue_a_body_that_is_refused(wire: Wire) -> None:
+def test_refused_body_gets_no_100_continue(wire: Wire) -> None:
     expect = b"Expect: 100-continue"
     assert wire.connect(post(101, expect)).got.startswith(b"HTTP/1.1 413 ")
     assert wire.connect(post(99, expect)).got == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -163,19 +163,19 @@ def test_nobody_is_told_to_continue_a_body_that_is_refused(wire: Wire) -> None:
 PULL = b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def test_a_stop_waits_until_what_runs_is_answered_and_has_left(wire: Wire) -> None:
+def test_stop_waits_for_running_requests(wire: Wire) -> None:
     wire.lab.request("POST", "/sessions/a/register")
     client = wire.connect(PULL)
     drained = started(wire.site.drain())
     assert client.open
-    wire.lab.service.hub.close()
+    wire.lab.notifier.close()
     assert (client.status, client.body, client.open) == (200, [], False)
     assert not is_done(drained)
     wire.lab.clock.advance(0)
     assert is_done(drained)
 
 
-def test_a_stop_does_not_wait_for_ever(wire: Wire) -> None:
+def test_stop_has_a_deadline(wire: Wire) -> None:
     wire.lab.request("POST", "/sessions/a/register")
     wire.connect(PULL)
     drained = started(wire.site.drain())
@@ -185,7 +185,7 @@ def test_a_stop_does_not_wait_for_ever(wire: Wire) -> None:
     assert is_done(drained)
 
 
-def test_a_stop_closes_idle_connections(wire: Wire) -> None:
+def test_stop_closes_idle_connections(wire: Wire) -> None:
     client = wire.connect(GET)
     drained = started(wire.site.drain())
     assert not client.open
@@ -193,11 +193,11 @@ def test_a_stop_closes_idle_connections(wire: Wire) -> None:
     assert is_done(drained)
 
 
-def test_a_stop_with_nobody_there_is_done(wire: Wire) -> None:
+def test_stop_without_connections_is_done_at_once(wire: Wire) -> None:
     assert is_done(started(wire.site.drain()))
 
 
-def test_what_comes_during_a_stop_is_refused(wire: Wire) -> None:
+def test_request_during_a_stop_is_refused(wire: Wire) -> None:
     client = wire.connect(GET[:24])
     started(wire.site.drain())
     client.say(GET[24:])
@@ -206,12 +206,12 @@ def test_what_comes_during_a_stop_is_refused(wire: Wire) -> None:
     assert not client.open
 
 
-def test_a_client_that_vanishes_ends_its_pull(wire: Wire) -> None:
+def test_disconnect_ends_a_waiting_pull(wire: Wire) -> None:
     wire.lab.request("POST", "/sessions/a/register")
     client = wire.connect(b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert wire.lab.service.hub.watched("inbox:a")
+    assert wire.lab.notifier.topics.watched("inbox:a")
     client.release()
-    assert not wire.lab.service.hub.watched("inbox:a")
+    assert not wire.lab.notifier.topics.watched("inbox:a")
     assert wire.site.connections == set()
 
 
@@ -223,18 +223,18 @@ def logged(wire: Wire, request: bytes) -> list[str]:
     return [formatEvent(e) for e in events if e["log_namespace"] == "sxhost.http.site"]
 
 
-def test_requests_are_logged(wire: Wire) -> None:
+def test_requests_are_in_the_access_log(wire: Wire) -> None:
     (line,) = logged(wire, b"GET /sessions?limit=1&x=1 HTTP/1.1\r\nHost: x\r\n\r\n")
     assert '"GET /sessions?limit=1&..." 200' in line
 
 
-def test_the_log_cannot_be_forged(wire: Wire) -> None:
+def test_request_cannot_forge_a_log_line(wire: Wire) -> None:
     (line,) = logged(wire, b'GET /"\\n HTTP/1.1\r\nHost: x\r\n\r\n')
     assert '"GET /%22\\\\n" 404' in line
 
 
 @pytest.mark.parametrize("path", [b"/\x1b[2J", b"/\xe2\x80\xa8", b"/a\x00"])
-def test_what_could_drive_a_terminal_never_reaches_the_log(wire: Wire, path: bytes) -> None:
+def test_control_characters_never_reach_the_access_log(wire: Wire, path: bytes) -> None:
     (line,) = logged(wire, b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
     assert '"- -" 400' in line
 
@@ -246,17 +246,17 @@ def test_head_is_get_without_the_body(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("path", [b"/sessions//a", b"/./health", b"/x/../health"])
-def test_a_path_is_taken_as_it_is(wire: Wire, path: bytes) -> None:
+def test_path_is_not_normalized(wire: Wire, path: bytes) -> None:
     client = wire.connect(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
     assert (client.status, client.body["error"]) == (404, "unknown_route")
 
 
-def test_a_host_that_is_no_name_is_refused(wire: Wire) -> None:
+def test_malformed_host_header_is_refused(wire: Wire) -> None:
     client = wire.connect(b"GET /health HTTP/1.1\r\nHost: a..b\r\n\r\n")
     assert (client.status, client.body["error"]) == (403, "forbidden_host")
 
 
-def test_probes_are_not_logged(wire: Wire) -> None:
+def test_health_probes_are_not_logged(wire: Wire) -> None:
     assert logged(wire, GET) == []
 
 
@@ -268,7 +268,7 @@ def test_requests_are_counted(wire: Wire) -> None:
     assert 'sxhost_requests_total{method="GET",route="",status="404"} 1.0' in text
 
 
-def test_the_usual_limits_are_those_of_the_contract() -> None:
+def test_default_limits_are_the_documented_ones() -> None:
     limits = Limits()
     assert (limits.body, limits.batch_body) == (1 << 20, 10 << 20)
     assert limits.stop_within < 5

@@ -42,7 +42,7 @@ def socket(wire: Wire) -> Socket:
 # The handshake.
 
 
-def test_the_handshake_is_that_of_the_rfc(wire: Wire) -> None:
+def test_handshake_is_that_of_the_rfc(wire: Wire) -> None:
     client = Socket(wire, Sec_WebSocket_Extensions="permessage-deflate")
     head = client.http.got.decode().lower()
     assert client.http.status == 101
@@ -64,9 +64,7 @@ def test_the_handshake_is_that_of_the_rfc(wire: Wire) -> None:
     ],
     ids=str,
 )
-def test_whoever_does_not_ask_for_a_websocket_is_told_to(
-    wire: Wire, named: dict[str, str]
-) -> None:
+def test_plain_get_is_426(wire: Wire, named: dict[str, str]) -> None:
     client = wire.connect(request(**named))
     assert client.got[8:].startswith(b" 426 Upgrade Required\r\n")
     assert b"\r\nUpgrade: websocket\r\n" in client.got
@@ -86,7 +84,7 @@ def test_whoever_does_not_ask_for_a_websocket_is_told_to(
     ],
     ids=str,
 )
-def test_what_cannot_be_is_refused_in_the_one_shape(
+def test_impossible_handshake_is_refused(
     wire: Wire, named: dict[str, str], status: int, code: str
 ) -> None:
     client = wire.connect(request(**named))
@@ -95,11 +93,11 @@ def test_what_cannot_be_is_refused_in_the_one_shape(
     assert client.got.endswith(b'{"status":"ok"}'), "the connection can be used on"
 
 
-def test_a_page_of_our_own_may_connect(wire: Wire) -> None:
+def test_same_origin_page_may_connect(wire: Wire) -> None:
     assert Socket(wire, Host="x:7432", Origin="http://x:7432").http.status == 101
 
 
-def test_an_upgrade_is_logged_and_counted(wire: Wire) -> None:
+def test_upgrade_is_logged_and_counted(wire: Wire) -> None:
     (line,) = logged(wire, request())
     assert '"GET /v1/stream" 101' in line
     text = wire.lab.request("GET", "/metrics").body.decode()
@@ -109,28 +107,28 @@ def test_an_upgrade_is_logged_and_counted(wire: Wire) -> None:
 # The end.
 
 
-def test_a_client_that_vanishes_is_forgotten(wire: Wire, socket: Socket) -> None:
+def test_disconnected_websocket_is_forgotten(wire: Wire, socket: Socket) -> None:
     socket.subscribe(after="now")
     socket.subscribe(after="now", id="x")
-    assert wire.lab.service.hub.subscribers == 2
+    assert wire.lab.notifier.subscribers == 2
     socket.http.transport.loseConnection()
     wire.lab.clock.advance(0)
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
     assert wire.site.connections == set()
     assert ours(wire) == []
 
 
-def test_a_client_that_closes_is_answered(wire: Wire, socket: Socket) -> None:
+def test_close_frame_is_answered(wire: Wire, socket: Socket) -> None:
     socket.subscribe(after="now")
     socket.say(closing(1000, b"bye"))
     assert socket.closed == 1000
     assert not socket.http.open
     wire.lab.clock.advance(0)
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
     assert wire.site.connections == set()
 
 
-def test_a_client_that_answers_no_ping_is_gone(wire: Wire, socket: Socket) -> None:
+def test_unanswered_ping_closes_the_connection(wire: Wire, socket: Socket) -> None:
     socket.subscribe(after="now")
     wire.lab.clock.advance(PING_EVERY_S)
     (ping,) = socket.pings
@@ -140,7 +138,7 @@ def test_a_client_that_answers_no_ping_is_gone(wire: Wire, socket: Socket) -> No
     wire.lab.clock.advance(PONG_WITHIN_S)
     assert not socket.http.open
     wire.lab.clock.advance(0)
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
 
 
 def trickle(wire: Wire, socket: Socket, data: bytes, *, size: int, every: float) -> None:
@@ -155,16 +153,16 @@ HELLO = json.dumps({"subscribe": {"after": "now"}}).encode()
 
 
 @pytest.mark.parametrize(("size", "every"), [(2 * KIB, 1), (20 * KIB, 9)])
-def test_a_message_that_takes_long_is_waited_for_while_it_comes(
+def test_slow_message_is_waited_for_while_it_comes(
     wire: Wire, socket: Socket, size: int, every: float
 ) -> None:
     """A slow link may need minutes for a message, and cannot answer pings within it."""
-    said = masked(TEXT, HELLO.ljust(500 * KIB))
-    trickle(wire, socket, said, size=size, every=every)
+    text = masked(TEXT, HELLO.ljust(500 * KIB))
+    trickle(wire, socket, text, size=size, every=every)
     assert (socket.kinds[0], socket.closed, socket.http.open) == ("hello", None, True)
 
 
-def test_one_that_hardly_comes_is_not(wire: Wire, socket: Socket) -> None:
+def test_trickling_message_is_refused(wire: Wire, socket: Socket) -> None:
     trickle(wire, socket, masked(TEXT, HELLO.ljust(500 * KIB)), size=500, every=1)
     assert (socket.closed, socket.messages) == (1008, [])
     wire.lab.clock.advance(CLOSE_WITHIN_S)
@@ -173,7 +171,7 @@ def test_one_that_hardly_comes_is_not(wire: Wire, socket: Socket) -> None:
     assert ours(wire) == []
 
 
-def test_who_falls_silent_in_a_message_is_gone_as_always(wire: Wire, socket: Socket) -> None:
+def test_silence_within_a_message_closes_the_connection(wire: Wire, socket: Socket) -> None:
     socket.say(masked(TEXT, HELLO.ljust(500 * KIB))[: 400 * KIB])
     silent_for = 0.0
     while socket.http.open:
@@ -182,14 +180,14 @@ def test_who_falls_silent_in_a_message_is_gone_as_always(wire: Wire, socket: Soc
     assert PING_EVERY_S < silent_for <= PING_EVERY_S + PONG_WITHIN_S
 
 
-def test_each_message_has_time_of_its_own(wire: Wire, socket: Socket) -> None:
-    said = masked(TEXT, b"{}") * 40
-    socket.say(said[:3])
-    trickle(wire, socket, said[3:], size=len(said) // 40, every=5)
+def test_each_message_has_its_own_deadline(wire: Wire, socket: Socket) -> None:
+    text = masked(TEXT, b"{}") * 40
+    socket.say(text[:3])
+    trickle(wire, socket, text[3:], size=len(text) // 40, every=5)
     assert (socket.http.open, len(socket.messages)) == (True, 40)
 
 
-def test_words_are_life_also_without_pongs(wire: Wire, socket: Socket) -> None:
+def test_messages_count_as_pongs(wire: Wire, socket: Socket) -> None:
     trickle(wire, socket, masked(TEXT, b"{}") * 40, size=len(masked(TEXT, b"{}")), every=5)
     assert (socket.http.open, len(socket.messages)) == (True, 40)
     wire.lab.clock.pump([0.5] * 2 * (PING_EVERY_S + PONG_WITHIN_S))
@@ -197,7 +195,7 @@ def test_words_are_life_also_without_pongs(wire: Wire, socket: Socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("message", "code"),
     [
         (masked(CLOSE, b"\x03"), 1002),
         *((closing(n), 1002) for n in (0, 999, 1004, 1005, 1006, 1016, 2999, 5000)),
@@ -206,16 +204,16 @@ def test_words_are_life_also_without_pongs(wire: Wire, socket: Socket) -> None:
         (masked(TEXT, b"\xff") + closing(1007), 1007),
     ],
 )
-def test_who_closes_wrongly_is_told_so_and_not_reset(
-    wire: Wire, socket: Socket, said: bytes, code: int
+def test_malformed_close_frame_is_answered(
+    wire: Wire, socket: Socket, message: bytes, code: int
 ) -> None:
-    socket.say(said)
+    socket.say(message)
     assert (socket.closed, socket.http.open, socket.transport.aborted) == (code, False, False)
     wire.lab.clock.advance(0)
     assert ours(wire) == []
 
 
-def test_a_stop_ends_subscriptions_and_then_the_connection(wire: Wire, socket: Socket) -> None:
+def test_stop_ends_subscriptions_and_then_the_connection(wire: Wire, socket: Socket) -> None:
     idle = Socket(wire)
     socket.subscribe(after="now")
     drained = stop(wire)
@@ -231,11 +229,11 @@ def test_a_stop_ends_subscriptions_and_then_the_connection(wire: Wire, socket: S
 
 
 def stop(wire: Wire) -> Any:
-    wire.lab.service.hub.close()
+    wire.lab.notifier.close()
     return started(wire.site.drain())
 
 
-def test_a_stop_does_not_wait_for_one_that_does_not_answer(wire: Wire, socket: Socket) -> None:
+def test_stop_does_not_wait_for_a_silent_client(wire: Wire, socket: Socket) -> None:
     drained = stop(wire)
     wire.lab.clock.advance(CLOSE_WITHIN_S)
     wire.lab.clock.advance(0)
@@ -243,10 +241,10 @@ def test_a_stop_does_not_wait_for_one_that_does_not_answer(wire: Wire, socket: S
     assert wire.lab.limits.stop_within > CLOSE_WITHIN_S
 
 
-def test_nothing_begins_while_it_ends(wire: Wire, socket: Socket) -> None:
+def test_nothing_begins_during_the_stop(wire: Wire, socket: Socket) -> None:
     stop(wire)
     socket.forget()
     socket.subscribe(after="now")
     fire(wire, "a")
     assert socket.frames == []
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0

@@ -18,6 +18,7 @@ from sxhost.faces.pi.commands import COMMANDS
 from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.model.auth import AuditQuery
 from sxhost.model.caller import HOST, Caller, current_caller
+from sxhost.model.event_types import StalledEvent
 from sxhost.model.rights import (
     APPROVAL_EVENTS,
     CODEXD_TURN_SCOPES,
@@ -115,7 +116,7 @@ CODEXD_OTHER: dict[str, Any] = {
 }
 
 
-def test_each_field_of_a_turn_has_its_scope() -> None:
+def test_every_turn_field_has_a_scope() -> None:
     assert set(TURN_SCOPES) == set(TurnDraft.__struct_fields__) == set(OTHER)
     fields = {field.encode_name for field in msgspec.structs.fields(TurnInput)}
     assert set(CODEXD_TURN_SCOPES) == fields == set(CODEXD_OTHER)
@@ -131,7 +132,7 @@ def rows(first: str) -> list[list[list[str]]]:
     ]
 
 
-def test_the_document_has_the_tables_of_the_code() -> None:
+def test_documented_scopes_equal_the_code() -> None:
     told = rows("field of a [turn](#turn)")
     assert {name: scope for names, _, (scope,) in told for name in names} == TURN_SCOPES
     codexds = {name: scope for _, names, (scope,) in told for name in names}
@@ -144,7 +145,7 @@ def test_the_document_has_the_tables_of_the_code() -> None:
     } == REGISTRATION_SCOPES
 
 
-def test_whatever_else_is_said_to_an_agent_has_no_field_that_widens() -> None:
+def test_other_requests_to_an_agent_have_no_privileged_field() -> None:
     """A new field has to be decided on."""
     speaks = {
         SteerDraft: "input",
@@ -158,7 +159,7 @@ def test_whatever_else_is_said_to_an_agent_has_no_field_that_widens() -> None:
 
 @pytest.mark.parametrize("caller", [SENDER, NARROW], ids=["send", "narrow"])
 @pytest.mark.parametrize("field", TURN_SCOPES)
-def test_a_turn_widens_nothing_for_who_may_only_send(
+def test_turn_with_privileged_fields_needs_more_than_send(
     host: HostInMemory, caller: Caller, field: str
 ) -> None:
     before = told_of(host)
@@ -173,7 +174,9 @@ def test_a_turn_widens_nothing_for_who_may_only_send(
 
 
 @pytest.mark.parametrize("field", CODEXD_TURN_SCOPES)
-def test_nor_does_codexds(host: HostInMemory, field: str) -> None:
+def test_codexd_turn_with_privileged_fields_needs_more_than_send(
+    host: HostInMemory, field: str
+) -> None:
     body = {"sessionId": "a", "input": "x", field: CODEXD_OTHER[field]}
     answer = post(host, SENDER, "/v1/codexd/turn", body)
     assert answer.status == (202 if CODEXD_TURN_SCOPES[field] == "send" else 403), answer.body
@@ -188,13 +191,13 @@ def test_nor_does_codexds(host: HostInMemory, field: str) -> None:
         ("/v1/codexd/sessions", {"sandbox": "danger-full-access"}),
     ],
 )
-def test_nobody_who_may_only_send_starts_an_agent(
+def test_starting_an_agent_needs_more_than_send(
     host: HostInMemory, path: str, body: Any
 ) -> None:
     assert post(host, SENDER, path, body).status == 403
 
 
-def test_what_is_so_already_may_be_said_again(host: HostInMemory) -> None:
+def test_unchanged_privileged_fields_are_allowed(host: HostInMemory) -> None:
     same = {"cwd": "/usr", "approval_policy": "untrusted", "sandbox": "read-only"}
     assert post(host, SENDER, "/sessions/a/turns", {"input": "x", **same}).status == 202
     host.drivers.last.reports.turn_ended("completed")
@@ -203,14 +206,14 @@ def test_what_is_so_already_may_be_said_again(host: HostInMemory) -> None:
     assert post(host, SENDER, "/v1/codexd/turn", body).status == 202
 
 
-def test_words_of_the_agents_own_do_not_hide_what_it_is_told(host: HostInMemory) -> None:
+def test_native_fields_cannot_hide_privileged_ones(host: HostInMemory) -> None:
     native = {"input": [{"type": "text", "text": "rm -rf /"}]}
     answer = post(host, SENDER, "/sessions/a/turns", {"input": "hello", "native": native})
     assert answer.json()["field"] == "native"
 
 
 class TestInForce:
-    def test_what_a_turn_has_changed_is_shown_kept_and_told(self, host: HostInMemory) -> None:
+    def test_changes_by_a_turn_are_shown_stored_and_reported(self, host: HostInMemory) -> None:
         more = {name: OTHER[name] for name in ("approval_policy", "sandbox", "cwd", "model")}
         assert post(host, ADMIN, "/sessions/a/turns", {"input": "x", **more}).status == 202
         assert told_of(host) == ("never", "danger-full-access", "/etc")
@@ -232,11 +235,11 @@ class TestInForce:
             *("never", "danger-full-access"),
         )
 
-    def test_a_turn_that_changes_nothing_says_nothing(self, host: HostInMemory) -> None:
+    def test_turn_without_changes_reports_none(self, host: HostInMemory) -> None:
         post(host, SENDER, "/sessions/a/turns", {"input": "x"})
         assert audited(host)[-1] == ("turn", "turn 1")
 
-    def test_objects_of_codexs_own_are_shown_too(self, host: HostInMemory) -> None:
+    def test_native_objects_of_codex_are_shown(self, host: HostInMemory) -> None:
         policy = {"type": "workspaceWrite", "networkAccess": True}
         body = {"sessionId": "a", "input": "x", "sandboxPolicy": policy}
         assert post(host, ADMIN, "/v1/codexd/turn", body).status == 202
@@ -246,19 +249,17 @@ class TestInForce:
         post(host, ADMIN, "/sessions/a/turns", {"input": "x", "sandbox": "read-only"})
         assert told_of(host)[1] == "read-only"
 
-    def test_a_turn_that_the_agent_refuses_has_changed_nothing(
-        self, host: HostInMemory
-    ) -> None:
+    def test_refused_turn_changes_nothing(self, host: HostInMemory) -> None:
         before = told_of(host)
         host.drivers.last.refuse = Reserved("a", field="x")
         answer = post(host, ADMIN, "/sessions/a/turns", {"input": "x", "cwd": "/etc"})
         assert (answer.status, told_of(host)) == (403, before)
 
-    def test_how_it_was_started_is_told(self, host: HostInMemory) -> None:
-        said = "codex: approval_policy=untrusted, sandbox=read-only, cwd=/usr"
-        assert audited(host)[0] == ("start", said)
+    def test_launch_settings_are_reported(self, host: HostInMemory) -> None:
+        text = "codex: approval_policy=untrusted, sandbox=read-only, cwd=/usr"
+        assert audited(host)[0] == ("start", text)
 
-    def test_another_model_is_told(self, host: HostInMemory) -> None:
+    def test_changed_model_is_reported(self, host: HostInMemory) -> None:
         assert (
             post(host, SENDER, "/sessions/a/model", {"model": "m", "effort": "low"}).status
             == 200
@@ -280,17 +281,17 @@ NEW: dict[str, Any] = {
     "pid": 7,
     "heartbeat_s": 1.0,
 }
-WHOSE = {"b": "own", "c": "others", "a": "hosted"}
+WHOSE = {"b": "owned", "c": "foreign", "a": "hosted"}
 
 
-def test_each_field_of_a_registration_has_its_scopes() -> None:
+def test_every_registration_field_has_scopes() -> None:
     assert set(REGISTRATION_SCOPES) == set(Registration.__struct_fields__) == set(NEW)
 
 
 @pytest.mark.parametrize("caller", [SENDER, ADMIN], ids=["send", "admin"])
 @pytest.mark.parametrize("session", WHOSE)
 @pytest.mark.parametrize("field", REGISTRATION_SCOPES)
-def test_who_may_change_which_field(
+def test_registration_fields_by_scope_and_owner(
     host: HostInMemory, caller: Caller, session: str, field: str
 ) -> None:
     before = result_of(host.service.session(session))
@@ -309,12 +310,12 @@ def test_who_may_change_which_field(
         assert (answer.json()["field"], now) == (field, getattr(before, field))
 
 
-def test_a_token_for_a_session_owns_it(host: HostInMemory) -> None:
+def test_session_token_owns_its_session(host: HostInMemory) -> None:
     narrow = Caller(frozenset({"send"}), session="c", token="7a44")
     assert post(host, narrow, "/sessions/c/register", {"labels": {}}).status == 200
 
 
-def test_a_session_that_began_with_an_event_is_whose_registers_it_first(
+def test_first_registration_owns_a_session_begun_by_an_event(
     host: HostInMemory,
 ) -> None:
     assert post(host, SENDER, "/sessions/d/events", {"event": "idle"}).status == 200
@@ -325,13 +326,13 @@ def test_a_session_that_began_with_an_event_is_whose_registers_it_first(
     assert refused.json()["error"] == "forbidden_scope"
 
 
-def test_one_that_is_refused_changes_nothing(host: HostInMemory) -> None:
+def test_refused_registration_changes_nothing(host: HostInMemory) -> None:
     body = {"title": "new", "labels": {"stage": "test"}}
     assert post(host, SENDER, "/sessions/a/register", body).status == 403
     assert result_of(host.service.session("a")).title == ""
 
 
-def test_a_hosted_session_goes_on_with_the_labels_it_was_given(host: HostInMemory) -> None:
+def test_hosted_session_keeps_its_labels(host: HostInMemory) -> None:
     post(host, ADMIN, "/sessions/a/register", {"labels": {"stage": "test"}, "title": "new"})
     stored = host.store.known.get("a")
     assert stored is not None
@@ -340,7 +341,7 @@ def test_a_hosted_session_goes_on_with_the_labels_it_was_given(host: HostInMemor
     assert host.service._core.supervisor.get("a").launch == stored.launch  # type: ignore[union-attr]
 
 
-def test_who_may_not_even_send_changes_nothing(host: HostInMemory) -> None:
+def test_registration_needs_the_send_scope(host: HostInMemory) -> None:
     known = host.store.known.get("b")
     assert known is not None
     with pytest.raises(ForbiddenScope):
@@ -350,14 +351,14 @@ def test_who_may_not_even_send_changes_nothing(host: HostInMemory) -> None:
 # Events.
 
 
-def test_all_that_the_host_tells_is_reserved() -> None:
+def test_every_host_event_name_is_reserved() -> None:
     assert set(_STATE_AFTER) <= HOST_EVENTS
     assert MESSAGE_EVENTS <= HOST_EVENTS
 
 
 @pytest.mark.parametrize("caller", [SENDER, NARROW, ADMIN, HOST], ids=lambda c: c.token)
 @pytest.mark.parametrize("name", sorted(HOST_EVENTS))
-def test_nobody_tells_for_the_host_what_a_hosted_agent_does(
+def test_host_events_of_a_hosted_session_cannot_be_fired(
     host: HostInMemory, caller: Caller, name: str
 ) -> None:
     before = names(host)
@@ -375,7 +376,7 @@ def test_nobody_tells_for_the_host_what_a_hosted_agent_does(
 
 
 @pytest.mark.parametrize("name", sorted(HOST_EVENTS))
-def test_of_an_attached_agent_approvals_alone_are_the_hosts(
+def test_approval_events_of_an_attached_session_cannot_be_fired(
     host: HostInMemory, name: str
 ) -> None:
     answer = post(host, SENDER, "/sessions/b/events", {"event": name})
@@ -384,8 +385,8 @@ def test_of_an_attached_agent_approvals_alone_are_the_hosts(
     assert new.status == answer.status
 
 
-def test_notes_of_others_may_stand_in_a_hosted_log_and_mean_nothing(host: HostInMemory) -> None:
-    host.drivers.last.reports.report_event("stalled", {})
+def test_custom_events_in_a_hosted_session_change_no_state(host: HostInMemory) -> None:
+    host.drivers.last.reports.report_event(StalledEvent(silent_s=0, turn=None))
     settle(host)
     assert post(host, SENDER, "/sessions/a/events", {"event": "note"}).status == 200
     assert (names(host)[-1], state(host)) == ("note", "stalled")
@@ -400,7 +401,7 @@ def test_notes_of_others_may_stand_in_a_hosted_log_and_mean_nothing(host: HostIn
         ("/hooks/codex", {"hook_event_name": "Stop"}),
     ],
 )
-def test_no_hook_speaks_for_an_agent_that_the_host_runs(
+def test_hook_cannot_report_for_a_hosted_agent(
     host: HostInMemory, path: str, body: Any
 ) -> None:
     host.drivers.last.reports.approval_requested(question())
@@ -412,7 +413,7 @@ def test_no_hook_speaks_for_an_agent_that_the_host_runs(
     assert state(host) == "waiting"
 
 
-def test_telemetry_speaks_for_none_either() -> None:
+def test_telemetry_cannot_report_for_a_hosted_agent() -> None:
     lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()))
     work = started(lab.service.start(Launch(agent="codex", id="telemetry:x")))
     settle(lab)
@@ -444,7 +445,7 @@ def policed(tmp_path: Path, host: HostInMemory) -> HostInMemory:
     """The same host, with rules."""
     file = tmp_path / "policy.toml"
     file.write_text(DEPLOYS)
-    host.service.desk._decide = Rules(file)
+    host.service._core.approvals._decide = Rules(file)
     return host
 
 
@@ -457,20 +458,20 @@ def asks_to_deploy(lab: HostInMemory) -> str:
 
 
 @pytest.mark.parametrize("field", REGISTRATION_SCOPES)
-def test_no_registration_makes_a_rule_say_yes(policed: HostInMemory, field: str) -> None:
+def test_registration_cannot_make_a_policy_allow(policed: HostInMemory, field: str) -> None:
     for caller in (SENDER, NARROW):
         post(policed, caller, "/sessions/a/register", {field: NEW[field]})
     assert asks_to_deploy(policed) == "pending"
 
 
-def test_nor_does_what_an_older_host_has_let_anybody_write(policed: HostInMemory) -> None:
+def test_labels_of_an_older_host_cannot_make_a_policy_allow(policed: HostInMemory) -> None:
     """Rules read what a session was launched with, not what it shows."""
     shown = Registration(**{name: NEW[name] for name in REGISTRATION_SCOPES})
     result_of(policed.store.register("a", shown, 0))
     assert asks_to_deploy(policed) == "pending"
 
 
-def test_an_administrator_may_give_other_labels_and_rules_see_them(
+def test_admin_may_change_labels_that_policies_see(
     policed: HostInMemory,
 ) -> None:
     post(policed, ADMIN, "/sessions/a/register", {"labels": {"stage": "test"}})
@@ -509,12 +510,12 @@ def wanted(name: str) -> dict[str, Any]:
 def refused(lab: HostInMemory, caller: Caller, name: str, **more: Any) -> bool:
     peer = Peer(lab, caller)
     peer.say(name, **{**wanted(name), **more})
-    said = " ".join(str(one.get("error")) for one in peer.answers)
-    return "The token does not allow this" in said
+    text = " ".join(str(one.get("error")) for one in peer.answers)
+    return "The token does not allow this" in text
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_takes_its_scope(host: HostInMemory, name: str) -> None:
+def test_every_mux_command_needs_its_scope(host: HostInMemory, name: str) -> None:
     assert (TRAITS[name].scope == "admin") == (name in WIDENS)
     for scope in ("read", "send", "approve"):
         caller = Caller(frozenset({scope}), token="t")
@@ -522,39 +523,39 @@ def test_each_command_takes_its_scope(host: HostInMemory, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_token_for_one_session_commands_nothing_else(host: HostInMemory, name: str) -> None:
+def test_session_token_commands_its_session_only(host: HostInMemory, name: str) -> None:
     for scopes in ({"admin"}, {"read", "send", "approve"}):
         elsewhere = Caller(frozenset(scopes), session="z", token="t")  # type: ignore[arg-type]
         assert refused(host, elsewhere, name)
 
 
 @pytest.mark.parametrize("name", ["create_session", "load_session"])
-def test_nor_does_it_start_a_program_under_its_sessions_name(
+def test_session_token_cannot_start_an_agent_under_its_id(
     host: HostInMemory, name: str
 ) -> None:
     narrow = Caller(frozenset({"admin"}), session="z", token="t")
     assert refused(host, narrow, name, sessionId="z")
 
 
-def test_an_answer_is_not_told_again_to_who_may_not_ask(host: HostInMemory) -> None:
+def test_stored_answer_is_not_repeated_without_the_scope(host: HostInMemory) -> None:
     asked = {"type": "list_sessions", "id": "1"}
-    said = msgspec.json.encode(asked)
-    Peer(host).raw(said)
+    text = msgspec.json.encode(asked)
+    Peer(host).raw(text)
     narrow = Peer(host, NARROW)
-    narrow.raw(said)
+    narrow.raw(text)
     (answer,) = narrow.answers
     assert (answer["success"], answer.get("data")) == (False, None)
 
 
-def test_a_users_own_command_is_in_the_audit(host: HostInMemory) -> None:
+def test_bash_command_is_audited(host: HostInMemory) -> None:
     Peer(host).say("bash", "a", command="make deploy " + "x" * 500)
     what, detail = audited(host)[-1]
     assert (what, detail) == ("bash", ("make deploy " + "x" * 500)[:200])
 
 
 @pytest.mark.parametrize("name", sorted(name for name in COMMANDS if name not in WIDENS))
-def test_who_may_only_look_wakes_no_agent(host: HostInMemory, name: str) -> None:
-    host.drivers.last.reports.gone(ChildExit(code=0, asked=True))
+def test_read_scope_starts_no_agent(host: HostInMemory, name: str) -> None:
+    host.drivers.last.reports.exited(ChildExit(code=0, asked=True))
     for kind, scopes in (("read", {"read"}), ("approve", {"read", "approve"})):
         Peer(host, Caller(frozenset(scopes), token=kind)).say(name, **wanted(name))  # type: ignore[arg-type]
         settle(host)
@@ -562,13 +563,13 @@ def test_who_may_only_look_wakes_no_agent(host: HostInMemory, name: str) -> None
 
 
 @pytest.mark.parametrize("what", ["ack", "nack"])
-def test_nobody_delivers_in_the_hosts_place(host: HostInMemory, what: str) -> None:
+def test_messages_of_a_hosted_session_cannot_be_taken(host: HostInMemory, what: str) -> None:
     answer = post(host, SENDER, f"/sessions/a/messages/1/{what}", {})
     assert (answer.status, answer.json()["error"]) == (409, "unsupported")
 
 
 class TestEviction:
-    def test_a_forged_end_makes_no_room(self) -> None:
+    def test_forged_end_event_frees_no_place(self) -> None:
         """Also one that stands in the log of an older host."""
         lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()), sessions=1)
         work = started(lab.service.start(Launch(agent="codex", id="a")))
@@ -582,21 +583,21 @@ class TestEviction:
         assert ("stop",) not in lab.drivers.last.did
         assert result_of(lab.service.events("a", EventQuery()))
 
-    def test_one_that_will_be_started_again_makes_none(self) -> None:
+    def test_session_waiting_for_a_restart_frees_no_place(self) -> None:
         lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()), sessions=1)
         work = started(lab.service.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
-        lab.drivers.last.reports.gone(ChildExit(code=1))
+        lab.drivers.last.reports.exited(ChildExit(code=1))
         settle(lab)
         assert state(lab) == "ended"
         assert post(lab, SENDER, "/sessions/b/register", {}).status == 429
 
-    def test_one_that_is_over_does(self) -> None:
+    def test_ended_session_frees_its_place(self) -> None:
         lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver(resume=False)), sessions=1)
         work = started(lab.service.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
-        lab.drivers.last.reports.gone(ChildExit(code=1))
+        lab.drivers.last.reports.exited(ChildExit(code=1))
         settle(lab)
         assert post(lab, SENDER, "/sessions/b/register", {}).status == 200

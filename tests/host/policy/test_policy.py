@@ -54,13 +54,13 @@ def decided(rules: Policy, asked: Question, about: AskingSession = ABOUT) -> str
 # What decides.
 
 
-def test_without_rules_a_person_is_asked() -> None:
+def test_empty_policy_asks_a_person() -> None:
     assert Policy().decide(command("ls"), ABOUT) == PolicyDecision(rule="default")
     assert ASK_A_PERSON.decision is None
     assert (ASK_A_PERSON.expire_s, ASK_A_PERSON.on_expiry) == (None, "deny")
 
 
-def test_the_first_rule_that_matches_decides() -> None:
+def test_first_matching_rule_decides() -> None:
     rules = policy("""
         [[rule]]
         name = "pushing"
@@ -79,35 +79,35 @@ def test_the_first_rule_that_matches_decides() -> None:
         expire_s = 60
         on_expiry = "cancel"
     """)
-    told: dict[str, Any] = {"expire_s": 60.0, "on_expiry": "cancel"}
+    shown: dict[str, Any] = {"expire_s": 60.0, "on_expiry": "cancel"}
     assert rules.decide(command("git push -f"), ABOUT) == PolicyDecision(
-        decision="deny", rule="pushing", reason="pushing is for people", **told
+        decision="deny", rule="pushing", reason="pushing is for people", **shown
     )
     assert rules.decide(command("git log"), ABOUT) == PolicyDecision(
-        decision="approve", rule="git", **told
+        decision="approve", rule="git", **shown
     )
     assert rules.decide(command("ls -l"), ABOUT) == PolicyDecision(
-        decision="approve_session", rule="rule 3", **told
+        decision="approve_session", rule="rule 3", **shown
     )
-    assert rules.decide(command("pwd"), ABOUT) == PolicyDecision(rule="default", **told)
+    assert rules.decide(command("pwd"), ABOUT) == PolicyDecision(rule="default", **shown)
 
 
 @pytest.mark.parametrize(
-    ("decision", "told"),
+    ("decision", "message"),
     [("ask", "ask"), ("allow", "approve"), ("approve", "approve"), ("deny", "deny")],
 )
-def test_the_default_decides_where_no_rule_does(decision: str, told: str) -> None:
-    assert decided(policy(f'[default]\ndecision = "{decision}"'), question()) == told
+def test_default_decides_without_a_matching_rule(decision: str, message: str) -> None:
+    assert decided(policy(f'[default]\ndecision = "{decision}"'), question()) == message
 
 
-def test_a_rule_has_its_own_patience() -> None:
+def test_rule_has_its_own_timeout() -> None:
     rules = rule("ask", kind="tool", expire_s=5)
     assert rules.decide(question("tool"), ABOUT).expire_s == 5
     assert rules.decide(question("command"), ABOUT).expire_s is None
 
 
 @pytest.mark.parametrize(
-    ("decision", "choices", "told"),
+    ("decision", "choices", "message"),
     [
         ("allow", ["approve", "deny"], "approve"),
         ("approve_session", ["approve", "deny"], "approve"),
@@ -117,16 +117,16 @@ def test_a_rule_has_its_own_patience() -> None:
         ("deny", ["yes", "no"], "ask"),
     ],
 )
-def test_a_decision_is_one_that_the_agent_takes(
-    decision: str, choices: list[str], told: str
+def test_decision_is_one_that_the_agent_offers(
+    decision: str, choices: list[str], message: str
 ) -> None:
     asked = Question(key="k", kind="dialog", title="t", choices=choices)
     verdict = rule(decision, kind="dialog").decide(asked, ABOUT)
-    assert (verdict.decision or "ask") == told
-    assert (told != "ask") or "cannot answer" in (verdict.reason or "")
+    assert (verdict.decision or "ask") == message
+    assert (message != "ask") or "cannot answer" in (verdict.reason or "")
 
 
-def test_what_wants_words_is_never_approved() -> None:
+def test_question_that_needs_text_is_never_allowed() -> None:
     inquiries = [Inquiry(id="q", text="which?")]
     asked = Question(key="k", kind="question", title="t", choices=CHOICES, inquiries=inquiries)
     assert decided(rule("allow", kind="*"), asked) == "ask"
@@ -134,7 +134,7 @@ def test_what_wants_words_is_never_approved() -> None:
     assert decided(policy('[default]\ndecision = "allow"'), asked) == "ask"
 
 
-def test_a_denial_always_has_a_reason() -> None:
+def test_denial_has_a_reason() -> None:
     verdict = rule("deny", kind="command").decide(question(), ABOUT)
     assert verdict.reason == "the host's policy does not allow it (rule 1)"
 
@@ -142,48 +142,50 @@ def test_a_denial_always_has_a_reason() -> None:
 # Who asks.
 
 
-@pytest.mark.parametrize(
-    ("fields", "matches"),
-    [
-        ({"agent": "codex"}, True),
-        ({"agent": "c*"}, True),
-        ({"agent": ["pi", "codex"]}, True),
-        ({"agent": "Codex"}, False),
-        ({"agent": "code"}, False),
-        ({"kind": "command"}, True),
-        ({"kind": ["tool", "dialog"]}, False),
-        ({"session": "s-*"}, True),
-        ({"session": "s"}, False),
-        ({"tool": "mcp__*"}, True),
-        ({"tool": "mcp"}, False),
-        ({"label": "team:red"}, True),
-        ({"label": "team:*"}, True),
-        ({"label": "team:blue"}, False),
-        ({"cwd": "/work"}, True),
-        ({"cwd": "/work/**"}, True),
-        ({"cwd": "/home/**"}, False),
-        ({"agent": "codex", "session": "x"}, False),
-    ],
-)
+MATCHING_RULES = [
+    ({"agent": "codex"}, True),
+    ({"agent": "c*"}, True),
+    ({"agent": ["pi", "codex"]}, True),
+    ({"agent": "Codex"}, False),
+    ({"agent": "code"}, False),
+    ({"kind": "command"}, True),
+    ({"kind": ["tool", "dialog"]}, False),
+    ({"session": "s-*"}, True),
+    ({"session": "s"}, False),
+    ({"tool": "mcp__*"}, True),
+    ({"tool": "mcp"}, False),
+    ({"label": "team:red"}, True),
+    ({"label": "team:*"}, True),
+    ({"label": "team:blue"}, False),
+    ({"cwd": "/work"}, True),
+    ({"cwd": "/work/**"}, True),
+    ({"cwd": "/home/**"}, False),
+    ({"agent": "codex", "session": "x"}, False),
+]
+
+
+@pytest.mark.parametrize(("fields", "matches"), MATCHING_RULES)
 @pytest.mark.parametrize("decision", ["allow", "deny"])
-def test_a_rule_is_about_who_asks(fields: dict[str, Any], matches: bool, decision: str) -> None:
-    told = {"allow": "approve", "deny": "deny"}[decision] if matches else "ask"
-    assert decided(rule(decision, **fields), question(tool="mcp__x")) == told
+def test_rule_matches_agent_kind_and_labels(
+    fields: dict[str, Any], matches: bool, decision: str
+) -> None:
+    shown = {"allow": "approve", "deny": "deny"}[decision] if matches else "ask"
+    assert decided(rule(decision, **fields), question(tool="mcp__x")) == shown
 
 
-def test_to_be_allowed_it_has_all_labels_to_be_denied_any() -> None:
+def test_allow_needs_all_labels_and_deny_any() -> None:
     labels = ["team:red", "stage:test"]
     assert decided(rule("allow", label=labels), question()) == "ask"
     assert decided(rule("deny", label=labels), question()) == "deny"
 
 
-def test_what_a_question_does_not_have_is_not_matched() -> None:
+def test_missing_field_of_a_question_is_not_matched() -> None:
     for fields in ({"tool": "x"}, {"session": "x"}, {"label": "x:y"}):
         for decision in ("allow", "deny"):
             assert decided(rule(decision, **fields), question(), AskingSession()) == "ask"
 
 
-def test_a_directory_of_the_question_goes_before_that_of_the_session() -> None:
+def test_directory_of_the_question_overrides_the_sessions() -> None:
     rules = rule("allow", cwd="/work/**")
     assert decided(rules, question(cwd="/etc")) == "ask"
     assert decided(rules, question(cwd="../etc")) == "ask"
@@ -191,10 +193,10 @@ def test_a_directory_of_the_question_goes_before_that_of_the_session() -> None:
     assert decided(rules, question(), AskingSession(agent="codex")) == "ask"
 
 
-def test_a_session_that_we_run_tells_of_itself() -> None:
+def test_hosted_session_is_matched_by_its_launch() -> None:
     launch = Launch(agent="pi", cwd="/w", labels={"a": "b"})
-    told = AskingSession.launched("s", launch)
-    assert told == AskingSession(agent="pi", session="s", labels={"a": "b"}, cwd="/w")
+    shown = AskingSession.launched("s", launch)
+    assert shown == AskingSession(agent="pi", session="s", labels={"a": "b"}, cwd="/w")
 
 
 # Commands that are allowed.
@@ -213,12 +215,12 @@ GIT = "git (status|diff|log)( .*)?"
         "bash -lc \"git log --author='me'\"",
     ],
 )
-def test_an_allowed_command(script: Any) -> None:
+def test_allowed_command_is_allowed(script: Any) -> None:
     assert decided(rule(command=GIT), command(script)) == "approve"
 
 
 @pytest.mark.parametrize("script", TRICKY)
-def test_what_is_tricky_is_never_allowed(script: str) -> None:
+def test_tricky_command_is_never_allowed(script: str) -> None:
     rules = rule(command=[r"[\s\S]*", ".*"])
     wrapped = f"/bin/bash -lc {shlex.quote(script)}"
     for given_ in (script, wrapped, ["bash", "-c", script]):
@@ -267,7 +269,7 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("script", ATTACKS, ids=lambda script: repr(script)[:40])
-def test_an_attack_is_not_allowed(script: Any) -> None:
+def test_known_attacks_are_not_allowed(script: Any) -> None:
     assert decided(rule(command=GIT), command(script)) == "ask"
 
 
@@ -277,7 +279,7 @@ def test_an_attack_is_not_allowed(script: Any) -> None:
     st.text(max_size=20),
     st.sampled_from(["{}", "bash -lc '{}'", "(({}))", " {} "]),
 )
-def test_a_second_command_is_never_allowed(
+def test_chained_command_is_never_allowed(
     first: str, operator: str, second: str, wrap: str
 ) -> None:
     script = wrap.format(f"{first}{operator}{second}")
@@ -285,13 +287,13 @@ def test_a_second_command_is_never_allowed(
 
 
 @given(st.text("git statuslo;&|\n$`'\"\\() -=x", max_size=40))
-def test_only_what_is_plain_is_allowed(more: str) -> None:
+def test_only_plain_commands_are_allowed(more: str) -> None:
     script = f"git log {more}"
     if decided(rule(command=r"git log [\s\S]*"), command(script)) == "approve":
         assert not set(script) & set(";&|\n$`\\<>")
 
 
-def test_a_rule_may_say_that_it_takes_any_shell() -> None:
+def test_rule_may_allow_any_shell_syntax() -> None:
     rules = rule(command="cd /work && make( .*)?", shell=True)
     assert decided(rules, command("/bin/bash -lc 'cd /work && make'")) == "approve"
     assert decided(rules, command("cd /work && make; rm")) == "ask"
@@ -299,7 +301,7 @@ def test_a_rule_may_say_that_it_takes_any_shell() -> None:
 
 
 @pytest.mark.parametrize("more", [{"permissions": {"network": True}}, {"network": "host"}])
-def test_more_than_a_command_or_files_is_not_allowed_with_them(more: Any) -> None:
+def test_extra_permissions_are_not_allowed_with_a_command(more: Any) -> None:
     assert decided(rule(command=".*"), command("ls", **more)) == "ask"
     assert decided(rule(path="/**"), question("file-change", path="/a", **more)) == "ask"
 
@@ -327,7 +329,7 @@ def test_more_than_a_command_or_files_is_not_allowed_with_them(more: Any) -> Non
         "(rm -rf x)",
     ],
 )
-def test_a_denied_command_is_found_wherever_it_stands(script: Any) -> None:
+def test_denied_command_is_found_anywhere(script: Any) -> None:
     rules = policy("""
         [[rule]]
         command = "rm -rf"
@@ -339,12 +341,12 @@ def test_a_denied_command_is_found_wherever_it_stands(script: Any) -> None:
 
 
 @pytest.mark.parametrize("script", ["ls", "farm -rf", "rm -rfx", "rm -r"])
-def test_a_part_of_a_word_is_not_denied(script: str) -> None:
+def test_part_of_a_word_is_not_denied(script: str) -> None:
     assert decided(rule("deny", command="rm -rf"), command(script)) == "ask"
 
 
 @pytest.mark.parametrize("script", [None, {"argv": ["rm"]}, "x" * (MAX_COMMAND_LENGTH + 1)])
-def test_a_command_that_nobody_can_read_is_asked_about(script: Any) -> None:
+def test_unparsable_command_is_asked_about(script: Any) -> None:
     rules = policy("""
         [[rule]]
         name = "no rm"
@@ -360,7 +362,7 @@ def test_a_command_that_nobody_can_read_is_asked_about(script: Any) -> None:
     assert "cannot be told" in (verdict.reason or "")
 
 
-def test_what_is_no_command_is_not_denied_as_one() -> None:
+def test_other_questions_are_not_denied_as_commands() -> None:
     assert decided(rule("deny", command=".*"), question("tool")) == "ask"
     rules = policy("""
         [[rule]]
@@ -372,7 +374,7 @@ def test_what_is_no_command_is_not_denied_as_one() -> None:
     assert decided(rules, question("tool")) == "approve"
 
 
-def test_an_exception_is_asked_about_before_it_is_allowed() -> None:
+def test_exception_is_asked_about_before_it_is_allowed() -> None:
     rules = policy("""
         [[rule]]
         command = "--output"
@@ -387,12 +389,12 @@ def test_an_exception_is_asked_about_before_it_is_allowed() -> None:
 
 
 @given(st.sampled_from(PLAIN), st.sampled_from(["; ", " && ", "\n", " | ", "$(", "`", "'"]))
-def test_a_denied_command_is_found_behind_another(first: str, operator: str) -> None:
+def test_denied_command_is_found_behind_another(first: str, operator: str) -> None:
     script = f"{first}{operator}rm -rf /"
     assert decided(rule("deny", command="rm -rf"), command(script)) == "deny"
 
 
-def test_no_pattern_and_no_command_make_it_slow() -> None:
+def test_matching_time_is_linear() -> None:
     rules = rule(command=["(a+)+b", "(a|a)*b", ".*.*.*.*b"])
     assert decided(rules, command("a" * MAX_COMMAND_LENGTH)) == "ask"
 
@@ -427,16 +429,14 @@ PATHS = [
 ]
 
 
-@pytest.mark.parametrize(("paths", "told"), PATHS)
-def test_all_paths_must_be_where_they_are_allowed(
-    work: Path, paths: list[Any], told: str
-) -> None:
+@pytest.mark.parametrize(("paths", "message"), PATHS)
+def test_allow_needs_every_path_to_match(work: Path, paths: list[Any], message: str) -> None:
     about = AskingSession(agent="codex", cwd=str(work))
     rules = rule(kind="file-change", path=f"{work}/**")
-    assert decided(rules, question("file-change", paths=paths), about) == told
+    assert decided(rules, question("file-change", paths=paths), about) == message
 
 
-def test_where_a_file_moves_and_what_is_granted_count_as_paths(work: Path) -> None:
+def test_move_targets_and_granted_roots_count_as_paths(work: Path) -> None:
     about = AskingSession(cwd=str(work))
     rules = rule(path=f"{work}/**")
     moved = [{"path": "a", "kind": {"type": "update", "move_path": "/etc/x"}}]
@@ -446,7 +446,7 @@ def test_where_a_file_moves_and_what_is_granted_count_as_paths(work: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("paths", "told"),
+    ("paths", "message"),
     [
         (["a", ".git/hooks/x"], "deny"),
         (["src/../.git/x"], "deny"),
@@ -459,7 +459,7 @@ def test_where_a_file_moves_and_what_is_granted_count_as_paths(work: Path) -> No
         ([".github/x"], "approve"),
     ],
 )
-def test_any_path_can_be_denied(work: Path, paths: list[Any], told: str) -> None:
+def test_deny_needs_one_path_to_match(work: Path, paths: list[Any], message: str) -> None:
     (work / ".git").mkdir()
     (work / "gitlink").symlink_to(work / ".git")
     rules = policy("""
@@ -470,10 +470,10 @@ def test_any_path_can_be_denied(work: Path, paths: list[Any], told: str) -> None
         decision = "allow"
     """)
     asked = question("file-change", paths=paths)
-    assert decided(rules, asked, AskingSession(cwd=str(work))) == told
+    assert decided(rules, asked, AskingSession(cwd=str(work))) == message
 
 
-def test_an_unknown_directory_allows_nothing() -> None:
+def test_unknown_directory_allows_nothing() -> None:
     asked = question("file-change", paths=["a"])
     assert decided(rule(path="/**"), asked, AskingSession()) == "ask"
     assert decided(rule(cwd="/**"), command("ls"), AskingSession()) == "ask"
@@ -483,62 +483,62 @@ def test_an_unknown_directory_allows_nothing() -> None:
 # The file.
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("x = ", "policy: It is not TOML: Invalid value (at end of document)."),
-        ("\n\nx y", "(at line 3, column 3)."),
-        ("n = " + "1" * 5000, "policy: It is not TOML"),
-        ("rules = 1", "policy: `rules`: There are only the table `[default]` and rules"),
-        ("[rule]\ndecision='ask'", "policy: [rule]: A rule begins with `[[rule]]`."),
-        ("rule = [1]", "policy: rule 1: Expected `object`, got `int`."),
-        ("[default]\nx = 1", "policy: [default]: Object contains unknown field `x`."),
-        ("default = 1", "policy: [default]: Expected `object`"),
-        ("[default]\ndecision = 'maybe'", "Invalid enum value 'maybe' - at `$.decision`."),
-        ("[default]\non_expiry = 'approve'", "Invalid enum value 'approve'"),
-        ("[default]\nexpire_s = 0", "`$.expire_s`"),
-        ("[[rule]]\nagent = 'x'", "missing required field `decision`"),
-        ("[[rule]]\ndecision = 'allow'", "policy: rule 1: It names no condition"),
-        ("[[rule]]\nname='n'\ndecision='allow'", "policy: rule 'n': It names no condition"),
-        ("[[rule]]\ndecision='allow'\ncomand='x'", "unknown field `comand`"),
-        ("[[rule]]\ndecision='allow'\ncommand='('", "rule 1: The field `command` is wrong: a"),
-        ("[[rule]]\ndecision='deny'\ncommand='(?i)rm'", "is not understood here"),
-        ("[[rule]]\ndecision='deny'\ncommand=''", "length >= 1 - at `$.command`"),
-        ("[[rule]]\ndecision='deny'\ncommand=[]", "length >= 1 - at `$.command`"),
-        ("[[rule]]\ndecision='deny'\npath='a'", "`path` is wrong: a path begins with `/`"),
-        ("[[rule]]\ndecision='deny'\ncwd='/a/..'", "`cwd` is wrong: a path has neither"),
-        ("[[rule]]\ndecision='deny'\nkind='comand'", "`kind` is wrong: the kinds are command,"),
-        ("[[rule]]\ndecision='deny'\nlabel='x'", "a label is written `name:value`"),
-        ("[[rule]]\ndecision='deny'\nagent='x'\nshell=true", "`shell` is for rules with a"),
-    ],
-)
-def test_a_wrong_file_is_refused_with_a_sentence(text: str, said: str) -> None:
+MALFORMED_POLICIES = [
+    ("x = ", "policy: It is not TOML: Invalid value (at end of document)."),
+    ("\n\nx y", "(at line 3, column 3)."),
+    ("n = " + "1" * 5000, "policy: It is not TOML"),
+    ("rules = 1", "policy: `rules`: There are only the table `[default]` and rules"),
+    ("[rule]\ndecision='ask'", "policy: [rule]: A rule begins with `[[rule]]`."),
+    ("rule = [1]", "policy: rule 1: Expected `object`, got `int`."),
+    ("[default]\nx = 1", "policy: [default]: Object contains unknown field `x`."),
+    ("default = 1", "policy: [default]: Expected `object`"),
+    ("[default]\ndecision = 'maybe'", "Invalid enum value 'maybe' - at `$.decision`."),
+    ("[default]\non_expiry = 'approve'", "Invalid enum value 'approve'"),
+    ("[default]\nexpire_s = 0", "`$.expire_s`"),
+    ("[[rule]]\nagent = 'x'", "missing required field `decision`"),
+    ("[[rule]]\ndecision = 'allow'", "policy: rule 1: It names no condition"),
+    ("[[rule]]\nname='n'\ndecision='allow'", "policy: rule 'n': It names no condition"),
+    ("[[rule]]\ndecision='allow'\ncomand='x'", "unknown field `comand`"),
+    ("[[rule]]\ndecision='allow'\ncommand='('", "rule 1: The field `command` is wrong: a"),
+    ("[[rule]]\ndecision='deny'\ncommand='(?i)rm'", "is not understood here"),
+    ("[[rule]]\ndecision='deny'\ncommand=''", "length >= 1 - at `$.command`"),
+    ("[[rule]]\ndecision='deny'\ncommand=[]", "length >= 1 - at `$.command`"),
+    ("[[rule]]\ndecision='deny'\npath='a'", "`path` is wrong: a path begins with `/`"),
+    ("[[rule]]\ndecision='deny'\ncwd='/a/..'", "`cwd` is wrong: a path has neither"),
+    ("[[rule]]\ndecision='deny'\nkind='comand'", "`kind` is wrong: the kinds are command,"),
+    ("[[rule]]\ndecision='deny'\nlabel='x'", "a label is written `name:value`"),
+    ("[[rule]]\ndecision='deny'\nagent='x'\nshell=true", "`shell` is for rules with a"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MALFORMED_POLICIES)
+def test_malformed_policy_is_refused_with_a_sentence(text: str, message: str) -> None:
     with pytest.raises(PolicyError) as refused:
         Policy.read(text.encode())
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert str(refused.value).endswith(".")
 
 
-def test_a_rule_is_named_where_it_is_wrong() -> None:
+def test_wrong_rule_is_named() -> None:
     with pytest.raises(PolicyError) as refused:
         policy("[[rule]]\nagent='a'\ndecision='ask'\n[[rule]]\nagent='b'")
     assert (refused.value.file, refused.value.where) == ("policy", "rule 2")
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_rubbish_is_refused(text: bytes) -> None:
+def test_random_policy_is_refused(text: bytes) -> None:
     with suppress(PolicyError):
         Policy.read(text)
 
 
-def test_a_policy_is_loaded_from_a_file(tmp_path: Path) -> None:
+def test_policy_is_loaded_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text('[[rule]]\nagent = "codex"\ndecision = "deny"\n')
     assert decided(Policy.load(path), question()) == "deny"
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda path: None, "It cannot be read: No such file or directory."),
         (lambda path: path.mkdir(), "It cannot be read: Is a directory."),
@@ -547,9 +547,9 @@ def test_a_policy_is_loaded_from_a_file(tmp_path: Path) -> None:
         (lambda path: (path.touch(), path.chmod(0o666)), "Everyone may write to it"),
     ],
 )
-def test_a_file_that_cannot_be_is_refused(tmp_path: Path, make: Any, said: str) -> None:
+def test_unreadable_policy_file_is_refused(tmp_path: Path, make: Any, message: str) -> None:
     path = tmp_path / "policy.toml"
     make(path)
     with pytest.raises(PolicyError) as refused:
         Policy.load(path)
-    assert str(refused.value).startswith(f"{path}: {said}") or said in str(refused.value)
+    assert str(refused.value).startswith(f"{path}: {message}") or message in str(refused.value)

@@ -8,7 +8,7 @@ from sxhost.process.once import OneShotEvent
 from sxhost.testing import is_done, result_of, started
 
 
-def test_all_who_wait_go_on_and_so_do_those_who_come_late() -> None:
+def test_all_waiters_and_late_ones_continue() -> None:
     moment = OneShotEvent()
     waiting = [started(moment.wait()) for _ in range(2)]
     assert not any(map(is_done, waiting))
@@ -18,7 +18,7 @@ def test_all_who_wait_go_on_and_so_do_those_who_come_late() -> None:
     result_of(moment.wait())
 
 
-def test_waiting_ends_when_it_happens_or_when_time_is_up() -> None:
+def test_wait_ends_by_the_signal_or_the_timeout() -> None:
     clock, moment = Clock(), OneShotEvent()
     short, long = (started(moment.wait_within(seconds, clock)) for seconds in (1, 3))
     clock.advance(2)

@@ -58,13 +58,13 @@ def fates(found: list[TerminationReport]) -> dict[int, str]:
     return {fate.process.pid: fate.what for fate in found}
 
 
-def test_where_nobody_is_nothing_is_done() -> None:
+def test_empty_group_needs_no_signal() -> None:
     crowd, clock = Crowd(), Clock()
     assert result_of(begin(crowd, clock)) == []
     assert not clock.getDelayedCalls()
 
 
-def test_whoever_ends_when_asked_is_not_killed() -> None:
+def test_process_that_ends_on_sigterm_is_not_killed() -> None:
     crowd, clock = Crowd(_5=SIGTERM, _6=SIGTERM), Clock()
     work = begin(crowd, clock)
     pass_time(clock, 0.1)
@@ -72,7 +72,7 @@ def test_whoever_ends_when_asked_is_not_killed() -> None:
     assert sorted(crowd.sent) == [(5, SIGTERM), (6, SIGTERM)]
 
 
-def test_whoever_does_not_is_killed_after_a_while() -> None:
+def test_process_that_ignores_sigterm_is_killed_after_the_grace() -> None:
     crowd, clock = Crowd(_5=SIGTERM, _6=SIGKILL), Clock()
     work = begin(crowd, clock)
     pass_time(clock, 1.9)
@@ -82,7 +82,7 @@ def test_whoever_does_not_is_killed_after_a_while() -> None:
     assert crowd.sent.count((6, SIGTERM)) == 1, "each signal is sent once"
 
 
-def test_whoever_joins_meanwhile_is_ended_too() -> None:
+def test_process_that_joins_meanwhile_is_ended_too() -> None:
     crowd, clock = Crowd(_5=SIGTERM), Clock()
     crowd.on_end = lambda pid: crowd.ends.update({9: SIGTERM} if pid == 5 else {})
     work = begin(crowd, clock)
@@ -90,7 +90,7 @@ def test_whoever_joins_meanwhile_is_ended_too() -> None:
     assert fates(result_of(work)) == {5: "ended", 9: "ended"}
 
 
-def test_whoever_may_have_missed_somebody_looks_again() -> None:
+def test_incomplete_look_is_repeated() -> None:
     crowd, clock = Crowd(), Clock()
     crowd.unsure = True
     work = begin(crowd, clock)
@@ -99,9 +99,9 @@ def test_whoever_may_have_missed_somebody_looks_again() -> None:
     assert fates(result_of(work)) == {5: "ended"}
 
 
-def test_what_cannot_be_ended_is_told_and_logged() -> None:
+def test_process_that_cannot_be_ended_is_reported_and_logged() -> None:
     crowd, clock = Crowd(_5=None, _6=0), Clock()
-    with capturedLogs() as told:
+    with capturedLogs() as logged:
         work = begin(crowd, clock)
         pass_time(clock, 4.5)
         assert not is_done(work)
@@ -109,7 +109,7 @@ def test_what_cannot_be_ended_is_told_and_logged() -> None:
     left = {fate.process.pid: fate for fate in result_of(work)}
     assert left[5].why == "Operation not permitted"
     assert left[6].why == "it does not end, its state is D"
-    assert {(e["pid"], e["command"], e["why"]) for e in told} == {
+    assert {(e["pid"], e["command"], e["why"]) for e in logged} == {
         (fate.process.pid, fate.command, fate.why) for fate in left.values()
     }
     assert {fate.what for fate in left.values()} == {"left"}

@@ -1,4 +1,4 @@
-"""The façade: what it adds to the store and the hub."""
+"""The façade: what it adds to the store and the notifier."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def summary(lab: HostInMemory, session_id: str) -> Summary:
 
 
 class TestSessions:
-    def test_status_sums_up(self, lab: HostInMemory) -> None:
+    def test_status_summarizes_sessions_and_limits(self, lab: HostInMemory) -> None:
         fire(lab, "a", "thinking")
         fire(lab, "b", "thinking", "complete")
         lab.clock.advance(5)
@@ -52,7 +52,7 @@ class TestSessions:
         assert (status.uptime, status.port, status.store) == (5, 7432, "memory")
         assert status.epoch == lab.store.epoch
 
-    def test_filters_and_pages(self, lab: HostInMemory) -> None:
+    def test_sessions_are_filtered_and_paged(self, lab: HostInMemory) -> None:
         register = lab.service.register
         result_of(register("a", Registration(labels={"team": "x"})))
         result_of(register("b", Registration(labels={"team": "y"})))
@@ -66,12 +66,12 @@ class TestSessions:
         assert listed(lab, limit=2) == ["a", "b"]
         assert listed(lab, limit=2, after="b") == ["c", "d"]
 
-    def test_detail_ends_with_the_last_ten_events(self, lab: HostInMemory) -> None:
+    def test_session_details_end_with_the_last_ten_events(self, lab: HostInMemory) -> None:
         fire(lab, "a", *(f"e{n}" for n in range(15)))
         detail = result_of(lab.service.session("a"))
         assert [event.seq for event in detail.events] == list(range(6, 16))
 
-    def test_the_least_recently_over_makes_room(self, make_lab: MakeLab) -> None:
+    def test_longest_ended_session_makes_room(self, make_lab: MakeLab) -> None:
         lab = make_lab(sessions=3)
         fire(lab, "a", "thinking")
         fire(lab, "b", "ended")
@@ -84,7 +84,7 @@ class TestSessions:
         with pytest.raises(SessionLimit):
             fire(lab, "f", "thinking")
 
-    def test_lost_sessions_make_room_too(self, make_lab: MakeLab) -> None:
+    def test_lost_sessions_make_room(self, make_lab: MakeLab) -> None:
         lab = make_lab(sessions=1)
         fire(lab, "a", "thinking")
         lab.clock.advance(lab.limits.lost_after + 1)
@@ -95,9 +95,7 @@ class TestSessions:
 class TestRoom:
     """A host is never full for ever."""
 
-    def test_the_attached_one_that_was_heard_the_longest_ago_makes_room(
-        self, make_lab: MakeLab
-    ) -> None:
+    def test_longest_silent_attached_session_makes_room(self, make_lab: MakeLab) -> None:
         lab = make_lab(sessions=3)
         for name in ("b", "a", "c"):
             fire(lab, name, "idle")
@@ -107,7 +105,9 @@ class TestRoom:
         fire(lab, "new", "idle")
         assert listed(lab) == ["b", "c", "new"]
 
-    def test_none_does_that_was_heard_lately_or_is_on_the_line(self, make_lab: MakeLab) -> None:
+    def test_recently_active_or_connected_session_makes_no_room(
+        self, make_lab: MakeLab
+    ) -> None:
         lab = make_lab(sessions=2)
         fire(lab, "a", "idle")
         fire(lab, "b", "idle")
@@ -121,7 +121,7 @@ class TestRoom:
             fire(lab, "new", "idle")
         assert not is_done(waiting)
 
-    def test_one_for_which_something_waits_goes_last(self, make_lab: MakeLab) -> None:
+    def test_session_with_waiting_messages_makes_room_last(self, make_lab: MakeLab) -> None:
         lab = make_lab(sessions=2)
         fire(lab, "a", "ended")
         result_of(lab.service.send("a", MessageDraft(content="hello")))
@@ -132,7 +132,7 @@ class TestRoom:
         fire(lab, "d", "idle")
         assert listed(lab) == ["c", "d"]
 
-    def test_what_is_over_goes_before_what_is_silent(self, make_lab: MakeLab) -> None:
+    def test_ended_sessions_make_room_before_silent_ones(self, make_lab: MakeLab) -> None:
         lab = make_lab(sessions=2)
         fire(lab, "silent", "idle")
         lab.clock.advance(lab.limits.busy_within + 1)
@@ -142,7 +142,9 @@ class TestRoom:
 
 
 class TestSilence:
-    def test_a_silent_worker_stalls_and_is_lost_and_found(self, lab: HostInMemory) -> None:
+    def test_silent_session_is_stalled_then_lost_then_working_again(
+        self, lab: HostInMemory
+    ) -> None:
         fire(lab, "a", "thinking")
         lab.clock.advance(301)
         stalled = summary(lab, "a")
@@ -153,7 +155,7 @@ class TestSilence:
         fire(lab, "a", "tool-start")
         assert summary(lab, "a").detail_state == "working"
 
-    def test_a_broken_promise_is_noticed(self, lab: HostInMemory) -> None:
+    def test_missed_heartbeat_is_noticed(self, lab: HostInMemory) -> None:
         result_of(lab.service.register("a", Registration(heartbeat_s=2)))
         lab.clock.advance(2)
         assert summary(lab, "a").detail_state == "idle"
@@ -163,7 +165,7 @@ class TestSilence:
         assert summary(lab, "a").detail_state == "lost"
 
     @pytest.mark.parametrize("heard", ["pull", "register", "fire"])
-    def test_every_call_of_the_agent_is_a_sign_of_life(
+    def test_every_request_of_the_agent_counts_as_a_heartbeat(
         self, lab: HostInMemory, heard: str
     ) -> None:
         result_of(lab.service.register("a", Registration(heartbeat_s=2)))
@@ -177,7 +179,7 @@ class TestSilence:
         seen = summary(lab, "a")
         assert (seen.detail_state, seen.last_seen_ms) == ("idle", MIDNIGHT_MS + 60_000)
 
-    def test_an_agent_that_waits_is_not_silent(self, lab: HostInMemory) -> None:
+    def test_waiting_pull_counts_as_a_heartbeat(self, lab: HostInMemory) -> None:
         result_of(lab.service.register("a", Registration(heartbeat_s=2)))
         waiting = started(lab.service.pull("a", PullQuery(wait=60)))
         lab.clock.advance(59)
@@ -187,13 +189,13 @@ class TestSilence:
         lab.clock.advance(3)
         assert summary(lab, "a").detail_state == "stalled"
 
-    def test_a_promise_can_be_taken_back(self, lab: HostInMemory) -> None:
+    def test_heartbeat_promise_can_be_removed(self, lab: HostInMemory) -> None:
         result_of(lab.service.register("a", Registration(heartbeat_s=2)))
         result_of(lab.service.register("a", Registration(heartbeat_s=0)))
         lab.clock.advance(60)
         assert summary(lab, "a").detail_state == "idle"
 
-    def test_looking_is_not_a_sign_of_life(self, lab: HostInMemory) -> None:
+    def test_peek_is_no_heartbeat(self, lab: HostInMemory) -> None:
         result_of(lab.service.register("a", Registration(heartbeat_s=2)))
         lab.clock.advance(60)
         result_of(lab.service.pull("a", PullQuery(peek=True)))
@@ -201,20 +203,20 @@ class TestSilence:
 
 
 class TestEvents:
-    def test_data_may_be_large_but_not_larger(self, make_lab: MakeLab) -> None:
+    def test_event_data_is_limited_in_bytes(self, make_lab: MakeLab) -> None:
         lab = make_lab(event_size=10)
         result_of(lab.service.fire("a", EventDraft.of("x", "x" * 8)))
         with pytest.raises(EventTooLarge):
             result_of(lab.service.fire("a", EventDraft.of("x", "x" * 9)))
 
-    def test_a_batch_is_all_or_nothing(self, make_lab: MakeLab) -> None:
+    def test_batch_is_all_or_nothing(self, make_lab: MakeLab) -> None:
         lab = make_lab(event_size=10)
         drafts = [EventDraft(event="x"), EventDraft.of("y", "x" * 20)]
         with pytest.raises(EventTooLarge):
             result_of(lab.service.fire_batch("a", drafts))
         assert listed(lab) == []
 
-    def test_a_batch_that_ends_in_a_repetition_tells_the_last_number(
+    def test_batch_ending_in_a_duplicate_returns_the_last_number(
         self, lab: HostInMemory
     ) -> None:
         drafts = [EventDraft(event="x", key="k"), EventDraft(event="y")]
@@ -222,17 +224,17 @@ class TestEvents:
         accepted = result_of(lab.service.fire_batch("a", [EventDraft(event="z"), drafts[0]]))
         assert (accepted.event_count, accepted.accepted) == (3, 2)
 
-    def test_an_empty_batch_is_refused(self, service: SessionService) -> None:
+    def test_empty_batch_is_refused(self, service: SessionService) -> None:
         with pytest.raises(BadField):
             result_of(service.fire_batch("a", []))
 
-    def test_an_event_may_bring_its_own_time(self, lab: HostInMemory) -> None:
+    def test_event_may_have_its_own_time(self, lab: HostInMemory) -> None:
         result_of(lab.service.fire("a", EventDraft(event="x", ts=5)))
         fire(lab, "a", "y")
         times = [(e.ts, e.ts_ms) for e in result_of(lab.service.events("a", EventQuery()))]
         assert times == [(5, 5000), (MIDNIGHT_MS // 1000, MIDNIGHT_MS)]
 
-    def test_a_cursor_of_this_log_and_of_another(self, lab: HostInMemory) -> None:
+    def test_cursor_of_another_epoch_is_a_gap(self, lab: HostInMemory) -> None:
         fire(lab, "b", "x")
         fire(lab, "a", "x", "y", "z")
 
@@ -253,50 +255,50 @@ class TestMessages:
     def send(self, lab: HostInMemory, content: str = "hello") -> int:
         return result_of(lab.service.send("a", MessageDraft(content=content))).id
 
-    def test_the_limit_is_in_bytes_of_utf8(self, service: SessionService) -> None:
+    def test_message_limit_is_in_utf8_bytes(self, service: SessionService) -> None:
         result_of(service.send("a", MessageDraft(content="é" * 4096)))
         with pytest.raises(MessageTooLarge):
             result_of(service.send("a", MessageDraft(content="é" * 4097)))
 
-    def test_a_pull_waits_for_a_message(self, lab: HostInMemory) -> None:
+    def test_pull_waits_for_a_message(self, lab: HostInMemory) -> None:
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
         assert not is_done(waiting)
         self.send(lab)
         assert [m.content for m in result_of(waiting)] == ["hello"]
-        assert not lab.service.hub.watched("inbox:a")
+        assert not lab.notifier.topics.watched("inbox:a")
 
-    def test_a_pull_gives_up_in_time(self, lab: HostInMemory) -> None:
+    def test_pull_times_out(self, lab: HostInMemory) -> None:
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
         lab.clock.advance(30)
         assert result_of(waiting) == []
 
-    def test_no_pull_waits_longer_than_the_limit(self, lab: HostInMemory) -> None:
+    def test_pull_waits_no_longer_than_the_limit(self, lab: HostInMemory) -> None:
         waiting = started(lab.service.pull("a", PullQuery(wait=1e9)))
         lab.clock.advance(lab.limits.wait)
         assert result_of(waiting) == []
 
-    def test_of_two_that_wait_one_gets_the_message(self, lab: HostInMemory) -> None:
+    def test_one_of_two_waiting_pulls_gets_the_message(self, lab: HostInMemory) -> None:
         pulls = [started(lab.service.pull("a", PullQuery(wait=30))) for _ in range(2)]
         self.send(lab)
         assert sum(pull.called for pull in pulls) == 1
         lab.clock.advance(30)
         assert sorted(len(result_of(pull)) for pull in pulls) == [0, 1]
 
-    def test_a_lease_that_ends_wakes_who_waits(self, lab: HostInMemory) -> None:
+    def test_expired_lease_wakes_a_waiting_pull(self, lab: HostInMemory) -> None:
         self.send(lab)
         result_of(lab.service.pull("a", PullQuery(lease=10)))
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
         lab.clock.advance(10)
         assert [m.content for m in result_of(waiting)] == ["hello"]
 
-    def test_what_is_given_back_wakes_who_waits(self, lab: HostInMemory) -> None:
+    def test_nack_wakes_a_waiting_pull(self, lab: HostInMemory) -> None:
         message = self.send(lab)
         result_of(lab.service.pull("a", PullQuery(lease=10)))
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
         result_of(lab.service.nack("a", message))
         assert is_done(waiting)
 
-    def test_a_client_that_left_takes_nothing(self, lab: HostInMemory) -> None:
+    def test_cancelled_pull_takes_nothing(self, lab: HostInMemory) -> None:
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
         waiting.addErrback(lambda _: None)
         waiting.cancel()
@@ -312,13 +314,13 @@ class TestMessages:
         with pytest.raises(UnknownSession):
             result_of(waiting)
 
-    def test_stopping_lets_waiting_pulls_go(self, lab: HostInMemory) -> None:
+    def test_stop_ends_waiting_pulls(self, lab: HostInMemory) -> None:
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
         result_of(lab.service.close())
         assert result_of(waiting) == []
 
 
-def test_stop_asks_whoever_runs_the_host(lab: HostInMemory) -> None:
+def test_stop_calls_on_stop(lab: HostInMemory) -> None:
     asked: list[bool] = []
     lab.service.on_stop = lambda: asked.append(True)
     result_of(lab.service.stop())

@@ -29,13 +29,13 @@ def steps(done: list[str], name: str, count: int) -> Iterator[None]:
             yield
 
 
-def test_one_step_is_done_at_once(slices: TimeSlicer, clock: Clock) -> None:
+def test_single_step_runs_at_once(slices: TimeSlicer, clock: Clock) -> None:
     done: list[str] = []
     result_of(slices.run(steps(done, "a", 1)))
     assert (done, clock.getDelayedCalls()) == (["a1"], [])
 
 
-def test_two_long_works_take_turns(slices: TimeSlicer, clock: Clock) -> None:
+def test_two_long_works_alternate(slices: TimeSlicer, clock: Clock) -> None:
     done: list[str] = []
     works = [started(slices.run(steps(done, name, 3))) for name in "ab"]
     assert done == ["a1", "b1"]
@@ -47,7 +47,7 @@ def test_two_long_works_take_turns(slices: TimeSlicer, clock: Clock) -> None:
     assert all(map(is_done, works))
 
 
-def test_all_of_them_share_the_time_of_a_turn(clock: Clock) -> None:
+def test_all_works_share_the_time_of_a_turn(clock: Clock) -> None:
     slices, done = TimeSlicer(clock, budget=1.0), list[str]()
 
     def slow() -> Iterator[None]:
@@ -61,7 +61,7 @@ def test_all_of_them_share_the_time_of_a_turn(clock: Clock) -> None:
     assert done == ["0", "1", "2", "3"]
 
 
-def test_who_is_cancelled_goes_no_further(slices: TimeSlicer, clock: Clock) -> None:
+def test_cancelled_work_stops(slices: TimeSlicer, clock: Clock) -> None:
     done: list[str] = []
     work = started(slices.run(steps(done, "a", 3)))
     work.addErrback(lambda _: None)
@@ -70,7 +70,7 @@ def test_who_is_cancelled_goes_no_further(slices: TimeSlicer, clock: Clock) -> N
     assert done == ["a1"]
 
 
-def test_what_fails_is_told(slices: TimeSlicer, clock: Clock) -> None:
+def test_failing_work_raises_its_error(slices: TimeSlicer, clock: Clock) -> None:
     def failing() -> Iterator[None]:
         yield
         raise ValueError("no")
@@ -81,7 +81,7 @@ def test_what_fails_is_told(slices: TimeSlicer, clock: Clock) -> None:
         result_of(work)
 
 
-def test_parts_are_put_together(slices: TimeSlicer, clock: Clock) -> None:
+def test_gathered_parts_are_joined(slices: TimeSlicer, clock: Clock) -> None:
     work = started(slices.gather([[1, 2], [3], []]))
     clock.pump([0] * 3)
     assert result_of(work) == [1, 2, 3]

@@ -84,7 +84,7 @@ def test_a_read_that_comes_before_the_news_of_a_drop(late: LateWrites, tmp_path:
     floors = function(*given)  # it has dropped the third, and the reactor does not know yet
     sink = Sink()
     feed = Selection(frozenset("a"))
-    bench.service.hub.subscribe(feed, NDJSON, sink).start(Position(2), {})
+    bench.notifier.subscribe(feed, NDJSON, sink).start(Position(2), {})
     done.callback(floors)
     assert sink.ids() == [4, 5, 6, 7]
     assert len(sink.frames("gap")) == 1

@@ -64,6 +64,7 @@ class Host:
         self.limits = Limits(**limits)
         self.store = store or MemoryStore(self.limits, self.clock.seconds)
         self.service = SessionService(self.store, self.clock, lambda: 0, self.limits)
+        self.notifier = self.service._core.notifier
         self.service.slices.budget = 0
 
     def fire(self, session: str, name: str = "x", data: Any = None) -> None:
@@ -94,7 +95,7 @@ def test_large_events_leave_memory_and_stay_on_disk(tmp_path: Path) -> None:
     result_of(store.close())
 
 
-def test_without_a_disk_the_oldest_are_gone_and_a_gap_tells_so() -> None:
+def test_without_a_disk_the_oldest_events_become_a_gap() -> None:
     host = Host(hot_bytes=1_000_000)
     for _ in range(10):
         host.fire("a", data=LARGE)
@@ -159,7 +160,7 @@ def lab() -> HostInMemory:
         ("/sessions/s0/events?after=2", list(range(7, 19, 3))),
     ],
 )
-def test_a_log_is_read_no_faster_than_it_is_taken(
+def test_log_is_read_no_faster_than_the_client_reads(
     lab: HostInMemory, path: str, ids: list[int]
 ) -> None:
     reader = Reader(lab, path)
@@ -168,7 +169,7 @@ def test_a_log_is_read_no_faster_than_it_is_taken(
     assert [event["id"] for event in events] == ids
 
 
-def test_who_has_gone_is_read_for_no_more(lab: HostInMemory) -> None:
+def test_disconnected_reader_causes_no_more_reads(lab: HostInMemory) -> None:
     reader = Reader(lab, "/events?after=0")
     read, reads = lab.store.read_events, []
 
@@ -182,7 +183,7 @@ def test_who_has_gone_is_read_for_no_more(lab: HostInMemory) -> None:
     assert reads == []
 
 
-def test_an_answer_that_cannot_be_read_to_its_end_does_not_look_whole(
+def test_answer_cut_by_a_read_error_does_not_look_complete(
     lab: HostInMemory,
 ) -> None:
     reader = Reader(lab, "/events?after=0")
@@ -201,7 +202,7 @@ def test_an_answer_that_cannot_be_read_to_its_end_does_not_look_whole(
 # Live readers.
 
 
-def test_a_write_touches_only_those_that_it_concerns() -> None:
+def test_write_wakes_only_matching_subscriptions() -> None:
     store = CountingStore(Limits(), Clock().seconds)
     host = Host(store)
     sinks = [host.follow(names=frozenset({f"t{n}"})) for n in range(1600)]
@@ -212,7 +213,7 @@ def test_a_write_touches_only_those_that_it_concerns() -> None:
     assert store.events.looks == 2, "the notifier once, and the one that it concerns"
 
 
-def test_who_is_not_concerned_goes_on_in_the_log_all_the_same() -> None:
+def test_unmatched_subscription_still_advances_its_cursor() -> None:
     host = Host(events=4, retain=4)
     sink = host.follow(names=frozenset({"rare"}))
     for _ in range(5000):
@@ -227,12 +228,12 @@ def test_who_is_not_concerned_goes_on_in_the_log_all_the_same() -> None:
     assert beat["cursor"].endswith(":5002")
 
 
-def test_there_are_only_so_many() -> None:
+def test_number_of_subscriptions_is_bounded() -> None:
     host = Host(subscriptions=3, token_subscriptions=2)
-    hub = host.service.hub
+    notifier = host.notifier
 
     def follow(token: str | None) -> Any:
-        return hub.subscribe(Selection(), NDJSON, Sink(), token=token)
+        return notifier.subscribe(Selection(), NDJSON, Sink(), token=token)
 
     readers = [follow("t"), follow("t")]
     with pytest.raises(SubscriptionLimit, match="This token has 2"):
@@ -242,7 +243,7 @@ def test_there_are_only_so_many() -> None:
         follow("other")
     readers[0].close()
     follow("t")
-    assert hub.subscribers == 3
+    assert notifier.subscribers == 3
 
 
 def turns(host: Host, sinks: list[Sink]) -> Iterator[int]:
@@ -258,7 +259,7 @@ def turns(host: Host, sinks: list[Sink]) -> Iterator[int]:
         yield served
 
 
-def test_many_are_served_in_slices() -> None:
+def test_many_subscriptions_are_served_in_slices() -> None:
     host = Host()
     sinks = [host.follow() for _ in range(1000)]
     host.fire("a")
@@ -271,7 +272,7 @@ def test_many_are_served_in_slices() -> None:
     assert all(sink.ids() == [1] for sink in sinks)
 
 
-def test_what_is_written_meanwhile_comes_after_it_once() -> None:
+def test_events_written_during_a_slice_come_once_afterwards() -> None:
     host = Host()
     sinks = [host.follow() for _ in range(100)]
     for _ in range(5):
@@ -282,12 +283,12 @@ def test_what_is_written_meanwhile_comes_after_it_once() -> None:
 
 
 @pytest.mark.parametrize("how", ["forget", "close"])
-def test_many_are_ended_in_slices(how: str) -> None:
+def test_many_subscriptions_are_ended_in_slices(how: str) -> None:
     host = Host()
     host.fire("a")
     sinks = [host.follow(sessions=frozenset("a")) for _ in range(1000)]
-    before = host.service.hub.subscribers
-    work = started(host.service.forget("a")) if how == "forget" else host.service.hub.close()
+    before = host.notifier.subscribers
+    work = started(host.service.forget("a")) if how == "forget" else host.notifier.close()
     host.clock.rightNow += TICK
     ended = sum(sink.over for sink in sinks)
     assert ended <= SLICE
@@ -297,14 +298,14 @@ def test_many_are_ended_in_slices(how: str) -> None:
         assert now - ended <= SLICE
         ended = now
     turn(host.clock)
-    assert (before, host.service.hub.subscribers) == (1000, 0)
+    assert (before, host.notifier.subscribers) == (1000, 0)
     assert work.called
 
 
 # Batches.
 
 
-def test_a_batch_is_decoded_in_slices_and_kept_whole_or_not_at_all() -> None:
+def test_large_batch_is_decoded_in_slices_and_stored_whole() -> None:
     lab = HostInMemory()
     lab.service.slices.budget = 0
     line = json.dumps({"event": "x", "data": "y" * 1000}).encode() + b"\n"
@@ -324,7 +325,7 @@ def test_a_batch_is_decoded_in_slices_and_kept_whole_or_not_at_all() -> None:
     assert lab.request("GET", "/sessions/s400").status == 404
 
 
-def test_a_line_is_no_longer_than_a_body() -> None:
+def test_batch_line_is_limited_like_a_body() -> None:
     lab = HostInMemory(body=100_000)
     body = b'{"event":"x"}\n' + json.dumps({"event": "x", "data": "y" * 100_000}).encode()
     answer = lab.request("POST", "/sessions/a/events", body, content_type=NDJSON_TYPE)

@@ -49,7 +49,7 @@ def store() -> MemoryStore:
         ("forgotten", "z", {"all", "codex"}),
     ],
 )
-def test_a_write_concerns(
+def test_write_concerns_matching_feeds(
     store: MemoryStore, session: str, name: str, concerned: set[str]
 ) -> None:
     index = FeedIndex(store.known)
@@ -68,7 +68,7 @@ def test_a_write_concerns(
     assert index.concerned([event]) == set()
 
 
-def test_of_nothing_nobody_is_told(store: MemoryStore) -> None:
+def test_empty_write_concerns_no_feed(store: MemoryStore) -> None:
     index = FeedIndex(store.known)
     index.add(Feed(store, store.known, Selection(), NDJSON))
     assert index.concerned([]) == set()

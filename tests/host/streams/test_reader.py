@@ -18,10 +18,10 @@ async def pages(*sizes: int) -> Pages:
         yield [event(number, size)]
 
 
-def test_the_newest_that_have_room_are_kept() -> None:
+def test_newest_events_that_fit_are_kept() -> None:
     kept = result_of(newest(pages(5, 1, 1, 3, 2), 6))
     assert [event.id for event in kept] == [3, 4, 5]
 
 
-def test_one_that_has_no_room_is_not() -> None:
+def test_event_that_does_not_fit_is_dropped() -> None:
     assert list(result_of(newest(pages(1, 9), 6))) == []

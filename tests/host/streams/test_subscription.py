@@ -77,6 +77,7 @@ class Bench:
         self.store = store
         store.open()
         self.service = SessionService(store, clock, lambda: 0, limits)
+        self.notifier = self.service._core.notifier
 
     def fire(self, session_id: str, *names: str) -> None:
         drafts = [EventDraft(event=name) for name in names or ("x",)]
@@ -152,7 +153,7 @@ def bench(make: Make) -> Bench:
 
 
 class TestReading:
-    def test_hello_comes_first(self, bench: Bench) -> None:
+    def test_hello_is_the_first_frame(self, bench: Bench) -> None:
         bench.fire("a")
         sink, _ = bench.follow("a")
         hello, event = sink.lines()
@@ -162,7 +163,7 @@ class TestReading:
         assert hello["session"]["id"] == "a"
         assert event["id"] == 1
 
-    def test_past_and_present_are_one_stream(self, bench: Bench) -> None:
+    def test_past_and_live_events_are_one_stream(self, bench: Bench) -> None:
         bench.fire("a", "x", "y")
         sink, _ = bench.follow("a")
         bench.fire("a", "z")
@@ -172,7 +173,7 @@ class TestReading:
     @pytest.mark.parametrize(
         ("after", "ids"), [("0", [1, 2, 4]), ("1", [2, 4]), ("3", []), ("99", []), ("now", [])]
     )
-    def test_a_number_is_one_of_the_session(
+    def test_plain_number_is_a_seq_of_the_session(
         self, bench: Bench, after: str, ids: list[int]
     ) -> None:
         bench.fire("a", "x", "y")
@@ -184,20 +185,22 @@ class TestReading:
         bench.tick()
         assert sink.ids() == [*ids, 5]
 
-    def test_a_cursor_is_a_place_in_all_logs(self, bench: Bench) -> None:
+    def test_cursor_is_a_position_in_the_whole_log(self, bench: Bench) -> None:
         bench.fire("a", "x", "y")
         bench.fire("b", "z")
         sink, _ = bench.follow(after=f"{bench.store.epoch}:1")
         assert sink.ids() == [2, 3]
 
-    def test_without_a_cursor_it_begins_with_the_buffer(self, make: Make) -> None:
+    def test_without_a_cursor_the_stream_begins_with_memory(self, make: Make) -> None:
         bench = make(events=2)
         for _ in range(5):
             bench.fire("a")
         sink, _ = bench.follow("a", after="")
         assert sink.ids() == [4, 5]
 
-    def test_a_restart_does_not_move_where_a_reader_of_all_begins(self, tmp_path: Path) -> None:
+    def test_restart_does_not_move_the_beginning_of_a_stream_of_all(
+        self, tmp_path: Path
+    ) -> None:
         clock, path = Clock(), tmp_path / "s.db"
         for _ in range(2):
             store = SQLiteStore(Limits(), clock.seconds, SQLiteConnection(path), HERE)
@@ -208,7 +211,7 @@ class TestReading:
             result_of(bench.service.close())
         assert sink.ids() == ids == [1, 2, 3, 4]
 
-    def test_what_is_chosen(self, bench: Bench) -> None:
+    def test_filters_select_events(self, bench: Bench) -> None:
         result_of(bench.service.register("a", Registration(labels={"team": "x"})))
         for session_id in ("a", "b", "c"):
             bench.fire(session_id, "x", "y")
@@ -218,7 +221,7 @@ class TestReading:
         assert bench.follow(labels=frozenset({("team", "x")}))[0].ids() == [1, 2]
         assert bench.follow("a", "unknown", names=frozenset({"y"}))[0].ids() == [2]
 
-    def test_what_falls_together_leaves_in_one_write(self, bench: Bench) -> None:
+    def test_events_of_one_commit_leave_in_one_write(self, bench: Bench) -> None:
         bench.fire("a")
         sink, _ = bench.follow("a")
         bench.tick()
@@ -234,7 +237,7 @@ class TestReading:
         assert sink.writes == before + 2
         assert sink.ids() == list(range(1, 13))
 
-    def test_a_long_past_is_read_in_pieces(self, make: Make) -> None:
+    def test_long_past_is_read_in_pages(self, make: Make) -> None:
         bench = make(events=10, retain=10_000)
         for _ in range(60):
             bench.fire("a", *["x"] * 20)
@@ -243,13 +246,13 @@ class TestReading:
         assert sink.ids() == list(range(first, 1201))
         assert first == (1 if bench.store.name == "sqlite" else 1191)
 
-    def test_readers_of_the_same_share_their_bytes(self, bench: Bench) -> None:
+    def test_equal_subscriptions_share_encoded_bytes(self, bench: Bench) -> None:
         bench.fire("a")
         (_, one), _ = bench.follow("a"), bench.follow("a")
-        assert len({reader.feed for reader in bench.service.hub.readers()}) == 1
-        assert bench.service.hub.subscribers == 2
+        assert len({reader.feed for reader in bench.notifier.readers()}) == 1
+        assert bench.notifier.subscribers == 2
         one.close()
-        assert bench.service.hub.subscribers == 1
+        assert bench.notifier.subscribers == 1
 
 
 def on_disk(path: Path, limits: Limits, late: LateReads, *batches: Sequence[str]) -> Bench:
@@ -266,7 +269,7 @@ def on_disk(path: Path, limits: Limits, late: LateReads, *batches: Sequence[str]
 
 
 class TestGaps:
-    def test_another_epoch(self, bench: Bench) -> None:
+    def test_cursor_of_another_epoch_gets_a_gap(self, bench: Bench) -> None:
         bench.fire("a", "x", "y")
         sink, _ = bench.follow("a", after="0ther:7")
         (gap,) = sink.frames("gap")
@@ -276,7 +279,7 @@ class TestGaps:
         }  # fmt: skip
         assert sink.ids() == [1, 2]
 
-    def test_a_cursor_beyond_the_end_comes_from_another_life(self, bench: Bench) -> None:
+    def test_cursor_beyond_the_end_gets_a_gap(self, bench: Bench) -> None:
         bench.fire("a", "x", "y")
         sink, _ = bench.follow("a", after=f"{bench.store.epoch}:9")
         (gap,) = sink.frames("gap")
@@ -286,7 +289,7 @@ class TestGaps:
         assert sink.ids() == [3]
 
     @pytest.mark.parametrize("after", ["cursor", "number"])
-    def test_retention_passed_the_cursor(self, make: Make, after: str) -> None:
+    def test_cursor_before_retention_gets_a_gap(self, make: Make, after: str) -> None:
         bench = make(events=3, retain=3)
         for _ in range(10):
             bench.fire("a")
@@ -296,7 +299,7 @@ class TestGaps:
         assert (gap["to"], gap["reason"]) == (f"{bench.store.epoch}:7", "retention")
         assert sink.ids() == [8, 9, 10]
 
-    def test_retention_passed_a_slow_reader(self, make: Make) -> None:
+    def test_slow_reader_passed_by_retention_gets_a_gap(self, make: Make) -> None:
         bench = make(events=3, retain=3)
         bench.fire("a")
         sink, reader = bench.follow("a")
@@ -308,7 +311,7 @@ class TestGaps:
         assert len(sink.frames("gap")) == 1
         assert sink.ids() == [1, 9, 10, 11]
 
-    def test_who_has_seen_all_is_told_of_no_gap(self, make: Make) -> None:
+    def test_reader_that_missed_nothing_gets_no_gap(self, make: Make) -> None:
         bench = make(events=3, retain=3)
         bench.fire("a")
         sink, _ = bench.follow("a")
@@ -319,7 +322,7 @@ class TestGaps:
         assert sink.frames("gap") == []
         assert len(sink.ids()) == 11
 
-    def test_who_reads_all_is_told_of_no_gap_while_memory_has_all(self, make: Make) -> None:
+    def test_reader_of_all_gets_no_gap_while_memory_has_everything(self, make: Make) -> None:
         bench = make(events=3, retain=3)
         sink, _ = bench.follow()
         for _ in range(10):
@@ -328,11 +331,11 @@ class TestGaps:
         assert sink.frames("gap") == []
         assert sink.ids() == list(range(1, 21))
 
-    def test_what_is_dropped_while_the_disk_reads_is_told(self, tmp_path: Path) -> None:
+    def test_events_dropped_during_a_disk_read_are_a_gap(self, tmp_path: Path) -> None:
         limits, late = Limits(events=2, retain=2), LateReads()
         bench = on_disk(tmp_path / "s.db", limits, late, ["x", "x", "x"], ["x", "x", "x"])
         sink = Sink()
-        reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
         reader.start(Position(3), {})
         bench.fire("a", *"xxxx")
         assert sink.ids() == []
@@ -343,13 +346,11 @@ class TestGaps:
         late.at_once()
         result_of(bench.service.close())
 
-    def test_what_is_dropped_before_the_disk_reads_and_after_is_told(
-        self, tmp_path: Path
-    ) -> None:
+    def test_events_dropped_around_a_disk_read_are_a_gap(self, tmp_path: Path) -> None:
         limits, late = Limits(events=2, retain=4), LateReads()
         bench = on_disk(tmp_path / "s.db", limits, late, *["x"] * 6)
         sink = Sink()
-        reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
         reader.start(Position(2), {})
         bench.fire("a")
         late.read()
@@ -362,12 +363,12 @@ class TestGaps:
         late.at_once()
         result_of(bench.service.close())
 
-    def test_who_is_behind_together_reads_together(self, tmp_path: Path) -> None:
+    def test_subscriptions_behind_together_share_a_disk_read(self, tmp_path: Path) -> None:
         late = LateReads()
         bench = on_disk(tmp_path / "s.db", Limits(), late, ["x", "x"], ["x", "x"])
         sinks = [Sink(), Sink(), Sink()]
         for sink, place in zip(sinks, (0, 0, 1), strict=True):
-            reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+            reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
             reader.start(Position(place), {})
         assert len(late.waiting) == 1
         late.go()
@@ -375,13 +376,13 @@ class TestGaps:
         late.at_once()
         result_of(bench.service.close())
 
-    def test_who_is_further_behind_than_a_page_loses_nothing(self, tmp_path: Path) -> None:
+    def test_subscription_more_than_a_page_behind_loses_nothing(self, tmp_path: Path) -> None:
         late = LateReads()
         bench = on_disk(tmp_path / "s.db", Limits(), late, *[["x"] * 100] * 7)
         places = (0, 0, 100, PAGE, 400, 699)
         sinks = [Sink() for _ in places]
         for sink, place in zip(sinks, places, strict=True):
-            reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+            reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
             reader.start(Position(place), {})
         late.go()
         for sink, place in zip(sinks, places, strict=True):
@@ -389,19 +390,19 @@ class TestGaps:
         late.at_once()
         result_of(bench.service.close())
 
-    def test_who_is_behind_together_fails_together(self, tmp_path: Path) -> None:
+    def test_failed_shared_read_fails_every_subscription(self, tmp_path: Path) -> None:
         late = LateReads()
         bench = on_disk(tmp_path / "s.db", Limits(), late, ["x", "x"])
         sinks = [Sink(), Sink()]
         for sink in sinks:
-            reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+            reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
             reader.start(Position(0), {})
         late.fail(StoreUnavailable("it is wet"))
         assert all(sink.over and sink.frames("end")[0]["reconnect"] for sink in sinks)
         late.at_once()
         result_of(bench.service.close())
 
-    def test_what_one_session_loses_while_the_disk_reads_all_is_told(
+    def test_events_dropped_from_one_session_during_a_read_of_all_are_a_gap(
         self, tmp_path: Path
     ) -> None:
         limits, late, clock = Limits(events=2, retain=2), LateReads(), Clock()
@@ -422,9 +423,7 @@ class TestGaps:
         late.at_once()
         result_of(bench.service.close())
 
-    def test_what_is_appended_while_the_disk_finds_nothing_is_not_lost(
-        self, tmp_path: Path
-    ) -> None:
+    def test_event_appended_during_an_empty_disk_read_is_not_lost(self, tmp_path: Path) -> None:
         limits, late, clock = Limits(), LateReads(), Clock()
         path = tmp_path / "s.db"
         before = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), HERE)
@@ -435,7 +434,7 @@ class TestGaps:
         store = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), late.threads)
         bench = Bench(store, clock, limits)
         sink = Sink()
-        reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
         reader.start(Position(1), {})
         bench.fire("a")
         bench.tick()
@@ -446,7 +445,7 @@ class TestGaps:
 
 
 class TestTheLink:
-    def test_a_first_burst_stops_where_the_transport_says_so(self, bench: Bench) -> None:
+    def test_first_burst_stops_when_the_transport_pauses(self, bench: Bench) -> None:
         for _ in range(40):
             bench.fire("a", *["x" * 60] * 100)
         sink = Sink()
@@ -458,13 +457,13 @@ class TestTheLink:
         sink.producer.resumeProducing()
         assert sink.ids()[-1] == 4000
 
-    def test_nobody_begins_once_the_hub_is_closed(self, bench: Bench) -> None:
-        bench.service.hub.close()
+    def test_subscription_after_the_close_is_refused(self, bench: Bench) -> None:
+        bench.notifier.close()
         with pytest.raises(Stopping):
             bench.follow()
-        assert bench.service.hub.subscribers == 0
+        assert bench.notifier.subscribers == 0
 
-    def test_a_slow_reader_costs_nothing_until_it_reads(self, bench: Bench) -> None:
+    def test_paused_subscription_reads_nothing(self, bench: Bench) -> None:
         bench.fire("a")
         sink, reader = bench.follow("a")
         reader.pauseProducing()
@@ -476,7 +475,7 @@ class TestTheLink:
         reader.resumeProducing()
         assert sink.ids() == list(range(1, 102))
 
-    def test_each_reader_gets_a_heartbeat_in_time(self, bench: Bench) -> None:
+    def test_every_subscription_gets_heartbeats(self, bench: Bench) -> None:
         bench.fire("a")
         readers = [bench.follow("a") for _ in range(5)]
         readers[0][1].pauseProducing()
@@ -485,24 +484,24 @@ class TestTheLink:
         beats = [len(sink.frames("heartbeat")) for sink, _ in readers]
         assert beats == [0, 1, 1, 1, 1]
 
-    def test_a_reader_that_left_is_forgotten(self, bench: Bench) -> None:
+    def test_closed_subscription_is_forgotten(self, bench: Bench) -> None:
         bench.fire("a")
         sink, reader = bench.follow("a")
         reader.stopProducing()
         bench.fire("a")
         bench.tick()
         assert sink.ids() == [1]
-        assert bench.service.hub.subscribers == 0
+        assert bench.notifier.subscribers == 0
         assert bench.clock.getDelayedCalls() == []
 
-    def test_a_stop_says_to_come_again(self, bench: Bench) -> None:
+    def test_stop_ends_the_stream_with_reconnect(self, bench: Bench) -> None:
         bench.fire("a")
         sink, _ = bench.follow("a")
         result_of(bench.service.close())
         (end,) = sink.frames("end")
         assert (end["reconnect"], sink.over) == (True, True)
 
-    def test_forgetting_the_session_says_not_to(self, bench: Bench) -> None:
+    def test_forgotten_session_ends_the_stream_without_reconnect(self, bench: Bench) -> None:
         bench.fire("a")
         sink, _ = bench.follow("a")
         result_of(bench.service.forget("a"))
@@ -515,7 +514,7 @@ class TestStates:
     def states(self, sink: Sink) -> list[tuple[str, str]]:
         return [(f["session"], f["detail_state"]) for f in sink.frames("state")]
 
-    def test_they_are_told_at_once_and_as_they_change(self, bench: Bench) -> None:
+    def test_states_come_at_once_and_on_change(self, bench: Bench) -> None:
         bench.fire("a", "thinking")
         sink, _ = bench.follow(states=True)
         assert self.states(sink) == [("a", "working")]
@@ -526,13 +525,13 @@ class TestStates:
         bench.clock.advance(301)
         assert self.states(sink)[3:] == [("b", "stalled")]
 
-    def test_only_those_that_are_chosen(self, bench: Bench) -> None:
+    def test_states_of_selected_sessions_only(self, bench: Bench) -> None:
         bench.fire("a", "thinking")
         bench.fire("b", "thinking")
         sink, _ = bench.follow("a", states=True)
         assert self.states(sink) == [("a", "working")]
 
-    def test_nobody_looks_when_nobody_wants_to_know(self, bench: Bench) -> None:
+    def test_states_are_not_watched_without_a_reader(self, bench: Bench) -> None:
         _, reader = bench.follow(states=True)
         reader.close()
         bench.clock.advance(1)
@@ -609,7 +608,7 @@ class Crowd(RuleBasedStateMachine):
     @rule(position=st.integers(0, 750))
     def follow(self, position: int) -> None:
         sink = Sink()
-        reader = self.bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader = self.bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
         reader.start(Position(position), {})
         self.readers.append((position, sink, reader))
 
@@ -654,7 +653,7 @@ TestCrowd = Crowd.TestCase
 TestCrowd.settings = settings(max_examples=25, stateful_step_count=20)
 
 
-def test_a_reader_that_is_cut_at_any_place_gets_each_event_once(bench: Bench) -> None:
+def test_reader_cut_anywhere_gets_each_event_once(bench: Bench) -> None:
     dice = random.Random(3)
     bench.fire("a")
     seen: list[int] = []

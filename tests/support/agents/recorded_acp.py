@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
+from sxhost.codec.json import encode
 from sxhost.drivers.acp import make
 from sxhost.drivers.acp.agent import ACPAgent
 from sxhost.drivers.acp.approvals import DECISIONS
@@ -120,7 +121,7 @@ class Play:
     def _decide(self, wanted: Record) -> None:
         question = self.reports.questions[-1]
         chosen = wanted["result"]["outcome"]["optionId"]
-        asked = json.loads(bytes(question.native))
+        asked = json.loads(encode(question.native))
         kind = next(o["kind"] for o in asked["options"] if o["optionId"] == chosen)
         result_of(self.agent.answer(question, Answer(decision=DECISIONS[kind])))
 

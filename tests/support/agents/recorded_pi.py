@@ -191,9 +191,9 @@ class Player(Pi):
         self.results[number] = result
 
 
-def _command(player: Player, message: Any) -> Any:
+async def _command(player: Player, message: Any) -> Any:
     fields = {k: v for k, v in message.items() if k not in ("id", "type")}
-    return player.pi.command(message["type"], **fields)
+    return (await player.pi.native_command(message["type"], fields)).result
 
 
 def _prompt(player: Player, message: Any) -> Any:

@@ -8,16 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.agents.lifecycle import Life, Named, new_life
+from sxhost.agents.lifecycle import Context, Life, new_life
 from sxhost.errors import AgentFailed, HostError, NoTurn, TurnInProgress
 
-INPUTS = ["start", "ready", "begin", "meddle", "asked", "answered", "over", "stop", "gone"]
+INPUTS = [
+    "start", "ready", "begin_turn", "check_turn_runs", "ask_for_decision", "resume_turn",
+    "end_turn", "stop", "process_ended",
+]  # fmt: skip
 WAYS: dict[str, list[str]] = {
     "gone": [],
     "starting": ["start"],
     "idle": ["start", "ready"],
-    "running": ["start", "ready", "begin"],
-    "waiting": ["start", "ready", "begin", "asked"],
+    "running": ["start", "ready", "begin_turn"],
+    "waiting": ["start", "ready", "begin_turn", "ask_for_decision"],
     "stopping": ["start", "stop"],
 }
 """How each state is come to."""
@@ -25,63 +28,65 @@ WAYS: dict[str, list[str]] = {
 GOES = {
     ("gone", "start"): "starting",
     ("starting", "ready"): "idle",
-    ("idle", "begin"): "running",
-    ("running", "asked"): "waiting",
-    ("waiting", "answered"): "running",
-    ("running", "over"): "idle",
-    ("waiting", "over"): "idle",
+    ("idle", "begin_turn"): "running",
+    ("running", "ask_for_decision"): "waiting",
+    ("waiting", "resume_turn"): "running",
+    ("running", "end_turn"): "idle",
+    ("waiting", "end_turn"): "idle",
     **{(state, "stop"): "stopping" for state in WAYS if state != "gone"},
-    **{(state, "gone"): "gone" for state in WAYS},
+    **{(state, "process_ended"): "gone" for state in WAYS},
 }
 REFUSES: dict[tuple[str, str], type[HostError]] = {
-    **{(state, "begin"): TurnInProgress for state in ("running", "waiting")},
-    **{(state, "begin"): AgentFailed for state in ("gone", "starting", "stopping")},
-    **{(state, "meddle"): NoTurn for state in ("gone", "starting", "idle", "stopping")},
+    **{(state, "begin_turn"): TurnInProgress for state in ("running", "waiting")},
+    **{(state, "begin_turn"): AgentFailed for state in ("gone", "starting", "stopping")},
+    **{
+        (state, "check_turn_runs"): NoTurn for state in ("gone", "starting", "idle", "stopping")
+    },
 }
 """All else changes nothing."""
 
 
 def life_in(state: str) -> Life:
-    life = new_life(Named("a"))
-    for said in WAYS[state]:
-        getattr(life, said)()
+    life = new_life(Context("a"))
+    for name in WAYS[state]:
+        getattr(life, name)()
     assert life.name() == state
     return life
 
 
-def step(life: Life, state: str, said: str) -> str:
-    """Say it; return the state that must be the next."""
-    refusal = REFUSES.get((state, said))
+def step(life: Life, state: str, name: str) -> str:
+    """Give an input; return the state that must be the next."""
+    refusal = REFUSES.get((state, name))
     if refusal is None:
-        assert getattr(life, said)() is None
+        assert getattr(life, name)() is None
     else:
         with pytest.raises(refusal, match="a"):
-            getattr(life, said)()
-    return GOES.get((state, said), state)
+            getattr(life, name)()
+    return GOES.get((state, name), state)
 
 
-@pytest.mark.parametrize(("state", "said"), list(product(WAYS, INPUTS)))
-def test_every_input_in_every_state(state: str, said: str) -> None:
+@pytest.mark.parametrize(("state", "name"), list(product(WAYS, INPUTS)))
+def test_every_input_in_every_state(state: str, name: str) -> None:
     life = life_in(state)
-    expected = step(life, state, said)
+    expected = step(life, state, name)
     assert life.name() == expected
 
 
 @given(st.lists(st.sampled_from(INPUTS), max_size=60))
 def test_a_life_goes_as_the_table_says(inputs: list[str]) -> None:
-    life, state = new_life(Named("a")), "gone"
-    for said in inputs:
-        state = step(life, state, said)
+    life, state = new_life(Context("a")), "gone"
+    for name in inputs:
+        state = step(life, state, name)
         assert life.name() == state
 
 
 @given(st.lists(st.sampled_from(INPUTS), max_size=60))
 def test_only_one_that_is_idle_begins(inputs: list[str]) -> None:
-    life = new_life(Named("a"))
+    life = new_life(Context("a"))
     states = [life.name()]
-    for said in inputs:
+    for name in inputs:
         try:
-            getattr(life, said)()
+            getattr(life, name)()
         except HostError:
             assert life.name() == states[-1], "a refusal changes nothing"
         states.append(life.name())
@@ -91,6 +96,6 @@ def test_only_one_that_is_idle_begins(inputs: list[str]) -> None:
 
 
 def test_lives_are_apart() -> None:
-    one, other = new_life(Named("a")), new_life(Named("b"))
+    one, other = new_life(Context("a")), new_life(Context("b"))
     one.start()
     assert (one.name(), other.name()) == ("starting", "gone")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+from msgspec import json
 
 from sxhost.agents.event_writer import EventWriter
 from sxhost.agents.turns import EARLY, HeldReports, TurnLog
+from sxhost.model.event_types import AgentEvent, encode_data
 from sxhost.model.turn import Turn
 
 
@@ -17,8 +19,8 @@ class Writer:
     def __init__(self) -> None:
         self.events: list[tuple[str, Any]] = []
 
-    def put(self, name: str, data: Any) -> None:
-        self.events.append((name, data))
+    def put(self, event: AgentEvent) -> None:
+        self.events.append((event.name, json.decode(encode_data(event))))
 
     @property
     def names(self) -> list[str]:

@@ -20,6 +20,7 @@ from sxhost.cli.terminal import (
 )
 from sxhost.model.limits import Limits
 from sxhost.model.session import Detail, Done, Event, Status, Summary
+from sxhost.model.turn import Turn
 
 ESCAPE = "\x1b[31mred\x1b[0m"
 
@@ -138,10 +139,20 @@ def test_a_detail_leaves_out_what_is_empty_and_shows_the_events() -> None:
     lines = detail_lines(shown)
     assert lines[:2] == [f"{'id':<18}abc-123", f"{'state':<18}active"]
     assert f"{'title':<18}{ESCAPE}" in lines
-    assert f"{'labels':<18}{{'team': 'a'}}" in lines
+    assert f"{'labels':<18}team: a" in lines
     assert f"{'pid':<18}7" in lines
     assert lines[-1] == f"  {event_line(EVENT)}"
     assert not [line for line in lines if line.startswith(("cwd", "events", "usage"))]
+
+
+def test_a_detail_has_times_as_local_dates_and_a_turn_as_its_fields() -> None:
+    turn = Turn(id=2, status="completed", native_id="t", start_ms=1_710_312_005_000)
+    lines = detail_lines(detail(turn=turn, command=["codex", "-v"], since_ms=1_710_312_005_999))
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_710_312_005))
+    fields = f"id: 2, status: completed, native_id: t, start: {when}"
+    assert f"{'turn':<18}{fields}" in lines
+    assert f"{'command':<18}codex -v" in lines
+    assert f"{'since':<18}{when}" in lines
 
 
 def test_a_terminal_gets_rows_of_the_same() -> None:

@@ -46,29 +46,29 @@ def test_any_bytes_are_a_value_or_a_refusal(body: bytes) -> None:
         assert isinstance(decode(body, EventDraft), EventDraft)
 
 
-@pytest.mark.parametrize(
-    ("body", "kind", "says"),
-    [
-        (b"", BadJSON, "The body is not JSON: input data was truncated."),
-        (b"{", BadJSON, "The body is not JSON: input data was truncated."),
-        (b"nonsense", BadJSON, "The body is not JSON: invalid character (byte 4)."),
-        (b"\xff", BadJSON, "The body is not UTF-8."),
-        (b'{"event":"a","passed over":"\xff"}', BadJSON, "The body is not UTF-8."),
-        (b'{"event":"\xff"}', BadJSON, "The body is not UTF-8."),
-        (b'{"event":"\\ud800"}', BadJSON, "The body is not JSON: input data was truncated."),
-        (b'{"event":"a","data":NaN}', BadJSON, "The body is not JSON: invalid character"),
-        (b"[]", BadRequest, "The body is wrong: expected `object`, got `array`."),
-        (b"null", BadRequest, "The body is wrong: expected `object`, got `null`."),
-        (b"{}", BadField, "The field `event` is missing."),
-        (b'{"event":7}', BadField, "The field `event` is wrong: expected `str`, got `int`."),
-        (b'{"event":"A"}', BadField, "The field `event` is wrong: expected a name of 1"),
-        (b'{"event":"a\\n"}', BadField, "The field `event` is wrong: expected a name of 1"),
-        (b'{"event":"a","ts":1.5}', BadField, "expected `int | null`, got `float`"),
-        (b'{"event":"a","ts":-1}', BadField, "The field `ts` is wrong: expected `int` >= 0."),
-        (b'{"event":"a","data":1e400}', BadField, "The field `data` is wrong: number out of"),
-        (b'{"event":"a","data":%s}' % (b"1" * 100_000), BadField, "integer value out of range"),
-    ],
-)
+BAD_BODIES = [
+    (b"", BadJSON, "The body is not JSON: input data was truncated."),
+    (b"{", BadJSON, "The body is not JSON: input data was truncated."),
+    (b"nonsense", BadJSON, "The body is not JSON: invalid character (byte 4)."),
+    (b"\xff", BadJSON, "The body is not UTF-8."),
+    (b'{"event":"a","passed over":"\xff"}', BadJSON, "The body is not UTF-8."),
+    (b'{"event":"\xff"}', BadJSON, "The body is not UTF-8."),
+    (b'{"event":"\\ud800"}', BadJSON, "The body is not JSON: input data was truncated."),
+    (b'{"event":"a","data":NaN}', BadJSON, "The body is not JSON: invalid character"),
+    (b"[]", BadRequest, "The body is wrong: expected `object`, got `array`."),
+    (b"null", BadRequest, "The body is wrong: expected `object`, got `null`."),
+    (b"{}", BadField, "The field `event` is missing."),
+    (b'{"event":7}', BadField, "The field `event` is wrong: expected `str`, got `int`."),
+    (b'{"event":"A"}', BadField, "The field `event` is wrong: expected a name of 1"),
+    (b'{"event":"a\\n"}', BadField, "The field `event` is wrong: expected a name of 1"),
+    (b'{"event":"a","ts":1.5}', BadField, "expected `int | null`, got `float`"),
+    (b'{"event":"a","ts":-1}', BadField, "The field `ts` is wrong: expected `int` >= 0."),
+    (b'{"event":"a","data":1e400}', BadField, "The field `data` is wrong: number out of"),
+    (b'{"event":"a","data":%s}' % (b"1" * 100_000), BadField, "integer value out of range"),
+]
+
+
+@pytest.mark.parametrize(("body", "kind", "says"), BAD_BODIES)
 def test_a_bad_body_is_told_what_is_wrong(
     body: bytes, kind: type[HostError], says: str
 ) -> None:

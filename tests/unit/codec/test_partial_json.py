@@ -18,27 +18,27 @@ VALUES = st.recursive(
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", {}),
-        ("{", {}),
-        ('{"comm', {}),
-        ('{"command"', {}),
-        ('{"command":', {}),
-        ('{"command": "ls', {"command": "ls"}),
-        ('{"command": "a\\', {"command": "a"}),
-        ('{"command": "a\\\\', {"command": "a\\"}),
-        ('{"command": "a\\u00e', {"command": "a"}),
-        ('{"command": "ls", ', {"command": "ls"}),
-        ('{"command": "ls", "time": ', {"command": "ls"}),
-        ('{"a": {"b": [1, {"c": tr', {"a": {"b": [1, {}]}}),
-        ('{"a": [1, "x', {"a": [1, "x"]}),
-        ("[1, 2", {}),
-        ("}]", {}),
-        ('{"a": 1}', {"a": 1}),
-    ],
-)
+PARTIAL_VALUES = [
+    ("", {}),
+    ("{", {}),
+    ('{"comm', {}),
+    ('{"command"', {}),
+    ('{"command":', {}),
+    ('{"command": "ls', {"command": "ls"}),
+    ('{"command": "a\\', {"command": "a"}),
+    ('{"command": "a\\\\', {"command": "a\\"}),
+    ('{"command": "a\\u00e', {"command": "a"}),
+    ('{"command": "ls", ', {"command": "ls"}),
+    ('{"command": "ls", "time": ', {"command": "ls"}),
+    ('{"a": {"b": [1, {"c": tr', {"a": {"b": [1, {}]}}),
+    ('{"a": [1, "x', {"a": [1, "x"]}),
+    ("[1, 2", {}),
+    ("}]", {}),
+    ('{"a": 1}', {"a": 1}),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), PARTIAL_VALUES)
 def test_what_is_known(text: str, expected: Any) -> None:
     assert decode_partial(text) == expected
 

@@ -12,42 +12,41 @@ from sxhost.drivers.kit.jsonrpc_peer import CallRefused
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, LocalImage, Text
 
+ITEMS_AND_BLOCKS = [
+    (Text(text="hi"), {"type": "text", "text": "hi"}),
+    (
+        Image(data="AAAA", mime_type="image/gif"),
+        {"type": "image", "data": "AAAA", "mimeType": "image/gif"},
+    ),
+    (
+        Image(url="data:image/webp;base64,BBBB"),
+        {"type": "image", "data": "BBBB", "mimeType": "image/webp"},
+    ),
+    (
+        Image(url="https://example.org/a/cat.png"),
+        {
+            "type": "resource_link",
+            "uri": "https://example.org/a/cat.png",
+            "name": "cat.png",
+        },
+    ),
+    (
+        LocalImage(path="/w/cat.png"),
+        {
+            "type": "resource_link",
+            "uri": "file:///w/cat.png",
+            "name": "cat.png",
+            "mimeType": "image/png",
+        },
+    ),
+    (
+        File(path="/w/Makefile"),
+        {"type": "resource_link", "uri": "file:///w/Makefile", "name": "Makefile"},
+    ),
+]
 
-@pytest.mark.parametrize(
-    ("item", "block"),
-    [
-        (Text(text="hi"), {"type": "text", "text": "hi"}),
-        (
-            Image(data="AAAA", mime_type="image/gif"),
-            {"type": "image", "data": "AAAA", "mimeType": "image/gif"},
-        ),
-        (
-            Image(url="data:image/webp;base64,BBBB"),
-            {"type": "image", "data": "BBBB", "mimeType": "image/webp"},
-        ),
-        (
-            Image(url="https://example.org/a/cat.png"),
-            {
-                "type": "resource_link",
-                "uri": "https://example.org/a/cat.png",
-                "name": "cat.png",
-            },
-        ),
-        (
-            LocalImage(path="/w/cat.png"),
-            {
-                "type": "resource_link",
-                "uri": "file:///w/cat.png",
-                "name": "cat.png",
-                "mimeType": "image/png",
-            },
-        ),
-        (
-            File(path="/w/Makefile"),
-            {"type": "resource_link", "uri": "file:///w/Makefile", "name": "Makefile"},
-        ),
-    ],
-)
+
+@pytest.mark.parametrize(("item", "block"), ITEMS_AND_BLOCKS)
 def test_items(item: Item, block: dict[str, Any]) -> None:
     assert content_blocks([item], images=True) == [block]
 

@@ -18,7 +18,7 @@ NATIVE = Raw(b"{}")
 class Bench:
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.tools = ToolCallTracker(self.reports, OpenItems(self.reports))
+        self.tools = ToolCallTracker(OpenItems(self.reports))
 
     def begin(self, name: str = "c1", **fields: Any) -> None:
         self.tools.call_started(ToolCall(name, **fields), NATIVE)
@@ -52,7 +52,7 @@ def test_an_input_that_is_still_being_written(bench: Bench) -> None:
     assert bench.reports.events() == [
         (
             "tool-start",
-            {"item": "c1", "tool": "execute", "title": "ls", "input": given, "native": NATIVE},
+            {"item": "c1", "tool": "execute", "title": "ls", "input": given, "native": {}},
         )
     ]
 
@@ -179,8 +179,8 @@ def test_what_is_open_at_the_end_is_cut(bench: Bench) -> None:
     assert told == [
         ("tool-start", "c2"),
         ("tool-start", "c1"),
-        ("tool-done", "c1"),
         ("tool-done", "c2"),
+        ("tool-done", "c1"),
     ]
     assert {data["status"] for _, data in bench.reports.events("tool-done")} == {"cut"}
     bench.update("c1", status="completed")

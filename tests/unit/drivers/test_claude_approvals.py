@@ -160,10 +160,3 @@ def test_answers_stand_by_the_words_of_their_questions() -> None:
     )
     assert told["updatedInput"]["questions"] == QUESTIONS
     assert told["updatedInput"]["answers"] == {"Which color?": "Red, Blue", "Why?": "because"}
-
-
-def test_a_decision_that_is_no_choice_leaves_the_question_open() -> None:
-    asking = Asking("Bash", {})
-    with pytest.raises(BadField):
-        asking.answer("perhaps")
-    asking.answer("deny")

@@ -8,14 +8,7 @@ from typing import Any
 import pytest
 
 from sxhost.drivers.claude.events import ClaudeTranslator
-from sxhost.drivers.claude.messages import (
-    Assistant,
-    RateLimitEvent,
-    StreamEvent,
-    System,
-    User,
-    parse,
-)
+from sxhost.drivers.claude.messages import parse
 from tests.support.fake_children import FakeReports
 
 
@@ -25,18 +18,10 @@ class Telling:
     def __init__(self) -> None:
         self.reports = FakeReports()
         self.teller = ClaudeTranslator(self.reports)
-        self.hear: dict[type, Any] = {
-            Assistant: self.teller.assistant_received,
-            User: self.teller.user_received,
-            System: self.teller.system_received,
-            RateLimitEvent: self.teller.rate_limit_received,
-            StreamEvent: lambda said, _line: self.teller.stream_event_received(said),
-        }
 
     def say(self, kind: str, **more: Any) -> None:
         line = json.dumps({"type": kind, **more}).encode()
-        said = parse(line)
-        self.hear[type(said)](said, line)
+        self.teller.line_received(parse(line), line)
 
     def stream(self, event: str, parent: str | None = None, **more: Any) -> None:
         given = {"event": {"type": event, **more}, "parent_tool_use_id": parent}

@@ -10,33 +10,32 @@ from sxhost.drivers.claude.input import MODES, arguments, permission_mode, user_
 from sxhost.errors import BadField
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text
 
+ITEMS_AND_BLOCKS = [
+    (Text(text="hi"), {"type": "text", "text": "hi"}),
+    (File(path="/a/b"), {"type": "text", "text": "@/a/b"}),
+    (LocalImage(path="/a b.png"), {"type": "text", "text": '@"/a b.png"'}),
+    (
+        Image(data="AAAA", mime_type="image/gif"),
+        {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/gif", "data": "AAAA"},
+        },
+    ),
+    (
+        Image(url="data:image/webp;base64,AAAA"),
+        {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/webp", "data": "AAAA"},
+        },
+    ),
+    (
+        Image(url="https://x/y.png"),
+        {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}},
+    ),
+]
 
-@pytest.mark.parametrize(
-    ("item", "block"),
-    [
-        (Text(text="hi"), {"type": "text", "text": "hi"}),
-        (File(path="/a/b"), {"type": "text", "text": "@/a/b"}),
-        (LocalImage(path="/a b.png"), {"type": "text", "text": '@"/a b.png"'}),
-        (
-            Image(data="AAAA", mime_type="image/gif"),
-            {
-                "type": "image",
-                "source": {"type": "base64", "media_type": "image/gif", "data": "AAAA"},
-            },
-        ),
-        (
-            Image(url="data:image/webp;base64,AAAA"),
-            {
-                "type": "image",
-                "source": {"type": "base64", "media_type": "image/webp", "data": "AAAA"},
-            },
-        ),
-        (
-            Image(url="https://x/y.png"),
-            {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}},
-        ),
-    ],
-)
+
+@pytest.mark.parametrize(("item", "block"), ITEMS_AND_BLOCKS)
 def test_words(item: Item, block: dict[str, Any]) -> None:
     assert user_message([item], "u", {})["message"] == {"role": "user", "content": [block]}
 

@@ -14,7 +14,6 @@ from sxhost.drivers.contracts import Driver
 from sxhost.errors import AgentFailed
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, Text, TurnDraft
-from sxhost.process.contracts import ChildExit
 from tests.support.agents.recorded_codex import KILLED, Replay
 from tests.support.fake_children import FakeReports
 
@@ -126,6 +125,7 @@ def test_approve() -> None:
     assert question.choices[:4] == ["approve", "approve_session", "deny", "cancel"]
     assert question.choices[4:] == ["acceptWithExecpolicyAmendment"]
     assert question.detail["cwd"] == "/home/user/project"
+    assert isinstance(question.native, dict)
     assert question.native["id"] == 0
     scene.answer("approve")
     expected = "spawned turn_began tool-start asked tool-done usage message usage turn_ended"
@@ -136,16 +136,6 @@ def test_approve() -> None:
     assert (done["status"], done["output"], done["exit_code"]) == ("completed", "hi\n", 0)
     assert scene.end == ("completed", "")
     assert scene.replay.over
-
-
-def test_an_answer_for_what_is_closed_says_nothing() -> None:
-    scene = Scene("approve", **UNTRUSTED)
-    scene.submit(RUN)
-    scene.answer("approve")
-    with pytest.raises(AgentFailed):
-        scene.answer("deny")
-    assert scene.replay.over
-    assert not [told for told in scene.reports.told if told[0] == "settled"]
 
 
 def test_approve_session() -> None:
@@ -274,7 +264,9 @@ def test_filechange() -> None:
     path = "/home/user/project/hello.txt"
     assert (question.kind, question.title) == ("file-change", path)
     assert question.detail["paths"] == [path]
-    assert question.detail["changes"][0]["diff"] == "hello\n"
+    changes = question.detail["changes"]
+    assert isinstance(changes, list)
+    assert changes[0]["diff"] == "hello\n"
     scene.answer("deny")
     assert scene.last("tool-done")["status"] == "declined"
     scene.submit(PATCH)
@@ -346,16 +338,6 @@ def test_threads() -> None:
         assert [told[1] for told in reports.told if told[0] == "turn_ended"] == ["completed"]
         assert len(reports.texts("message")) == 1
         assert reports.texts("message")[0] == "".join(reports.texts("message-delta"))
-
-
-def test_eof_in_turn() -> None:
-    scene = Scene("eof_in_turn")
-    scene.submit("SLOW 100")
-    scene.replay.spawn.child.die(ChildExit(code=0))
-    assert scene.last("message") == {**scene.last("message"), "text": "chunk-1 ", "cut": True}
-    assert scene.reports.told[-1] == ("gone", ChildExit(code=0))
-    assert "turn_ended" not in scene.shape()
-    assert scene.replay.over
 
 
 def test_known_models() -> None:

@@ -52,7 +52,9 @@ def test_codex_own_decisions_keep_their_names() -> None:
     names = ["shrug", "acceptWithExecpolicyAmendment", network, f"{network}:2"]
     assert it.question.choices == [*ALL, *names]
     assert [wire(it, name)["decision"] for name in names] == ["shrug", allow, *hosts]
-    assert it.question.detail["offers"][f"{network}:2"] == hosts[1]
+    offers = it.question.detail["offers"]
+    assert isinstance(offers, dict)
+    assert offers[f"{network}:2"] == hosts[1]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from msgspec import Raw
+from msgspec import Raw, json
 
 from sxhost.drivers.codex.notifications import Notification
 
@@ -12,7 +12,10 @@ def test_what_a_delta_has() -> None:
     params = Raw(b'{"threadId": "t", "itemId": "i", "delta": "x", "turnId": "u"}')
     told = Notification.of("item/agentMessage/delta", params)
     assert (told.thread, told.item, told.text) == ("t", "i", "x")
-    assert told.native == {"method": "item/agentMessage/delta", "params": params}
+    assert json.decode(told.native) == {
+        "method": "item/agentMessage/delta",
+        "params": json.decode(params),
+    }
 
 
 @pytest.mark.parametrize(

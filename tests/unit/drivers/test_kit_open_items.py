@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from sxhost.codec.shorten import TEXT_KEPT
 from sxhost.drivers.kit.open_items import ENDED_KEPT, OpenItems
+from sxhost.model.event_types import (
+    MessageDeltaEvent,
+    MessageEvent,
+    PlanEvent,
+    ThinkingDeltaEvent,
+    ToolDoneEvent,
+    ToolOutputEvent,
+    ToolStartEvent,
+)
 from tests.support.fake_children import FakeReports
 
 
@@ -16,100 +28,137 @@ class Bench:
         self.reports = FakeReports()
         self.items = OpenItems(self.reports)
 
+    def say(self, text: str, item: str = "t") -> None:
+        self.items.report(MessageDeltaEvent(item=item, text=text))
+
+    def start(self, item: str = "c", parent: str | None = None) -> None:
+        event = ToolStartEvent(
+            item=item, tool="shell", title="ls", input=Raw(b"{}"), parent=parent
+        )
+        self.items.report(event)
+
+    def cuts(self) -> list[tuple[str, Any]]:
+        """Cut what is open, and return the events of that."""
+        before = len(self.reports.events())
+        self.items.cut()
+        return self.reports.events()[before:]
+
 
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
 
 
+def test_events_are_passed_on(bench: Bench) -> None:
+    bench.items.report(PlanEvent(entries=[]))
+    bench.items.report_native({"x": 1})
+    bench.items.report_warning("Beware.", Raw(b"7"))
+    bench.items.report_warning("Beware!")
+    assert bench.reports.events() == [
+        ("plan", {"entries": []}),
+        ("native", {"native": {"x": 1}}),
+        ("warning", {"text": "Beware.", "native": 7}),
+        ("warning", {"text": "Beware!"}),
+    ]
+
+
 def test_an_open_text_is_cut_with_what_came_of_it(bench: Bench) -> None:
-    bench.items.open_text("t", "thinking")
-    bench.items.add("t", "so ")
-    bench.items.open_text("t", "thinking")
-    bench.items.add("t", "far")
-    bench.items.cut()
-    expected = {"item": "t", "text": "so far", "cut": True}
-    assert bench.reports.events() == [("thinking", expected)]
+    bench.say("so ")
+    bench.say("far")
+    bench.items.report(ThinkingDeltaEvent(item="r", text="hm", parent="p"))
+    assert bench.cuts() == [
+        ("message", {"item": "t", "text": "so far", "cut": True}),
+        ("thinking", {"item": "r", "text": "hm", "cut": True, "parent": "p"}),
+    ]
+    assert bench.cuts() == []
 
 
 def test_an_open_tool_is_cut_with_its_output(bench: Bench) -> None:
-    bench.items.open_tool("c", "shell", parent="p")
-    bench.items.add("c", "out")
-    bench.items.cut()
-    ((name, data),) = bench.reports.events()
+    bench.start(parent="p")
+    bench.items.report(ToolOutputEvent(item="c", text="out"))
+    ((name, data),) = bench.cuts()
     assert name == "tool-done"
     assert (data["item"], data["tool"], data["status"]) == ("c", "shell", "cut")
     assert (data["output"], data["parent"]) == ("out", "p")
 
 
-def test_a_text_without_a_piece_is_not_reported(bench: Bench) -> None:
-    bench.items.open_text("t", "message")
-    bench.items.cut()
-    assert bench.reports.events() == []
-    assert bench.items.has_ended("t")
-
-
 def test_what_has_ended_is_not_cut(bench: Bench) -> None:
-    opened = bench.items.open_text("t", "message")
-    assert bench.items.end("t") is opened
-    assert bench.items.end("t") is None
-    bench.items.cut()
-    assert bench.reports.events() == []
+    bench.say("so far")
+    bench.start()
+    bench.items.report(MessageEvent(item="t", text="so far and on"))
+    bench.items.report(ToolDoneEvent(item="c", tool="shell", status="completed"))
+    assert bench.cuts() == []
+    assert bench.items.has_ended("t")
+    assert bench.items.has_ended("c")
+    assert not bench.items.has_ended("x")
+
+
+def test_an_item_can_end_without_an_event(bench: Bench) -> None:
+    bench.start()
+    ended = bench.items.end("c")
+    assert ended is not None
+    assert (ended.is_tool, ended.tool) == (True, "shell")
+    assert bench.items.end("c") is None
+    assert bench.cuts() == []
+
+
+def test_output_of_an_unknown_tool_opens_nothing(bench: Bench) -> None:
+    bench.items.report(ToolOutputEvent(item="c", text="out"))
+    assert bench.items.get("c") is None
+    assert bench.cuts() == []
 
 
 def test_what_ended_can_begin_anew(bench: Bench) -> None:
-    bench.items.open_tool("c", "shell")
+    bench.start()
     bench.items.cut()
-    assert bench.items.has_ended("c")
-    bench.items.open_tool("c", "shell")
+    bench.start()
     assert not bench.items.has_ended("c")
-    bench.items.cut()
-    assert len(bench.reports.events("tool-done")) == 2
+    assert len(bench.cuts()) == 1
+    bench.items.forget("c")
+    assert not bench.items.has_ended("c")
 
 
 def test_a_part_of_what_is_open_can_be_cut(bench: Bench) -> None:
-    bench.items.open_tool("c", "shell")
-    bench.items.open_text("t", "message")
-    bench.items.add("t", "x")
-    bench.items.cut(lambda opened: not opened.tool)
-    assert [opened.item for opened in bench.items] == ["c"]
+    bench.start()
+    bench.say("x")
+    bench.items.cut(lambda opened: not opened.is_tool)
+    assert [opened.beginning.item for opened in bench.items] == ["c"]
     assert bench.reports.texts("message") == ["x"]
 
 
 def test_no_more_of_a_text_is_kept_than_an_event_has_room_for(bench: Bench) -> None:
-    bench.items.open_text("t", "message")
     for _ in range(3):
-        bench.items.add("t", "x" * TEXT_KEPT)
-    bench.items.cut()
-    assert bench.reports.texts("message") == ["x" * TEXT_KEPT]
+        bench.say("x" * TEXT_KEPT)
+    ((_, data),) = bench.cuts()
+    assert data["text"] == "x" * TEXT_KEPT
 
 
 def test_ended_items_are_forgotten_in_the_end(bench: Bench) -> None:
     for number in range(ENDED_KEPT + 1):
-        bench.items.open_tool(f"c{number}", "shell")
+        bench.start(f"c{number}")
     bench.items.cut()
     assert [bench.items.has_ended(f"c{number}") for number in (0, 1)] == [False, True]
 
 
-STEPS = st.sampled_from(["text", "tool", "add", "end", "cut"])
+STEPS = st.sampled_from(["text", "tool", "end", "cut"])
 
 
 @given(st.lists(st.tuples(STEPS, st.sampled_from("abc")), max_size=30))
 def test_each_item_ends_once_for_each_time_that_it_began(steps: list[tuple[str, str]]) -> None:
-    bench, begun, ended = Bench(), 0, 0
+    bench, begun = Bench(), 0
     for step, item in [*steps, ("cut", "")]:
-        is_open = bench.items.get(item) is not None
-        if step in ("text", "tool") and not is_open:
+        opened = bench.items.get(item)
+        if step in ("text", "tool") and opened is None:
             begun += 1
-            if step == "text":
-                bench.items.open_text(item, "message")
-                bench.items.add(item, "x")
+            bench.say("x", item) if step == "text" else bench.start(item)
+        elif step == "text" and opened is not None and not opened.is_tool:
+            bench.say("y", item)
+        elif step == "end" and opened is not None:
+            if opened.is_tool:
+                done = ToolDoneEvent(item=item, tool="shell", status="completed")
+                bench.items.report(done)
             else:
-                bench.items.open_tool(item, "shell")
-        elif step == "add":
-            bench.items.add(item, "y")
-        elif step == "end":
-            ended += bench.items.end(item) is not None
+                bench.items.report(MessageEvent(item=item, text="x"))
         elif step == "cut":
             bench.items.cut()
-    assert ended + len(bench.reports.events("message", "tool-done")) == begun
+    assert len(bench.reports.events("message", "tool-done")) == begun

@@ -88,7 +88,7 @@ def test_what_a_person_said_is_pis_own_event() -> None:
     told = Told()
     message = {"role": "user", "content": "plain"}
     name, data = told.hear(type="message_end", message=message)
-    assert (name, plain(data["native"])["message"]) == ("native", message)
+    assert (name, data["native"]["message"]) == ("native", message)
 
 
 @pytest.mark.parametrize(
@@ -144,36 +144,36 @@ def test_output_of_which_pi_keeps_the_end() -> None:
     assert _added(before, "".join(lines[700:])) == "".join(lines[700:])
 
 
-@pytest.mark.parametrize(
-    ("message", "name", "text"),
-    [
-        (
-            {"type": "extension_error", "extensionPath": "/x.js", "event": "e", "error": "no"},
-            "warning",
-            "/x.js: e: no",
-        ),
-        (
-            {"type": "auto_retry_start", "attempt": 2, "maxAttempts": 3, "delayMs": 500},
-            "warning",
-            "It failed: attempt 2 of 3 in 0.5 s",
-        ),
-        ({"type": "compaction_end", "errorMessage": "too small"}, "warning", "too small"),
-        (
-            {
-                "type": "extension_ui_request",
-                "id": "x",
-                "method": "notify",
-                "message": "look",
-                "notifyType": "error",
-            },
-            "warning",
-            "look",
-        ),
-    ],
-)
+WARNINGS = [
+    (
+        {"type": "extension_error", "extensionPath": "/x.js", "event": "e", "error": "no"},
+        "warning",
+        "/x.js: e: no",
+    ),
+    (
+        {"type": "auto_retry_start", "attempt": 2, "maxAttempts": 3, "delayMs": 500},
+        "warning",
+        "It failed: attempt 2 of 3 in 0.5 s",
+    ),
+    ({"type": "compaction_end", "errorMessage": "too small"}, "warning", "too small"),
+    (
+        {
+            "type": "extension_ui_request",
+            "id": "x",
+            "method": "notify",
+            "message": "look",
+            "notifyType": "error",
+        },
+        "warning",
+        "look",
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "name", "text"), WARNINGS)
 def test_warnings(message: Any, name: str, text: str) -> None:
     told = Told().hear(**message)
-    assert (told[0], told[1]["text"], plain(told[1]["native"])) == (name, text, message)
+    assert (told[0], told[1]["text"], told[1]["native"]) == (name, text, message)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_warnings(message: Any, name: str, text: str) -> None:
 )
 def test_what_has_no_other_name(message: Any) -> None:
     name, data = Told().hear(**message)
-    assert (name, plain(data["native"])) == ("native", message)
+    assert (name, data["native"]) == ("native", message)
 
 
 def test_what_was_told_before_is_not_told_again() -> None:
@@ -206,7 +206,7 @@ def test_what_was_told_before_is_not_told_again() -> None:
     step = {"type": "text_end", "contentIndex": 2, "content": "all of it"}
     _, data = told.hear(type="message_update", assistantMessageEvent=step)
     del step["content"]
-    assert plain(data["native"])["assistantMessageEvent"] == step
+    assert data["native"]["assistantMessageEvent"] == step
     _, data = told.hear(type="agent_end", messages=[assistant()], willRetry=False)
     assert data["native"] == {"type": "agent_end", "willRetry": False}
     message = {"role": "toolResult", "toolCallId": "t", "isError": False, "timestamp": 3}

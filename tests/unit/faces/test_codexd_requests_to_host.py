@@ -64,7 +64,9 @@ def test_a_launch_with_all() -> None:
 
 def test_metadata_that_is_called_as_ours_is_not_lost() -> None:
     launch = launch_of(SessionInput(metadata={"codexd": "x"}))
-    assert launch.metadata["codexd"]["metadata"] == {"codexd": "x"}
+    kept = launch.metadata["codexd"]
+    assert isinstance(kept, dict)
+    assert kept["metadata"] == {"codexd": "x"}
 
 
 def test_what_is_too_long_is_refused() -> None:

@@ -11,7 +11,7 @@ from msgspec import Raw
 from sxhost.codec.json import encode
 from sxhost.faces.pi import encoder
 from sxhost.faces.pi.encoder import PiEncoding
-from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.faces.pi.translator import Translator
 from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
@@ -21,9 +21,7 @@ PI = {"type": "message_update", "assistantMessageEvent": {"type": "text_delta", 
 
 
 def said(name: str, data: Any, agent: str = "codex") -> list[Object]:
-    encoding = PiEncoding(
-        lambda frame: frame + b"\n", TranscriptCache(Limits(), lambda _: agent)
-    )
+    encoding = PiEncoding(lambda frame: frame + b"\n", Translator(Limits(), lambda _: agent))
     event = Event(name, Raw(encode(data)), 1, 7, 9, 1000, "s")
     frames = [json.loads(line) for line in encoding.event(event, "ep").splitlines()]
     for frame in frames:
@@ -38,37 +36,37 @@ def kinds(name: str, data: Any, agent: str = "codex") -> list[str]:
     return [one["type"] for one in said(name, data, agent)]
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "expected"),
-    [
-        ("turn-started", {"turn": 1}, ["agent_start", "turn_start"]),
-        ("user-message", {"text": "x"}, ["message_start", "message_end"]),
-        ("message-delta", {"text": "x"}, ["message_start", *["message_update"] * 2]),
-        ("thinking-delta", {"text": "x"}, ["message_start", *["message_update"] * 2]),
-        ("message", {"text": "x"}, ["message_start", "message_end"]),
-        ("thinking", {"text": "x"}, ["message_start", "message_end"]),
-        (
-            "tool-start",
-            {"item": "1", "tool": "bash"},
-            ["message_start", "message_end", "tool_execution_start"],
-        ),
-        ("tool-output", {"item": "1", "text": "x"}, ["tool_execution_update"]),
-        (
-            "tool-done",
-            {"item": "1", "status": "failed"},
-            ["tool_execution_end", "message_start", "message_end"],
-        ),
-        ("complete", {"status": "completed"}, ["turn_end", "agent_end"]),
-        (
-            "error",
-            {"status": "failed"},
-            ["message_start", "message_end", "turn_end", "agent_end"],
-        ),
-        ("compact", {}, ["compaction_end"]),
-        ("usage", {"input_tokens": 1}, ["sxhost"]),
-        ("anything", "words", ["sxhost"]),
-    ],
-)
+EVENTS_OF_OTHER_AGENTS = [
+    ("turn-started", {"turn": 1}, ["agent_start", "turn_start"]),
+    ("user-message", {"text": "x"}, ["message_start", "message_end"]),
+    ("message-delta", {"text": "x"}, ["message_start", *["message_update"] * 2]),
+    ("thinking-delta", {"text": "x"}, ["message_start", *["message_update"] * 2]),
+    ("message", {"text": "x"}, ["message_start", "message_end"]),
+    ("thinking", {"text": "x"}, ["message_start", "message_end"]),
+    (
+        "tool-start",
+        {"item": "1", "tool": "bash"},
+        ["message_start", "message_end", "tool_execution_start"],
+    ),
+    ("tool-output", {"item": "1", "text": "x"}, ["tool_execution_update"]),
+    (
+        "tool-done",
+        {"item": "1", "status": "failed"},
+        ["tool_execution_end", "message_start", "message_end"],
+    ),
+    ("complete", {"status": "completed"}, ["turn_end", "agent_end"]),
+    (
+        "error",
+        {"status": "failed"},
+        ["message_start", "message_end", "turn_end", "agent_end"],
+    ),
+    ("compact", {}, ["compaction_end"]),
+    ("usage", {"input_tokens": 1}, ["sxhost"]),
+    ("anything", "words", ["sxhost"]),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "expected"), EVENTS_OF_OTHER_AGENTS)
 def test_other_agents_say_the_nearest(name: str, data: Any, expected: list[str]) -> None:
     assert kinds(name, data) == expected
 
@@ -124,7 +122,7 @@ def test_a_dialog_of_pi() -> None:
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "KEPT", 1000)
-    encoding = PiEncoding(lambda frame: frame, TranscriptCache(Limits(), lambda _: "codex"))
+    encoding = PiEncoding(lambda frame: frame, Translator(Limits(), lambda _: "codex"))
     for number in range(100):
         event = Event("usage", Raw(b"{}"), 1, number, number, 1000, "s")
         assert encoding.event(event, "ep") is encoding.event(event, "ep")
@@ -132,7 +130,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_gap_names_its_session() -> None:
-    encoding = PiEncoding(lambda frame: frame, TranscriptCache(Limits(), lambda _: ""))
+    encoding = PiEncoding(lambda frame: frame, Translator(Limits(), lambda _: ""))
     gap = json.loads(encoding.control("gap", {"from": "e:1", "to": "e:5", "sessionId": "s"}))
     assert gap == {"type": "gap", "from": "e:1", "to": "e:5", "sessionId": "s"}
     assert encoding.control("hello", {}) == encoding.control("heartbeat", {}) == b""

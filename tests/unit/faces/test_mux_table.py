@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sxhost.faces.pi.table import lines
+from tests.support.multiplexer_table import lines
 from tests.support.places import TOP
 
 DOCUMENT = TOP / "docs" / "multiplexer.md"
@@ -11,4 +11,4 @@ DOCUMENT = TOP / "docs" / "multiplexer.md"
 def test_the_document_has_the_tables_of_the_code() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     for table in "\n".join(lines()).split("\n\n"):
-        assert table in text, "python -m sxhost.faces.pi.table prints what belongs there"
+        assert table in text, "tests.support.multiplexer_table prints it"

@@ -9,7 +9,7 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
-from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.faces.pi.translator import Translator
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
 
@@ -20,7 +20,7 @@ class Log:
     """A session's log, and what is told of it."""
 
     def __init__(self, agent: str = "codex", **limits: int) -> None:
-        self.runs = TranscriptCache(Limits(**limits), lambda _: agent)
+        self.runs = Translator(Limits(**limits), lambda _: agent)
         self.events: list[Event] = []
 
     def fire(self, name: str, **data: Any) -> list[Object]:

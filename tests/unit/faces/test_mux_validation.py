@@ -44,103 +44,102 @@ def test_what_is_no_command(said: bytes, error: str) -> None:
 S: dict[str, Any] = {"sessionId": "s"}
 
 
-@pytest.mark.parametrize(
-    ("kind", "fields", "error"),
-    [
-        ("abort", {}, "sessionId: Session commands must have a non-empty string 'sessionId'"),
-        ("switch_session", {}, "sessionId: Required non-empty string"),
-        ("create_session", {"sessionId": None}, f"sessionId: {IF}"),
-        ("create_session", {"cwd": 3}, "cwd: Must be a string if provided"),
-        ("abort", {**S, "id": ""}, f"id: {IF}"),
-        ("abort", {**S, "id": "x" * 257}, "id: Too long (max 256 chars)"),
-        ("abort", {**S, "id": "anon:1"}, "id: Cannot use reserved prefix 'anon:'"),
-        ("abort", {**S, "idempotencyKey": " "}, f"idempotencyKey: {IF}"),
+MALFORMED_COMMANDS = [
+    ("abort", {}, "sessionId: Session commands must have a non-empty string 'sessionId'"),
+    ("switch_session", {}, "sessionId: Required non-empty string"),
+    ("create_session", {"sessionId": None}, f"sessionId: {IF}"),
+    ("create_session", {"cwd": 3}, "cwd: Must be a string if provided"),
+    ("abort", {**S, "id": ""}, f"id: {IF}"),
+    ("abort", {**S, "id": "x" * 257}, "id: Too long (max 256 chars)"),
+    ("abort", {**S, "id": "anon:1"}, "id: Cannot use reserved prefix 'anon:'"),
+    ("abort", {**S, "idempotencyKey": " "}, f"idempotencyKey: {IF}"),
+    (
+        "abort",
+        {**S, "idempotencyKey": "x" * 257},
+        "idempotencyKey: Too long (max 256 chars)",
+    ),
+    ("abort", {**S, "dependsOn": "x"}, "dependsOn: Must be an array of command IDs"),
+    (
+        "abort",
+        {**S, "id": "1", "dependsOn": ["x"] * 33},
+        "dependsOn: Too many dependencies (max 32)",
+    ),
+    (
+        "abort",
+        {**S, "id": "1", "dependsOn": ["x", ""]},
+        "dependsOn[1]: Must be a non-empty command ID string",
+    ),
+    ("abort", {**S, "dependsOn": ["x"]}, "id: Required when dependsOn is provided"),
+    (
+        "abort",
+        {**S, "ifSessionVersion": -1},
+        "ifSessionVersion: Must be a non-negative integer",
+    ),
+    (
+        "list_sessions",
+        {"ifSessionVersion": 1},
+        "ifSessionVersion: Only supported for session-targeted commands",
+    ),
+    ("prompt", S, "message: Required string"),
+    ("prompt", {**S, "message": ""}, "message: Required string"),
+    ("prompt", {**S, "message": "x" * 200_001}, "message: Too long (max 200000 chars)"),
+    ("bash", {**S, "command": "x" * 20_001}, "command: Too long (max 20000 chars)"),
+    ("set_model", S, "provider: Required string; modelId: Required string"),
+    (
+        "set_thinking_level",
+        {**S, "level": "deep"},
+        "level: Must be one of: none, low, medium, high, xhigh",
+    ),
+    ("cycle_model", {**S, "direction": "up"}, "direction: Must be 'forward' or 'backward'"),
+    ("set_auto_retry", S, "enabled: Required boolean"),
+    ("set_session_name", {**S, "name": "x" * 257}, "name: Too long (max 256 chars)"),
+    (
+        "set_session_name",
+        {**S, "name": "a\nb"},
+        "name: Must not contain control characters",
+    ),
+    (
+        "load_session",
+        {"sessionPath": "/a/../b"},
+        "sessionPath: sessionPath contains potentially dangerous path components",
+    ),
+    ("load_session", {}, "sessionPath: Required string"),
+    (
+        "extension_ui_response",
+        {**S, "requestId": "a b", "response": {"method": "select"}},
         (
-            "abort",
-            {**S, "idempotencyKey": "x" * 257},
-            "idempotencyKey: Too long (max 256 chars)",
+            "requestId: Must contain only alphanumeric characters, colons, underscores,"
+            " and dashes"
         ),
-        ("abort", {**S, "dependsOn": "x"}, "dependsOn: Must be an array of command IDs"),
+    ),
+    (
+        "extension_ui_response",
+        {**S, "requestId": "a", "response": {"method": "shout"}},
         (
-            "abort",
-            {**S, "id": "1", "dependsOn": ["x"] * 33},
-            "dependsOn: Too many dependencies (max 32)",
+            "response.method: Must be one of: select, confirm, input, editor, interview,"
+            " cancelled"
         ),
-        (
-            "abort",
-            {**S, "id": "1", "dependsOn": ["x", ""]},
-            "dependsOn[1]: Must be a non-empty command ID string",
-        ),
-        ("abort", {**S, "dependsOn": ["x"]}, "id: Required when dependsOn is provided"),
-        (
-            "abort",
-            {**S, "ifSessionVersion": -1},
-            "ifSessionVersion: Must be a non-negative integer",
-        ),
-        (
-            "list_sessions",
-            {"ifSessionVersion": 1},
-            "ifSessionVersion: Only supported for session-targeted commands",
-        ),
-        ("prompt", S, "message: Required string"),
-        ("prompt", {**S, "message": ""}, "message: Required string"),
-        ("prompt", {**S, "message": "x" * 200_001}, "message: Too long (max 200000 chars)"),
-        ("bash", {**S, "command": "x" * 20_001}, "command: Too long (max 20000 chars)"),
-        ("set_model", S, "provider: Required string; modelId: Required string"),
-        (
-            "set_thinking_level",
-            {**S, "level": "deep"},
-            "level: Must be one of: none, low, medium, high, xhigh",
-        ),
-        ("cycle_model", {**S, "direction": "up"}, "direction: Must be 'forward' or 'backward'"),
-        ("set_auto_retry", S, "enabled: Required boolean"),
-        ("set_session_name", {**S, "name": "x" * 257}, "name: Too long (max 256 chars)"),
-        (
-            "set_session_name",
-            {**S, "name": "a\nb"},
-            "name: Must not contain control characters",
-        ),
-        (
-            "load_session",
-            {"sessionPath": "/a/../b"},
-            "sessionPath: sessionPath contains potentially dangerous path components",
-        ),
-        ("load_session", {}, "sessionPath: Required string"),
-        (
-            "extension_ui_response",
-            {**S, "requestId": "a b", "response": {"method": "select"}},
-            (
-                "requestId: Must contain only alphanumeric characters, colons, underscores,"
-                " and dashes"
-            ),
-        ),
-        (
-            "extension_ui_response",
-            {**S, "requestId": "a", "response": {"method": "shout"}},
-            (
-                "response.method: Must be one of: select, confirm, input, editor, interview,"
-                " cancelled"
-            ),
-        ),
-        (
-            "extension_ui_response",
-            {**S, "requestId": "a"},
-            "response: Required object",
-        ),
-        (
-            "navigate_tree",
-            {**S, "targetId": "t", "options": {"summarize": 3}},
-            "options.summarize: Must be a boolean if provided",
-        ),
-        ("get_command_history", {"limit": 501}, "limit: Must be between 1 and 500"),
-        (
-            "get_command_history",
-            {"fromTimestamp": 2, "toTimestamp": 1},
-            "fromTimestamp: Must be less than or equal to toTimestamp",
-        ),
-    ],
-    ids=str,
-)
+    ),
+    (
+        "extension_ui_response",
+        {**S, "requestId": "a"},
+        "response: Required object",
+    ),
+    (
+        "navigate_tree",
+        {**S, "targetId": "t", "options": {"summarize": 3}},
+        "options.summarize: Must be a boolean if provided",
+    ),
+    ("get_command_history", {"limit": 501}, "limit: Must be between 1 and 500"),
+    (
+        "get_command_history",
+        {"fromTimestamp": 2, "toTimestamp": 1},
+        "fromTimestamp: Must be less than or equal to toTimestamp",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "fields", "error"), MALFORMED_COMMANDS, ids=str)
 def test_what_is_wrong_with_one(kind: str, fields: dict[str, Any], error: str) -> None:
     found = complaint(json.dumps({"type": kind, **fields}).encode())
     assert found.error == f"Validation failed: {error}"

@@ -51,35 +51,35 @@ def test_what_is_accepted_means_what_it_means_in_python(pattern: str) -> None:
         assert ours.matches(text) == bool(re.fullmatch(pattern, text))
 
 
-@pytest.mark.parametrize(
-    ("pattern", "why"),
-    [
-        ("(", "a group is not closed"),
-        ("a)", "`)` at its character 2"),
-        ("*a", "nothing that `*` could repeat"),
-        ("(?=a)", "`(?=a)` at its character 1"),
-        ("(?P<n>a)", "not understood"),
-        (r"(a)\1", "not understood"),
-        (r"\bgit", "not understood"),
-        (r"\Agit", "not understood"),
-        ("a*?", "`*?` at its character 2"),
-        ("a**", "not understood"),
-        ("a{2", "`{2`"),
-        ("a{3,2}", "wrong order"),
-        ("a^b", "`^b` at its character 2"),
-        ("a$b", "not understood"),
-        ("[a", "not understood"),
-        ("[z-a]", "bad character range"),
-        ("[[a]", "none"),
-        ("a\\", "not understood"),
-        ("a{9999}", "too large"),
-        ("((((a{9}){9}){9}){9}){9}", "too large"),
-        ("(((((){99}){99}){99}){99}){99}", "too large"),
-        ("(((((a{0}){99}){99}){99}){99}){99}", "too large"),
-        (r"\w{900}", "too large"),
-        (r"[\N{BULLET}]", "not understood"),
-    ],
-)
+UNSUPPORTED_PATTERNS = [
+    ("(", "a group is not closed"),
+    ("a)", "`)` at its character 2"),
+    ("*a", "nothing that `*` could repeat"),
+    ("(?=a)", "`(?=a)` at its character 1"),
+    ("(?P<n>a)", "not understood"),
+    (r"(a)\1", "not understood"),
+    (r"\bgit", "not understood"),
+    (r"\Agit", "not understood"),
+    ("a*?", "`*?` at its character 2"),
+    ("a**", "not understood"),
+    ("a{2", "`{2`"),
+    ("a{3,2}", "wrong order"),
+    ("a^b", "`^b` at its character 2"),
+    ("a$b", "not understood"),
+    ("[a", "not understood"),
+    ("[z-a]", "bad character range"),
+    ("[[a]", "none"),
+    ("a\\", "not understood"),
+    ("a{9999}", "too large"),
+    ("((((a{9}){9}){9}){9}){9}", "too large"),
+    ("(((((){99}){99}){99}){99}){99}", "too large"),
+    ("(((((a{0}){99}){99}){99}){99}){99}", "too large"),
+    (r"\w{900}", "too large"),
+    (r"[\N{BULLET}]", "not understood"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "why"), UNSUPPORTED_PATTERNS)
 def test_what_is_refused(pattern: str, why: str) -> None:
     with pytest.raises(BadPattern, match=re.escape(why)):
         Pattern(pattern)

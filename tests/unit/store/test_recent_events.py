@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from sxhost.errors import UnknownSession
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
 from sxhost.store.event_ring import OVERHEAD, weight
-from sxhost.store.recent_events import RECENT, RecentEvents
+from sxhost.store.recent_events import RECENT, Floor, RecentEvents
 
 
 class Logs:
@@ -100,3 +102,50 @@ def test_bytes_are_counted_right_whatever_comes(
             known.discard(session)
         assert logs.cache.size == sum(map(weight, logs.held()))
         assert logs.cache.size <= 9000
+
+
+def test_an_archived_session_leaves_its_ring_and_stays_in_the_line() -> None:
+    logs = Logs(4)
+    logs.append("a", 0, 0)
+    logs.append("b", 0)
+    logs.cache.archive("a", 2)
+    assert logs.cache.since("a", 1) is None, "a reader from there is told to read"
+    assert logs.cache.since("a", 2) == []
+    assert [event.session for event in logs.cache.since(None, 0) or ()] == ["a", "a", "b"]
+    assert logs.cache.size == 3 * OVERHEAD
+
+
+def test_a_deleted_session_leaves_nothing_archived_or_not() -> None:
+    logs = Logs(4)
+    logs.append("a", 0, 0)
+    logs.append("b", 0)
+    logs.cache.archive("a", 2)
+    logs.cache.remove("a")
+    assert [event.session for event in logs.cache.since(None, 0) or ()] == ["b"]
+    assert logs.cache.size == OVERHEAD
+    logs.cache.open("c", 3)
+    logs.cache.archive("c", 3)
+    logs.append("b", *[0] * 9)
+    logs.cache.remove("c")
+    assert [event.session for event in logs.cache.since(None, 8) or ()] == ["b"] * 4
+
+
+def test_a_floor_rises_and_is_told_of_all_logs_too() -> None:
+    logs = Logs(4)
+    logs.append("a", 0, 0)
+    logs.append("b", 0)
+    assert logs.cache.pruned("a") == logs.cache.pruned(None) == 0
+    logs.cache.drop("a", Floor(3, 2))
+    logs.cache.drop("a", Floor(3, 1))
+    assert (logs.cache.floor("a"), logs.cache.pruned(None)) == (Floor(3, 2), 2)
+    assert logs.cache.pruned("b") == 0
+    with pytest.raises(UnknownSession):
+        logs.cache.pruned("c")
+
+
+def test_numbers_are_read_from_the_ring_if_it_has_them_all() -> None:
+    logs = Logs(events=2)
+    logs.append("a", 0, 0, 0)
+    assert [event.seq for event in logs.cache.after_seq("a", 1) or ()] == [2, 3]
+    assert logs.cache.after_seq("a", 0) is None
+    assert logs.cache.after_seq("b", 0) is None

@@ -106,7 +106,7 @@ def test_a_start_that_fails_forgets_nothing(path: Path) -> None:
     first, _ = opened(path, "process", "first", write_then_kill)
     with closing(sqlite3.connect(path)) as blocker:
         blocker.execute("BEGIN IMMEDIATE")
-        journal = SQLiteConnection(path, "process", "second")
+        journal = SQLiteConnection(path, "process", "second", lock_timeout_s=0)
         with pytest.raises(Exception, match="locked"):
             journal.open()
     second, renewed = opened(path, "process", "second", SQLiteConnection.close)

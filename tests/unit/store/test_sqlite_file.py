@@ -150,12 +150,12 @@ def test_a_row_that_was_changed_is_damage(made: Path) -> None:
 
 
 def test_a_second_host_is_told_who_is_there(path: Path) -> None:
-    lock = file.held(path)
+    lock = file.lock_database(path)
     try:
         with pytest.raises(
             StoreUnusable, match=f"in use by the host with pid {os.getpid()}\\."
         ):
-            file.held(path)
+            file.lock_database(path)
     finally:
         os.close(lock)
-    os.close(file.held(path))
+    os.close(file.lock_database(path))

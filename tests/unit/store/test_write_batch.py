@@ -38,7 +38,7 @@ def log_rows(batch: WriteBatch) -> list[tuple[int, str, int, int, int]]:
 
 
 def test_nothing_writes_nothing(state: StoreState) -> None:
-    assert not write_batch(Transaction(state))
+    assert not Transaction(state).writes
 
 
 def test_what_was_appended_together_is_one_row(state: StoreState) -> None:
@@ -72,7 +72,7 @@ def test_a_lease_writes_nothing(state: StoreState) -> None:
     written(transaction)
     transaction = Transaction(state)
     transaction.take_messages("a", 60)
-    assert not write_batch(transaction)
+    assert not transaction.writes
 
 
 def test_what_goes_leaves_its_numbers(state: StoreState) -> None:

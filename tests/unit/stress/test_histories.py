@@ -187,39 +187,33 @@ RIGHT = Queue(
 )
 
 
+WRONG_HISTORIES = [
+    pytest.param(replace(RIGHT, confirmed=[1, 2, 1]), "and then", id="delivered twice"),
+    pytest.param(replace(RIGHT, confirmed=[1, 2, 3]), "and then", id="withdrawn too"),
+    pytest.param(replace(RIGHT, confirmed=[1]), "not lost", id="never delivered"),
+    pytest.param(replace(RIGHT, mortal=set()), "not lost", id="expired early"),
+    pytest.param(replace(RIGHT, takes=[[2, 1]]), "out of order", id="swapped"),
+    pytest.param(replace(RIGHT, takes=[[1, 1]]), "out of order", id="twice at once"),
+    pytest.param(replace(RIGHT, takes=[[9]]), "never sent", id="invented"),
+    pytest.param(replace(RIGHT, sent={**RIGHT.sent, "u-0": 5}), "5 was lost", id="forgotten"),
+    pytest.param(replace(RIGHT, sent={**RIGHT.sent, "u-0": 4}), "only 4", id="one id for two"),
+    pytest.param(
+        replace(RIGHT, sent={"s-0": 3, "t-0": 2, "s-1": 1, "t-1": 4}),
+        "one sent before it",
+        id="numbered backwards",
+    ),
+    pytest.param(
+        replace(RIGHT, final={**RIGHT.final, 3: "queued"}), "is queued", id="left over"
+    ),
+    pytest.param(replace(RIGHT, final={**RIGHT.final, 5: "delivered"}), "lost", id="doubled"),
+]
+
+
 class TestQueues:
     def test_all_came_to_one_end(self) -> None:
         assert check_queue(RIGHT) == ""
 
-    @pytest.mark.parametrize(
-        ("queue", "wrong"),
-        [
-            pytest.param(replace(RIGHT, confirmed=[1, 2, 1]), "and then", id="delivered twice"),
-            pytest.param(replace(RIGHT, confirmed=[1, 2, 3]), "and then", id="withdrawn too"),
-            pytest.param(replace(RIGHT, confirmed=[1]), "not lost", id="never delivered"),
-            pytest.param(replace(RIGHT, mortal=set()), "not lost", id="expired early"),
-            pytest.param(replace(RIGHT, takes=[[2, 1]]), "out of order", id="swapped"),
-            pytest.param(replace(RIGHT, takes=[[1, 1]]), "out of order", id="twice at once"),
-            pytest.param(replace(RIGHT, takes=[[9]]), "never sent", id="invented"),
-            pytest.param(
-                replace(RIGHT, sent={**RIGHT.sent, "u-0": 5}), "5 was lost", id="forgotten"
-            ),
-            pytest.param(
-                replace(RIGHT, sent={**RIGHT.sent, "u-0": 4}), "only 4", id="one id for two"
-            ),
-            pytest.param(
-                replace(RIGHT, sent={"s-0": 3, "t-0": 2, "s-1": 1, "t-1": 4}),
-                "one sent before it",
-                id="numbered backwards",
-            ),
-            pytest.param(
-                replace(RIGHT, final={**RIGHT.final, 3: "queued"}), "is queued", id="left over"
-            ),
-            pytest.param(
-                replace(RIGHT, final={**RIGHT.final, 5: "delivered"}), "lost", id="doubled"
-            ),
-        ],
-    )
+    @pytest.mark.parametrize(("queue", "wrong"), WRONG_HISTORIES)
     def test_a_wrong_history(self, queue: Queue, wrong: str) -> None:
         assert wrong in check_queue(queue)
 

@@ -33,51 +33,51 @@ def host(lab: HostInMemory) -> HostInMemory:
     return lab
 
 
-def test_a_first_turn_comes_with_the_session(lab: HostInMemory) -> None:
+def test_start_with_a_prompt_returns_the_first_turn(lab: HostInMemory) -> None:
     launch = Launch(agent="fake", prompt=[Text(text="hi"), Image(data="eA==")])
     made = do(lab, lab.client.start(launch))
     assert made.turn.status == "running"
     assert lab.drivers.last.did[-1] == ("submit", "hi\n[image]")
 
 
-def test_every_verb(host: HostInMemory) -> None:
-    agency = host.client
-    begun = do(host, agency.submit("a", TurnDraft(input="go", effort="high")))
+def test_every_verb_for_agents_reaches_the_host(host: HostInMemory) -> None:
+    client = host.client
+    begun = do(host, client.submit("a", TurnDraft(input="go", effort="high")))
     assert (begun.turn.id, begun.turn.status) == (1, "running")
     for work in (
-        agency.steer("a", SteerDraft(input="left")),
-        agency.interrupt("a"),
-        agency.compact("a"),
-        agency.set_model("a", ModelDraft(model="large")),
+        client.steer("a", SteerDraft(input="left")),
+        client.interrupt("a"),
+        client.compact("a"),
+        client.set_model("a", ModelDraft(model="large")),
     ):
         assert do(host, work).ok
-    told = [name for name, *_ in host.drivers.last.did]
-    assert told == ["start", "submit", "steer", "interrupt", "compact", "set_model"]
+    reported = [name for name, *_ in host.drivers.last.did]
+    assert reported == ["start", "submit", "steer", "interrupt", "compact", "set_model"]
 
 
 def test_approvals(host: HostInMemory) -> None:
-    agency = host.client
-    do(host, agency.submit("a", TurnDraft(input="go")))
+    client = host.client
+    do(host, client.submit("a", TurnDraft(input="go")))
     host.drivers.last.reports.approval_requested(question())
-    (one,) = do(host, agency.approvals(ApprovalQuery()))
-    assert do(host, agency.session_approvals("a", ApprovalQuery())) == [one]
-    closed = do(host, agency.answer("a", one.id, Answer(decision="deny", reason="no")))
+    (one,) = do(host, client.approvals(ApprovalQuery()))
+    assert do(host, client.session_approvals("a", ApprovalQuery())) == [one]
+    closed = do(host, client.answer("a", one.id, Answer(decision="deny", reason="no")))
     assert (closed.state, closed.resolution.reason) == ("answered", "no")
-    assert do(host, agency.approvals(ApprovalQuery())) == []
-    assert do(host, agency.approvals(ALL)) == [closed]
+    assert do(host, client.approvals(ApprovalQuery())) == []
+    assert do(host, client.approvals(ALL)) == [closed]
     with pytest.raises(AlreadyAnswered) as caught:
-        do(host, agency.answer("a", one.id, Answer(decision="approve")))
+        do(host, client.answer("a", one.id, Answer(decision="approve")))
     assert caught.value.details["by"] == "own"
 
 
-def test_refusals_are_raised_as_what_they_are(host: HostInMemory) -> None:
-    agency = host.client
+def test_refusals_are_raised_as_their_classes(host: HostInMemory) -> None:
+    client = host.client
     for error, work in (
-        (SessionExists, agency.start(Launch(agent="fake", id="a"))),
-        (BadField, agency.start(Launch(agent="clippy"))),
-        (NoTurn, agency.interrupt("a")),
-        (UnknownSession, agency.interrupt("nobody")),
-        (BadField, agency.interrupt("a/../b")),
+        (SessionExists, client.start(Launch(agent="fake", id="a"))),
+        (BadField, client.start(Launch(agent="clippy"))),
+        (NoTurn, client.interrupt("a")),
+        (UnknownSession, client.interrupt("nobody")),
+        (BadField, client.interrupt("a/../b")),
     ):
         with pytest.raises(error):
             do(host, work)

@@ -1,4 +1,4 @@
-"""The commands as a table for ``docs/multiplexer.md``: ``python -m sxhost.faces.pi.table``."""
+"""Prints the tables of docs/multiplexer.md: ``python -m tests.support.multiplexer_table``."""
 
 from __future__ import annotations
 

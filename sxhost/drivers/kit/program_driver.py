@@ -1,0 +1,44 @@
+"""The driver of agents that each have a process of their own, and share nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, TypeVar
+
+from twisted.internet.interfaces import IReactorTime
+
+from sxhost.drivers.contracts import Agent, Reports
+from sxhost.model.turn import Launch
+from sxhost.process.contracts import Spawn
+
+__all__ = ["ProgramDriver", "program_driver"]
+
+A = TypeVar("A", bound=Agent)
+MakeAgent = Callable[[Launch, Reports, Spawn, IReactorTime], A]
+
+
+class ProgramDriver(Generic[A]):
+    """A `Driver` that does no more than to make agents, by `make_agent`."""
+
+    def __init__(self, make_agent: MakeAgent[A], spawn: Spawn, clock: IReactorTime) -> None:
+        self._make_agent = make_agent
+        self._spawn = spawn
+        self._clock = clock
+
+    def agent(self, launch: Launch, reports: Reports) -> A:
+        """Return an agent that is not started; see `sxhost.drivers.contracts.Driver`.
+
+        :raises HostError: the launch has what this kind of agent cannot do.
+        """
+        return self._make_agent(launch, reports, self._spawn, self._clock)
+
+    async def close(self) -> None:
+        """Do nothing: there is nothing to free."""
+
+
+def program_driver(
+    make_agent: MakeAgent[A],
+) -> Callable[[Spawn, IReactorTime], ProgramDriver[A]]:
+    """Return an entry point of ``sxhost.drivers``; `make_agent` is the class of the agents."""
+    return partial(ProgramDriver, make_agent)
