@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 __all__ = ["NotJSON", "append_value", "remove_values", "value_at"]
 
@@ -29,7 +29,7 @@ class Node(NamedTuple):
 
     start: int
     end: int
-    value: Any
+    value: object
     parts: Sequence[Part]
 
 
@@ -42,7 +42,7 @@ class Part(NamedTuple):
     node: Node
 
 
-def value_at(text: str, path: Sequence[str]) -> Any:
+def value_at(text: str, path: Sequence[str]) -> object:
     """Return the value at a path of names; None if there is none.
 
     :raises NotJSON: the text is not a JSON object.
@@ -53,7 +53,7 @@ def value_at(text: str, path: Sequence[str]) -> Any:
     return None if node is None else node.value
 
 
-def append_value(text: str, path: Sequence[str], value: Any) -> str:
+def append_value(text: str, path: Sequence[str], value: object) -> str:
     """Append a value to the array at a path, which is created if it is missing.
 
     :raises NotJSON: the text is not a JSON object, or the path leads to something else.
@@ -66,7 +66,7 @@ def append_value(text: str, path: Sequence[str], value: Any) -> str:
         below = _member(node, name)
         if below is None:
             missing = path[depth:]
-            made: Any = [value]
+            made: object = [value]
             for inner in reversed(missing[1:]):
                 made = {inner: made}
             _expect(node, dict, path[:depth])
@@ -76,7 +76,7 @@ def append_value(text: str, path: Sequence[str], value: Any) -> str:
     return _insert(text, node, "", value, (unit, depth + 1))
 
 
-def remove_values(text: str, path: Sequence[str], unwanted: Callable[[Any], bool]) -> str:
+def remove_values(text: str, path: Sequence[str], unwanted: Callable[[object], bool]) -> str:
     """Remove values from the array at a path, and what becomes empty by that.
 
     :raises NotJSON: the text is not a JSON object.
@@ -179,7 +179,7 @@ def _nodes_to_array(text: str, path: Sequence[str]) -> list[Node] | None:
     return nodes if isinstance(nodes[-1].value, list) else None
 
 
-def _insert(text: str, node: Node, label: str, value: Any, layout: tuple[str, int]) -> str:
+def _insert(text: str, node: Node, label: str, value: object, layout: tuple[str, int]) -> str:
     """Insert a last part into a node; `layout` is the indentation and how deep the part is."""
     unit, depth = layout
     line = "\r\n" if "\r\n" in text else "\n"

@@ -80,7 +80,8 @@ class ServerCommands:
         self, command: commands.CreateSession | commands.LoadSession, fields: Any
     ) -> dict[str, Any]:
         """Start an agent with these fields of a `Launch`; return the new session."""
-        session_id = str(command.session_id or self._new_session_id())
+        tail = "".join(secrets.choice(BASE36) for _ in range(7))
+        session_id = command.session_id or f"session-{self._host.now_ms()}-{tail}"
         check_new_session_id(session_id)
         await self._check_session_limit()
         try:
@@ -94,10 +95,6 @@ class ServerCommands:
         await self._host.flush_events(session_id)
         info = await self._sessions.info(session_id)
         return {"sessionId": session_id, "sessionInfo": info}
-
-    def _new_session_id(self) -> str:
-        tail = "".join(secrets.choice(BASE36) for _ in range(7))
-        return f"session-{self._host.now_ms()}-{tail}"
 
     async def _check_session_limit(self) -> None:
         limit = self._host.limits.mux_sessions

@@ -8,7 +8,6 @@ version of pi, since clients of its first versions draw from there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
@@ -92,15 +91,17 @@ def _native_of(data: events.AgentEvent) -> Raw:
 
 
 def _line_of(data: events.AgentEvent) -> PiLine:
-    with suppress(msgspec.DecodeError):
+    try:
         return _decode_line(_native_of(data))
-    return PiLine()
+    except msgspec.DecodeError:
+        return PiLine()
 
 
 def _step_of(raw: Raw) -> MessageStep:
-    with suppress(msgspec.DecodeError):
+    try:
         return _decode_step(raw)
-    return MessageStep()
+    except msgspec.DecodeError:
+        return MessageStep()
 
 
 # An event is added to the transcript.

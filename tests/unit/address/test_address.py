@@ -48,18 +48,18 @@ NO_ADDRESSES = [
 
 
 @pytest.mark.parametrize("url", NO_ADDRESSES)
-def test_what_is_no_address_is_refused(url: str) -> None:
+def test_malformed_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"address|Port|port"):
         HostAddress(url)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1@evil:80", "http://127.0.0.1:80@evil"])
-def test_a_name_before_an_at_sign_is_not_taken_for_the_hosts(url: str) -> None:
+def test_user_info_is_not_taken_for_the_host_name(url: str) -> None:
     with pytest.raises(ValueError, match=r"address|Port"):
         HostAddress(url)
 
 
-def test_it_imports_nothing() -> None:
+def test_address_module_imports_nothing() -> None:
     program = """if True:
         import __future__, sys, sxhost
         before = set(sys.modules)

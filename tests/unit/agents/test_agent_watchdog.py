@@ -27,7 +27,7 @@ def rig() -> Rig:
     return Rig()
 
 
-def test_silence_is_told_once(rig: Rig) -> None:
+def test_silence_is_reported_once(rig: Rig) -> None:
     rig.care.watch()
     rig.clock.advance(9.9)
     assert rig.stalls == []
@@ -36,7 +36,7 @@ def test_silence_is_told_once(rig: Rig) -> None:
     assert rig.stalls == [10]
 
 
-def test_every_word_counts(rig: Rig) -> None:
+def test_every_event_resets_the_watchdog(rig: Rig) -> None:
     rig.care.watch()
     for _ in range(10):
         rig.clock.advance(9)
@@ -46,7 +46,7 @@ def test_every_word_counts(rig: Rig) -> None:
     assert rig.stalls == [10]
 
 
-def test_at_rest_nobody_watches(rig: Rig) -> None:
+def test_watchdog_is_off_between_turns(rig: Rig) -> None:
     rig.care.watch()
     rig.clock.advance(5)
     rig.care.pause()
@@ -54,7 +54,7 @@ def test_at_rest_nobody_watches(rig: Rig) -> None:
     assert rig.clock.getDelayedCalls() == []
 
 
-def test_watched_anew_the_time_begins_anew(rig: Rig) -> None:
+def test_restarted_watchdog_begins_a_new_period(rig: Rig) -> None:
     rig.care.watch()
     rig.clock.advance(9)
     rig.care.watch()
@@ -63,7 +63,7 @@ def test_watched_anew_the_time_begins_anew(rig: Rig) -> None:
     assert len(rig.clock.getDelayedCalls()) == 1
 
 
-def test_it_is_started_again_ever_later_and_then_left_alone(rig: Rig) -> None:
+def test_restarts_back_off_and_give_up(rig: Rig) -> None:
     delays = []
     while (delay := rig.care.schedule_restart()) is not None:
         delays.append(delay)
@@ -73,7 +73,7 @@ def test_it_is_started_again_ever_later_and_then_left_alone(rig: Rig) -> None:
     assert rig.restarts == 3
 
 
-def test_one_that_was_steady_begins_anew(rig: Rig) -> None:
+def test_steady_run_resets_the_back_off(rig: Rig) -> None:
     for _ in range(3):
         rig.clock.advance(rig.care.schedule_restart() or 0)
         rig.care.started()
@@ -81,7 +81,7 @@ def test_one_that_was_steady_begins_anew(rig: Rig) -> None:
     assert rig.care.schedule_restart() == 1
 
 
-def test_a_restart_can_be_called_off(rig: Rig) -> None:
+def test_restart_can_be_cancelled(rig: Rig) -> None:
     rig.care.schedule_restart()
     rig.care.cancel_restart()
     rig.care.cancel_restart()

@@ -49,7 +49,7 @@ def test_control_frames() -> None:
     [(0, "8100"), (125, "817d"), (126, "817e007e"), (65535, "817effff"),
      (65536, "817f0000000000010000")],
 )  # fmt: skip
-def test_the_length_of_a_websocket_frame(size: int, head: str) -> None:
+def test_websocket_frame_length_encoding(size: int, head: str) -> None:
     assert websocket_text_frame(b"x" * size) == bytes.fromhex(head) + b"x" * size
 
 
@@ -57,7 +57,7 @@ def test_a_websocket_event_is_its_line() -> None:
     assert TEXT.event(event(), "e")[2:] + b"\n" == NDJSON.event(event(), "e")
 
 
-def test_a_chunk_ends_once_it_is_full() -> None:
+def test_full_chunk_ends() -> None:
     events = [event(number=n) for n in range(1, 6)]
     size = len(NDJSON.event(events[0], "e"))
     assert encode_events(NDJSON, events, "e", 2 * size) == (

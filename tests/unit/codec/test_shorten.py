@@ -10,12 +10,12 @@ from sxhost.model.limits import Limits
 
 
 @given(st.lists(st.text(max_size=5)), st.integers(0, 20))
-def test_the_beginning_is_kept(parts: list[str], most: int) -> None:
+def test_beginning_of_a_shortened_text_is_kept(parts: list[str], most: int) -> None:
     pieces = BoundedText(most)
     for part in parts:
         pieces.add(part)
     assert str(pieces) == "".join(parts)[:most]
 
 
-def test_what_is_cut_here_is_cut_in_its_event_too() -> None:
+def test_kept_text_fits_into_an_event() -> None:
     assert Limits().event_size <= TEXT_KEPT

@@ -37,12 +37,12 @@ def names(*keep: str) -> set[str]:
     return set(agent_environment({**USER, **HOST}, {}, keep))
 
 
-def test_all_that_is_the_users_passes_and_nothing_of_the_hosts() -> None:
+def test_users_variables_pass_and_the_hosts_do_not() -> None:
     assert agent_environment({**USER, **HOST}, {}, []) == USER
 
 
 @pytest.mark.parametrize("keep", [["*"], ["SXHOST_*"], ["PYTHONPATH", "NOTIFY_SOCKET"]])
-def test_no_pattern_lets_the_hosts_own_pass(keep: list[str]) -> None:
+def test_no_pattern_passes_the_hosts_variables(keep: list[str]) -> None:
     assert not names(*keep) & HOST.keys()
 
 
@@ -59,11 +59,11 @@ def test_no_pattern_lets_the_hosts_own_pass(keep: list[str]) -> None:
         (["!*", "A=b=c"], {"A"}),
     ],
 )
-def test_the_last_word_that_fits_counts(keep: list[str], passed: set[str]) -> None:
+def test_last_matching_pattern_counts(keep: list[str], passed: set[str]) -> None:
     assert names(*keep) == passed
 
 
-def test_what_is_set_is_set_and_what_is_added_counts_more() -> None:
+def test_added_variables_override_set_ones() -> None:
     made = agent_environment(
         USER, {"HOME": "/elsewhere"}, ["HOME=/h", "PYTHONPATH=/mine", "A=b=c"]
     )
@@ -71,7 +71,7 @@ def test_what_is_set_is_set_and_what_is_added_counts_more() -> None:
     assert made["PATH"] == USER["PATH"]
 
 
-def test_the_hosts_own_virtual_environment_is_left() -> None:
+def test_virtual_environment_of_the_host_is_removed() -> None:
     base = {
         "VIRTUAL_ENV": sys.prefix,
         "VIRTUAL_ENV_PROMPT": "host",
