@@ -193,8 +193,12 @@ class AttachedTranscripts:
 
     def _settle(self, session_id: str, attached: Attached, facts: Sequence[Fact]) -> None:
         attached.facts += facts
-        if attached.facts and attached.settling is None:
+        if not attached.facts:
+            return
+        if attached.settling is None:
             attached.settling = self._clock.callLater(SETTLE_S, self._tell, session_id)
+        if any(fact.kind == "interrupted" for fact in facts):  # no hook will say it
+            attached.settling.reset(0)
 
     def _tell(self, session_id: str) -> None:
         attached = self._attached[session_id]
