@@ -121,7 +121,7 @@ class Follower:
         notices: ChangeNotices | None = None,
     ) -> None:
         self._clock = clock
-        self._run = run_in_thread
+        self.run_in_thread = run_in_thread
         self._uid = uid
         self._notices = notices or NoNotices()
         self._followed: dict[str, Followed] = {}
@@ -226,7 +226,7 @@ class Follower:
         chosen = due[:MOST_AT_ONCE]
         for followed in chosen:
             followed.due = now + (BUSY_S if followed.busy_until > now else REST_S)
-        found = await self._run(lambda: [_look_at(followed) for followed in chosen])
+        found = await self.run_in_thread(lambda: [_look_at(followed) for followed in chosen])
         for followed, each in zip(chosen, found, strict=True):
             if self._followed.get(followed.session_id) is followed:
                 self._take(followed, each)

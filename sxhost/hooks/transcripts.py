@@ -44,6 +44,9 @@ AT_REST_S: Final = 0.5
 Esc before the model's first word leaves no trace in the transcript.
 """
 
+LINGER_S: Final = 5.0
+"""Seconds for which the transcript of an agent that has ended is followed."""
+
 MOST_SESSIONS: Final = 4096
 """Sessions whose hooks and transcripts are merged."""
 
@@ -67,6 +70,10 @@ class Attached(Struct):
     facts: list[Fact] = []
     """What its file has said and hooks may still say."""
     settling: IDelayedCall | None = None
+    named: str | None = None
+    """The path that its hooks have named last."""
+    leaving: IDelayedCall | None = None
+    """Ends the following, once its agent has ended."""
     status: str = ""
     """Claude's own word for what it does."""
     title: str = ""
@@ -109,8 +116,9 @@ class AttachedTranscripts:
     def forget(self, session_id: str) -> None:
         """Follow a session no longer."""
         attached = self._attached.pop(session_id, None)
-        if attached is not None and attached.settling is not None:
-            attached.settling.cancel()
+        for timer in (attached.settling, attached.leaving) if attached is not None else ():
+            if timer is not None:
+                timer.cancel()
         if self._follower is not None:
             self._follower.stop_following(session_id)
 
@@ -136,12 +144,35 @@ class AttachedTranscripts:
             return
         if self._follower is None:
             return
-        named = hook.text("transcript_path")
-        path = named or find_transcript(hook.agent, session_id, environ)
-        if path is None:
+        attached, named = self._of(session_id), hook.text("transcript_path")
+        if attached.leaving is not None:
+            attached.leaving.cancel()
+            attached.leaving = None
+        if hook.name == "SessionEnd":  # its last lines are still to come
+            attached.leaving = self._clock.callLater(LINGER_S, self._leave, session_id)
+        if attached.named == named and self._follower.follows(session_id):
+            self._follower.wake(session_id)
             return
+        attached.named = named
+        finding = self._begin_following(self._follower, session_id, hook.agent, named, environ)
+        self._in_background(session_id, finding)
+
+    async def _begin_following(
+        self,
+        follower: Follower,
+        session_id: str,
+        agent: str,
+        named: str,
+        environ: Mapping[str, str],
+    ) -> None:
+        """Find and check a session's transcript, which waits for disks, and follow it."""
+
+        def find() -> str | None:
+            path = named or find_transcript(agent, session_id, environ)
+            return None if path is None else transcript_path(agent, session_id, path)
+
         try:
-            path = transcript_path(hook.agent, session_id, path)
+            path = await follower.run_in_thread(find)
         except (UnsafeFile, OSError) as error:
             log.debug(
                 "the transcript of {session} is not followed: {error}",
@@ -149,7 +180,13 @@ class AttachedTranscripts:
                 error=escape_hidden(str(error)),
             )
             return
-        self._follower.follow(session_id, hook.agent, path, self)
+        if path is not None and session_id in self._attached:
+            follower.follow(session_id, agent, path, self)
+
+    def _leave(self, session_id: str) -> None:
+        self._of(session_id).leaving = None
+        if self._follower is not None:
+            self._follower.stop_following(session_id)
 
     def _receive_lines(self, session_id: str, agent: str, lines: Sequence[Any]) -> None:
         attached = self._of(session_id)
