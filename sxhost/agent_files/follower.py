@@ -125,6 +125,8 @@ class Follower:
         self._uid = uid
         self._notices = notices or NoNotices()
         self._followed: dict[str, Followed] = {}
+        self._refused: set[str] = set()
+        """Paths of files that could not be read."""
         self._sink: ReadingReceiver | None = None
         self._timer: IDelayedCall | None = None
         self._looking: Deferred[None] | None = None
@@ -236,12 +238,7 @@ class Follower:
     def _take(self, followed: Followed, found: Found) -> None:
         """Hand on what was found of a session."""
         if found.error:
-            log.warn(
-                "the transcript of {session} is not followed: {error}",
-                session=followed.session_id,
-                error=escape_hidden(found.error),
-            )
-            self.stop_following(followed.session_id)
+            self._refuse(followed, found.error)
             return
         lines, now = found.lines, self._clock.seconds()
         if lines.more:
@@ -256,6 +253,20 @@ class Follower:
             self._sink.receive_reading(
                 followed.session_id, Reading(past=past, new=new, status=status)
             )
+
+    def _refuse(self, followed: Followed, error: str) -> None:
+        """Follow a file no longer that cannot be read; it is said once, not with each hook."""
+        path = followed.tail.path
+        if path not in self._refused:
+            log.warn(
+                "the transcript of {session} is not followed: {error}",
+                session=followed.session_id,
+                error=escape_hidden(error),
+            )
+            if len(self._refused) >= MOST_FILES:
+                self._refused.clear()
+            self._refused.add(path)
+        self.stop_following(followed.session_id)
 
 
 def _look_at(followed: Followed) -> Found:

@@ -6,7 +6,7 @@ Whoever says a thing first is believed: hooks as a rule, which do not wait for t
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Final
@@ -22,13 +22,16 @@ from sxhost.model.session import EventDraft
 
 __all__ = ["INTERRUPTED", "Merged", "SessionMerger"]
 
-REMEMBERED: Final = 2048
+REMEMBERED: Final = 512
 """Things that are remembered as said, to recognize them when they are said again."""
 
 INTERRUPTED: Final = {"status": "interrupted", "reason": "interrupted"}
 """The data of a `complete` event when the agent's user has cut the turn."""
 
 TOOL_EVENTS: Final = frozenset({"tool-start", "tool-done"})
+TEXTS: Final = {"prompt": "user-message", "message": "message"}
+"""The events of facts that are recognized by their text."""
+
 ENDS: Final = frozenset({"complete", "error", "ended"})
 
 
@@ -41,6 +44,18 @@ class Merged(Struct, kw_only=True):
     is_cut: bool = False
 
 
+class Tally(Struct):
+    """How often hooks and the file have said the same."""
+
+    by_hooks: int = 0
+    by_file: int = 0
+
+    @property
+    def number(self) -> int:
+        """The number, from 0, of what was said last by whoever is ahead."""
+        return max(self.by_hooks, self.by_file) - 1
+
+
 class SessionMerger:
     """Merges what is said of one session; knows whether its turn runs."""
 
@@ -49,18 +64,17 @@ class SessionMerger:
         """The agent's own id of the turn, running or last run."""
         self.is_running = False
         self._said: OrderedDict[Hashable, None] = OrderedDict()
-        self._ahead: OrderedDict[Hashable, int] = OrderedDict()
-        """How many of equal messages of a turn only hooks have said yet."""
-        self._last_message: Hashable = None
-        """The message that the transcript has said, as long as nothing came after it."""
-        self._counts: Counter[Hashable] = Counter()
-        """How often the transcript has said a message in this turn."""
+        """What was said that has an id."""
+        self._tallies: OrderedDict[Hashable, Tally] = OrderedDict()
+        """Prompts and messages by turn and text; each of them may be said several times."""
+        self._has_turns = True
+        """Whether hooks name turns: those of old versions of Claude Code do not."""
 
     # Hooks.
 
     def merge_hook(self, turn: str, drafts: Iterable[EventDraft]) -> list[EventDraft]:
         """Return the events of a hook that are news, with their keys."""
-        merged = (self._from_hook(turn or self.turn, draft) for draft in drafts)
+        merged = (self._from_hook(turn, draft) for draft in drafts)
         return [draft for draft in merged if draft is not None]
 
     def _from_hook(self, turn: str, draft: EventDraft) -> EventDraft | None:
@@ -68,11 +82,13 @@ class SessionMerger:
         if said.parent:  # a subagent's: the transcript does not have it
             return draft
         if draft.event == "user-message" and said.by == "prompt":
-            return self._work_from_hook(draft, turn, ("prompt", turn, said.text))
+            self._has_turns = bool(turn)
+            return self._text_from_hook(turn, said.text, draft)
+        turn = turn or self.turn
         if draft.event in TOOL_EVENTS and said.item:
-            return self._work_from_hook(draft, turn, (draft.event, said.item))
+            return self._tool_from_hook(turn, said.item, draft)
         if draft.event == "message" and said.text:
-            return self._message_from_hook(turn, said.text, draft)
+            return self._text_from_hook(turn, said.text, draft)
         if draft.event in ENDS:
             known = draft.event == "complete" and ("complete", turn) in self._said
             is_news = self.is_running or not known
@@ -80,25 +96,23 @@ class SessionMerger:
             return draft if is_news else None
         return draft
 
-    def _work_from_hook(
-        self, draft: EventDraft, turn: str, what: Hashable
-    ) -> EventDraft | None:
-        if self._repeats(what):
+    def _tool_from_hook(self, turn: str, item: str, draft: EventDraft) -> EventDraft | None:
+        if self._repeats((draft.event, item)):
             return None
-        self._last_message = None
         self._begin(turn)
-        return replace(draft, key=draft.key or _key(draft.event, turn, what))
+        return replace(draft, key=_key(draft.event, item))
 
-    def _message_from_hook(self, turn: str, text: str, draft: EventDraft) -> EventDraft | None:
-        if draft.key is not None and self._repeats(("key", draft.key)):
+    def _text_from_hook(self, turn: str, text: str, draft: EventDraft) -> EventDraft | None:
+        """Return a prompt or a message that the file has not said yet."""
+        if draft.key is not None and self._repeats(draft.key):
             return None  # Codex's hook and `notify` tell of it, both
-        message = (turn, text)
-        if message == self._last_message:
+        tally = self._tally(draft.event, turn, text)
+        tally.by_hooks += 1
+        if tally.by_hooks <= tally.by_file:
             return None
-        self._ahead[message] = self._ahead.get(message, 0) + 1
-        _bound(self._ahead)
-        number = self._counts[message] + self._ahead[message] - 1
-        return replace(draft, key=_key("message", turn, (text, number)))
+        if draft.event == "user-message":
+            self._begin(turn)
+        return replace(draft, key=self._text_key(draft.event, turn, text, tally))
 
     # The transcript.
 
@@ -117,59 +131,47 @@ class SessionMerger:
     def _from_fact(self, fact: Fact, merged: Merged) -> Sequence[EventDraft]:
         turn = fact.turn or self.turn
         data = dict(shorten_to_fit(dict(fact.data)))
-        if fact.kind == "message":
-            return self._message_from_fact(turn, fact, data)
+        if self._repeats((fact.kind, fact.id)):
+            return ()
+        if fact.kind in TEXTS:
+            return self._text_from_fact(turn, fact, data)
         if fact.kind in ("complete", "error", "interrupted"):
             return self._end(turn, fact, data, merged)
-        prompt = ("prompt", turn, fact.data.get("text"))
-        what: Hashable = prompt if fact.kind == "prompt" else (fact.kind, fact.id)
-        if self._repeats(what):
-            return ()
-        if fact.kind == "prompt":
-            self._last_message = None
-            self._begin(turn)
-            key = _key("user-message", turn, what)
-            return (EventDraft.of("user-message", data, key=key),)
-        if fact.kind in TOOL_EVENTS:
-            self._last_message = None
         if not self.is_running:  # the file lags behind the hook that has told of the end
             data["late"] = True
-        return (EventDraft.of(fact.kind, data, key=_key(fact.kind, turn, what)),)
+        return (EventDraft.of(fact.kind, data, key=_key(fact.kind, fact.id)),)
 
-    def _message_from_fact(
+    def _text_from_fact(
         self, turn: str, fact: Fact, data: dict[str, Any]
     ) -> Sequence[EventDraft]:
-        if self._repeats(("message", fact.id)):
-            return ()
-        message = (turn, fact.data["text"])
-        number = self._counts[message]
-        self._counts[message] += 1
-        self._last_message = message
-        if ahead := self._ahead.pop(message, 0):
-            if ahead > 1:
-                self._ahead[message] = ahead - 1
-            return ()
-        key = _key("message", turn, (fact.data["text"], number))
-        return (EventDraft.of("message", data, key=key),)
+        """Return a prompt or a message that hooks have not said yet."""
+        event, text = TEXTS[fact.kind], fact.data["text"]
+        tally = self._tally(event, turn, text)
+        tally.by_file += 1
+        is_news = tally.by_file > tally.by_hooks
+        if fact.kind == "prompt" and is_news:
+            self._begin(turn)
+        elif fact.kind == "prompt" and not self._has_turns:
+            self.turn = turn
+        key = self._text_key(event, turn, text, tally)
+        return (EventDraft.of(event, data, key=key),) if is_news else ()
 
     def _end(
         self, turn: str, fact: Fact, data: dict[str, Any], merged: Merged
     ) -> Sequence[EventDraft]:
         """End the turn that runs, unless another one has begun meanwhile."""
-        if self._repeats((fact.kind, fact.id)):
-            return ()
         self._remember(("complete", turn))
         if not self.is_running or turn != self.turn:
             if fact.kind != "error":
                 return ()
-            key = _key("warning", turn, fact.id)  # Claude's hook has no more than `unknown`
+            key = _key("warning", fact.id)  # Claude's hook has no more than `unknown`
             return (EventDraft.of("warning", {"text": data["reason"]}, key=key),)
         self.is_running = False
         if fact.kind == "interrupted":
             merged.is_cut = True
             data = dict(INTERRUPTED)
         event = "error" if fact.kind == "error" else "complete"
-        return (EventDraft.of(event, data, key=_key(fact.kind, turn, fact.id)),)
+        return (EventDraft.of(event, data, key=_key(event, fact.id)),)
 
     # What was said.
 
@@ -178,13 +180,21 @@ class SessionMerger:
         if not self.is_running:
             return []
         self.is_running = False
+        self._remember(("complete", self.turn))
         return [EventDraft.of("complete", INTERRUPTED)]
 
     def _begin(self, turn: str) -> None:
-        if turn != self.turn:
-            self._counts.clear()
-            self._last_message = None
         self.turn, self.is_running = turn, True
+
+    def _tally(self, event: str, turn: str, text: str) -> Tally:
+        what = (event, turn if self._has_turns else "", text)
+        tally = self._tallies.setdefault(what, Tally())
+        self._tallies.move_to_end(what)
+        _bound(self._tallies)
+        return tally
+
+    def _text_key(self, event: str, turn: str, text: str, tally: Tally) -> str | None:
+        return _key(event, (turn, text, tally.number)) if self._has_turns and turn else None
 
     def _repeats(self, what: Hashable) -> bool:
         """Return whether something was said before; from now on it was."""
@@ -214,12 +224,12 @@ def _said(draft: EventDraft) -> _Said:
         return _Said()
 
 
-def _key(event: str, turn: str, what: Any) -> str:
+def _key(event: str, what: Any) -> str:
     """Return the key under which a thing is appended once, whoever says it.
 
     The log keeps keys, so it is once even if the host starts anew meanwhile.
     """
-    return f"{event}:{turn[:80]}:{sha256(encode(what)).hexdigest()[:16]}"
+    return f"{event}:{sha256(encode(what)).hexdigest()[:32]}"
 
 
 def _bound(remembered: OrderedDict[Hashable, Any]) -> None:

@@ -47,10 +47,10 @@ Esc before the model's first word leaves no trace in the transcript.
 LINGER_S: Final = 5.0
 """Seconds for which the transcript of an agent that has ended is followed."""
 
-MOST_SESSIONS: Final = 4096
+MOST_SESSIONS: Final = 1024
 """Sessions whose hooks and transcripts are merged."""
 
-MOST_LINES: Final = 4096
+MOST_LINES: Final = 1024
 """Lines of a transcript that hooks have sent along, remembered since each hook repeats some."""
 
 TITLE_MOST: Final = 60

@@ -159,6 +159,26 @@ def test_equal_messages_of_a_turn_are_both_told() -> None:
     assert len({d.key for d in drafts if d.event == "message"}) == 2
 
 
+def test_hooks_that_name_no_turns_are_merged_by_text() -> None:
+    merger = SessionMerger()
+    said = EventDraft.of("user-message", {"text": "continue", "by": "prompt"})
+    for turn in ("1", "2"):
+        (prompt,) = merger.merge_hook("", [said])
+        assert prompt.key is None
+        assert not merger.merge_facts([text("prompt", turn, "continue", turn)]).drafts
+        assert merger.is_running
+        cut = merger.merge_facts([Fact(kind="interrupted", id=f"cut-{turn}", turn=turn)])
+        assert cut.is_cut
+        assert not merger.is_running
+
+
+def test_what_is_typed_twice_in_a_turn_is_told_twice() -> None:
+    merger = SessionMerger()
+    said = EventDraft.of("user-message", {"text": "continue", "by": "prompt"})
+    drafts = merger.merge_hook("1", [said]) + merger.merge_hook("1", [said])
+    assert len({draft.key for draft in drafts}) == 2
+
+
 def test_a_cut_that_comes_late_does_not_end_the_next_turn() -> None:
     merger = SessionMerger()
     prompt = EventDraft.of("user-message", {"text": "go", "by": "prompt"})
