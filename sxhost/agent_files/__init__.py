@@ -6,6 +6,7 @@ records   lines decoded, whatever else is in them
 claude    a line of Claude Code's transcript to facts
 codex     a line of Codex's rollout to facts
 pi        a line of pi's session file to facts
+running   agents that run and have told nobody, found by their processes and files
 status    the file in which a running Claude Code says whether it works or waits
 places    where agents keep these files; which paths are believed
 tail      one file read from a position on, whatever is done to it meanwhile

@@ -20,7 +20,7 @@ from sxhost.agent_files.facts import TranscriptReader
 from sxhost.agent_files.pi import PiSession
 from sxhost.files import UnsafeFile
 
-__all__ = ["READERS", "claude_status_directory", "find_transcript", "transcript_path"]
+__all__ = ["ENDS", "READERS", "claude_status_directory", "find_transcript", "transcript_path"]
 
 READERS: Final[Mapping[str, Callable[[], TranscriptReader]]] = {
     "claude": ClaudeTranscript,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sxhost.cli.output import fail, put_table
 from sxhost.cli.terminal import HostLink, detail_lines, detail_rows, linked, session_lines
+
+if TYPE_CHECKING:
+    from sxhost.model.session import Discovered
 
 __all__ = ["commands"]
 
@@ -29,6 +32,19 @@ def sessions(link: HostLink, state: str, label: str) -> None:
     query = SessionQuery(state=state, label=label)
     found = link.run_with_client(lambda host: host.sessions(query))
     link.show(found, *session_lines(found))
+
+
+@click.command()
+@linked
+def discover(link: HostLink) -> None:
+    """Show agents that run here without hooks as sessions, to be read."""
+    found = link.run_with_client(lambda host: host.discover())
+    link.show(found, *map(_discovered_line, found))
+
+
+def _discovered_line(found: Discovered) -> str:
+    hint = "" if found.answerable else f"  (to answer it: sxhost hook install {found.agent})"
+    return f"{found.id}  {found.agent}  {found.cwd}{hint if found.agent != 'pi' else ''}"
 
 
 @click.command()
@@ -76,4 +92,4 @@ def rm(link: HostLink, session_id: str) -> None:
     )
 
 
-commands = (sessions, show, register, rm)
+commands = (sessions, discover, show, register, rm)

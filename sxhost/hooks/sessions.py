@@ -7,7 +7,8 @@ agent that the host itself runs are ignored: its driver reports already.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Final, NamedTuple
 
 from msgspec import Meta, Struct
@@ -15,13 +16,14 @@ from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.agent_files.follower import Follower
+from sxhost.agent_files.running import RunningAgent, find_running
 from sxhost.errors import BadField, UnknownSession
-from sxhost.hooks.payload import Hook
+from sxhost.hooks.payload import PROVIDERS, Hook
 from sxhost.hooks.transcripts import AttachedTranscripts
 from sxhost.logs import logger
 from sxhost.model.host import Host
 from sxhost.model.names import check_session_id
-from sxhost.model.session import EventDraft, Message, PullQuery, Registration
+from sxhost.model.session import Discovered, EventDraft, Message, PullQuery, Registration
 from sxhost.project import git_branch, project_root
 
 __all__ = ["HookHandler", "HookQuery", "HookReply"]
@@ -66,6 +68,10 @@ class HookReply(Struct, frozen=True):
     messages: Sequence[Message] = ()
 
 
+UNANSWERABLE: Final = "not answerable"
+"""A field of the metadata of sessions that were discovered, as long as they have no hooks."""
+
+
 class Asking(NamedTuple):
     """A hook that waits for a decision, and since when (Unix ms)."""
 
@@ -83,7 +89,8 @@ class Left(NamedTuple):
 class HookHandler:
     """Turns hooks into events, approvals and deliveries through the verbs of `host`.
 
-    `follower` follows the transcripts of agents of the host's own user.
+    `follower` follows the transcripts of agents of the host's own user; `find` returns those
+    that run for a user.
     """
 
     def __init__(
@@ -92,9 +99,12 @@ class HookHandler:
         clock: IReactorTime,
         follower: Follower | None = None,
         environ: Mapping[str, str] = {},
+        find: Callable[[int], list[RunningAgent]] = find_running,
     ) -> None:
         self._host = host
         self._environ = environ
+        self._follower = follower
+        self._find_running = find
         self._transcripts = AttachedTranscripts(host, clock, follower, self._withdraw_answered)
         self._registrations: OrderedDict[str, Registration] = OrderedDict()
         self._hooked_places: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -140,6 +150,33 @@ class HookHandler:
         answer = hook.answer_with_messages([message.content for message in messages])
         return HookReply(answer, session_id, messages)
 
+    async def discover(self, uid: int) -> list[Discovered]:
+        """Show agents that run for a user without hooks as attached sessions.
+
+        They can be read; nobody can answer them before their hooks are installed.
+        """
+        if self._follower is None:
+            return []
+        found, find = list[Discovered](), partial(self._find_running, uid)
+        for running in await self._follower.run_in_thread(find):
+            session_id = running.session_id
+            if self._host.is_hosted(session_id):
+                continue
+            has_hooks = session_id in self._registrations
+            if not has_hooks:
+                await self._host.register(session_id, _registration_of(running))
+            self._transcripts.follow_running(running)
+            found.append(
+                Discovered(
+                    id=session_id,
+                    agent=running.agent,
+                    pid=running.pid,
+                    cwd=running.cwd,
+                    answerable=has_hooks,
+                )
+            )
+        return found
+
     def close(self) -> None:
         """Follow no transcript any more."""
         self._transcripts.close()
@@ -184,10 +221,13 @@ class HookHandler:
             registration = replace(
                 registration, git_branch=git_branch(project_root(registration.cwd))[:512]
             )
+        stored = self._host.stored_session(session_id)
+        if stored is not None and stored.metadata.get(UNANSWERABLE):
+            registration = replace(registration, metadata={})
         await self._host.register(session_id, registration)
         if known is None:
             await self._host.withdraw_questions(session_id, "its agent no longer waits")
-        self._registrations[session_id] = registration
+        self._registrations[session_id] = replace(registration, metadata=None)
         if len(self._registrations) > MOST_SESSIONS:
             self._registrations.popitem(last=False)
 
@@ -261,6 +301,16 @@ class HookHandler:
 
 def _message_event(message: Message) -> EventDraft:
     return EventDraft.of("user-message", {"text": message.content, "by": "message"})
+
+
+def _registration_of(running: RunningAgent) -> Registration:
+    return Registration(
+        agent=running.agent,
+        provider=PROVIDERS.get(running.agent),
+        cwd=running.cwd[:4096],
+        pid=running.pid,
+        metadata={UNANSWERABLE: "until its hooks are installed (sxhost hook install)"},
+    )
 
 
 def _is_recent(left: Left, now_ms: int) -> bool:

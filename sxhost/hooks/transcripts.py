@@ -18,6 +18,7 @@ from sxhost.agent_files.facts import Fact, TranscriptReader
 from sxhost.agent_files.follower import Follower, Reading
 from sxhost.agent_files.merge import Merged, SessionMerger
 from sxhost.agent_files.places import READERS, find_transcript, transcript_path
+from sxhost.agent_files.running import RunningAgent
 from sxhost.agent_files.status import ClaudeStatus
 from sxhost.errors import HostError
 from sxhost.files import UnsafeFile
@@ -43,6 +44,9 @@ AT_REST_S: Final = 0.5
 
 Esc before the model's first word leaves no trace in the transcript.
 """
+
+PAST_MOST: Final = 200
+"""Facts of the past that are told of an agent without hooks."""
 
 LINGER_S: Final = 5.0
 """Seconds for which the transcript of an agent that has ended is followed."""
@@ -72,6 +76,8 @@ class Attached(Struct):
     settling: IDelayedCall | None = None
     named: str | None = None
     """The path that its hooks have named last."""
+    tells_past: bool = False
+    """Whether what its file had said before is told, too: no hook has."""
     leaving: IDelayedCall | None = None
     """Ends the following, once its agent has ended."""
     status: str = ""
@@ -183,6 +189,13 @@ class AttachedTranscripts:
         if path is not None and session_id in self._attached:
             follower.follow(session_id, agent, path, self)
 
+    def follow_running(self, running: RunningAgent) -> None:
+        """Follow the transcript of an agent without hooks; also its past is told."""
+        attached = self._of(running.session_id)
+        attached.tells_past = attached.named is None
+        if self._follower is not None:
+            self._follower.follow(running.session_id, running.agent, running.transcript, self)
+
     def _leave(self, session_id: str) -> None:
         self._of(session_id).leaving = None
         if self._follower is not None:
@@ -209,7 +222,9 @@ class AttachedTranscripts:
         attached = self._of(session_id)
         if reading.status is not None:
             self._take_status(session_id, attached, reading.status)
-        past = _worth_telling(reading.past, attached.merger.turn)
+        past = _worth_telling(
+            reading.past, attached.merger.turn, PAST_MOST if attached.tells_past else 0
+        )
         self._settle(session_id, attached, [*past, *reading.new])
 
     def _take_status(self, session_id: str, attached: Attached, found: ClaudeStatus) -> None:
@@ -290,13 +305,14 @@ def title_from_prompt(prompt: str) -> str:
     return f"{cut}…"
 
 
-def _worth_telling(past: Sequence[Fact], turn: str) -> list[Fact]:
-    """Return what is told of the past: the turn that runs, and how things stand."""
+def _worth_telling(past: Sequence[Fact], turn: str, most: int) -> list[Fact]:
+    """Return what is told of the past: the turn that runs, how things stand, the last facts."""
     usages = [fact for fact in past if fact.kind == "usage"][-1:]
+    last = past[len(past) - most :] if most else ()
     return [
         fact
         for fact in past
         if fact.kind in ("model", "title")
         or (fact.kind == "usage" and fact in usages)
-        or (fact.kind != "usage" and turn and fact.turn == turn)
+        or (fact.kind != "usage" and ((turn and fact.turn == turn) or fact in last))
     ]

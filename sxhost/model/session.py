@@ -31,6 +31,7 @@ __all__ = [
     "Accepted",
     "Claim",
     "Detail",
+    "Discovered",
     "Done",
     "Event",
     "EventDraft",
@@ -343,6 +344,17 @@ class Hosted(Struct, frozen=True, kw_only=True):
     ok: bool = True
     session: Summary
     turn: Turn | None = None
+
+
+class Discovered(Struct, frozen=True, kw_only=True):
+    """An agent that runs for the host's user, and its session."""
+
+    id: str
+    agent: str
+    pid: int
+    cwd: str
+    answerable: bool
+    """Whether it has hooks, by which it takes messages and answers."""
 
 
 class Registered(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from twisted.web.resource import IResource, Resource
 
 from sxhost.agent_files.follower import Follower
+from sxhost.agent_files.running import RunningAgent
 from sxhost.agents.dependencies import Agents
 from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore
@@ -115,6 +116,8 @@ class HostInMemory:
         self.browsers = BrowserLogins(self.clock, self.wall_ms, self.limits)
         self.drivers = drivers or FakeDrivers()
         self.bypass = False
+        self.running: list[RunningAgent] = []
+        """Agents that run without hooks, to be discovered."""
         self.agents = Agents(self.drivers)
         self.restart()
         self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
@@ -127,7 +130,9 @@ class HostInMemory:
         self.metrics = Metrics(self.service)
         self.mux = Multiplexer(self.service, self.clock)
         self.follower = Follower(self.clock, run_inline, os.geteuid())
-        self.hook_handler = HookHandler(self.service, self.clock, self.follower)
+        self.hook_handler = HookHandler(
+            self.service, self.clock, self.follower, find=lambda _uid: self.running
+        )
         self.routes = faces(
             self.service,
             self.metrics,

@@ -18,6 +18,7 @@ from sxhost.http.router import Handler, Route
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
 from sxhost.model.names import SessionId
+from sxhost.model.session import Discovered
 from sxhost.waiting import background
 
 __all__ = ["HookAnswer", "routes"]
@@ -118,6 +119,12 @@ class HookHandlers:
         """Handle a hook or a notification of Codex."""
         return HookResponse(self._sessions, Hook("codex", hook), query, self._host_uid)
 
+    async def discover(self) -> Sequence[Discovered]:
+        """Show the agents that run for the host's user as sessions, with or without hooks."""
+        if self._host_uid is None:
+            return []
+        return await self._sessions.discover(self._host_uid)
+
 
 def routes(sessions: HookHandler, host_uid: int | None = None) -> Sequence[Route]:
     """Return the routes that agents' hooks are posted to.
@@ -126,6 +133,7 @@ def routes(sessions: HookHandler, host_uid: int | None = None) -> Sequence[Route
     """
     handlers = HookHandlers(sessions, host_uid)
     return (
+        Route("POST", "/discover", handlers.discover, "Find running agents."),
         _route("/hooks/claude", handlers.claude, "Take a hook of Claude Code.", HookInput),
         _route(
             "/hooks/codex", handlers.codex, "Take a hook of Codex.", (HookInput, NoticeInput)

@@ -11,6 +11,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from sxhost.agent_files.follower import BUSY_S
+from sxhost.agent_files.running import RunningAgent
 from sxhost.hooks.transcripts import AT_REST_S, SETTLE_S, title_from_prompt
 from sxhost.model.caller import HOST, Caller
 from sxhost.testing import HostInMemory
@@ -329,3 +330,58 @@ def test_a_session_that_was_deleted_is_not_made_again_by_its_file(stage: Stage) 
             stage.act("claude", moment)
     stage.advance(SOON_S)
     assert stage.host.request("GET", "/sessions").json() == []
+
+
+# Agents without hooks.
+
+
+@pytest.fixture
+def running(stage: Stage) -> RunningAgent:
+    """An agent without hooks that runs for the host's user; its past has a whole turn."""
+    scenario = "claude-2.1.329/words-between-tools"
+    moments = [moment for moment in moments_of(scenario) if moment.source == "file"]
+    for moment in moments:
+        stage.act("claude", moment)
+    return RunningAgent(
+        agent="claude",
+        session_id=Path(moments[0].file).stem,
+        pid=7,
+        cwd="/work",
+        transcript=str(stage.home / moments[0].file),
+    )
+
+
+def discover(stage: Stage, running: RunningAgent) -> list[Any]:
+    stage.host.running = [running]
+    found = stage.host.request("POST", "/discover").json()
+    stage.advance(SOON_S)
+    return list(found)
+
+
+def test_an_agent_without_hooks_can_be_read(stage: Stage, running: RunningAgent) -> None:
+    (found,) = discover(stage, running)
+    assert (found["id"], found["answerable"]) == (running.session_id, False)
+    assert stage.session["metadata"].keys() == {"not answerable"}
+    names = stage.names()
+    assert names.count("user-message") == names.count("message") == names.count("complete") == 1
+    assert names.count("tool-start") == names.count("tool-done") == 2
+    assert stage.session["usage"]["total_tokens"] == 510
+    assert stage.state()[0] == "idle"
+
+
+def test_an_agent_is_discovered_once_however_often(stage: Stage, running: RunningAgent) -> None:
+    discover(stage, running)
+    count = stage.session["event_count"]
+    discover(stage, running)
+    assert stage.session["event_count"] == count
+
+
+def test_with_its_first_hook_it_can_be_answered(stage: Stage, running: RunningAgent) -> None:
+    discover(stage, running)
+    hook = {"hook_event_name": "UserPromptSubmit", "prompt": "go", "prompt_id": "new"}
+    path = running.transcript
+    stage.hook("claude", {**hook, "session_id": running.session_id, "transcript_path": path})
+    assert stage.session["metadata"] == {}
+    (found,) = discover(stage, running)
+    assert found["answerable"]
+    assert stage.state()[0] == "working"
