@@ -160,3 +160,39 @@ def test_what_only_codexs_rollout_has_is_told(codex: Bench) -> None:
     assert names.count("message") == names.count("user-message") == 1
     assert names.count("tool-start") == names.count("tool-done") == 1
     assert codex.ask(f"/sessions/{codex.session}")["usage"]["total_tokens"] == 300
+
+
+# Without hooks.
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("claude", MANUAL), ("codex", CODEX_FREE), ("pi", ())]
+)
+def test_an_agent_without_hooks_is_discovered_and_read(
+    real_agents: RealAgents,
+    agent_home: Path,
+    running_host: Host,
+    name: str,
+    options: tuple[str, ...],
+) -> None:
+    bench = Bench(real_agents.make(name, agent_home), running_host)
+    if name == "codex":
+        with (agent_home / ".codex" / "config.toml").open("a") as file:
+            file.write(f'[projects."{bench.agent.cwd}"]\ntrust_level = "trusted"\n')
+
+    def discovered() -> list[Any]:
+        """Return what was found of ours: others may run agents on this machine, too."""
+        found = bench.ask("/discover", {})
+        return [one for one in found if one["cwd"] == str(bench.agent.cwd)]
+
+    with on_a_terminal(bench, *options, f"SAY: spoken-{name}-8843"):
+        (found,) = until(discovered)
+        events = f"/sessions/{found['id']}/events"
+        until(lambda: f"spoken-{name}-8843" in str(told(bench, events, "message")))
+        assert discovered() == [found]
+    assert (found["agent"], found["answerable"]) == (name, False)
+    assert len(told(bench, events, "message")) == 1
+
+
+def told(bench: Bench, events: str, name: str) -> list[Any]:
+    return [event["data"] for event in bench.ask(events) if event["event"] == name]
