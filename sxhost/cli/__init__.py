@@ -16,6 +16,7 @@ hooks     agents' hooks, and their settings
 trust     which projects may say where telemetry goes
 stdio     the multiplexer over two pipes
 terminal  a command's two ends: the host, and what it tells of that in lines
+words     commands that take a person's words, whatever these begin with
 output    all that is printed: escaped in one place
 ========= =====================================================================
 """

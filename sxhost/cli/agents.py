@@ -10,6 +10,7 @@ import click
 
 from sxhost.cli.output import fail
 from sxhost.cli.terminal import HostLink, linked, text_or_stdin
+from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
     from sxhost.model.approval import Answer, Approval
@@ -73,7 +74,7 @@ def launch_from_options(prompt: str | None, options: dict[str, Any]) -> Launch:
     )
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @click.argument("prompt", required=False)
 @launch_options
 @linked
@@ -88,7 +89,7 @@ def new(link: HostLink, prompt: str | None, **options: Any) -> None:
     link.show(made, made.session.id)
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @click.argument("session_id", metavar="ID")
 @click.argument("text")
 @click.option("--model")
@@ -106,7 +107,7 @@ def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
     link.show(begun, f"{session_id} turn {begun.turn.id}: {begun.turn.status}")
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @click.argument("session_id", metavar="ID")
 @click.argument("text")
 @linked
@@ -210,7 +211,7 @@ def decide(link: HostLink, session_id: str, approval: int, answer: Answer) -> No
     link.show(done, f"{session_id} approval {approval}: {answer.decision}")
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @click.argument("prompt")
 @launch_options
 @click.option("--rm", is_flag=True, help="Delete the session at the end.")

@@ -8,6 +8,7 @@ import click
 
 from sxhost.cli.output import fail
 from sxhost.cli.terminal import HostLink, event_line, linked, text_or_stdin
+from sxhost.cli.words import WordsCommand
 
 __all__ = ["commands"]
 
@@ -58,7 +59,7 @@ def tail(link: HostLink, session: str, types: str, **selection: Any) -> None:
     )
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @click.argument("session_id", metavar="ID")
 @click.argument("event")
 @click.argument("data", required=False)

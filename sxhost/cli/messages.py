@@ -8,6 +8,7 @@ import click
 
 from sxhost.cli.output import Flow
 from sxhost.cli.terminal import HostLink, linked, text_or_stdin
+from sxhost.cli.words import WordsCommand
 
 __all__ = ["commands"]
 
@@ -15,7 +16,7 @@ LONG_PULL = 60.0
 """Seconds of one pull while waiting: less than what proxies cut."""
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @click.argument("session_id", metavar="ID")
 @click.argument("text")
 @click.option("--mode", type=click.Choice(["auto", "interrupt", "queue"]), default="auto")

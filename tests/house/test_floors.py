@@ -292,7 +292,7 @@ def foreign(module: str) -> set[str]:
     return {n for n in names if n.partition(".")[0] not in sys.stdlib_module_names}
 
 
-def test_the_walk_sees_imports_of_every_kind() -> None:
+def test_import_walk_sees_imports_of_every_kind() -> None:
     assert "store/memory.py" in seen_by("tap.py")
     assert "codec/json.py" in seen_by("cli/output.py"), "inside a function"
     assert "client/host.py" in seen_by("cli/terminal.py"), "for the type checker"
@@ -307,7 +307,7 @@ def test_imports_run_downward(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", modules())
-def test_packages_stay_in_their_rooms(module: str) -> None:
+def test_third_party_packages_are_imported_only_in_their_rooms(module: str) -> None:
     allowed = ROOMS[room_of(module)].packages
     strangers = {n for n in foreign(module) if not _within(n, allowed)}
     assert not strangers
@@ -317,14 +317,14 @@ def _within(name: str, packages: frozenset[str]) -> bool:
     return any(f"{name}.".startswith(f"{package}.") for package in packages)
 
 
-def test_the_rooms_see_only_lower_floors() -> None:
+def test_rooms_import_only_lower_floors() -> None:
     for name, room in ROOMS.items():
         floors = [int(ROOMS[seen].floor) for seen in room.sees]
         assert all(floor < int(room.floor) for floor in floors), name
 
 
 @pytest.mark.parametrize("name", ROOMS)
-def test_a_room_may_see_only_what_it_uses(name: str) -> None:
+def test_room_has_no_unused_permission(name: str) -> None:
     inside = [module for module in modules() if room_of(module) == name]
     assert inside, "a room without modules"
     used = {room_of(seen) for module in inside for seen in seen_by(module)} - {name}
@@ -333,12 +333,12 @@ def test_a_room_may_see_only_what_it_uses(name: str) -> None:
     assert all(any(_within(n, frozenset([p])) for n in met) for p in ROOMS[name].packages)
 
 
-def test_there_are_no_circles() -> None:
+def test_no_import_cycles() -> None:
     graph = {module: seen_by(module) for module in modules()}
     TopologicalSorter(graph).prepare()
 
 
-def test_klein_is_met_in_web_only() -> None:
+def test_klein_is_imported_in_http_only() -> None:
     users = {m for m in modules() if _within_any(m, frozenset({"klein", "werkzeug"}))}
     assert users == {"http/router.py"}
 
@@ -348,7 +348,7 @@ def _within_any(module: str, packages: frozenset[str]) -> bool:
 
 
 @pytest.mark.parametrize("module", modules())
-def test_the_global_reactor_is_met_at_the_top_only(module: str) -> None:
+def test_global_reactor_is_imported_at_the_top_only(module: str) -> None:
     places = {function for name, function in imports(module) if name == REACTOR_NAME}
     allowed = REACTOR.get(module, set())
     assert allowed is None or places <= allowed

@@ -182,6 +182,18 @@ def test_login_link_works_in_a_real_browser(start_host: StartHost, tmp_path: Pat
     assert "unauthorized" in browse(f"{host.url}{path}", home)
 
 
+def test_browser_that_cannot_say_that_it_navigates_is_asked(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    """Without TLS and under another name it is told apart from no link preview."""
+    host = start_host("--port", "0", "--require-token", "--allow-host", "evil.test")
+    assert host.port
+    path, home = link_to(host, tmp_path / "state"), tmp_path / "browser"
+    shown = browse(f"http://evil.test:{host.port}{path}", home)
+    assert '<form method="post">' in shown
+    assert '"name":"sxhost"' in browse(f"{host.url}{path}", home)
+
+
 PAGE = """<!doctype html><script>
 const got = {}, told = new URLSearchParams(location.hash.slice(1)).get("page");
 if (told) { localStorage.setItem("page", told); history.replaceState(null, "", "/"); }

@@ -30,7 +30,7 @@ from sxhost.model.session import Registration
 from sxhost.tap import Options, assemble, session_file_thread
 from sxhost.testing import result_of
 from tests.support.daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, PATIENCE, SXHOST, run
-from tests.support.faults import until
+from tests.support.hosts import until
 
 if TYPE_CHECKING:
     from tests.support.hosts import Host, StartDaemon, StartHost
@@ -572,7 +572,7 @@ def test_second_daemon_is_refused(
     assert done.stderr == ours if command == CLASSIC else text in done.stderr
     assert "Traceback" not in done.stderr
     assert (tmp_path / "pid").read_text() == str(daemon.pid)
-    assert not daemon.gone()
+    assert not daemon.has_ended()
 
 
 @KINDS

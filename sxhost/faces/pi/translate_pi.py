@@ -34,6 +34,10 @@ TYPE_WITHIN = 64
 """Bytes at the beginning of a line of pi's in which its type stands."""
 
 
+MAX_DIGITS = 15
+"""Digits of a time that is believed: some 30,000 years."""
+
+
 class MessageStep(Struct, frozen=True, rename="camel"):
     """One step of an assistant message (pi's `assistantMessageEvent`)."""
 
@@ -67,7 +71,7 @@ class PiLine(Struct, frozen=True, rename="camel"):
     def ts_ms(self) -> int:
         """When its message began (Unix ms); 0 if pi does not say."""
         digits = bytes(self.message.get("timestamp", NONE))
-        return int(digits) if digits.isdigit() else 0
+        return int(digits) if digits.isdigit() and len(digits) <= MAX_DIGITS else 0
 
     @property
     def fields_but_content(self) -> dict[str, Raw]:

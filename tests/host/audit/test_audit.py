@@ -67,6 +67,7 @@ LEFT_OUT = {
     "POST /hooks/claude": "an agent reports",
     "POST /hooks/codex": "an agent reports",
     "POST /telemetry": "the log is its own record",
+    "POST /login/<code>": "what GET of it does",
     "POST /logins": "a link lets nobody in; whoever opens it is recorded",
     "POST /v1/codexd/sessions": "the verb of POST /sessions",
     "POST /v1/codexd/turn": "the verb of POST /sessions/<session_id>/turns",

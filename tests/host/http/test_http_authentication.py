@@ -265,11 +265,39 @@ def test_login_link_works_once(gate: Gate) -> None:
     assert gate.refused(link, uid=None) == "unauthorized"
 
 
-@pytest.mark.parametrize("method", ["HEAD", "POST"])
-def test_only_get_uses_a_login_link_up(gate: Gate, method: str) -> None:
+@pytest.mark.parametrize("method", ["HEAD", "DELETE", "OPTIONS"])
+def test_only_get_and_post_use_a_login_link_up(gate: Gate, method: str) -> None:
     link = gate.ask("/logins", method="POST").body["path"]
-    assert gate.ask(link, method=method, uid=None).status == 405
+    for path in (link, f"{link}/", f"{link}?x=1", link.replace("login", "%6cogin")):
+        assert gate.ask(path, method=method, uid=None).status in (401, 405)
     assert gate.ask(link, uid=None).status == 303
+
+
+READS = [r for r in HostInMemory().routes if r.method == "GET"]
+
+
+@pytest.mark.parametrize("route", READS, ids=named)
+@pytest.mark.parametrize("query", ["", "?follow=1", "?wait=1", "?lease=5", "?peek=0"])
+def test_head_changes_nothing(gate: Gate, route: Route, query: str) -> None:
+    link = gate.ask("/logins", method="POST").body["path"]
+    gate.lab.request("POST", "/sessions/a/register")
+    gate.lab.request("POST", "/sessions/a/messages", {"content": "for the agent"})
+    before = state_of(gate)
+    path = path_of(route).replace("/login/<code>", link).replace("<code>", "x")
+    answered = gate.ask(path + query, method="HEAD")
+    assert answered.got.partition(b"\r\n\r\n")[2] == b""
+    answered.protocol.connectionLost(None)
+    assert state_of(gate) == before
+    assert gate.ask(link, uid=None).status == 303
+
+
+def state_of(gate: Gate) -> list[Any]:
+    """Return all that can be seen of a host."""
+    paths = (
+        *("/status", "/sessions", "/sessions/a", "/sessions/a/messages?peek=1"),
+        *("/events?after=0", "/approvals?all=1", "/tokens", "/audit"),
+    )
+    return [gate.ask(path).got.partition(b"\r\n\r\n")[2] for path in paths]
 
 
 def test_cookie_needs_its_page_headers(gate: Gate) -> None:
@@ -415,7 +443,7 @@ def test_session_token_allows_its_session(gate: Gate, route: Route) -> None:
 
 def test_read_only_routes_need_the_read_scope(lab: HostInMemory) -> None:
     for route in lab.routes:
-        if route.method != "GET":
+        if route.method != "GET" and route.path != "/login/<code>":
             assert route.needs in ("send", "approve", "admin"), route
     opened = {route.path for route in lab.routes if route.needs == "open"}
     assert opened == {"/health", "/healthz", "/login/<code>"}

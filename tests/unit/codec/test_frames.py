@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -40,8 +41,16 @@ def test_a_server_sent_event_is_unnamed_with_its_cursor(text: str) -> None:
 def test_control_frames() -> None:
     assert NDJSON.control("gap", {"to": "e:1"}) == b'{"frame":"gap","to":"e:1"}\n'
     assert SSE.control("gap", {"to": "e:1"}) == b'id: e:1\nevent: gap\ndata: {"to":"e:1"}\n\n'
-    assert SSE.control("end", {}) == b"event: end\ndata: {}\n\n"
     assert TEXT.control("gap", {}) == b'\x81\x0f{"frame":"gap"}'
+
+
+@pytest.mark.parametrize("name", ["hello", "end"])
+def test_a_browser_waits_at_random_before_it_connects_again(name: str) -> None:
+    pattern = rf"retry: (\d+)\nevent: {name}\ndata: {{}}\n\n"
+    frames = [SSE.control(name, {}).decode() for _ in range(100)]
+    waits = {int(found[1]) for frame in frames if (found := re.fullmatch(pattern, frame))}
+    assert len(waits) > 50
+    assert 1000 <= min(waits) <= max(waits) < 5000
 
 
 @pytest.mark.parametrize(
