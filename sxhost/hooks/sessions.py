@@ -162,17 +162,19 @@ class HookHandler:
             session_id = running.session_id
             if self._host.is_hosted(session_id):
                 continue
-            has_hooks = session_id in self._registrations
-            if not has_hooks:
-                await self._host.register(session_id, _registration_of(running))
-            self._transcripts.follow_running(running)
+            known = self._host.stored_session(session_id)
+            is_new = not self._host.knows(session_id)
+            if is_new or (known is not None and known.pid != running.pid):
+                await self._host.register(session_id, _registration_of(running, is_new=is_new))
+            self._transcripts.follow_running(running, tells_past=is_new)
+            marked = is_new or (known is not None and UNANSWERABLE in known.metadata)
             found.append(
                 Discovered(
                     id=session_id,
                     agent=running.agent,
                     pid=running.pid,
                     cwd=running.cwd,
-                    answerable=has_hooks,
+                    answerable=not marked,
                 )
             )
         return found
@@ -303,13 +305,16 @@ def _message_event(message: Message) -> EventDraft:
     return EventDraft.of("user-message", {"text": message.content, "by": "message"})
 
 
-def _registration_of(running: RunningAgent) -> Registration:
+def _registration_of(running: RunningAgent, *, is_new: bool) -> Registration:
+    mark: dict[str, object] = {
+        UNANSWERABLE: "until its hooks are installed (sxhost hook install)"
+    }
     return Registration(
         agent=running.agent,
         provider=PROVIDERS.get(running.agent),
         cwd=running.cwd[:4096],
         pid=running.pid,
-        metadata={UNANSWERABLE: "until its hooks are installed (sxhost hook install)"},
+        metadata=mark if is_new else None,
     )
 
 

@@ -189,10 +189,13 @@ class AttachedTranscripts:
         if path is not None and session_id in self._attached:
             follower.follow(session_id, agent, path, self)
 
-    def follow_running(self, running: RunningAgent) -> None:
-        """Follow the transcript of an agent without hooks; also its past is told."""
+    def follow_running(self, running: RunningAgent, *, tells_past: bool) -> None:
+        """Follow the transcript of an agent without hooks.
+
+        :param tells_past: whether what it has said before is told, too.
+        """
         attached = self._of(running.session_id)
-        attached.tells_past = attached.named is None
+        attached.tells_past = attached.tells_past or tells_past
         if self._follower is not None:
             self._follower.follow(running.session_id, running.agent, running.transcript, self)
 
