@@ -3,6 +3,7 @@
 =========== ===================================================================
 payload     what agents tell their hooks, in the host's words, and what hooks answer
 command     `sxhost hook claude`: a hook's JSON to the host, its answer back; in haste
+deadline    how long an agent waits for its hook at the most
 sessions    agents that report by hooks: registered, heard, asked for, handed messages
 transcripts what the agents' own files say beside their hooks
 discovery   looks now and then for agents that run without hooks

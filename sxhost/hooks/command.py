@@ -11,6 +11,7 @@ import sys
 
 from sxhost.address import HostAddress
 from sxhost.files import open_unlinked, read_private
+from sxhost.hooks.deadline import Deadline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +23,17 @@ DEFAULT_URL = "http://127.0.0.1:7432"
 HOSTED = "SXHOST_AGENT"
 """In the environment of agents that the host itself runs: their drivers report already."""
 
-CONNECT = 1.0
-ANSWER = 2.0
-"""Seconds that the agent waits for a host that hangs."""
+IN_ALL = 1.0
+"""Seconds that the agent waits for its hook, where nobody has to decide."""
+
+TIMEOUT = "SXHOST_HOOK_TIMEOUT"
+"""The variable that sets others."""
+
+ADDRESSES = 2.5
+"""The addresses of a name share the time: a dead one leaves some for the next."""
+
+DECISION_MARGIN = 2.0
+"""Seconds that the host's answer may take beyond those in which somebody could decide."""
 
 BODY_MOST = 900_000
 """Bytes of a hook that are sent as they are: the host takes a mebibyte."""
@@ -54,6 +63,8 @@ Tells the host what an agent's hook was told: JSON, or standard input. Prints th
   --ca          authorities to believe  [SXHOST_CA, or the system's]
   --lines       send the last lines of the agent's own file along, as to a host elsewhere
   --verbose     say on stderr what goes wrong; SXHOST_HOOK_DEBUG=1 does the same
+
+Where nobody has to decide, the agent waits for 1 second in all: SXHOST_HOOK_TIMEOUT.
 """
 VALUES = ("--wait", "--url", "--token-file", "--ca")
 JSON = ""
@@ -71,8 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     verbose = "--verbose" in arguments or os.environ.get("SXHOST_HOOK_DEBUG") == "1"
     try:
-        answer = run(arguments, os.environ)
-    except Exception as error:  # noqa: BLE001 - an agent's hook fails in silence
+        deadline = Deadline(float(os.environ.get(TIMEOUT) or IN_ALL))
+        answer = deadline.run(lambda: run(arguments, os.environ, deadline))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it fails in silence
         if verbose:
             from sxhost.visible import print_error
 
@@ -84,8 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(arguments: Sequence[str], environ: Mapping[str, str]) -> bytes:
-    """Post a hook to the host and return its answer.
+def run(arguments: Sequence[str], environ: Mapping[str, str], deadline: Deadline) -> bytes:
+    """Post a hook to the host and return its answer; a decision puts the `deadline` off.
 
     Raises HookError, OSError or ValueError when that cannot be done.
     """
@@ -99,8 +111,8 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> bytes:
         body = with_lines(body)
     path = f"/hooks/{arguments[0]}?wait={wait:g}" + ("&ask=1" if ask else "")
     waits_for_decision = b'"PermissionRequest"' in body or (ask and b'"PreToolUse"' in body)
-    patience = ANSWER + (wait if waits_for_decision else 0)
-    return post(path, body, patience, environ)
+    patience = wait + DECISION_MARGIN if waits_for_decision and wait else 0.0
+    return post(path, body, patience, environ, deadline)
 
 
 def parse(arguments: Sequence[str]) -> dict[str, str]:
@@ -156,15 +168,18 @@ def shortened(value: object) -> object:
     return value
 
 
-def post(path: str, body: bytes, patience: float, environ: Mapping[str, str]) -> bytes:
-    """Post a hook and return the answer, within `patience` seconds."""
+def post(
+    path: str, body: bytes, patience: float, environ: Mapping[str, str], deadline: Deadline
+) -> bytes:
+    """Post a hook and return the answer, for which there are `patience` seconds more."""
     url = host_url(environ)
-    host = HostConnection(url, environ.get("SXHOST_CA", ""))
+    host = HostConnection(url, environ.get("SXHOST_CA", ""), deadline)
     token = given_token(environ)
     status, answer = host.request(path, body, patience, token)
     if status == UNAUTHORIZED and not token:
         from sxhost.auth.client_tokens import own_host_token
 
+        deadline.extend(-patience)
         status, answer = host.request(path, body, patience, own_host_token(url, environ) or "")
     if status != OK:
         raise HookError(
@@ -247,17 +262,21 @@ def given_token(environ: Mapping[str, str]) -> str:
 
 
 class HostConnection:
-    """One request to the host at an address; `ca` has the authorities to believe."""
+    """One request to the host at an address; `ca` has the authorities to believe.
 
-    def __init__(self, url: str, ca: str) -> None:
+    Nothing here has a time limit of its own but the addresses of a name: all have `deadline`.
+    """
+
+    def __init__(self, url: str, ca: str, deadline: Deadline) -> None:
         self.address = HostAddress(url)
         self.ca = ca
+        self.deadline = deadline
 
     def request(self, path: str, body: bytes, patience: float, token: str) -> tuple[int, bytes]:
-        """Return the status and the body of one request's answer."""
+        """Return the status and the body of the answer, for which there is `patience` more."""
         with self.connection() as link:
-            link.settimeout(patience)
             link.sendall(self.head(path, len(body), token).encode("ascii") + body)
+            self.deadline.extend(patience)
             answer = b""
             while part := link.recv(1 << 16):
                 answer += part
@@ -283,10 +302,11 @@ class HostConnection:
         address = self.address
         if address.socket_path:
             link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            link.settimeout(CONNECT)
             link.connect(address.socket_path)
             return link
-        link = socket.create_connection((address.name, address.port), CONNECT)
+        each = self.deadline.seconds / ADDRESSES
+        link = socket.create_connection((address.name, address.port), each)
+        link.settimeout(None)
         return self.secured(link, address.name) if address.secure else link
 
     def secured(self, link: socket, name: str) -> socket:
