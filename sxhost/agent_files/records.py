@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import re
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
+
+from sxhost.codec.well_formed import decode_from_program
 
 __all__ = ["decode_record", "text_of"]
 
 T = TypeVar("T")
 
-LONE: Final = re.compile("[\ud800-\udfff]")
-
 
 def decode_record(line: bytes, kind: type[T]) -> T | None:
-    """Return a line as a `kind`; None if it is none.
-
-    JavaScript programs cut texts within surrogate pairs, and commands print what is no UTF-8:
-    such pieces become U+FFFD.
-    """
+    """Return a line as a `kind`; None if it is none."""
     try:
-        return msgspec.json.decode(line, type=kind)
-    except msgspec.ValidationError:
-        return None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    try:
-        value = json.loads(line.decode("utf-8", "replace"))
-        mended = LONE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
-        return msgspec.json.decode(mended.encode(), type=kind)
+        return decode_from_program(
+            line, lambda text: msgspec.json.decode(text, type=kind)
+        ).value
     except (ValueError, RecursionError):
         return None
 

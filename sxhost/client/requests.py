@@ -25,7 +25,7 @@ from twisted.web.iweb import IResponse
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, HostUnreachable, from_wire
 from sxhost.model.names import check_session_id
-from sxhost.model.session import NULL, Event
+from sxhost.model.session import NULL, Event, raw_json
 
 __all__ = [
     "JSON",
@@ -110,7 +110,7 @@ def _body(value: Struct | None) -> bytes:
     """Encode a value as JSON without its fields that are None: those were not given."""
     if value is None:
         return b""
-    fields = msgspec.json.decode(encode(value), type=dict[str, Raw])
+    fields = msgspec.json.decode(raw_json(value), type=dict[str, Raw])
     return encode({name: given for name, given in fields.items() if given != NULL})
 
 

@@ -8,5 +8,6 @@ jsonrpc      JSON-RPC messages, one a line
 lines        splits a stream of bytes into lines of bounded length, on LF alone
 partial_json reads a JSON object that is still arriving, as far as it goes
 shorten      cuts texts and data to the size that an event or a title may have
+well_formed  JSON as programs write it: half a character, or odd bytes, cost no line
 ============ =====================================================================
 """

@@ -93,7 +93,6 @@ def decode_message(line: bytes) -> RPCRequest | RPCNotification | RPCResponse | 
     :raises InvalidMessage: it is not a message of JSON-RPC.
     """
     try:
-        line.decode()  # msgspec looks only at the texts that it keeps
         message = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidMessage(str(error)) from None

@@ -106,7 +106,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], deadline: Deadline
     options = parse(arguments[1:])
     ask, wait = "--ask" in options, float(options.get("--wait", "60"))
     environ = environ_with_options(options, environ)
-    body = fitted(options[JSON].encode() if options.get(JSON) else read_all(0))
+    body = fitted(os.fsencode(options[JSON]) if options.get(JSON) else read_all(0))
     if "--lines" in options or not is_local(host_url(environ)):
         body = with_lines(body)
     path = f"/hooks/{arguments[0]}?wait={wait:g}" + ("&ask=1" if ask else "")
@@ -148,13 +148,16 @@ def read_all(file: int) -> bytes:
 def fitted(body: bytes) -> bytes:
     """Return a hook's JSON within the host's limit: long texts are cut.
 
-    Raises ValueError for what is too long and no JSON.
+    Raises ValueError for what is too long and no JSON; odd bytes and half characters are none
+    of that, as for `sxhost.codec.well_formed`.
     """
     if len(body) <= BODY_MOST:
         return body
     import json
 
-    return json.dumps(shortened(json.loads(body))).encode()
+    hook = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
+    text = json.dumps(shortened(hook), ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def shortened(value: object) -> object:

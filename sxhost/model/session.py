@@ -94,8 +94,24 @@ NULL: Final = Raw(b"null")
 
 
 def raw_json(value: object) -> Raw:
-    """Encode a value for a field that has JSON, such as `EventDraft.data`."""
-    return Raw(msgspec.json.encode(value))
+    """Encode a value for a field that has JSON, such as `EventDraft.data`.
+
+    Lone surrogates, as in names of files that are no UTF-8, become U+FFFD.
+    """
+    try:
+        return Raw(msgspec.json.encode(value))
+    except UnicodeEncodeError:
+        return Raw(msgspec.json.encode(_encodable(msgspec.to_builtins(value))))
+
+
+def _encodable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(inner) for inner in value]
+    return value
 
 
 class EventDraft(Struct, frozen=True, kw_only=True):

@@ -110,8 +110,9 @@ def metadata(root: str) -> Metadata:
 
 
 def encode(composed: Payload) -> bytes:
-    """JSON in UTF-8; what has no UTF-8 (a lone surrogate) becomes a question mark."""
-    return json.dumps(composed, ensure_ascii=False).encode("utf-8", "replace")
+    """JSON in UTF-8; what has no UTF-8 (a lone surrogate) becomes U+FFFD."""
+    text = json.dumps(composed, ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 class Emitter:

@@ -143,6 +143,17 @@ def test_hook_of_ten_megabytes_is_shortened(running_host: Host, tmp_path: Path) 
     assert event["data"]["output"].endswith("… (9952000 characters more)")
 
 
+def test_odd_characters_cost_no_hook(running_host: Host, tmp_path: Path) -> None:
+    begun = b'{"session_id":"a","hook_event_name":"UserPromptSubmit","prompt":"%s"}'
+    long = b"x" * 1_000_000
+    for said in (rb"x\ud83d", b"x\xff", b"x\x1b", rb"x\ud83d" + long, b"x\xff" + long):
+        run(tmp_path, running_host.url, "claude", stdin=begun % said)
+    argument = os.fsdecode(begun % b"caf\xe9")
+    run(tmp_path, running_host.url, "claude", argument)
+    texts = [e["data"]["text"][:4] for e in events(running_host) if e["event"] != "register"]
+    assert texts == ["x\ufffd", "x\ufffd", "x\x1b", "x\ufffdxx", "x\ufffdxx", "caf\ufffd"]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -302,7 +302,6 @@ def parse(line: bytes) -> Line:
     """
     try:
         bare = _decoder_of_type.decode(line)
-        line.isascii() or line.decode()  # msgspec looks only at the texts that it keeps
     except (ValueError, RecursionError) as error:
         raise NotClaudeLine(str(error)) from None
     decoder = _DECODERS.get(bare.type)

@@ -18,6 +18,7 @@ from stat import S_ISREG
 import msgspec
 from msgspec import Struct
 
+from sxhost.codec.well_formed import decode_from_program
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_tree import tree_of
 
@@ -154,7 +155,7 @@ def _entries(path: Path) -> Iterator[dict[str, object]]:
     with path.open("rb") as file:
         for line in file.read(MAX_TREE_BYTES).split(b"\n"):
             try:
-                entry = msgspec.json.decode(line)
+                entry = decode_from_program(line, msgspec.json.decode).value
             except msgspec.DecodeError:
                 continue
             if isinstance(entry, dict) and "id" in entry and entry.get("type") != "session":
@@ -174,7 +175,8 @@ def read_header(path: Path) -> Header | None:
     """Return the header of a session file; None if it is none."""
     try:
         with path.open("rb") as file:
-            first = _decode_first_line(file.readline(HEADER_BYTES * 4))
+            line = file.readline(HEADER_BYTES * 4)
+            first = decode_from_program(line, _decode_first_line).value
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     if first.type == "session" and first.version is not None and first.cwd is not None:

@@ -408,7 +408,7 @@ RUBBISH = [
     b"null",
     b"{}",
     b'{"type": 7}',
-    b'{"type": "system", "subtype": "\xff"}',
+    b'{"type": "system", "subtype": \xff}',
     b"[" * 100_000,
     b'{"type": "' + b"x" * 2_000_000,
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address
 
 from sxhost.http.authentication import AccessPolicy
 from sxhost.http.router import Route
@@ -46,8 +47,11 @@ class Gate:
         host: str | None = HERE,
         uid: int | None = UID,
         version: str = "1.1",
+        peer: str | None = None,
     ) -> Connection:
         client = Connection(self.site, b"")
+        if peer is not None:
+            client.transport.peerAddr = IPv4Address("TCP", peer, 54321)
         client.protocol.__dict__["uid"] = uid
         names = [] if host is None else [f"Host: {host}"]
         lines = [f"{method} {path} HTTP/{version}", *names, *headers, "", ""]
@@ -92,6 +96,59 @@ def test_local_host_names_are_allowed(gate: Gate, host: str) -> None:
 )  # fmt: skip
 def test_other_host_name_is_refused(gate: Gate, host: str) -> None:
     assert gate.refused(host=host) == "forbidden_host"
+
+
+PEERS = ["127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"]
+
+
+@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost:9999", "127.0.0.1:1", "[::1]:65535", "localhost", "127.0.0.1", "[::1]"),
+        *("LocalHost:80", "127.3.2.1:9999", "[::ffff:127.0.0.1]:9999", "[0:0:0:0:0:0:0:1]:1"),
+    ],
+)
+def test_loopback_name_at_any_port_is_ours_for_a_local_peer(
+    gate: Gate, host: str, peer: str
+) -> None:
+    """As it comes out of a tunnel."""
+    ask = partial(gate.refused, "/sessions", host=host, peer=peer)
+    assert ask() == ""
+    assert ask(f"Origin: http://{host}") == ""
+    assert ask("Sec-Fetch-Site: none") == ask("Sec-Fetch-Site: same-origin") == ""
+    assert ask(uid=None) == "unauthorized"
+    for origin in ("null", "http://evil.test", f"http://{host}0", "http://localhost:12345", ""):
+        assert ask(f"Origin: {origin}") == "forbidden_origin"
+    for site in ("cross-site", "same-site"):
+        assert ask(f"Sec-Fetch-Site: {site}") == "forbidden_origin"
+
+
+@pytest.mark.parametrize("peer", [*PEERS, "192.168.1.1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.test:9999", "localhost.evil.test:9999", "0.0.0.0:9999", "10.0.0.2:9999"),
+        *("localhost:9999@evil.test", "127.0.0.1.evil.test", "127.0.0.1.:9999", "[::]:9999"),
+        *(
+            "x.localhost:9999",
+            "10.0.0.1:9999",
+            "127.1:9999",
+            "2130706433:9999",
+            ":9999",
+            "[::1",
+        ),
+    ],
+)
+def test_other_name_is_not_ours_for_any_peer(gate: Gate, host: str, peer: str) -> None:
+    assert gate.refused("/sessions", host=host, peer=peer) == "forbidden_host"
+
+
+@pytest.mark.parametrize("peer", ["192.168.1.1", "10.0.0.1", "::2", "fe80::1"])
+def test_loopback_name_of_another_machine_needs_our_port(gate: Gate, peer: str) -> None:
+    for host in ("localhost:9999", "localhost", "[::1]:9999", "127.0.0.1"):
+        assert gate.refused("/sessions", host=host, peer=peer) == "forbidden_host"
+    assert gate.refused("/sessions", host="localhost:12345", peer=peer) == ""
 
 
 def test_listed_host_name_is_allowed(tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ def test_every_content_becomes_utf_8(content: str) -> None:
     sent = json.loads(
         emit.encode(emit.payload("s1", "user", content, "/", NOW)).decode("utf-8")
     )
-    assert sent["content"] == content.encode("utf-8", "replace").decode("utf-8")
+    assert sent["content"] == content.encode("utf-16", "surrogatepass").decode(
+        "utf-16", "replace"
+    )
 
 
 def test_emit_posts_the_payload_and_counts_it() -> None:
