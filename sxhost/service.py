@@ -267,7 +267,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         core = self._core
         known = core.store.known.get(session_id)
         try:
-            await core.supervisor.end(session_id)
+            await core.supervisor.release(session_id)
             # its readers are told how it ended before it is no more
             await core.notifier.deliver_now()
             await core.store.delete(session_id, core.audit.entry("delete", session_id))

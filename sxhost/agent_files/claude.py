@@ -91,12 +91,12 @@ class ClaudeTranscript:
         if record is None or record.is_sidechain:
             return ()
         if record.type == "user" and record.message is not None:
-            return tuple(self._said_by_user(record, record.message.content))
+            return tuple(self._user_facts(record, record.message.content))
         if record.type == "assistant" and record.message is not None:
-            return tuple(self._said_by_model(record, record.message))
+            return tuple(self._model_facts(record, record.message))
         return tuple(self._noted(record))
 
-    def _said_by_user(self, record: _Record, content: str | list[_Block]) -> Iterator[Fact]:
+    def _user_facts(self, record: _Record, content: str | list[_Block]) -> Iterator[Fact]:
         if record.is_meta or record.is_compact_summary:
             return
         self._turn = record.prompt_id or self._turn
@@ -116,7 +116,7 @@ class ClaudeTranscript:
         data = {"item": block.tool_use_id, "status": status, "output": text_of(block.content)}
         return Fact(kind="tool-done", id=block.tool_use_id, turn=self._turn, data=data)
 
-    def _said_by_model(self, record: _Record, message: _Message) -> Iterator[Fact]:
+    def _model_facts(self, record: _Record, message: _Message) -> Iterator[Fact]:
         if record.is_api_error_message:
             blocks = message.content if isinstance(message.content, list) else []
             reason = "\n".join(block.text for block in blocks) or str(record.error)

@@ -63,7 +63,7 @@ class SessionMerger:
         self.turn = ""
         """The agent's own id of the turn, running or last run."""
         self.is_running = False
-        self._said: OrderedDict[Hashable, None] = OrderedDict()
+        self._known: OrderedDict[Hashable, None] = OrderedDict()
         """What was said that has an id."""
         self._tallies: OrderedDict[Hashable, Tally] = OrderedDict()
         """Prompts and messages by turn and text; each of them may be said several times."""
@@ -78,19 +78,19 @@ class SessionMerger:
         return [draft for draft in merged if draft is not None]
 
     def _from_hook(self, turn: str, draft: EventDraft) -> EventDraft | None:
-        said = _said(draft)
-        if said.parent:  # a subagent's: the transcript does not have it
+        fields = _fields_of(draft)
+        if fields.parent:  # a subagent's: the transcript does not have it
             return draft
-        if draft.event == "user-message" and said.by == "prompt":
+        if draft.event == "user-message" and fields.by == "prompt":
             self._has_turns = bool(turn)
-            return self._text_from_hook(turn, said.text, draft)
+            return self._text_from_hook(turn, fields.text, draft)
         turn = turn or self.turn
-        if draft.event in TOOL_EVENTS and said.item:
-            return self._tool_from_hook(turn, said.item, draft)
-        if draft.event == "message" and said.text:
-            return self._text_from_hook(turn, said.text, draft)
+        if draft.event in TOOL_EVENTS and fields.item:
+            return self._tool_from_hook(turn, fields.item, draft)
+        if draft.event == "message" and fields.text:
+            return self._text_from_hook(turn, fields.text, draft)
         if draft.event in ENDS:
-            known = draft.event == "complete" and ("complete", turn) in self._said
+            known = draft.event == "complete" and ("complete", turn) in self._known
             is_news = self.is_running or not known
             self.turn, self.is_running = turn, False
             return draft if is_news else None
@@ -198,17 +198,17 @@ class SessionMerger:
 
     def _repeats(self, what: Hashable) -> bool:
         """Return whether something was said before; from now on it was."""
-        was_said = what in self._said
+        is_known = what in self._known
         self._remember(what)
-        return was_said
+        return is_known
 
     def _remember(self, what: Hashable) -> None:
-        self._said[what] = None
-        self._said.move_to_end(what)
-        _bound(self._said)
+        self._known[what] = None
+        self._known.move_to_end(what)
+        _bound(self._known)
 
 
-class _Said(Struct, frozen=True):
+class _Fields(Struct, frozen=True):
     """The fields by which an event of a hook is recognized; of any type."""
 
     text: Any = None
@@ -217,11 +217,11 @@ class _Said(Struct, frozen=True):
     parent: Any = None
 
 
-def _said(draft: EventDraft) -> _Said:
+def _fields_of(draft: EventDraft) -> _Fields:
     try:
-        return msgspec.json.decode(draft.data, type=_Said)
+        return msgspec.json.decode(draft.data, type=_Fields)
     except msgspec.DecodeError:
-        return _Said()
+        return _Fields()
 
 
 def _key(event: str, what: Any) -> str:

@@ -51,8 +51,8 @@ def transcript_path(agent: str, session_id: str, path: str) -> str:
     named = None if end is None else end.search(path)
     if named is None or named["id"] != session_id or path[0] != "/" or "\0" in path:
         raise UnsafeFile("it is no place of that session's transcript")
-    own = os.path.realpath(path[: named.start()] or "/")
-    here = own + named.group()
+    place = os.path.realpath(path[: named.start()] or "/")
+    here = place + named.group()
     if os.path.realpath(here) != here:
         raise UnsafeFile("a symbolic link leads away from the agent's own directory")
     return here

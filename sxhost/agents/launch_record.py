@@ -34,6 +34,7 @@ class LaunchRecord:
                 model=started.model or None,
                 provider=started.provider or None,
                 title=started.title or None,
+                rest="",
             )
         )
 

@@ -50,6 +50,11 @@ class SessionQuestions:
         self._on_resume = on_resume
         self._open: set[str] = set()
 
+    @property
+    def any_open(self) -> bool:
+        """Whether the agent waits for a decision."""
+        return bool(self._open)
+
     def open(self, question: Question) -> None:
         """Open an approval for a question, once all that was reported before it is logged.
 

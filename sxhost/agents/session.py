@@ -23,6 +23,7 @@ from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
 from sxhost.model.event_types import (
     AgentEvent,
+    AsleepEvent,
     CustomEvent,
     EndedEvent,
     StalledEvent,
@@ -57,7 +58,8 @@ STDERR = 4096
 class HostedSession:
     """A session whose agent we run (the `Reports` of that agent).
 
-    `on_free` is called whenever the agent could take something: it is ready, or a turn is over.
+    `on_free` is called whenever the agent could take something: it is ready, or a turn is over;
+    `on_sleepy` when its process may end until it is needed again, with the seconds of idleness.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class HostedSession:
         dependencies: Dependencies,
         on_free: Callable[[], object],
         *,
+        on_sleepy: Callable[[float], object],
         turn: Turn | None = None,
     ) -> None:
         self.id = session_id
@@ -77,6 +80,7 @@ class HostedSession:
         self._driver = driver
         self._dependencies = dependencies
         self._on_free = on_free
+        self._on_sleepy = on_sleepy
         clock, limits = dependencies.clock, dependencies.limits
         writer = self._writer = EventWriter(
             session_id,
@@ -96,8 +100,10 @@ class HostedSession:
             on_wait=self._wait_for_decision,
             on_resume=self._resume_turn,
         )
-        self._watchdog = Watchdog(clock, limits, self._stalled, self._restart)
+        self._watchdog = Watchdog(clock, limits, self._stalled, self._restart, self._sleepy)
         self._ending = False
+        self._idle_s: float | None = None
+        """The seconds of idleness for which the agent is being ended, if it is for that."""
         self._starting: Signal | None = None
         """Fires when the start that goes on now has come to its end."""
 
@@ -168,12 +174,23 @@ class HostedSession:
         self._watchdog.started()
         self.report_event(StartedEvent(agent=self.launch.agent, native_id=started.native_id))
         self.life.ready()
+        self._watch()
         self._on_free()
 
-    async def end(self) -> None:
-        """End the agent; it is not started again."""
-        self._ending = True
+    @property
+    def can_sleep(self) -> bool:
+        """Whether the agent does nothing, and could go on in a new process."""
+        idle = self.life.name() == "idle" and not self._questions.any_open
+        return idle and self.agent.can.resume
+
+    async def end(self, idle_s: float | None = None) -> None:
+        """End the agent; this object does not start it again.
+
+        :param idle_s: the seconds of idleness, if that is why.
+        """
+        self._ending, self._idle_s = True, idle_s
         self._watchdog.cancel_restart()
+        self._watchdog.pause()
         if self.life.name() != "gone":
             self.life.stop()
             await self.agent.stop()
@@ -195,7 +212,7 @@ class HostedSession:
         except BaseException:
             self._turns.revert(before)
             self.life.end_turn()
-            self._watchdog.pause()
+            self._watch()
             raise
         else:
             self._turns.set_native_id(native_id)
@@ -318,7 +335,7 @@ class HostedSession:
 
     def _resume_turn(self) -> None:
         self.life.resume_turn()
-        self._watchdog.watch()
+        self._watch()
         self._dependencies.clock.callLater(0, self._on_free)
 
     def turn_started(self, native_id: str | None) -> None:
@@ -339,7 +356,7 @@ class HostedSession:
             self._withdraw_questions("the turn is over")
             self._turns.end(status, reason, native)
             self.life.end_turn()
-            self._watchdog.pause()
+            self._watch()
             self._dependencies.clock.callLater(0, self._on_free)
             self._turn_over.fire()
 
@@ -355,15 +372,35 @@ class HostedSession:
         self._turn_over.fire()
         self._watchdog.pause()
         if not starting:
-            stderr = how.stderr[-STDERR:]
-            self.report_event(
-                EndedEvent(code=how.code, signal=how.signal, stderr=stderr, reason=how.sentence)
-            )
+            self.report_event(self._end_event(how))
             self._background(self.record.process_changed(Process(0)))
         if not (wanted or starting or how.asked):
             self._restart_later(how.sentence)
 
+    def _end_event(self, how: ChildExit) -> AgentEvent:
+        if self._idle_s is not None:
+            return AsleepEvent(idle_s=round(self._idle_s))
+        return EndedEvent(
+            code=how.code, signal=how.signal, stderr=how.stderr[-STDERR:], reason=how.sentence
+        )
+
     # Whether it is well.
+
+    def _watch(self) -> None:
+        """Watch the agent as its state wants it."""
+        match self.life.name():
+            case "running":
+                self._watchdog.watch()
+            case "idle":
+                self._watchdog.watch_idle()
+            case _:
+                self._watchdog.pause()
+
+    def _sleepy(self, idle_s: float) -> None:
+        if self.can_sleep:
+            self._on_sleepy(idle_s)
+        else:
+            self._watch()
 
     def _restart_later(self, why: str) -> None:
         """Start the agent again, where it can go on with its conversation."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sxhost.cli.output import fail
-from sxhost.cli.terminal import HostLink, linked, text_or_stdin
+from sxhost.cli.terminal import INTERRUPTED, HostLink, linked, text_or_stdin
 from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
@@ -133,6 +133,15 @@ def interrupt(link: HostLink, session_id: str) -> None:
 
 
 @click.command()
+@click.argument("session_id", metavar="ID")
+@linked
+def end(link: HostLink, session_id: str) -> None:
+    """End an agent and keep its log; a turn or a message starts it again."""
+    done = link.run_with_client(lambda host: host.end(session_id))
+    link.show(done, f"{session_id} ended")
+
+
+@click.command()
 @click.option("--all", "everything", is_flag=True, help="Include those that are decided.")
 @click.option(
     "--follow", "-f", is_flag=True, help="Print new requests and decisions as they come."
@@ -214,18 +223,22 @@ def decide(link: HostLink, session_id: str, approval: int, answer: Answer) -> No
 @click.command(cls=WordsCommand)
 @click.argument("prompt")
 @launch_options
-@click.option("--rm", is_flag=True, help="Delete the session at the end.")
+@click.option("--keep", is_flag=True, help="Leave the agent running at the end.")
+@click.option("--rm", is_flag=True, help="Delete the session at the end, with its log.")
 @linked
-def run(link: HostLink, prompt: str, *, rm: bool, **options: Any) -> None:
-    """Start an agent and follow its first turn.
+def run(link: HostLink, prompt: str, *, keep: bool, rm: bool, **options: Any) -> None:
+    """Start an agent, follow its first turn, and end it.
 
-    It asks you at the terminal what the agent asks, and exits with 1 if the turn fails.
+    It asks you at the terminal what the agent asks, and exits with 1 if the turn fails.  The
+    session and its log stay: a turn or a message starts the agent again.
     """
     from sxhost.cli.run import TurnView
 
+    if keep and rm:
+        raise click.UsageError("--keep and --rm exclude each other.")
     view = TurnView(link, launch_from_options(None, options), text_or_stdin(prompt))
-    status = link.run_with_client(lambda host: view.run_turn(host, forget=rm))
-    sys.exit(0 if status == "completed" else 1)
+    status = link.run_with_client(lambda host: view.run_turn(host, keep=keep, forget=rm))
+    sys.exit(INTERRUPTED if view.interrupted else 0 if status == "completed" else 1)
 
 
 def approval_line(approval: Approval) -> str:
@@ -235,4 +248,4 @@ def approval_line(approval: Approval) -> str:
     return f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
 
 
-commands = (new, turn, steer, interrupt, approvals, approve, deny, run)
+commands = (new, turn, steer, interrupt, end, approvals, approve, deny, run)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
@@ -17,7 +19,7 @@ from zope.interface import implementer
 from sxhost.cli.output import Flow, put, put_json
 from sxhost.cli.terminal import HostLink
 from sxhost.codec.lines import CutLines
-from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
+from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.event_types import (
@@ -34,10 +36,11 @@ from sxhost.model.event_types import (
 from sxhost.model.rights import APPROVAL_EVENTS
 from sxhost.model.session import Event
 from sxhost.model.turn import TurnDraft
-from sxhost.waiting import background
+from sxhost.waiting import Signal, background
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
+    from sxhost.model.session import Summary
     from sxhost.model.turn import Launch
 
 __all__ = ["TurnView"]
@@ -46,6 +49,9 @@ log = logger(__name__)
 
 KEYS = {"y": "approve", "a": "approve_session", "n": "deny", "c": "cancel"}
 WORDS = {"approve": "yes", "approve_session": "always", "deny": "no", "cancel": "cancel"}
+
+INTERRUPTED_WITHIN = 10.0
+"""Seconds that an interrupted turn and its agent get to end; then the command ends anyway."""
 
 
 class TurnView:
@@ -60,37 +66,60 @@ class TurnView:
         self._input = prompt
         self._session = ""
         self._at_line_start = True
+        self.interrupted = False
+        """Whether the user has ended the command."""
+        self._over = Signal()
+        """Fires when all is done, and the agent has ended if it was to."""
         self._keyboard: Keyboard | None = None
         self._prompt: ApprovalPrompt | None = None
         self._announced: set[int] = set()
         self._shown_decisions: set[int] = set()
         """Approvals that were shown, and those that were shown as decided."""
 
-    async def run_turn(self, host: HostClient, *, forget: bool) -> str:
-        """Run the turn; return how it ended."""
+    async def run_turn(
+        self, host: HostClient, *, keep: bool = False, forget: bool = False
+    ) -> str:
+        """Run the turn; return how it ended.
+
+        The agent ends with it, however that ends, unless it is to `keep`; `forget` deletes
+        the session, too.
+        """
         made = await host.start(self._launch)
         self._session = made.session.id
-        if not self._link.json:
-            put(f"{self._session}: {made.session.agent} {made.session.model}", err=True)
-        stop = self._link.reactor.addSystemEventTrigger(
+        reactor = self._link.reactor
+        stop = reactor.addSystemEventTrigger(
             "before", "shutdown", lambda: Deferred.fromCoroutine(self._interrupt(host))
         )
+        _stop_on_hangup(reactor)
         try:
-            async with host.subscribe(self._session, after="0") as stream:
-                await host.submit(self._session, TurnDraft(input=self._input))
-                status = await self._follow(host, stream)
+            return await self._submit_and_follow(host, made.session)
         finally:
-            self._link.reactor.removeSystemEventTrigger(stop)
             if self._keyboard is not None:
                 self._keyboard.close()
-        if forget:
-            await host.forget(self._session)
-        return status
+            with suppress(UnknownSession):  # somebody has deleted it
+                if forget:
+                    await host.forget(self._session)
+                elif not keep:
+                    await host.end(self._session)
+            self._over.fire()
+            if not self.interrupted:
+                reactor.removeSystemEventTrigger(stop)
+
+    async def _submit_and_follow(self, host: HostClient, session: Summary) -> str:
+        if not self._link.json:
+            put(f"{session.id}: {session.agent} {session.model}", err=True)
+        async with host.subscribe(self._session, after="0") as stream:
+            await host.submit(self._session, TurnDraft(input=self._input))
+            return await self._follow(host, stream)
 
     async def _interrupt(self, host: HostClient) -> None:
-        """Interrupt the turn, since the user has interrupted the command."""
-        with suppress(HostError):  # the turn may be over
+        """Interrupt the turn, since the user has interrupted the command; wait for the end."""
+        self.interrupted = True
+        over = self._over.wait().addTimeout(INTERRUPTED_WITHIN, self._link.reactor)
+        with suppress(HostError, HostUnreachable):  # the turn may be over
             await host.interrupt(self._session)
+        with suppress(TookTooLong):
+            await over
 
     async def _follow(self, host: HostClient, stream: Any) -> str:
         async for value in stream:
@@ -186,6 +215,12 @@ class TurnView:
             pass  # the stream brings the decision that counts
         except (HostError, HostUnreachable) as error:
             self._line(str(error), fg="red")
+
+
+def _stop_on_hangup(reactor: Any) -> None:
+    """Have a terminal that closes interrupt the command, unless that is to go on (nohup)."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reactor.stop))
 
 
 def _end_of_turn(event: AgentEvent) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,8 @@ from sxhost.cli.output import fail, put_table
 from sxhost.cli.terminal import HostLink, detail_lines, detail_rows, linked, session_lines
 
 if TYPE_CHECKING:
-    from sxhost.model.session import Discovered
+    from sxhost.client.host import HostClient
+    from sxhost.model.session import Discovered, Summary
 
 __all__ = ["commands"]
 
@@ -92,4 +94,40 @@ def rm(link: HostLink, session_id: str) -> None:
     )
 
 
-commands = (sessions, discover, show, register, rm)
+@click.command()
+@click.option("--lost", is_flag=True, help="Also those that fell silent: `lost`.")
+@click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
+@click.option("--dry-run", is_flag=True, help="Only print which.")
+@linked
+def prune(link: HostLink, lost: bool, label: str, dry_run: bool) -> None:
+    """Delete all sessions that are over, with their logs.
+
+    Agents that are asleep, or have ended with their host, are not over: they can go on.
+    """
+    from sxhost.errors import UnknownSession
+    from sxhost.model.session import SessionQuery
+
+    async def forget_all(host: HostClient) -> list[Summary]:
+        done = []
+        for session in await host.sessions(SessionQuery(label=label)):
+            if not _is_over(session, lost):
+                continue
+            with suppress(UnknownSession):  # somebody was faster
+                if not dry_run:
+                    await host.forget(session.id)
+                done.append(session)
+        return done
+
+    found = link.run_with_client(forget_all)
+    lines = (f"{session.id} {'would be ' if dry_run else ''}forgotten" for session in found)
+    link.show(found, *lines)
+
+
+def _is_over(session: Summary, lost: bool) -> bool:
+    """Return whether nobody waits for more from a session."""
+    if session.kind == "hosted":
+        return session.rest == "ended"
+    return session.detail_state == "ended" or (lost and session.detail_state == "lost")
+
+
+commands = (sessions, discover, show, register, rm, prune)

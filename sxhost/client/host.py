@@ -219,6 +219,11 @@ class HostClient:
         """Stop the running turn."""
         return await self._verbs.post(Done, session_path(session_id, "interrupt"))
 
+    async def end(self, session_id: str) -> Done:
+        """End a hosted agent's process; its next turn or message starts it again."""
+        path = session_path(session_id, "end")
+        return await self._verbs.post(Done, path, patience=START_WITHIN)
+
     async def compact(self, session_id: str) -> Done:
         """Shorten the conversation."""
         path = session_path(session_id, "compact")

@@ -166,7 +166,7 @@ class HookHandler:
             is_new = not self._host.knows(session_id)
             if is_new or (known is not None and known.pid != running.pid):
                 await self._host.register(session_id, _registration_of(running, is_new=is_new))
-            self._transcripts.follow_running(running, tells_past=is_new)
+            self._transcripts.follow_running(running, with_past=is_new)
             marked = is_new or (known is not None and UNANSWERABLE in known.metadata)
             found.append(
                 Discovered(

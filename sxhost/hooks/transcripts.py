@@ -76,7 +76,7 @@ class Attached(Struct):
     settling: IDelayedCall | None = None
     named: str | None = None
     """The path that its hooks have named last."""
-    tells_past: bool = False
+    with_past: bool = False
     """Whether what its file had said before is told, too: no hook has."""
     leaving: IDelayedCall | None = None
     """Ends the following, once its agent has ended."""
@@ -189,13 +189,13 @@ class AttachedTranscripts:
         if path is not None and session_id in self._attached:
             follower.follow(session_id, agent, path, self)
 
-    def follow_running(self, running: RunningAgent, *, tells_past: bool) -> None:
+    def follow_running(self, running: RunningAgent, *, with_past: bool) -> None:
         """Follow the transcript of an agent without hooks.
 
-        :param tells_past: whether what it has said before is told, too.
+        :param with_past: whether what it has said before is told, too.
         """
         attached = self._of(running.session_id)
-        attached.tells_past = attached.tells_past or tells_past
+        attached.with_past = attached.with_past or with_past
         if self._follower is not None:
             self._follower.follow(running.session_id, running.agent, running.transcript, self)
 
@@ -226,7 +226,7 @@ class AttachedTranscripts:
         if reading.status is not None:
             self._take_status(session_id, attached, reading.status)
         past = _worth_telling(
-            reading.past, attached.merger.turn, PAST_MOST if attached.tells_past else 0
+            reading.past, attached.merger.turn, PAST_MOST if attached.with_past else 0
         )
         self._settle(session_id, attached, [*past, *reading.new])
 
@@ -251,17 +251,19 @@ class AttachedTranscripts:
         if not attached.facts:
             return
         if attached.settling is None:
-            attached.settling = self._clock.callLater(SETTLE_S, self._tell, session_id)
+            attached.settling = self._clock.callLater(
+                SETTLE_S, self._append_settled, session_id
+            )
         if any(fact.kind == "interrupted" for fact in facts):  # no hook will say it
             attached.settling.reset(0)
 
-    def _tell(self, session_id: str) -> None:
+    def _append_settled(self, session_id: str) -> None:
         attached = self._attached[session_id]
         facts, attached.facts, attached.settling = attached.facts, [], None
         merged = attached.merger.merge_facts(facts)
-        self._in_background(session_id, self._tell_merged(session_id, merged))
+        self._in_background(session_id, self._append_merged(session_id, merged))
 
-    async def _tell_merged(self, session_id: str, merged: Merged) -> None:
+    async def _append_merged(self, session_id: str, merged: Merged) -> None:
         if merged.is_cut:
             await self._withdraw(session_id, None)
         await self._append(session_id, merged.drafts)

@@ -38,6 +38,7 @@ __all__ = [
     "AgentEvent",
     "ApprovalRequestedEvent",
     "ApprovalResolvedEvent",
+    "AsleepEvent",
     "CompactEvent",
     "CompleteEvent",
     "CustomEvent",
@@ -110,6 +111,16 @@ class EndedEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The end of what it wrote there: 4096 characters at the most."""
     reason: str
     """How it ended, as a sentence for a person."""
+
+
+class AsleepEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The agent was idle for long: its process is ended until a turn or message needs it."""
+
+    name: ClassVar[Literal["asleep"]] = "asleep"
+    nature: ClassVar[Nature] = "fact"
+
+    idle_s: float
+    """Seconds since it was last heard."""
 
 
 class TurnStartedEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -449,6 +460,7 @@ class CustomEvent(Struct, frozen=True):
 AgentEvent = (
     StartedEvent
     | EndedEvent
+    | AsleepEvent
     | TurnStartedEvent
     | CompleteEvent
     | ErrorEvent

@@ -124,6 +124,9 @@ class RemoteHost(Protocol):
     async def interrupt(self, session_id: str) -> Done:
         """Stop the running turn."""
 
+    async def end(self, session_id: str) -> Done:
+        """End a hosted agent's process; its next turn or message starts it again."""
+
     async def compact(self, session_id: str) -> Done:
         """Have the agent summarise the conversation, to save context."""
 

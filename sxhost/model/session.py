@@ -49,6 +49,7 @@ __all__ = [
     "PullQuery",
     "Registered",
     "Registration",
+    "Rest",
     "Sent",
     "Session",
     "SessionQuery",
@@ -63,6 +64,8 @@ Mode = Literal["auto", "interrupt", "queue"]
 MessageState = Literal["queued", "leased", "delivered", "expired", "withdrawn"]
 StateName = Literal["working", "waiting", "idle", "stalled", "ended", "lost"]
 Kind = Literal["attached", "hosted"]
+Rest = Literal["", "asleep", "ended"]
+"""Why a hosted agent's process is not there: it was idle for long, or somebody has ended it."""
 
 
 # Requests.
@@ -274,6 +277,7 @@ class Session(Struct, frozen=True, kw_only=True):
     """How a hosted agent was started, and is restarted."""
     process: Process | None = None
     """Its agent's process, running or last run."""
+    rest: Rest = ""
     start_ms: int
     last_seen_ms: int
     last_event: str = ""
@@ -305,6 +309,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     last_seen_ms: int
     queued_messages: int
     pending_approvals: int
+    rest: Rest = ""
 
 
 class Detail(Summary, frozen=True, kw_only=True):
@@ -352,6 +357,7 @@ class Hosting(Struct, frozen=True, kw_only=True):
     native_id: str | None = None
     launch: Launch | None = None
     process: Process | None = None
+    rest: Rest | None = None
 
 
 class Hosted(Struct, frozen=True, kw_only=True):

@@ -53,6 +53,7 @@ _STATE_AFTER: Final[dict[str, StateName]] = {
     "approval-requested": "waiting",
     "approval-resolved": "working",
     "started": "idle",
+    "asleep": "idle",
     "complete": "idle",
     "error": "idle",
     "idle": "idle",

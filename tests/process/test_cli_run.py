@@ -146,6 +146,42 @@ def test_run_fails_if_the_agent_dies(shell: Shell) -> None:
     assert "transport_closed" in done.stderr
 
 
+def test_run_ends_the_agent_and_keeps_its_log(shell: Shell) -> None:
+    shell.run("run", "--agent", "echo", "--id", "over", "hello")
+    assert shell.json("show", "over")["rest"] == "ended"
+    assert shell.lines("events", "over")[-1]["event"] == "ended"
+    assert shell.json("turn", "over", "again")["turn"]["id"] == 2
+
+
+def test_run_keep_leaves_the_agent_running(shell: Shell) -> None:
+    shell.run("run", "--agent", "echo", "--id", "kept", "--keep", "hello")
+    assert shell.json("show", "kept")["last_event"] == "complete"
+    assert shell.run("run", "--agent", "echo", "--keep", "--rm", "hello").returncode == 2
+
+
+def test_run_ends_an_agent_that_refuses_its_turn(shell: Shell) -> None:
+    done = shell.run("run", "--agent", "echo", "--id", "bare", "")
+    assert done.returncode != 0
+    assert shell.json("show", "bare")["rest"] == "ended"
+
+
+def test_end_ends_an_agent_and_prune_forgets_what_is_over(shell: Shell) -> None:
+    shell.output("register", "lives", "--label", "room:prune")
+    shell.output("register", "over-a", "--label", "room:prune")
+    shell.output("fire", "over-a", "ended", '{"reason":"it was done"}', "--raw")
+    for session in ("over-b", "works"):
+        shell.output("new", "--agent", "echo", "--id", session, "--label", "room:prune")
+    assert shell.output("end", "over-b") == "over-b ended\n"
+    assert shell.run("end", "lives").returncode == 1
+    only = ("prune", "--label", "room:prune")
+    would = "over-a would be forgotten\nover-b would be forgotten\n"
+    assert shell.output(*only, "--dry-run") == would
+    assert shell.output(*only) == "over-a forgotten\nover-b forgotten\n"
+    left = shell.lines("sessions", "--label", "room:prune")
+    assert [session["id"] for session in left] == ["lives", "works"]
+    assert shell.output(*only) == ""
+
+
 def test_run_rm_forgets_the_session(shell: Shell) -> None:
     shell.run("run", "--agent", "echo", "--id", "brief", "--rm", "hello")
     assert shell.run("show", "brief").returncode == 1
@@ -238,4 +274,17 @@ def test_interrupting_run_interrupts_the_turn(shell: Shell) -> None:
         assert process.stdout.readline() == "$ make\n"
         process.send_signal(signal.SIGINT)
         process.wait(PATIENCE)
-    assert shell.json("show", "endless")["turn"]["status"] == "interrupted"
+        assert process.returncode == 130
+    shown = shell.json("show", "endless")
+    assert (shown["turn"]["status"], shown["rest"]) == ("interrupted", "ended")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_run_that_is_ended_ends_its_agent(shell: Shell, how: signal.Signals) -> None:
+    words = ("run", "--agent", "echo", "--id", how.name.lower(), "RUN: make\nHANG")
+    with shell.start(*words) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "$ make\n"
+        process.send_signal(how)
+        process.wait(PATIENCE)
+    assert shell.json("show", how.name.lower())["rest"] == "ended"

@@ -71,6 +71,7 @@ class Rig:
         self.refuse: HostError | None = None
         self.noting: Deferred[None] | None = None
         self.free = 0
+        self.sleepy: list[float] = []
         dependencies = Dependencies(
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
@@ -82,7 +83,13 @@ class Rig:
         )
         launch = Launch(agent="fake", cwd="/", prompt="first")
         self.session = HostedSession(
-            "a", launch, self.driver, dependencies, self._free, turn=turn
+            "a",
+            launch,
+            self.driver,
+            dependencies,
+            self._free,
+            on_sleepy=self.sleepy.append,
+            turn=turn,
         )
 
     def _free(self) -> None:

@@ -8,15 +8,18 @@ from twisted.internet.task import Clock
 from sxhost.agents.watchdog import STEADY_S, Watchdog
 from sxhost.model.limits import Limits
 
-LIMITS = Limits(stall_after=10, restart_after=1, restarts=3)
+LIMITS = Limits(stall_after=10, sleep_after=20, restart_after=1, restarts=3)
 
 
 class Rig:
     def __init__(self) -> None:
         self.clock = Clock()
         self.stalls: list[float] = []
+        self.sleepy: list[float] = []
         self.restarts = 0
-        self.care = Watchdog(self.clock, LIMITS, self.stalls.append, self._restart)
+        self.care = Watchdog(
+            self.clock, LIMITS, self.stalls.append, self._restart, self.sleepy.append
+        )
 
     def _restart(self) -> None:
         self.restarts += 1
@@ -44,6 +47,18 @@ def test_every_event_resets_the_watchdog(rig: Rig) -> None:
     assert rig.stalls == []
     rig.clock.advance(10)
     assert rig.stalls == [10]
+
+
+def test_long_idleness_is_reported_once(rig: Rig) -> None:
+    rig.care.watch()
+    rig.care.watch_idle()
+    rig.clock.advance(19)
+    rig.care.note_activity()
+    rig.clock.advance(19)
+    assert rig.sleepy == []
+    rig.clock.advance(1)
+    rig.clock.advance(100)
+    assert (rig.sleepy, rig.stalls) == ([20], [])
 
 
 def test_watchdog_is_off_between_turns(rig: Rig) -> None:
