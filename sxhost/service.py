@@ -208,6 +208,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             continues=session.continues,
             continued_by=session.continued_by,
             turn=session.turn,
+            background=session.background,
             approval_policy=settings.approval_policy,
             sandbox=settings.sandbox,
             command=session.launch.command if session.launch else None,

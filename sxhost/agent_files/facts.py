@@ -7,6 +7,8 @@ from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
+from sxhost.codec.shorten import fold
+
 __all__ = ["Fact", "FactKind", "TranscriptReader", "UsedTokens", "tool_title"]
 
 FactKind = Literal[
@@ -86,5 +88,5 @@ def tool_title(tool: str, given: Any) -> str:
     """Return the title of a tool's use in one line, in the format of scorpiox-host."""
     fields = given if isinstance(given, dict) else {}
     texts = [fields[name] for name in TITLE_FIELDS if isinstance(fields.get(name), str)]
-    summary = texts[0].partition("\n")[0][:200] if texts else ""
+    summary = fold(texts[0]) if texts else ""
     return ": ".join(filter(None, (tool, summary)))

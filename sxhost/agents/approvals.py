@@ -33,6 +33,7 @@ from sxhost.model.session import Session
 from sxhost.policy.rules import ASK_A_PERSON, PolicyDecision
 from sxhost.store.contracts import Approvals, Sessions
 from sxhost.streams.notifier import LogNotifier
+from sxhost.visible import escape_hidden
 
 __all__ = ["ApprovalBroker", "Decide", "ask_a_person", "refusal_of"]
 
@@ -137,7 +138,7 @@ class ApprovalBroker:
         limits = self._limits
         if before is None and len(self._asked.get(session_id, ())) >= limits.open_questions:
             raise QuestionLimit("of one session", limits.open_questions)
-        kept = fitting(question, limits.question_size)
+        kept = fitting(with_title_shown(question), limits.question_size)
         entry = OpenApproval(session_id, kept, len(encode(kept)), deliver)
         if entry.size > limits.question_size:  # choices and inquiries cannot be cut
             raise QuestionLimit("bytes of one", limits.question_size)
@@ -305,6 +306,14 @@ def refusal_of(question: Question, decision: str = "deny") -> str:
     """Return the decision, or a no that the agent understands; none is guessed."""
     wanted = (decision, "deny", "cancel")
     return next((word for word in wanted if word in question.choices), "cancel")
+
+
+def with_title_shown(question: Question) -> Question:
+    """Return a question whose title is one line that hides nothing.
+
+    Notifications and lists of any client show the title alone, and as it is.
+    """
+    return replace(question, title=escape_hidden(question.title))
 
 
 def fitting(question: Question, most: int) -> Question:

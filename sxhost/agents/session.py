@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from msgspec import Raw
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -24,6 +25,7 @@ from sxhost.model.approval import Answer, Question
 from sxhost.model.event_types import (
     AgentEvent,
     AsleepEvent,
+    BackgroundEvent,
     CustomEvent,
     EndedEvent,
     StalledEvent,
@@ -72,9 +74,10 @@ class HostedSession:
         *,
         on_sleepy: Callable[[float], object],
         turn: Turn | None = None,
+        fresh: bool = False,
     ) -> None:
         self.id = session_id
-        self.record = LaunchRecord(session_id, launch, dependencies.set_hosting)
+        self.record = LaunchRecord(session_id, launch, dependencies.set_hosting, fresh=fresh)
         self.life = new_life(Context(session_id))
         self.agent: Agent = driver.agent(launch, self)
         self._driver = driver
@@ -102,6 +105,8 @@ class HostedSession:
         )
         self._watchdog = Watchdog(clock, limits, self._stalled, self._restart, self._sleepy)
         self._ending = False
+        self._in_background = False
+        """Whether the agent has something running that outlives its turns."""
         self._idle_s: float | None = None
         """The seconds of idleness for which the agent is being ended, if it is for that."""
         self._starting: Signal | None = None
@@ -149,22 +154,30 @@ class HostedSession:
             await outcome
 
     async def _start(self) -> None:
-        if self._ending:
-            raise AgentFailed(f"The agent of {self.id!r} was ended.")
         self._watchdog.cancel_restart()
-        self.agent = self._driver.agent(self.launch, self)
-        self.life.start()
         try:
-            started = await self.agent.start()
-        except BaseException:
-            self.life.process_ended()
-            raise
+            started = await self._start_agent(self.launch)
+        except AgentFailed:
+            if not self.record.fresh or self.launch.resume is None:
+                raise
+            started = await self._start_agent(replace(self.launch, resume=None))
         try:
             await self._started(started)
         except BaseException:
             if self.life.name() != "gone":
                 await self.agent.stop()
                 self.life.process_ended()
+            raise
+
+    async def _start_agent(self, launch: Launch) -> Started:
+        if self._ending:
+            raise AgentFailed(f"The agent of {self.id!r} was ended.")
+        self.agent = self._driver.agent(launch, self)
+        self.life.start()
+        try:
+            return await self.agent.start()
+        except BaseException:
+            self.life.process_ended()
             raise
 
     async def _started(self, started: Started) -> None:
@@ -180,8 +193,8 @@ class HostedSession:
     @property
     def can_sleep(self) -> bool:
         """Whether the agent does nothing, and could go on in a new process."""
-        idle = self.life.name() == "idle" and not self._questions.any_open
-        return idle and self.agent.can.resume
+        busy = self._questions.any_open or self._in_background
+        return self.life.name() == "idle" and not busy and self.agent.can.resume
 
     async def end(self, idle_s: float | None = None) -> None:
         """End the agent; this object does not start it again.
@@ -217,6 +230,7 @@ class HostedSession:
         else:
             self._turns.set_native_id(native_id)
             self._turns.announce()
+            self._background(self.record.turn_began())
             self.record_input(draft.input, by, turn.id)
         finally:
             self._reports.release()
@@ -263,8 +277,9 @@ class HostedSession:
         await self._writer.flushed()
 
     async def interrupt(self) -> None:
-        """Stop the running turn."""
-        self.life.check_turn_runs()
+        """Stop the running turn, or what the agent can stop in the background."""
+        if not self._in_background:
+            self.life.check_turn_runs()
         await self.agent.interrupt()
 
     async def compact(self) -> None:
@@ -306,6 +321,8 @@ class HostedSession:
             fit = fitting(encode_data(event), self._dependencies.limits.event_size)
             self._reports.add(partial(self.report_event, CustomEvent(event.name, fit)))
             return
+        if isinstance(event, BackgroundEvent):
+            self._in_background = bool(event.tasks)
         self._watchdog.note_activity()
         self._turns.announce()
         self._writer.put(event)
@@ -343,6 +360,7 @@ class HostedSession:
         if self.life.name() == "idle":
             self.life.begin_turn()
             self._turns.begin()
+            self._background(self.record.turn_began())
             self._watchdog.watch()
         self._turns.set_native_id(native_id)
         if not self._reports.holding:
@@ -353,7 +371,7 @@ class HostedSession:
         if self._reports.holding:
             self._reports.add(partial(self.turn_ended, status, reason, native))
         elif self._turns.runs:
-            self._withdraw_questions("the turn is over")
+            self._questions.withdraw_turn("the turn is over")
             self._turns.end(status, reason, native)
             self.life.end_turn()
             self._watch()
@@ -367,7 +385,8 @@ class HostedSession:
         if not starting:
             why = CutReason.AGENT_ENDED if wanted else CutReason.PROCESS_ENDED
             self.turn_ended("failed", why)
-            self._withdraw_questions(how.sentence)
+            self._questions.withdraw_all(how.sentence)
+        self._in_background = False
         self.life.process_ended()
         self._turn_over.fire()
         self._watchdog.pause()
@@ -426,10 +445,6 @@ class HostedSession:
         self._writer.put(StalledEvent(silent_s=round(silent), turn=turn))
 
     # How it is done.
-
-    def _withdraw_questions(self, why: str) -> None:
-        if self._questions.withdraw_all(why):
-            self.life.resume_turn()
 
     def _background(self, work: Awaitable[object]) -> None:
         background(work, log, self.id, (HostError,))

@@ -102,7 +102,9 @@ class Supervisor:
         if session_id in self._hosted or self._sessions.known.get(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
-        hosted = self._hosted[session_id] = self._make(session_id, placed, None)
+        hosted = self._hosted[session_id] = self._make(
+            session_id, placed, None, fresh=placed.resume is None
+        )
         try:
             await self._dependencies.set_hosting(session_id, initial_hosting(placed))
             await hosted.start()
@@ -315,7 +317,9 @@ class Supervisor:
 
     # How it is done.
 
-    def _make(self, session_id: str, launch: Launch, turn: Turn | None) -> HostedSession:
+    def _make(
+        self, session_id: str, launch: Launch, turn: Turn | None, *, fresh: bool
+    ) -> HostedSession:
         driver = self._agents.drivers(launch.agent)
 
         def free() -> None:
@@ -333,6 +337,7 @@ class Supervisor:
             free,
             on_sleepy=sleepy,
             turn=turn,
+            fresh=fresh,
         )
         return hosted
 
@@ -349,7 +354,7 @@ class Supervisor:
     def _restore(self, session: Session) -> HostedSession:
         if session.kind != "hosted" or session.launch is None:
             raise NotHosted(session.id)
-        hosted = self._make(session.id, session.launch, session.turn)
+        hosted = self._make(session.id, session.launch, session.turn, fresh=session.fresh)
         if not hosted.agent.can.resume:
             raise AgentFailed(f"The agent of {session.id!r} has ended and cannot go on.")
         self._hosted[session.id] = hosted

@@ -18,23 +18,26 @@ from zope.interface import implementer
 
 from sxhost.cli.output import Flow, put, put_json
 from sxhost.cli.terminal import HostLink
+from sxhost.codec.approval_text import approval_details
 from sxhost.codec.lines import CutLines
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.event_types import (
     AgentEvent,
+    BackgroundEvent,
     CompleteEvent,
     EndedEvent,
     ErrorEvent,
     MessageDeltaEvent,
     ToolDoneEvent,
     ToolStartEvent,
+    TurnStartedEvent,
     WarningEvent,
     decode_event,
 )
 from sxhost.model.rights import APPROVAL_EVENTS
-from sxhost.model.session import Event
+from sxhost.model.session import BackgroundTask, Event
 from sxhost.model.turn import TurnDraft
 from sxhost.waiting import Signal, background
 
@@ -55,7 +58,7 @@ INTERRUPTED_WITHIN = 10.0
 
 
 class TurnView:
-    """One turn of a new session, printed as it goes; its approvals are asked at the keyboard.
+    """A turn of a new session, and what it leaves running, printed; approvals are asked for.
 
     Events only say that approvals have changed: what they are is read from the host.
     """
@@ -66,6 +69,9 @@ class TurnView:
         self._input = prompt
         self._session = ""
         self._at_line_start = True
+        self._status = ""
+        """How the last turn has ended; empty while one runs."""
+        self._background: list[BackgroundTask] = []
         self.interrupted = False
         """Whether the user has ended the command."""
         self._over = Signal()
@@ -129,17 +135,31 @@ class TurnView:
                 put_json(value)
             else:
                 self._show(value)
-            end = _end_of_turn(decode_event(value))
-            if end is not None:
-                status, reason = end
-                self._line(f"({reason or status})", dim=True)
-                return status or "failed"
+            if self._note_progress(decode_event(value)):
+                return self._status
             if value.event in APPROVAL_EVENTS and not self._link.json:
                 with suppress(HostUnreachable):  # the stream comes back, and asks again
                     query = ApprovalQuery(all=True)
                     known = await host.session_approvals(self._session, query)
                     self._show_approvals(host, known)
         return "failed"
+
+    def _note_progress(self, event: AgentEvent) -> bool:
+        """Note what begins and ends; return whether all is done: what runs on is waited for."""
+        match event:
+            case BackgroundEvent(tasks=tasks):
+                self._background = tasks
+            case TurnStartedEvent():
+                self._status = ""
+        end = _end_of_turn(event)
+        if end is not None:
+            status, reason = end
+            self._status = status or "failed"
+            self._line(f"({reason or status})", dim=True)
+            if self._background and not isinstance(event, EndedEvent):
+                titles = "; ".join(task.title or task.kind for task in self._background)
+                self._line(f"(in the background: {titles})", dim=True)
+        return bool(self._status) and (not self._background or isinstance(event, EndedEvent))
 
     # Showing.
 
@@ -186,11 +206,15 @@ class TurnView:
         if approval.id not in self._announced:
             self._announced.add(approval.id)
             self._line(f"? {approval.kind}: {approval.title}", fg="yellow", bold=True)
+            for line in approval_details(approval):
+                self._line(line, fg="yellow")
 
     def _ask(self, host: HostClient, approval: Approval) -> None:
         self._announce(approval)
         if not sys.stdin.isatty():
-            self._line(f"  sxhost approve {approval.session} {approval.id}", fg="yellow")
+            number = approval.id
+            words = f"answer {number} TEXT" if approval.inquiries else f"approve {number}"
+            self._line(f"  sxhost {words}", fg="yellow")
             return
         if self._keyboard is None:
             self._keyboard = Keyboard(self._link.reactor)

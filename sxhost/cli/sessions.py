@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sxhost.cli.names import on_session, session_argument
 from sxhost.cli.output import fail, put_table
 from sxhost.cli.terminal import HostLink, detail_lines, detail_rows, linked, session_lines
 
@@ -50,11 +51,11 @@ def _discovered_line(found: Discovered) -> str:
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @linked
 def show(link: HostLink, session_id: str) -> None:
     """Print all about a session."""
-    found = link.run_with_client(lambda host: host.session(session_id))
+    _, found = link.run_with_client(lambda host: on_session(host, session_id, host.session))
     if sys.stdout.isatty() and not link.json:
         put_table(detail_rows(found))
     else:
@@ -62,7 +63,7 @@ def show(link: HostLink, session_id: str) -> None:
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @click.option("--model")
 @click.option("--provider")
 @click.option("--cwd")
@@ -73,25 +74,31 @@ def show(link: HostLink, session_id: str) -> None:
 @click.option("--label", "labels", multiple=True, metavar="NAME:VALUE")
 @linked
 def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields: Any) -> None:
-    """Create a session, or update its fields."""
+    """Create a session, or update its fields.
+
+    What can be an ID is taken as it is, for it may be new; a title is that of a session.
+    """
     from sxhost.model.session import Registration
 
     given = dict(label.partition(":")[::2] for label in labels)
     if not all(":" in label[1:] for label in labels):
         fail(2, "A label is written NAME:VALUE.")
     registration = Registration(labels=given or None, **fields)
-    done = link.run_with_client(lambda host: host.register(session_id, registration))
-    link.show(done, f"{session_id} {'registered' if done.created else 'updated'}")
+    found, done = link.run_with_client(
+        lambda host: on_session(
+            host, session_id, lambda one: host.register(one, registration), may_be_new=True
+        )
+    )
+    link.show(done, f"{found} {'registered' if done.created else 'updated'}")
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @linked
 def rm(link: HostLink, session_id: str) -> None:
     """End a session and delete its log."""
-    link.show(
-        link.run_with_client(lambda host: host.forget(session_id)), f"{session_id} forgotten"
-    )
+    found, done = link.run_with_client(lambda host: on_session(host, session_id, host.forget))
+    link.show(done, f"{found} forgotten")
 
 
 @click.command()

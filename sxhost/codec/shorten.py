@@ -7,7 +7,14 @@ from typing import Final
 
 from sxhost.codec.json import encode
 
-__all__ = ["TEXT_KEPT", "TITLE_MOST", "BoundedText", "first_line", "shorten_to_fit"]
+__all__ = [
+    "TEXT_KEPT",
+    "TITLE_MOST",
+    "BoundedText",
+    "first_line",
+    "fold",
+    "shorten_to_fit",
+]
 
 TEXT_MOST: Final = 48_000
 """Characters of one text in an event that is too large; an event has room for 256 KiB."""
@@ -52,6 +59,16 @@ def _shortened(value: object, most: int) -> object:
 def first_line(text: str, most: int = TITLE_MOST) -> str:
     """Return the first line of a text, at most `most` characters of it: a title."""
     return text.partition("\n")[0][:most]
+
+
+def fold(text: str, most: int = TITLE_MOST) -> str:
+    """Return a text in one line that says how long the text is, if that is not all of it."""
+    line = first_line(text, most)
+    if line == text:
+        return text
+    lines = text.count("\n") + 1
+    extent = f"{lines} lines, " if lines > 1 else ""
+    return f"{line} … ({extent}{len(text)} characters)"
 
 
 class BoundedText:

@@ -8,7 +8,8 @@ callable with the signature of `DriverEntryPoint`.
 The order of reports: `Reports.spawned`, then for each turn `Reports.turn_started`, its events
 and questions, `Reports.turn_ended`; at the very end `Reports.exited`, once.  Before a turn
 ends, whatever it has begun is closed: a text by its whole event with ``cut: true``, a tool's
-call by ``tool-done`` with the status ``cut``.  The host withdraws the questions that are left.
+call by ``tool-done`` with the status ``cut``.  The host withdraws the questions that are left,
+but for those of whoever waits on (`Question.outlives_turn`): their driver does, in its time.
 Where the process ends in the middle of a turn, the driver closes the same and calls
 `Reports.exited`; the host itself ends the turn.  ``sxhost.drivers.kit`` has parts for all that.
 

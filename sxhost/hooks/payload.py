@@ -13,13 +13,14 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
 
-from msgspec import Raw
+from msgspec import Raw, to_builtins
 from msgspec.structs import replace
 
 from sxhost.agent_files.facts import tool_title
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import shorten_to_fit
 from sxhost.drivers.claude.approvals import permission_result, question_of
+from sxhost.drivers.claude.background import TASKS_MOST, background_task
 from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
 from sxhost.model.approval import Answer, Question
 from sxhost.model.names import EVENT_NAME
@@ -42,6 +43,8 @@ TAKES: Final[Mapping[str, frozenset[str]]] = {
 
 TOOL_ENDS: Final = frozenset({"PostToolUse", "PostToolUseFailure", "PermissionDenied"})
 TURN_ENDS: Final = frozenset({"Stop", "StopFailure", "UserPromptSubmit", "SessionEnd"})
+TASK_ENDS: Final = frozenset({"completed", "failed", "killed", "stopped"})
+"""Statuses of a task in the background that no longer runs."""
 MESSAGE_INTRODUCTION: Final = (
     "The user sent this message through sxhost while you were working:\n\n"
 )
@@ -141,12 +144,32 @@ class Hook:
 
     def settles_question_of(self, asked: Hook) -> bool:
         """Return whether this hook shows that the question of `asked` is settled."""
-        if self.name in TURN_ENDS:
+        if self.name == "SessionEnd":
             return not self.text("agent_id")
+        if self.name in TURN_ENDS and not self.text("agent_id"):
+            return not asked.text("agent_id") or self._nothing_runs
+        asker = self.text("agent_id") == asked.text("agent_id")
+        if self.name == "SubagentStop":
+            return asker
         same = [
             self.payload.get(n) == asked.payload.get(n) for n in ("tool_name", "tool_input")
         ]
-        return self.name in TOOL_ENDS and all(same)
+        return self.name in TOOL_ENDS and asker and all(same)
+
+    @property
+    def _nothing_runs(self) -> bool:
+        """Whether it says that nothing runs in the background; some hooks do not tell."""
+        return "background_tasks" in self.payload and not self.background
+
+    @property
+    def background(self) -> list[dict[str, str]]:
+        """What runs in the background, as Claude's ``Stop`` tells."""
+        tasks = [
+            background_task(*(_text(task, name) for name in ("id", "type", "description")))
+            for task in _objects(self.payload.get("background_tasks"))
+            if _text(task, "status") not in TASK_ENDS
+        ]
+        return [to_builtins(task) for task in tasks[:TASKS_MOST]]
 
     def question(self, patience: float) -> Question:
         """Return the approval question of the hook; it expires after `patience` seconds."""
@@ -191,7 +214,7 @@ class Hook:
             ToolRequest(
                 subtype="can_use_tool",
                 tool_name=self.text("tool_name"),
-                description=tool_title("", self._input) or None,
+                title=self.title(),
                 input=self._input,
                 permission_suggestions=_objects(rules) or None,
                 tool_use_id=self.key,
@@ -252,7 +275,8 @@ def _noticed(hook: Hook) -> list[Event]:
 def _stopped(hook: Hook) -> list[Event]:
     text = hook.text("last_assistant_message") or hook.text("last-assistant-message")
     message: list[Event] = [("message", {"text": text})] if text else []
-    return [*message, ("complete", {})]
+    running = hook.background
+    return [*message, ("complete", {"background": running} if running else {})]
 
 
 def _broke(hook: Hook) -> list[Event]:
@@ -301,6 +325,11 @@ def _output(value: Any) -> Any:
         parts = (value["stdout"], value.get("stderr"))
         return "\n".join(part for part in parts if isinstance(part, str) and part)
     return value
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

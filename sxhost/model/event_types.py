@@ -27,7 +27,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import FieldInfo, fields
 
 from sxhost.model.approval import Approval
-from sxhost.model.session import NULL, Event, raw_json
+from sxhost.model.session import NULL, BackgroundTask, Event, raw_json
 from sxhost.model.turn import TurnStatus
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "ApprovalRequestedEvent",
     "ApprovalResolvedEvent",
     "AsleepEvent",
+    "BackgroundEvent",
     "CompactEvent",
     "CompleteEvent",
     "CustomEvent",
@@ -136,7 +137,7 @@ class TurnStartedEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CompleteEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The turn is over and has not failed.  Hooks give none of the fields."""
+    """The turn is over and has not failed.  Hooks give `background` alone."""
 
     name: ClassVar[Literal["complete"]] = "complete"
     nature: ClassVar[Nature] = "fact"
@@ -149,6 +150,8 @@ class CompleteEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``completed`` or ``interrupted``."""
     reason: str | None = None
     """Why it is not completed; also a stop reason that is not the usual one (ACP)."""
+    background: list[BackgroundTask] = []
+    """What an attached agent has running on; of a hosted one ``background`` tells."""
     native: Raw | UnsetType = UNSET
     """The agent's own message; null where it has none."""
 
@@ -169,6 +172,17 @@ class ErrorEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why, in the agent's words; the host's (`sxhost.model.turn.CutReason`) if it was cut."""
     native: Raw | UnsetType = UNSET
     """The agent's own message; null where the host has ended the turn."""
+
+
+class BackgroundEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What runs in the background has changed: it outlives the turn that has started it."""
+
+    name: ClassVar[Literal["background"]] = "background"
+    nature: ClassVar[Nature] = "fact"
+
+    tasks: list[BackgroundTask]
+    """All that runs now, each with `id`, `kind` (``subagent``, ``command``, …) and `title`."""
+    native: Raw | UnsetType = UNSET
 
 
 class IdleEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -464,6 +478,7 @@ AgentEvent = (
     | TurnStartedEvent
     | CompleteEvent
     | ErrorEvent
+    | BackgroundEvent
     | IdleEvent
     | StalledEvent
     | UserMessageEvent

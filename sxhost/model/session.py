@@ -247,6 +247,17 @@ class State(Struct, frozen=True):
     since_ms: int
 
 
+class BackgroundTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an agent has started and what goes on after its turn."""
+
+    id: str
+    """The agent's own name for it."""
+    kind: str = ""
+    """``subagent``, ``command``, or the agent's own word."""
+    title: str = ""
+    """What it is about, in a line."""
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """A session as it is stored; `state` follows from its log, without regard to silence."""
 
@@ -278,12 +289,18 @@ class Session(Struct, frozen=True, kw_only=True):
     process: Process | None = None
     """Its agent's process, running or last run."""
     rest: Rest = ""
+    fresh: bool = False
+    """Whether its conversation had no turn yet: some agents keep none that could be resumed."""
     start_ms: int
     last_seen_ms: int
     last_event: str = ""
     event_count: int = 0
     message_count: int = 0
     pending_approvals: int = 0
+    background: list[BackgroundTask] = []
+    """What still runs, whether or not a turn does."""
+    turn_over: bool = False
+    """Whether the agent itself is done, whatever runs in the background."""
     state: State
 
 
@@ -327,6 +344,8 @@ class Detail(Summary, frozen=True, kw_only=True):
     continued_by: str = ""
     """The session that goes on with this one."""
     turn: Turn | None = None
+    background: list[BackgroundTask] = []
+    """What still runs in the background, whether or not a turn does."""
     approval_policy: str | None = None
     sandbox: str | None = None
     command: list[str] | None = None
@@ -358,6 +377,7 @@ class Hosting(Struct, frozen=True, kw_only=True):
     launch: Launch | None = None
     process: Process | None = None
     rest: Rest | None = None
+    fresh: bool | None = None
 
 
 class Hosted(Struct, frozen=True, kw_only=True):

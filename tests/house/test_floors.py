@@ -42,7 +42,7 @@ ROOMS = {
     "waiting": Room("0", ("waiting.py",), rooms_of(""), rooms_of("twisted")),
     "model": Room("1", ("__init__.py", "model/*.py"), rooms_of("errors"), rooms_of("msgspec")),
     "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
-    "codec": Room("2", ("codec/*.py",), rooms_of("errors model"), rooms_of("msgspec")),
+    "codec": Room("2", ("codec/*.py",), rooms_of("errors model visible"), rooms_of("msgspec")),
     "config": Room("2", ("config.py",), rooms_of("files model"), rooms_of("msgspec")),
     "policy": Room("2", ("policy/*.py",), rooms_of("model"), rooms_of("msgspec re2")),
     "auth": Room(
@@ -99,7 +99,9 @@ ROOMS = {
     "agents": Room(
         "5",
         ("agents/*.py",),
-        rooms_of("codec drivers errors logs model policy process store streams waiting"),
+        rooms_of(
+            "codec drivers errors logs model policy process store streams visible waiting"
+        ),
         rooms_of("automat msgspec twisted"),
     ),
     "attach": Room(

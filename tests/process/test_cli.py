@@ -86,8 +86,8 @@ class Shell:
                     process.kill()
 
     def session(self) -> str:
-        """Return the id of a session that nobody has used."""
-        return f"s{next(self._numbers)}"
+        """Return the id of a session that nobody has used, nor the beginning of another's."""
+        return f"s{next(self._numbers):04}"
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +319,7 @@ def test_help_lists_the_commands(shell: Shell) -> None:
         *("completion", "emit", "events", "fire", "policy", "pull", "register"),
         *("rm", "send", "sessions", "show", "status", "stop", "tail", "token", "open", "audit"),
         *("attach", "hook", "stdio", "trust"),
-        *("new", "turn", "steer", "interrupt", "approvals", "approve", "deny", "run"),
+        *("new", "turn", "steer", "interrupt", "approvals", "approve", "deny", "answer", "run"),
     }
 
 

@@ -112,10 +112,38 @@ def test_shown_approval_has_what_the_host_knows(capsys: pytest.CaptureFixture[st
         "? command: git push",
         "deny (policy tests)",
         "? command: rm -rf /",
-        "  sxhost approve a 1",
+        "  sxhost approve 1",
         "? command: make test",
-        "  sxhost approve a 2",
+        "  sxhost approve 2",
     ]
+
+
+TASKS = [{"id": "b1", "kind": "command", "title": "npm test"}]
+ENDED = {"turn": 1, "status": "completed"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [("background", {"tasks": []})],
+        [("turn-started", {"turn": 2}), ("background", {"tasks": []}), ("complete", ENDED)],
+        [("ended", {"reason": "it was stopped"})],
+    ],
+    ids=["ends", "ends in a turn", "dies"],
+)
+def test_run_waits_for_what_runs_in_the_background(
+    more: list[tuple[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ride = TurnView(HostLink("http://x", json=False), Launch(agent="echo"), "")
+    begun = [event("background", {"tasks": TASKS}), event("complete", ENDED)]
+    told = [event(name, data) for name, data in more]
+    stream: Any = Stream(*begun, *told, event("message-delta", {"text": "too late"}))
+    host: Any = Asked()
+    status = result_of(ride._follow(host, stream))
+    assert status == ("failed" if more[0][0] == "ended" else "completed")
+    shown = capsys.readouterr()
+    assert "(in the background: npm test)" in shown.err
+    assert "too late" not in shown.out
 
 
 # The command.
@@ -207,7 +235,7 @@ def test_run_without_a_terminal_prints_how_to_answer(shell: Shell) -> None:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
         hint = next(line for line in lines if "sxhost approve" in line)
-        shell.output(*hint.split()[-3:])
+        shell.output(*hint.split()[-2:])
         assert process.wait(PATIENCE) == 0
 
 

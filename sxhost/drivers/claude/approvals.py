@@ -8,14 +8,16 @@ requests needless: ``approve_session`` accepts them, for this session only.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
 from msgspec import Raw
 
-from sxhost.codec.shorten import first_line
+from sxhost.codec.shorten import fold
 from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
+from sxhost.drivers.kit.changes import file_change
 from sxhost.drivers.kit.pending_questions import AgentRequest
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
@@ -36,6 +38,12 @@ KINDS: Final[Mapping[str, ApprovalKind]] = {
 """The kind of question, by the tool's name; of all others it is ``tool``."""
 
 PATHS: Final = ("file_path", "notebook_path", "path")
+CONTENTS: Final = ("content", "new_source")
+"""Fields of a file's new text, or a notebook cell's."""
+
+SHOWN: Final = frozenset({"command", "description", "plan", *PATHS})
+"""Fields of a tool's input that a question's detail has under names of their own."""
+
 UNSANDBOXED: Final = "dangerouslyDisableSandbox"
 """A field of a command's input: it wants to run outside of the sandbox."""
 
@@ -67,26 +75,63 @@ def question_of(control_request: ControlRequest, native: Raw) -> Question:
         choices=_choices(request),
         inquiries=_inquiries(request.input),
         native=native,
+        outlives_turn=request.agent_id is not None,
     )
 
 
 def _title(request: ToolRequest) -> str:
+    """Return what is wanted, never only what the agent calls it, in one line."""
     name = request.display_name or request.tool_name or "a tool"
     inquiries = _inquiries(request.input)
-    subject = inquiries[0].text if inquiries else request.description
-    title = request.title or (f"{name}: {subject}" if subject else name)
-    return first_line(title)
+    asked = inquiries[0].text if inquiries else None
+    subject = asked or _command(request.input) or _first_path(request)
+    if subject is None and request.title:
+        return fold(request.title)
+    subject = subject or request.description
+    return fold(f"{name}: {subject}" if subject else name)
+
+
+def _command(arguments: Mapping[str, Any]) -> str | None:
+    command = arguments.get("command")
+    if isinstance(command, list):
+        return shlex.join(str(word) for word in command)
+    return command if isinstance(command, str) and command else None
+
+
+def _paths(request: ToolRequest) -> list[str]:
+    named = [request.input.get(name) for name in PATHS]
+    paths = [path for path in named if isinstance(path, str)]
+    if request.blocked_path and request.blocked_path not in paths:
+        paths.append(request.blocked_path)
+    return paths
+
+
+def _first_path(request: ToolRequest) -> str | None:
+    return next(iter(_paths(request)), None)
+
+
+def _changes(request: ToolRequest) -> list[dict[str, Any]]:
+    """Return the changes that a tool for files would make, as far as its input says."""
+    arguments, path = request.input, _first_path(request) or ""
+    edits = [arguments, *_listed(arguments.get("edits"))]
+    changes = [
+        file_change(path, edit["old_string"], edit["new_string"])
+        for edit in edits
+        if isinstance(edit.get("old_string"), str) and isinstance(edit.get("new_string"), str)
+    ]
+    written = [arguments[name] for name in CONTENTS if isinstance(arguments.get(name), str)]
+    return changes + [file_change(path, None, text) for text in written]
 
 
 def _detail(request: ToolRequest) -> dict[str, Any]:
     arguments = request.input
-    paths = [arguments[name] for name in PATHS if isinstance(arguments.get(name), str)]
-    if request.blocked_path and request.blocked_path not in paths:
-        paths.append(request.blocked_path)
+    rest = {name: value for name, value in arguments.items() if name not in SHOWN}
     detail = {
         "tool": request.tool_name,
-        "command": arguments.get("command") or None,
-        "paths": paths or None,
+        "command": _command(arguments),
+        "paths": _paths(request) or None,
+        "changes": (_changes(request) or None) if _kind(request) == "file-change" else None,
+        "input": (rest or None) if _kind(request) != "question" else None,
         "plan": arguments.get("plan"),
         "description": arguments.get("description") or request.description,
         "reason": request.decision_reason,

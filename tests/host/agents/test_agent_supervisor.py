@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from sxhost.agents.dependencies import Agents
+from sxhost.drivers.contracts import Started
 from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
 from sxhost.model.event_types import MessageEvent, ToolOutputEvent
 from sxhost.model.session import EventQuery, MessageDraft, PullQuery, Registration
@@ -322,6 +323,32 @@ class SlowToEndDriver(FakeDriver):
         return SlowToEnd(launch, reports, self)
 
 
+class Forgetful(FakeAgent):
+    """An agent that keeps no conversation without a turn, as Codex and Claude do."""
+
+    kept: list[str]
+
+    async def start(self) -> Started:
+        unknown = self.launch.resume not in (None, *self.kept)
+        self.refuse = AgentFailed("No such conversation.") if unknown else None
+        return await super().start()
+
+    async def submit(self, draft: TurnDraft) -> str | None:
+        self.kept.append(f"native-{len(self._driver.agents)}")
+        return await super().submit(draft)
+
+
+class ForgetfulDriver(FakeDriver):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[str] = []
+
+    def agent(self, launch: Launch, reports: Any) -> FakeAgent:
+        agent = Forgetful(launch, reports, self)
+        agent.kept = self.kept
+        return agent
+
+
 class TestRest:
     def test_message_wakes_an_agent_that_sleeps(self, host: HostInMemory) -> None:
         idle_for_long(host)
@@ -334,6 +361,32 @@ class TestRest:
         number = send(host, "hello")
         assert host.drivers.last.did == [("start", "native-1"), ("submit", "hello")]
         assert (message_state(host, number), rest(host)) == ("delivered", "")
+
+    def test_conversation_without_a_turn_may_begin_anew(self, lab: HostInMemory) -> None:
+        lab.drivers.by_agent["fake"] = ForgetfulDriver()
+        started_in(lab)
+        for _ in range(2):
+            idle_for_long(lab)
+            assert submit(lab).status == "running"
+            lab.drivers.last.reports.turn_ended("completed")
+        starts = [agent.did[0][1] for agent in lab.drivers.by_agent["fake"].agents]
+        assert starts == [None, "native-1", None, "native-3"]
+        assert names(lab).count("started") == 3
+
+    @pytest.mark.parametrize("resumes", [True, False])
+    def test_conversation_that_is_lost_is_not_begun_anew(
+        self, lab: HostInMemory, resumes: bool
+    ) -> None:
+        started_in(lab, resume="native-old" if resumes else None)
+        if not resumes:
+            submit(lab)
+            lab.drivers.last.reports.turn_ended("completed")
+        idle_for_long(lab)
+        lab.drivers.by_agent["fake"].refuse = AgentFailed("It is lost.")
+        before = len(lab.drivers.by_agent["fake"].agents)
+        with pytest.raises(AgentFailed, match="lost"):
+            submit(lab)
+        assert len(lab.drivers.by_agent["fake"].agents) == before + 1
 
     def test_turn_wakes_an_agent_that_sleeps(self, host: HostInMemory) -> None:
         submit(host)

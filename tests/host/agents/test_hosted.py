@@ -24,9 +24,9 @@ from sxhost.errors import (
     Unsupported,
 )
 from sxhost.model.approval import Answer, Question
-from sxhost.model.event_types import MessageEvent, NativeEvent, raw_json
+from sxhost.model.event_types import BackgroundEvent, MessageEvent, NativeEvent, raw_json
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft, Hosting
+from sxhost.model.session import BackgroundTask, EventDraft, Hosting
 from sxhost.model.turn import CutReason, Launch, ModelDraft, Process, Turn, TurnDraft
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeAgent, FakeDriver, is_done, question, result_of, started
@@ -425,6 +425,42 @@ class TestQuestions:
 
 
 class TestEnds:
+    def test_question_that_outlives_its_turn_stays_open(self, rig: Rig) -> None:
+        rig.submit()
+        rig.asked("main")
+        rig.agent.reports.approval_requested(question("sub", outlives_turn=True))
+        rig.settle()
+        rig.agent.reports.turn_ended("completed")
+        rig.settle()
+        assert list(rig.approvals.open) == ["sub"]
+        assert rig.approvals.withdrawn == []
+        assert rig.state == "idle"
+        rig.clock.advance(100)
+        rig.answer("sub", "approve")
+        assert ("answer", "sub", "approve") in rig.agent.did
+        rig.clock.advance(100)
+        assert "stalled" not in rig.names()
+
+    def test_agent_with_something_in_the_background_does_not_sleep(self, rig: Rig) -> None:
+        rig.submit()
+        task = BackgroundTask(id="b1")
+        rig.agent.reports.report_event(BackgroundEvent(tasks=[task]))
+        rig.agent.reports.turn_ended("completed")
+        assert not rig.session.can_sleep
+        rig.do(rig.session.interrupt())
+        assert rig.agent.did[-1] == ("interrupt",)
+        rig.agent.reports.report_event(BackgroundEvent(tasks=[]))
+        assert rig.session.can_sleep
+
+    def test_lasting_question_ends_with_the_process(self, rig: Rig) -> None:
+        rig.submit()
+        rig.agent.reports.approval_requested(question("sub", outlives_turn=True))
+        rig.agent.reports.turn_ended("completed")
+        rig.settle()
+        rig.agent.reports.exited(ChildExit(code=1))
+        rig.settle()
+        assert rig.approvals.withdrawn == ["the agent ended with code 1"]
+
     def test_agents_death_fails_the_turn_and_withdraws_its_questions(self, rig: Rig) -> None:
         rig.submit()
         rig.asked()
