@@ -82,7 +82,7 @@ def makeService(options: Options) -> MultiService:
     from twisted.internet import reactor
 
     os.umask(0o077)  # whatever the host writes is for its user alone
-    settings = _under_twistd(options["settings"], options.parent)
+    settings = _under_twistd(options)
     set_level(settings.log_level)
     # Twisted's timers follow the wall clock, and one step back would stall them all.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
@@ -109,16 +109,16 @@ def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> ILogObser
         exit_with_error(1, f"sxhost: cannot write the log: {error}.")
 
 
-def _under_twistd(settings: Settings, twistd: usage.Options | None) -> Settings:
+def _under_twistd(options: Options) -> Settings:
     """Take over what twistd would do less carefully, and learn which user it will change to.
 
     It writes its pidfile through whatever link it finds there, and locks nothing.
     """
-    if twistd is None:
+    settings: Settings = options["settings"]
+    if options.parent is None:
         return settings
-    pidfile, twistd["pidfile"] = twistd["pidfile"], ""
-    path = settings.pid_file or (Path(pidfile) if pidfile else None)
-    return replace(settings, pid_file=path, uid=twistd["uid"])
+    path = settings.pid_file or (Path(options["pidfile"]) if options["pidfile"] else None)
+    return replace(settings, pid_file=path, uid=options.parent["uid"])
 
 
 def assemble(settings: Settings, reactor: Any) -> HostService:

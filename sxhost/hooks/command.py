@@ -310,7 +310,7 @@ class HostConnection:
         each = self.deadline.seconds / ADDRESSES
         link = socket.create_connection((address.name, address.port), each)
         link.settimeout(None)
-        return self.secured(link, address.name) if address.secure else link
+        return self.secured(link, address.certified_name) if address.secure else link
 
     def secured(self, link: socket, name: str) -> socket:
         """Speak TLS on a connection, with a host whose certificate is good."""

@@ -20,7 +20,7 @@ from twisted.web.server import Request
 
 from sxhost.auth.peer_credentials import is_local
 from sxhost.errors import BadRequest, ForbiddenHost, ForbiddenOrigin, RateLimited, Unauthorized
-from sxhost.localnet import LOOPBACK_NAMES, is_loopback
+from sxhost.localnet import LOOPBACK_NAMES, is_loopback, parse_address
 from sxhost.model.caller import HOST, Caller
 from sxhost.ratelimit import SlidingWindows
 
@@ -153,7 +153,8 @@ class Authenticator:
             # needs a name that is resolved; those of loopback are not.
             return True
         port_matches = port == here.port if port is not None else here.port in USUAL_PORTS
-        return port_matches and name.strip("[]") in {*LOOPBACK_NAMES, here.host}
+        bare = name.strip("[]")
+        return port_matches and (bare in LOOPBACK_NAMES or _is_address(bare, here.host))
 
     def _check_origin(self, request: Request, host: str) -> None:
         origin = _single_header(request, "origin")
@@ -247,6 +248,14 @@ def _single_header(request: Request, name: str) -> str | None:
     if len(values) > 1:
         raise BadRequest(f"The request has {len(values)} {name.title()} headers.")
     return values[0] if values else None
+
+
+def _is_address(text: str, address: str) -> bool:
+    """Tell whether a text is an address, however it is spelled, and whatever its zone."""
+    try:
+        return parse_address(text) == parse_address(address)
+    except ValueError:
+        return False
 
 
 def _split(host: str) -> tuple[str, int | None]:

@@ -29,6 +29,7 @@ from twisted.web.http_headers import Headers
 from sxhost.localnet import is_loopback
 from sxhost.model.names import TELEMETRY_HEADER
 from sxhost.project import git_branch, machine
+from sxhost.treq_url import treq_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,8 +215,9 @@ async def post(client: HTTPClient, url: str, body: bytes) -> None:
     in a redirect; else what treq raises.
     """
     for _ in range(HOPS):
+        target = treq_url(checked(url))
         response = await client.post(
-            checked(url), data=body, headers=HEADERS, allow_redirects=False, unbuffered=True
+            target, data=body, headers=HEADERS, allow_redirects=False, unbuffered=True
         )
         await discard(response)
         if response.code not in REPEATED:

@@ -38,6 +38,7 @@ ROOMS = {
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
     "ratelimit": Room("0", ("ratelimit.py",), rooms_of(""), rooms_of("")),
     "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
+    "treq_url": Room("0", ("treq_url.py",), rooms_of(""), rooms_of("twisted")),
     "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
     "waiting": Room("0", ("waiting.py",), rooms_of(""), rooms_of("twisted")),
     "model": Room("1", ("__init__.py", "model/*.py"), rooms_of("errors"), rooms_of("msgspec")),
@@ -81,7 +82,7 @@ ROOMS = {
     "client": Room(
         "4",
         ("client/*.py",),
-        rooms_of("address auth codec errors model waiting"),
+        rooms_of("address auth codec errors model treq_url waiting"),
         rooms_of("msgspec treq twisted zope"),
     ),
     "drivers": Room(
@@ -142,7 +143,9 @@ ROOMS = {
     "telemetry": Room(
         "3",
         ("telemetry/*.py",),
-        rooms_of("codec config errors localnet logs model project trust visible waiting"),
+        rooms_of(
+            "codec config errors localnet logs model project treq_url trust visible waiting"
+        ),
         rooms_of("msgspec treq twisted"),
     ),
     "faces/codex_sse": Room(
@@ -173,8 +176,8 @@ ROOMS = {
         "7",
         ("daemon/*.py",),
         rooms_of(
-            "agents auth config drivers faces/pi files http localnet logs model "
-            "policy process service store visible waiting"
+            "address agents auth config drivers faces/pi files http localnet logs "
+            "model policy process service store visible waiting"
         ),
         rooms_of("OpenSSL twisted"),
     ),

@@ -192,6 +192,7 @@ def test_no_json_breaks_a_reader(value: Any) -> None:
 
 
 def test_the_title_of_a_tools_use_is_one_line() -> None:
-    assert tool_title("Bash", {"command": "make\ntest"}) == "Bash: make … (2 lines, 9 characters)"
+    folded = "Bash: make … (2 lines, 9 characters)"
+    assert tool_title("Bash", {"command": "make\ntest"}) == folded
     assert tool_title("Bash", {"command": 7}) == "Bash"
     assert tool_title("Bash", None) == "Bash"
