@@ -156,19 +156,38 @@ def fitted(body: bytes) -> bytes:
     import json
 
     hook = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
-    text = json.dumps(shortened(hook), ensure_ascii=False)
+    for most in (TEXT_MOST, TEXT_MOST // 8, TEXT_MOST // 64):
+        shorter = encoded(shortened(hook, most))
+        if len(shorter) <= BODY_MOST:
+            return shorter
+    return encoded({name: folded(value) for name, value in hook.items()})
+
+
+def encoded(value: object) -> bytes:
+    """Return a value as JSON, with U+FFFD for half characters."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False)
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def shortened(value: object) -> object:
-    """Return a JSON value with its long texts cut."""
-    if isinstance(value, str) and len(value) > TEXT_MOST:
-        return f"{value[:TEXT_MOST]}… ({len(value) - TEXT_MOST} characters more)"
+def shortened(value: object, most: int) -> object:
+    """Return a JSON value with its texts cut to `most` characters."""
+    if isinstance(value, str) and len(value) > most:
+        return f"{value[:most]}… ({len(value) - most} characters more)"
     if isinstance(value, dict):
-        return {name: shortened(each) for name, each in value.items()}
+        return {name: shortened(each, most) for name, each in value.items()}
     if isinstance(value, list):
-        return [shortened(each) for each in value]
+        return [shortened(each, most) for each in value]
     return value
+
+
+def folded(value: object) -> object:
+    """Return a field of a hook: a large one as the beginning of its JSON, and its size."""
+    whole = encoded(value)
+    if len(whole) <= TEXT_MOST:
+        return value
+    return f"{whole[:TEXT_MOST].decode('utf-8', 'ignore')}… ({len(whole)} bytes)"
 
 
 def post(
