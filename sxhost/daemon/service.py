@@ -77,6 +77,7 @@ class HostService(MultiService):
         multiplexer: Multiplexer,
         certificate: ServerCertificate | None = None,
         reloads: Sequence[Callable[[], None]] = (),
+        stops: Sequence[Callable[[], None]] = (),
         pidfile: PidFile | None = None,
     ) -> None:
         super().__init__()
@@ -92,6 +93,8 @@ class HostService(MultiService):
         self._routes = routes
         self._certificate = certificate
         self._reloads = reloads
+        self._stops = stops
+        """What stops before the sessions do: it speaks with them."""
         self._pidfile = pidfile
         sessions.setServiceParent(self)
         notifier.setServiceParent(self)
@@ -180,6 +183,8 @@ class HostService(MultiService):
         await DeferredList([maybeDeferred(port.stopListening) for port in self.ports])
         # Streams end before requests are waited for: they would go on for ever.
         self.multiplexer.stop()
+        for stop in self._stops:
+            stop()
         await self.sessions.end_streams()
         await self._site.drain()
         await self.sessions.close()
