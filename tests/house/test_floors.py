@@ -68,9 +68,9 @@ ROOMS = {
         "3", ("transcripts/*.py",), rooms_of("codec model waiting"), rooms_of("msgspec")
     ),
     "agent_files": Room(
-        "3",
+        "4",
         ("agent_files/*.py",),
-        rooms_of("codec files logs model visible waiting"),
+        rooms_of("codec files logs model process visible waiting"),
         rooms_of("msgspec twisted"),
     ),
     "audit": Room(
