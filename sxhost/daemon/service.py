@@ -77,6 +77,7 @@ class HostService(MultiService):
         multiplexer: Multiplexer,
         certificate: ServerCertificate | None = None,
         reloads: Sequence[Callable[[], None]] = (),
+        stops: Sequence[Callable[[], None]] = (),
         pidfile: PidFile | None = None,
     ) -> None:
         super().__init__()
@@ -92,6 +93,8 @@ class HostService(MultiService):
         self._routes = routes
         self._certificate = certificate
         self._reloads = reloads
+        self._stops = stops
+        """What stops before the sessions do: it speaks with them."""
         self._pidfile = pidfile
         sessions.setServiceParent(self)
         notifier.setServiceParent(self)
@@ -165,7 +168,10 @@ class HostService(MultiService):
         self.sessions.port = next(filter(None, numbers), 0)
 
     def reload(self) -> None:
-        """Read the certificate and the policy again."""
+        """Read the certificate and the policy again; reopen the log if it was moved away."""
+        reopen = getattr(self.observer, "reopen_moved", None)  # a log on stdout has none
+        if reopen is not None:
+            reopen()
         for reload in self._reloads:
             reload()
 
@@ -180,6 +186,8 @@ class HostService(MultiService):
         await DeferredList([maybeDeferred(port.stopListening) for port in self.ports])
         # Streams end before requests are waited for: they would go on for ever.
         self.multiplexer.stop()
+        for stop in self._stops:
+            stop()
         await self.sessions.end_streams()
         await self._site.drain()
         await self.sessions.close()

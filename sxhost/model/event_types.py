@@ -277,6 +277,8 @@ class ThinkingEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str
     cut: bool = False
     """Whether it broke off: `text` is what had come."""
+    late: bool = False
+    """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -297,6 +299,8 @@ class ToolStartEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The call in one line, for a person."""
     input: Raw
     """The call's arguments: an object, or null where the agent does not tell (ACP)."""
+    late: bool = False
+    """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -327,6 +331,8 @@ class ToolDoneEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Its output in all, a text; as far as it came, if it was cut.  Of hooks, any JSON."""
     exit_code: int | UnsetType | None = UNSET
     """Of a command; null or missing where it is not known, or the tool has none."""
+    late: bool = False
+    """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -394,6 +400,8 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens that the model can take in all."""
     cost_usd: float | UnsetType | None = UNSET
     """US dollars; not codex."""
+    message: dict[str, object] | UnsetType = UNSET
+    """What the last message has used, in the same fields; its `id`.  Attached agents alone."""
     native: Raw | UnsetType = UNSET
 
 

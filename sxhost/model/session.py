@@ -31,6 +31,7 @@ __all__ = [
     "Accepted",
     "Claim",
     "Detail",
+    "Discovered",
     "Done",
     "Event",
     "EventDraft",
@@ -277,6 +278,10 @@ class Session(Struct, frozen=True, kw_only=True):
     usage: object = None
     native_id: str = ""
     """The agent's own id of the conversation."""
+    continues: str = ""
+    """The session that this one goes on with, after ``/clear`` or ``/resume``."""
+    continued_by: str = ""
+    """The session that goes on with this one."""
     turn: Turn | None = None
     """The running turn, or the last one."""
     launch: Launch | None = None
@@ -334,6 +339,10 @@ class Detail(Summary, frozen=True, kw_only=True):
     message_count: int = 0
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""
+    continues: str = ""
+    """The session that this one goes on with, after ``/clear`` or ``/resume``."""
+    continued_by: str = ""
+    """The session that goes on with this one."""
     turn: Turn | None = None
     background: list[BackgroundTask] = []
     """What still runs in the background, whether or not a turn does."""
@@ -341,6 +350,15 @@ class Detail(Summary, frozen=True, kw_only=True):
     sandbox: str | None = None
     command: list[str] | None = None
     events: list[Event]
+
+
+class Succession(Struct, frozen=True, kw_only=True):
+    """Fields that the host sets where one session goes on with another; None is not changed."""
+
+    continues: str | None = None
+    continued_by: str | None = None
+    title: str | None = None
+    labels: dict[str, str] | None = None
 
 
 class Hosting(Struct, frozen=True, kw_only=True):
@@ -368,6 +386,17 @@ class Hosted(Struct, frozen=True, kw_only=True):
     ok: bool = True
     session: Summary
     turn: Turn | None = None
+
+
+class Discovered(Struct, frozen=True, kw_only=True):
+    """An agent that runs for the host's user, and its session."""
+
+    id: str
+    agent: str
+    pid: int
+    cwd: str
+    answerable: bool
+    """Whether it has hooks, by which it takes messages and answers."""
 
 
 class Registered(Struct, frozen=True, kw_only=True):
