@@ -99,6 +99,7 @@ class HookHandler:
         clock: IReactorTime,
         follower: Follower | None = None,
         environ: Mapping[str, str] = {},
+        *,
         find: Callable[[int], list[RunningAgent]] = find_running,
         is_running: Callable[[int], bool] = is_running,
     ) -> None:

@@ -216,6 +216,7 @@ class AttachedTranscripts:
             attached.leaving = self._clock.callLater(LINGER_S, self._end, session_id, pid)
 
     def _end(self, session_id: str, pid: int) -> None:
+        self._of(session_id).leaving = None
         self.forget(session_id)
         self._in_background(session_id, self._append_end(session_id, pid))
 
