@@ -200,9 +200,7 @@ class AttachedTranscripts:
         """
         attached = self._of(running.session_id)
         attached.with_past = attached.with_past or with_past
-        if (
-            attached.has_ended and attached.leaving is not None
-        ):  # and goes on in another process
+        if attached.has_ended and attached.leaving is not None:
             attached.leaving.cancel()
             attached.leaving, attached.has_ended = None, False
         if self._follower is not None:
