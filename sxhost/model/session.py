@@ -144,7 +144,8 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which events to read: those after a cursor or a number, of some `types` (``a,b``).
 
     With `follow` the answer stays open and brings new events; with `state` also changes of
-    state.
+    state.  Without `follow`, pieces that the log has whole are left out, unless `pieces` asks
+    for those that are still there.
     """
 
     after: Annotated[str, Meta(pattern=CURSOR)] = ""
@@ -152,6 +153,7 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     types: str = ""
     follow: bool = False
     state: bool = False
+    pieces: bool = False
 
     def names(self) -> frozenset[str]:
         """Return the event names asked for; none means all."""

@@ -87,12 +87,16 @@ class Transcript:
         self._answers: list[int] = []
         """The events with which the model's answers, each with its tools, have begun."""
 
-    def covers(self, event: Event) -> bool:
-        """Tell whether all that precedes an event in its turn is in this transcript."""
+    def covers(self, event: Event, missing: int = 0) -> bool:
+        """Tell whether all that precedes an event in its turn is in this transcript.
+
+        :param missing: the id up to which events of the session may be missing; what else is
+            not in the log are pieces that it has whole.
+        """
         if event.seq <= self.last:
             # The id tells apart two sessions that had the same name one after the other.
             return self.first <= event.seq and event.id <= self._last_id
-        return event.seq == self.last + 1
+        return event.seq == self.last + 1 or missing <= self._last_id < event.id
 
     # Events are added.
 

@@ -11,9 +11,10 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import MessageDraft, Registration
 from sxhost.store.contracts import Draft
 from sxhost.store.journal import WriteBatch
+from sxhost.store.runs import ROW_SIZE
 from sxhost.store.state import StoreState
 from sxhost.store.transaction import Transaction
-from sxhost.store.write_batch import ROW_SIZE, write_batch
+from sxhost.store.write_batch import write_batch
 
 
 @pytest.fixture
