@@ -35,7 +35,6 @@ from sxhost.model.session import (
     Fired,
     HostCounts,
     LogQuery,
-    Memory,
     Registered,
     Registration,
     Session,
@@ -167,7 +166,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             pending_approvals=sum(view.pending_approvals for view in views),
             missing=store.missing,
             telemetry=self.telemetry,
-            memory=Memory(events=store.recent.size),
+            memory=store.recent.memory(),
             limits=core.limits,
         )
 

@@ -369,6 +369,10 @@ class Memory(Struct, frozen=True, kw_only=True):
 
     events: int = 0
     """The newest events; `hot_bytes` at the most."""
+    largest: int = 0
+    """Those of the session that has most; `ring_bytes` at the most."""
+    superseded: int = 0
+    """Texts and outputs whose pieces are about to leave, since the log has them whole."""
 
 
 class Status(Struct, frozen=True, kw_only=True):

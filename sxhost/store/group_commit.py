@@ -16,9 +16,9 @@ from twisted.python.failure import Failure
 
 from sxhost.errors import HostError
 from sxhost.logs import logger
+from sxhost.model.pieces import KeptNative
 from sxhost.store.event_ring import EventRing
 from sxhost.store.journal import Journal
-from sxhost.store.runs import Native
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
 from sxhost.store.transaction import Transaction
 from sxhost.store.write_batch import write_batch
@@ -65,7 +65,7 @@ class GroupCommitter:
         journal: Journal,
         threads: Threads,
         committed: Callable[[Transaction], Awaitable[None]],
-        native: Native = Native.FACTS,
+        native: KeptNative = "facts",
     ) -> None:
         self._state = state
         self._journal = journal

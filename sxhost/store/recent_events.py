@@ -18,7 +18,7 @@ from sxhost.errors import UnknownSession
 from sxhost.model.event_types import PIECES
 from sxhost.model.limits import Limits
 from sxhost.model.pieces import Superseded, stream_of
-from sxhost.model.session import Event
+from sxhost.model.session import Event, Memory
 from sxhost.store.event_ring import EventRing, weight
 from sxhost.store.superseded import SupersededPieces, by_session
 
@@ -182,6 +182,11 @@ class RecentEvents:
             newer.append(event)
         newer.reverse()
         return newer
+
+    def memory(self) -> Memory:
+        """Return the figures of what is in memory."""
+        largest = max((ring.size for ring in self._rings.values()), default=0)
+        return Memory(events=self.size, largest=largest, superseded=len(self.superseded))
 
     # What a store feeds.
 

@@ -67,16 +67,16 @@ class Retention:
             return
         counts = self._counts.get(session_id)
         if counts is None:
-            counts = await self._threads.read(self._journal.count_events, session_id)
+            counts = await self._threads.write(self._journal.count_events, session_id)
         else:
             pieces = sum(event.event in PIECES for event in draft.new_events)
             facts = len(draft.new_events) - pieces
             counts = EventCounts(counts.facts + facts, counts.pieces + pieces)
         if counts.pieces > most.pieces * SLACK:  # most of them may have left by now
-            counts = await self._threads.read(self._journal.count_events, session_id)
+            counts = await self._threads.write(self._journal.count_events, session_id)
         self._counts[session_id] = counts
         if any(count > limit * SLACK for count, limit in zip(counts, most, strict=True)):
-            below = await self._threads.read(self._journal.first_retained, session_id, most)
+            below = await self._threads.write(self._journal.first_retained, session_id, most)
             if not await self._drop(self._journal.prune, session_id, below):
                 self._counts[session_id] = EventCounts(*map(min, counts, most))
 

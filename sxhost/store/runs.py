@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from enum import Enum
 
 import msgspec
 from msgspec import Raw
@@ -11,10 +10,10 @@ from msgspec.structs import replace
 
 from sxhost.codec.json import encode
 from sxhost.model.event_types import EVENT_TYPES
-from sxhost.model.pieces import NATIVE, stream_of
+from sxhost.model.pieces import NATIVE, KeptNative, stream_of
 from sxhost.model.session import Event
 
-__all__ = ["ROW_SIZE", "Native", "Run", "runs_of", "stored"]
+__all__ = ["ROW_SIZE", "Run", "runs_of", "stored"]
 
 ROW_SIZE = 64 * 1024
 """Bytes of data in one row of the log: who reads an event reads its whole row."""
@@ -26,14 +25,6 @@ _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _FIELD = b'"native"'
 _HAVE_NATIVE = EVENT_TYPES.keys() - {"approval-requested", "approval-resolved"}
 """Names of the events whose `native` is the agent's own message and no more than that."""
-
-
-class Native(Enum):
-    """Which events are kept with the agent's own message (``native``)."""
-
-    NONE = "none"
-    FACTS = "facts"
-    ALL = "all"
 
 
 def runs_of(events: Sequence[Event]) -> Iterator[Run]:
@@ -53,12 +44,12 @@ def runs_of(events: Sequence[Event]) -> Iterator[Run]:
         yield of, run
 
 
-def stored(event: Event, stream: str | None, native: Native) -> Event:
+def stored(event: Event, stream: str | None, native: KeptNative) -> Event:
     """Return an event as it is kept: without the agent's own message, where that is not.
 
     A native event is nothing else; it is kept as long as its turn runs, or as the word alone.
     """
-    kept = stream in (None, NATIVE) if native is Native.FACTS else native is Native.ALL
+    kept = stream in (None, NATIVE) if native == "facts" else native == "all"
     if kept or event.event not in _HAVE_NATIVE or _FIELD not in bytes(event.data):
         return event
     try:

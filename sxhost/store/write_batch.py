@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sxhost.codec.json import encode, encode_lines
+from sxhost.model.pieces import KeptNative
 from sxhost.store.journal import WriteBatch
-from sxhost.store.runs import Native, runs_of, stored
+from sxhost.store.runs import runs_of, stored
 from sxhost.store.transaction import SessionDraft, Transaction
 
 __all__ = ["ARCHIVED", "write_batch"]
@@ -13,7 +14,7 @@ ARCHIVED = "archived:"
 """Begins the name under which `meta` keeps since when a session is archived."""
 
 
-def write_batch(transaction: Transaction, native: Native = Native.FACTS) -> WriteBatch:
+def write_batch(transaction: Transaction, native: KeptNative = "facts") -> WriteBatch:
     """Return the rows that a transaction writes.
 
     :param native: which events are kept with the agent's own message.
@@ -41,7 +42,7 @@ def write_batch(transaction: Transaction, native: Native = Native.FACTS) -> Writ
 
 
 def _add_session(
-    batch: WriteBatch, session_id: str, draft: SessionDraft, at: int, native: Native
+    batch: WriteBatch, session_id: str, draft: SessionDraft, at: int, native: KeptNative
 ) -> None:
     rows = batch.rows
     if draft.session_changed:

@@ -74,6 +74,8 @@ class Transcript:
         self.first = first.seq
         self.last = first.seq - 1
         self.ended = False
+        self.ended_at = 0
+        """The event that has ended the turn, where an event of the host's own did."""
         self.size = 0
         """About how many bytes are kept."""
         self.tools: dict[str, ToolExecution] = {}
@@ -97,6 +99,11 @@ class Transcript:
             # The id tells apart two sessions that had the same name one after the other.
             return self.first <= event.seq and event.id <= self._last_id
         return event.seq == self.last + 1 or missing <= self._last_id < event.id
+
+    @property
+    def lacks_answers(self) -> bool:
+        """Whether there are messages, but not where the model began to answer."""
+        return bool(self._messages) and not self._answers
 
     # Events are added.
 
@@ -208,7 +215,7 @@ class Transcript:
 
     def _end_turn(self, event: Event, data: CompleteEvent | ErrorEvent) -> None:
         """End the turn: what is being written is cut; a failure is a message at least."""
-        self.ended = True
+        self.ended, self.ended_at = True, event.seq
         status = "failed" if data.status == "failed" else "interrupted"
         unfinished = [growing for growing in self._growing if growing.last is None]
         for growing in unfinished:

@@ -178,6 +178,19 @@ class SQLiteConnection:
         with self._transaction() as connection:
             return pruning.drop_pieces(connection, superseded)
 
+    def count_events(self, session_id: str) -> EventCounts:
+        """Count the events of a session's log; errors as for `read`."""
+        with _errors_for_clients():
+            return reading.count_events(_in_use(self._writer), session_id)
+
+    def first_retained(self, session_id: str, most: EventCounts) -> int:
+        """Return the first `seq` that a session's log keeps; errors as for `read`."""
+        with _errors_for_clients():
+            connection = _in_use(self._writer)
+            facts = reading.seq_before(connection, session_id, most.facts)
+            pieces = reading.seq_before(connection, session_id, most.pieces, pieces=True)
+            return max(facts, pieces) + 1
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with _errors_for_clients():
@@ -209,19 +222,6 @@ class SQLiteConnection:
         """Return the number after which the last `count` facts come; errors as for `read`."""
         with _errors_for_clients():
             return reading.seq_before(_in_use(self._reader), session_id, count)
-
-    def count_events(self, session_id: str) -> EventCounts:
-        """Count the events of a session's log; errors as for `read`."""
-        with _errors_for_clients():
-            return reading.count_events(_in_use(self._reader), session_id)
-
-    def first_retained(self, session_id: str, most: EventCounts) -> int:
-        """Return the first `seq` that a session's log keeps; errors as for `read`."""
-        with _errors_for_clients():
-            connection = _in_use(self._reader)
-            facts = reading.seq_before(connection, session_id, most.facts)
-            pieces = reading.seq_before(connection, session_id, most.pieces, pieces=True)
-            return max(facts, pieces) + 1
 
     def read_session(self, session_id: str) -> StoredSession | None:
         """Return what there is of a session, but for its events; errors as for `read`."""

@@ -158,8 +158,8 @@ def upgrade(connection: sqlite3.Connection, version: int, steps: Sequence[str]) 
 def _statements(script: str) -> Iterator[str]:
     """Split a script: `executescript` would end the transaction that it is to be in."""
     statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
+    for part in script.split(";")[:-1]:
+        statement += part + ";"
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from sxhost.errors import UnknownSession
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
+from sxhost.model.pieces import KeptNative
 from sxhost.model.session import Event
 from sxhost.store.contracts import Draft
 from sxhost.store.group_commit import GroupCommitter, Threads
 from sxhost.store.journal import Journal, ReadLimit
 from sxhost.store.recent_events import take_enough
 from sxhost.store.retention import Retention
-from sxhost.store.runs import Native
 from sxhost.store.state import StoreState
 from sxhost.store.transaction import Transaction
 from sxhost.store.verbs import TransactionVerbs
@@ -42,7 +42,7 @@ class SQLiteStore(TransactionVerbs):
         journal: Journal,
         threads: Threads,
         *,
-        native: Native = Native.FACTS,
+        native: KeptNative = "facts",
     ) -> None:
         self.epoch = ""
         self._journal = journal

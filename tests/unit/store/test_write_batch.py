@@ -48,7 +48,7 @@ def test_what_was_appended_together_is_one_row(state: StoreState) -> None:
     transaction.append_events("a", [draft()], 7, {})
     batch = written(transaction)
     assert log_rows(batch) == [(1, "a", 1, 3, 7)]
-    assert batch.rows["key"] == [("a", "k", 2)]
+    assert batch.rows["key"] == [("a", "k", 2, 2)]
     assert [row[0] for row in batch.rows["session"]] == ["a"]
 
 
