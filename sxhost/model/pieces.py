@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from sxhost.model.event_types import PIECES, WHOLE_OF
-from sxhost.model.session import Event
+from sxhost.model.session import NULL, Event
 
 __all__ = ["NATIVE", "KeptNative", "Superseded", "stream_of", "superseded_by"]
 
@@ -42,7 +42,7 @@ class _Item(Struct):
 
 class _ToolDone(Struct):
     item: str = ""
-    output: Raw | None = None
+    output: Raw = NULL
 
 
 _decode_item = msgspec.json.Decoder(_Item).decode
@@ -85,6 +85,6 @@ def _item_of(data: Raw) -> str:
 
 def _has_output(data: Raw) -> bool:
     try:
-        return _decode_tool_done(data).output is not None
+        return _decode_tool_done(data).output != NULL
     except _MALFORMED:
         return False
