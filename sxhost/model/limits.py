@@ -52,7 +52,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     busy_within: Seconds = 300.0
     """Seconds in which a session was heard that makes no room for another."""
 
-    events: Count = 256
+    events: Count = 1024
     """Facts buffered for each session: what a late reader still gets."""
 
     ring_bytes: Bytes = 4 * MIB
