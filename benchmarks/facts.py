@@ -7,13 +7,13 @@ each with Codex's own frame.  Then a host is started on a database of 1,024 such
 from __future__ import annotations
 
 import argparse
-import resource
 import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -36,7 +36,19 @@ GATHERED = 4
 """Deltas of one commit: as many as come in 50 ms."""
 
 AT = 1_900_000_000_000
-VOCABULARY = "the log keeps facts and lets crumbs go once all of what they say is there".split()
+VOCABULARY = (
+    "the",
+    "log",
+    "keeps",
+    "facts",
+    "lets",
+    "crumbs",
+    "go",
+    "once",
+    "all",
+    "is",
+    "there",
+)
 
 
 def at_once(function: Any, *given: Any) -> Deferred[Any]:
@@ -56,8 +68,9 @@ def run(coroutine: Any) -> Any:
 class Clock(task.Clock):
     """A clock that is moved, and does at once what is to be done later."""
 
-    def callLater(self, _when: float, function: Any, *given: Any, **named: Any) -> Any:
-        function(*given, **named)
+    def callLater(self, delay: float, callable: Any, *args: object, **kw: object) -> Any:  # noqa: A002
+        """Call a function now."""
+        callable(*args, **kw)
 
 
 def draft(event: str, **data: Any) -> Draft:
@@ -74,7 +87,8 @@ def frame(method: str, turn: int, name: str, **params: Any) -> dict[str, Any]:
 def turn(number: int) -> list[list[Draft]]:
     """Return the commits of a turn."""
     item = f"msg_{number:040x}"
-    words = [VOCABULARY[n * number % len(VOCABULARY)] + " " for n in range(1, WORDS + 1)]
+    chosen = Random(number)
+    words = [f"{chosen.choice(VOCABULARY)}{chosen.randrange(300)} " for _ in range(WORDS)]
     text = "".join(words)
     begin = [
         draft("turn-started", turn=number, native_id=f"t{number}"),
@@ -133,14 +147,14 @@ def show(store: SQLiteStore, limits: Limits, clock: Any) -> None:
         return [event.event async for page in pages for event in page]
 
     names = run(read())
-    counts = (names.count("user-message"), names.count("message"), len(names))
-    print("%d questions, %d answers, %d events" % counts)
+    asked, said = names.count("user-message"), names.count("message")
+    print(f"{asked} questions, {said} answers, {len(names)} events")
 
 
 def start(path: Path) -> tuple[float, float]:
     """Return the seconds and megabytes that opening a database takes, in a new process."""
     code = (
-        "import resource, sys, time; from pathlib import Path\n"
+        "import sys, time; from pathlib import Path\n"
         "from benchmarks import facts\n"
         "begun = time.perf_counter()\n"
         "journal = facts.SQLiteConnection(Path(sys.argv[1]), 'process')\n"
@@ -148,8 +162,8 @@ def start(path: Path) -> tuple[float, float]:
         "threads = facts.Threads(facts.at_once, facts.at_once)\n"
         "store = facts.SQLiteStore(limits, facts.Clock().seconds, journal, threads)\n"
         "store.open()\n"
-        "usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "print(time.perf_counter() - begun, usage / 1000)\n"
+        "took, status = time.perf_counter() - begun, Path('/proc/self/status').read_text()\n"
+        "print(took, int(status.partition('VmHWM:')[2].split()[0]) / 1000)\n"
     )
     command = [sys.executable, "-c", code, str(path)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
@@ -182,8 +196,6 @@ def main() -> None:
         fill(path, given.sessions, "facts")
         print(f"{given.sessions} sessions: {size(path) / 1e6:.0f} MB")
         print("a start takes {:.2f} s, {:.0f} MB at the peak".format(*start(path)))
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        print(f"({own:.0f} MB to write it)")
 
 
 if __name__ == "__main__":

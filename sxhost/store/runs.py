@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from sxhost.codec.json import encode
+from sxhost.codec.json import encode, encode_lines
 from sxhost.model.event_types import EVENT_TYPES
 from sxhost.model.pieces import NATIVE, KeptNative, stream_of
 from sxhost.model.session import Event
 
-__all__ = ["ROW_SIZE", "Run", "runs_of", "stored"]
+__all__ = ["ROW_SIZE", "Run", "pack", "runs_of", "stored", "unpack"]
 
 ROW_SIZE = 64 * 1024
 """Bytes of data in one row of the log: who reads an event reads its whole row."""
+
+PACKED = 512
+"""Bytes from which a row is compressed: the agent's own message mostly repeats the event."""
+
+_ZLIB = b"x"
+"""Begins what is compressed; the lines of events begin with a bracket."""
 
 Run = tuple[str | None, list[Event]]
 """Events that follow one another: pieces of a stream, or facts, which have none."""
@@ -59,3 +66,14 @@ def stored(event: Event, stream: str | None, native: KeptNative) -> Event:
     if fields.pop("native", None) is None:
         return event
     return replace(event, data=Raw(encode(fields)))
+
+
+def pack(events: Sequence[Event]) -> bytes:
+    """Return events as the body of a row: their NDJSON lines, compressed if they are long."""
+    lines = encode_lines(events)
+    return zlib.compress(lines, 1) if len(lines) >= PACKED else lines
+
+
+def unpack(body: bytes) -> bytes:
+    """Return the lines of a row's body."""
+    return zlib.decompress(body) if body[:1] == _ZLIB else body

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sxhost.codec.json import encode, encode_lines
+from sxhost.codec.json import encode
 from sxhost.model.pieces import KeptNative
 from sxhost.store.journal import WriteBatch
-from sxhost.store.runs import runs_of, stored
+from sxhost.store.runs import pack, runs_of, stored
 from sxhost.store.transaction import SessionDraft, Transaction
 
 __all__ = ["ARCHIVED", "write_batch"]
@@ -48,8 +48,8 @@ def _add_session(
     if draft.session_changed:
         rows.setdefault("session", []).append((session_id, encode(draft.session)))
     for stream, run in runs_of(draft.new_events):
-        lines = encode_lines([stored(event, stream, native) for event in run])
-        row = (run[0].id, session_id, run[0].seq, len(run), at, stream, lines)
+        body = pack([stored(event, stream, native) for event in run])
+        row = (run[0].id, session_id, run[0].seq, len(run), at, stream, body)
         rows.setdefault("log", []).append(row)
     if draft.superseded:
         rows.setdefault("superseded", []).extend(map(tuple, draft.superseded))

@@ -18,6 +18,7 @@ from sxhost.model.pieces import Superseded
 from sxhost.model.session import NULL, Event, Message, Session
 from sxhost.store.journal import EventCounts, Numbers, ReadLimit, Restored
 from sxhost.store.recent_events import Floor
+from sxhost.store.runs import unpack
 from sxhost.store.sqlite.rows import COLUMNS, PRUNED, check_row
 from sxhost.store.state import StoredSession
 from sxhost.store.write_batch import ARCHIVED
@@ -85,9 +86,10 @@ def read(
         for row in rows:
             *columns, crc = row
             check_row("log", columns, crc)
-            found = _events.decode_lines(row[BODY])
+            lines = unpack(row[BODY])
+            found = _events.decode_lines(lines)
             events += (e for e in found if e.seq > seq and e.id > position)
-            size += len(row[BODY])
+            size += len(lines)
             if len(events) >= limit.events or size >= limit.size:
                 return events, False
     return events, True

@@ -8,11 +8,10 @@ from typing import Final
 
 import msgspec
 
-from sxhost.codec.json import encode_lines
 from sxhost.model.pieces import stream_of, superseded_by
 from sxhost.model.session import Event
 from sxhost.store.journal import Row
-from sxhost.store.runs import runs_of, stored
+from sxhost.store.runs import pack, runs_of, stored
 from sxhost.store.sqlite import rows
 
 __all__ = ["UPGRADES"]
@@ -68,8 +67,8 @@ def _moved_rows(
             if event.seq >= ends.get((session, stream_of(event) or ""), 0)
         ]
         for stream, run in runs_of(events):
-            lines = encode_lines([stored(event, stream, "facts") for event in run])
-            yield (run[0].id, session, run[0].seq, len(run), at, stream, lines)
+            packed = pack([stored(event, stream, "facts") for event in run])
+            yield (run[0].id, session, run[0].seq, len(run), at, stream, packed)
 
 
 def _old_rows(connection: sqlite3.Connection) -> Iterator[tuple[int, str, int, int, bytes]]:

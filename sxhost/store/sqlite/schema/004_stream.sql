@@ -11,7 +11,7 @@ CREATE TABLE log (
     count   INTEGER NOT NULL,
     at      INTEGER NOT NULL,       -- wall clock, Unix milliseconds: for retention by age
     stream  TEXT,                   -- of its pieces (sxhost.model.pieces); NULL: facts
-    body    BLOB NOT NULL,
+    body    BLOB NOT NULL,          -- NDJSON lines; long ones compressed (store.runs)
     crc     INTEGER NOT NULL
 );
 CREATE INDEX log_by_session ON log (session, seq);
