@@ -68,7 +68,7 @@ def run(coroutine: Any) -> Any:
 class Clock(task.Clock):
     """A clock that is moved, and does at once what is to be done later."""
 
-    def callLater(self, delay: float, callable: Any, *args: object, **kw: object) -> Any:  # noqa: A002
+    def callLater(self, delay: float, callable: Any, *args: object, **kw: object) -> Any:  # noqa: A002, ARG002
         """Call a function now."""
         callable(*args, **kw)
 
