@@ -70,6 +70,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Which of the host's environment variables agents get (`sxhost.process.environ`)."""
     resume_at_boot: bool = False
     """Whether hosted agents are restarted with the host."""
+    discover: bool = False
+    """Whether agents that run without hooks are shown as sessions."""
     bypass: bool = False
     """Whether Codex, started by ``POST /messages``, runs without approvals and sandbox."""
     policy: Path | None = None

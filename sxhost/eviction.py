@@ -64,7 +64,7 @@ class Eviction:
         """Archive the session that is missed least, if there is one."""
         session_id = await self._choose()
         if session_id is not None:
-            await self._supervisor.end(session_id)
+            await self._supervisor.release(session_id)
             await self._sessions.archive(session_id)
             self._presence.forget(session_id)
             self._notifier.session_removed(session_id)
@@ -81,7 +81,7 @@ class Eviction:
         return session.kind == "attached" and silence > self._limits.busy_within
 
     def _has_ended(self, session: Session) -> bool:
-        has_ended = session.state.name in ("ended", "lost")
+        has_ended = session.state.name in ("ended", "lost") or session.rest != ""
         return has_ended and not self._supervisor.is_alive(session.id)
 
     async def _rank(self, session: Session) -> tuple[bool, bool, int]:

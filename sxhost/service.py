@@ -40,6 +40,7 @@ from sxhost.model.session import (
     Session,
     SessionQuery,
     Status,
+    Succession,
     Summary,
 )
 from sxhost.model.session_state import ACTIVE_STATES
@@ -206,7 +207,10 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             usage=session.usage,
             message_count=session.message_count,
             native_id=session.native_id,
+            continues=session.continues,
+            continued_by=session.continued_by,
             turn=session.turn,
+            background=session.background,
             approval_policy=settings.approval_policy,
             sandbox=settings.sandbox,
             command=session.launch.command if session.launch else None,
@@ -245,12 +249,28 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         summary = await self._core.summary(session)
         return Registered(id=session_id, created=created, session=summary)
 
+    async def continue_session(self, old_id: str, new_id: str) -> None:
+        """Have an attached session go on with another one."""
+        store, at = self._core.store, self._core.wall_ms()
+        old, new = await store.session(old_id), await store.session(new_id)
+        if old_id == new_id:
+            return
+        change = Succession(
+            continues=old_id,
+            continued_by="",
+            title=new.title or old.title,
+            labels={**old.labels, **new.labels},
+        )
+        await store.register(new_id, change, at)
+        await store.register(old_id, Succession(continued_by=new_id), at)
+        await self.move_messages(old_id, new_id)
+
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
         core = self._core
         known = core.store.known.get(session_id)
         try:
-            await core.supervisor.end(session_id)
+            await core.supervisor.release(session_id)
             # its readers are told how it ended before it is no more
             await core.notifier.deliver_now()
             await core.store.delete(session_id, core.audit.entry("delete", session_id))

@@ -93,6 +93,10 @@ class AgentVerbs:
             "interrupt", session_id, self._core.supervisor.interrupt(session_id)
         )
 
+    async def end(self, session_id: str) -> Done:
+        """End a hosted agent's process; its next turn or message starts it again."""
+        return await self._act("end", session_id, self._core.supervisor.end(session_id))
+
     async def compact(self, session_id: str) -> Done:
         """Shorten the conversation."""
         work = self._core.supervisor.compact(session_id)

@@ -18,12 +18,24 @@ SetHosting = Callable[[str, Hosting], Awaitable[object]]
 
 
 class LaunchRecord:
-    """The launch of one session: `launch`, and its copy in the store."""
+    """The launch of one session: `launch`, and its copy in the store.
 
-    def __init__(self, session_id: str, launch: Launch, set_hosting: SetHosting) -> None:
+    :ivar fresh: whether its conversation had no turn yet, and maybe cannot be resumed.
+    """
+
+    def __init__(
+        self, session_id: str, launch: Launch, set_hosting: SetHosting, *, fresh: bool = False
+    ) -> None:
         self.launch = launch
+        self.fresh = fresh
         self._session_id = session_id
         self._set_hosting = set_hosting
+
+    async def turn_began(self) -> None:
+        """Keep that there is a conversation to resume from now on."""
+        if self.fresh:
+            self.fresh = False
+            await self._set_hosting(self._session_id, Hosting(fresh=False))
 
     async def started(self, started: Started) -> None:
         """Keep what an agent says of itself; it goes on with this conversation."""
@@ -34,6 +46,7 @@ class LaunchRecord:
                 model=started.model or None,
                 provider=started.provider or None,
                 title=started.title or None,
+                rest="",
             )
         )
 
@@ -69,6 +82,8 @@ class LaunchRecord:
             "provider": changed.provider,
             "effort": changed.effort,
         }
+        if native_id is not None:
+            await self.turn_began()  # of another conversation, maybe
         given = {name: value for name, value in settings.items() if value is not None}
         if given:
             self.launch = replace(self.launch, **given)
@@ -96,5 +111,6 @@ def initial_hosting(launch: Launch) -> Hosting:
         title=launch.title,
         labels=launch.labels or None,
         metadata=launch.metadata or None,
+        fresh=launch.resume is None,
         launch=replace(launch, prompt=None),
     )

@@ -48,7 +48,12 @@ class SessionQuestions:
         self._answer = answer
         self._on_wait = on_wait
         self._on_resume = on_resume
-        self._open: set[str] = set()
+        self._open: dict[str, Question] = {}
+
+    @property
+    def any_open(self) -> bool:
+        """Whether the agent waits for a decision."""
+        return bool(self._open)
 
     def open(self, question: Question) -> None:
         """Open an approval for a question, once all that was reported before it is logged.
@@ -58,7 +63,7 @@ class SessionQuestions:
         if len(self._open) >= self._max_open and question.key not in self._open:
             self._refuse(question, QuestionLimit("of one session", self._max_open))
             return
-        self._open.add(question.key)
+        self._open[question.key] = question
         self._on_wait()
         self._background(self._open_approval(question))
 
@@ -95,17 +100,24 @@ class SessionQuestions:
             self._remove(key)
             self._background(self._approvals.close_question(self._session_id, key, why))
 
-    def withdraw_all(self, why: str) -> bool:
-        """Close the approvals of all open questions; return whether there were any."""
-        had_any = bool(self._open)
-        self._open.clear()
-        if had_any:
+    def withdraw_turn(self, why: str) -> None:
+        """Close the approvals of the questions that do not outlive their turn."""
+        if not any(question.outlives_turn for question in self._open.values()):
+            self.withdraw_all(why)
+            return
+        for key, question in tuple(self._open.items()):
+            if not question.outlives_turn:
+                del self._open[key]
+                self._background(self._approvals.close_question(self._session_id, key, why))
+
+    def withdraw_all(self, why: str) -> None:
+        """Close the approvals of all open questions."""
+        if self._open:
+            self._open.clear()
             self._background(self._approvals.withdraw(self._session_id, why, "agent"))
-        return had_any
 
     def _remove(self, key: str) -> None:
-        was_open = key in self._open
-        self._open.discard(key)
+        was_open = self._open.pop(key, None) is not None
         if was_open and not self._open:
             self._on_resume()
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from msgspec import Raw
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -23,6 +24,8 @@ from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
 from sxhost.model.event_types import (
     AgentEvent,
+    AsleepEvent,
+    BackgroundEvent,
     CustomEvent,
     EndedEvent,
     StalledEvent,
@@ -57,7 +60,8 @@ STDERR = 4096
 class HostedSession:
     """A session whose agent we run (the `Reports` of that agent).
 
-    `on_free` is called whenever the agent could take something: it is ready, or a turn is over.
+    `on_free` is called whenever the agent could take something: it is ready, or a turn is over;
+    `on_sleepy` when its process may end until it is needed again, with the seconds of idleness.
     """
 
     def __init__(
@@ -68,15 +72,18 @@ class HostedSession:
         dependencies: Dependencies,
         on_free: Callable[[], object],
         *,
+        on_sleepy: Callable[[float], object],
         turn: Turn | None = None,
+        fresh: bool = False,
     ) -> None:
         self.id = session_id
-        self.record = LaunchRecord(session_id, launch, dependencies.set_hosting)
+        self.record = LaunchRecord(session_id, launch, dependencies.set_hosting, fresh=fresh)
         self.life = new_life(Context(session_id))
         self.agent: Agent = driver.agent(launch, self)
         self._driver = driver
         self._dependencies = dependencies
         self._on_free = on_free
+        self._on_sleepy = on_sleepy
         clock, limits = dependencies.clock, dependencies.limits
         writer = self._writer = EventWriter(
             session_id,
@@ -96,8 +103,12 @@ class HostedSession:
             on_wait=self._wait_for_decision,
             on_resume=self._resume_turn,
         )
-        self._watchdog = Watchdog(clock, limits, self._stalled, self._restart)
+        self._watchdog = Watchdog(clock, limits, self._stalled, self._restart, self._sleepy)
         self._ending = False
+        self._in_background = False
+        """Whether the agent has something running that outlives its turns."""
+        self._idle_s: float | None = None
+        """The seconds of idleness for which the agent is being ended, if it is for that."""
         self._starting: Signal | None = None
         """Fires when the start that goes on now has come to its end."""
 
@@ -143,22 +154,30 @@ class HostedSession:
             await outcome
 
     async def _start(self) -> None:
-        if self._ending:
-            raise AgentFailed(f"The agent of {self.id!r} was ended.")
         self._watchdog.cancel_restart()
-        self.agent = self._driver.agent(self.launch, self)
-        self.life.start()
         try:
-            started = await self.agent.start()
-        except BaseException:
-            self.life.process_ended()
-            raise
+            started = await self._start_agent(self.launch)
+        except AgentFailed:
+            if not self.record.fresh or self.launch.resume is None:
+                raise
+            started = await self._start_agent(replace(self.launch, resume=None))
         try:
             await self._started(started)
         except BaseException:
             if self.life.name() != "gone":
                 await self.agent.stop()
                 self.life.process_ended()
+            raise
+
+    async def _start_agent(self, launch: Launch) -> Started:
+        if self._ending:
+            raise AgentFailed(f"The agent of {self.id!r} was ended.")
+        self.agent = self._driver.agent(launch, self)
+        self.life.start()
+        try:
+            return await self.agent.start()
+        except BaseException:
+            self.life.process_ended()
             raise
 
     async def _started(self, started: Started) -> None:
@@ -168,12 +187,23 @@ class HostedSession:
         self._watchdog.started()
         self.report_event(StartedEvent(agent=self.launch.agent, native_id=started.native_id))
         self.life.ready()
+        self._watch()
         self._on_free()
 
-    async def end(self) -> None:
-        """End the agent; it is not started again."""
-        self._ending = True
+    @property
+    def can_sleep(self) -> bool:
+        """Whether the agent does nothing, and could go on in a new process."""
+        busy = self._questions.any_open or self._in_background
+        return self.life.name() == "idle" and not busy and self.agent.can.resume
+
+    async def end(self, idle_s: float | None = None) -> None:
+        """End the agent; this object does not start it again.
+
+        :param idle_s: the seconds of idleness, if that is why.
+        """
+        self._ending, self._idle_s = True, idle_s
         self._watchdog.cancel_restart()
+        self._watchdog.pause()
         if self.life.name() != "gone":
             self.life.stop()
             await self.agent.stop()
@@ -195,11 +225,12 @@ class HostedSession:
         except BaseException:
             self._turns.revert(before)
             self.life.end_turn()
-            self._watchdog.pause()
+            self._watch()
             raise
         else:
             self._turns.set_native_id(native_id)
             self._turns.announce()
+            self._background(self.record.turn_began())
             self.record_input(draft.input, by, turn.id)
         finally:
             self._reports.release()
@@ -246,8 +277,9 @@ class HostedSession:
         await self._writer.flushed()
 
     async def interrupt(self) -> None:
-        """Stop the running turn."""
-        self.life.check_turn_runs()
+        """Stop the running turn, or what the agent can stop in the background."""
+        if not self._in_background:
+            self.life.check_turn_runs()
         await self.agent.interrupt()
 
     async def compact(self) -> None:
@@ -289,6 +321,8 @@ class HostedSession:
             fit = fitting(encode_data(event), self._dependencies.limits.event_size)
             self._reports.add(partial(self.report_event, CustomEvent(event.name, fit)))
             return
+        if isinstance(event, BackgroundEvent):
+            self._in_background = bool(event.tasks)
         self._watchdog.note_activity()
         self._turns.announce()
         self._writer.put(event)
@@ -318,7 +352,7 @@ class HostedSession:
 
     def _resume_turn(self) -> None:
         self.life.resume_turn()
-        self._watchdog.watch()
+        self._watch()
         self._dependencies.clock.callLater(0, self._on_free)
 
     def turn_started(self, native_id: str | None) -> None:
@@ -326,6 +360,7 @@ class HostedSession:
         if self.life.name() == "idle":
             self.life.begin_turn()
             self._turns.begin()
+            self._background(self.record.turn_began())
             self._watchdog.watch()
         self._turns.set_native_id(native_id)
         if not self._reports.holding:
@@ -336,34 +371,55 @@ class HostedSession:
         if self._reports.holding:
             self._reports.add(partial(self.turn_ended, status, reason, native))
         elif self._turns.runs:
-            self._withdraw_questions("the turn is over")
+            self._questions.withdraw_turn("the turn is over")
             self._turns.end(status, reason, native)
             self.life.end_turn()
-            self._watchdog.pause()
+            self._watch()
             self._dependencies.clock.callLater(0, self._on_free)
             self._turn_over.fire()
 
-    def gone(self, how: ChildExit) -> None:
+    def exited(self, how: ChildExit) -> None:
         """The agent's process is no more: its turn has failed, it may be started again."""
         wanted = self._ending or self.life.name() == "stopping"
         starting = self.life.name() == "starting"
         if not starting:
             why = CutReason.AGENT_ENDED if wanted else CutReason.PROCESS_ENDED
             self.turn_ended("failed", why)
-            self._withdraw_questions(how.sentence)
+            self._questions.withdraw_all(how.sentence)
+        self._in_background = False
         self.life.process_ended()
         self._turn_over.fire()
         self._watchdog.pause()
         if not starting:
-            stderr = how.stderr[-STDERR:]
-            self.report_event(
-                EndedEvent(code=how.code, signal=how.signal, stderr=stderr, reason=how.sentence)
-            )
+            self.report_event(self._end_event(how))
             self._background(self.record.process_changed(Process(0)))
         if not (wanted or starting or how.asked):
             self._restart_later(how.sentence)
 
+    def _end_event(self, how: ChildExit) -> AgentEvent:
+        if self._idle_s is not None:
+            return AsleepEvent(idle_s=round(self._idle_s))
+        return EndedEvent(
+            code=how.code, signal=how.signal, stderr=how.stderr[-STDERR:], reason=how.sentence
+        )
+
     # Whether it is well.
+
+    def _watch(self) -> None:
+        """Watch the agent as its state wants it."""
+        match self.life.name():
+            case "running":
+                self._watchdog.watch()
+            case "idle":
+                self._watchdog.watch_idle()
+            case _:
+                self._watchdog.pause()
+
+    def _sleepy(self, idle_s: float) -> None:
+        if self.can_sleep:
+            self._on_sleepy(idle_s)
+        else:
+            self._watch()
 
     def _restart_later(self, why: str) -> None:
         """Start the agent again, where it can go on with its conversation."""
@@ -389,10 +445,6 @@ class HostedSession:
         self._writer.put(StalledEvent(silent_s=round(silent), turn=turn))
 
     # How it is done.
-
-    def _withdraw_questions(self, why: str) -> None:
-        if self._questions.withdraw_all(why):
-            self.life.resume_turn()
 
     def _background(self, work: Awaitable[object]) -> None:
         background(work, log, self.id, (HostError,))

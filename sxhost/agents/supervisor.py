@@ -13,7 +13,7 @@ from sxhost.agents.launch_record import LaunchRecord, initial_hosting
 from sxhost.agents.session import HostedSession
 from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
 from sxhost.logs import logger
-from sxhost.model.session import EventDraft, Hosting, Message, MessageDraft, Session
+from sxhost.model.session import EventDraft, Hosting, Message, MessageDraft, Rest, Session
 from sxhost.model.turn import (
     CutReason,
     Launch,
@@ -25,7 +25,7 @@ from sxhost.model.turn import (
     input_text,
 )
 from sxhost.store.contracts import Inbox, Sessions
-from sxhost.waiting import background
+from sxhost.waiting import Signal, background
 
 __all__ = ["Supervisor", "new_session_id"]
 
@@ -61,6 +61,8 @@ class Supervisor:
         self._hosted: dict[str, HostedSession] = {}
         self._delivering: set[str] = set()
         self._more: set[str] = set()
+        self._ending: dict[str, Signal] = {}
+        """Fires when a session's process, which is being ended, has ended."""
         self._closed = False
 
     def get(self, session_id: str) -> HostedSession | None:
@@ -100,7 +102,9 @@ class Supervisor:
         if session_id in self._hosted or self._sessions.known.get(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
-        hosted = self._hosted[session_id] = self._make(session_id, placed, None)
+        hosted = self._hosted[session_id] = self._make(
+            session_id, placed, None, fresh=placed.resume is None
+        )
         try:
             await self._dependencies.set_hosting(session_id, initial_hosting(placed))
             await hosted.start()
@@ -158,10 +162,46 @@ class Supervisor:
         await record.relabel(title, labels)
 
     async def end(self, session_id: str) -> None:
-        """End a session's agent, if it has one, for good."""
-        hosted = self._hosted.pop(session_id, None)
-        if hosted is not None:
-            await hosted.end()
+        """End a session's agent; its log stays, and its next turn or message starts it again.
+
+        :raises NotHosted: its agent is not ours.
+        """
+        session = await self._sessions.session(session_id)
+        if session.kind != "hosted":
+            raise NotHosted(session_id)
+        await self.release(session_id, "ended")
+        if (await self._sessions.session(session_id)).state.name != "ended":  # it was asleep
+            ended = EventDraft.of("ended", {"reason": "it was ended while it slept"})
+            await self._dependencies.append(session_id, [ended])
+
+    async def release(
+        self, session_id: str, rest: Rest = "", idle_s: float | None = None
+    ) -> None:
+        """End a session's agent, if it runs, and let go of it.
+
+        :param rest: what is stored of why; until then nobody starts it again.
+        :param idle_s: the seconds of idleness, if that is why.
+        """
+        await self._wait_for_end(session_id)
+        ending = self._ending[session_id] = Signal()
+        try:
+            hosted = self._hosted.pop(session_id, None)
+            if hosted is not None:
+                await hosted.end(idle_s)
+            if rest:
+                await self._dependencies.set_hosting(session_id, Hosting(rest=rest))
+        finally:
+            del self._ending[session_id]
+            ending.fire()
+
+    async def _wait_for_end(self, session_id: str) -> None:
+        while (ending := self._ending.get(session_id)) is not None:
+            await ending.wait()
+
+    def _put_to_sleep(self, hosted: HostedSession, idle_s: float) -> None:
+        if self._hosted.get(hosted.id) is hosted and not self._closed:
+            work = self.release(hosted.id, "asleep", idle_s)
+            background(work, log, hosted.id, (HostError,))
 
     # Messages.
 
@@ -231,9 +271,9 @@ class Supervisor:
         for session in sessions:
             await self._close_former_life(session)
         for session in sessions:
-            if await self._inbox.count_waiting(session.id):
+            if session.rest != "ended" and await self._inbox.count_waiting(session.id):
                 self.deliver_messages(session.id)
-            elif self._agents.resume_at_boot:
+            elif self._agents.resume_at_boot and not session.rest:
                 background(
                     self.ensure_running(session.id),
                     log,
@@ -261,6 +301,7 @@ class Supervisor:
         """End all agents in order."""
         self._closed = True
         ends = [Deferred.fromCoroutine(hosted.end()) for hosted in self._hosted.values()]
+        ends += [ending.wait() for ending in self._ending.values()]
         await DeferredList(ends, consumeErrors=True)
         await self._agents.drivers.close()
 
@@ -269,27 +310,51 @@ class Supervisor:
 
         :raises NotHosted: its agent is not ours.
         """
-        hosted = self._hosted.get(session_id) or self._restore(
-            await self._sessions.session(session_id)
-        )
+        hosted = await self._hosted_session(session_id)
         if hosted.life.name() in ("gone", "starting"):
             await hosted.start()
         return hosted
 
     # How it is done.
 
-    def _make(self, session_id: str, launch: Launch, turn: Turn | None) -> HostedSession:
+    def _make(
+        self, session_id: str, launch: Launch, turn: Turn | None, *, fresh: bool
+    ) -> HostedSession:
         driver = self._agents.drivers(launch.agent)
 
         def free() -> None:
-            self.deliver_messages(session_id)
+            if self._hosted.get(session_id) is hosted:  # one that was ended waits for new ones
+                self.deliver_messages(session_id)
 
-        return HostedSession(session_id, launch, driver, self._dependencies, free, turn=turn)
+        def sleepy(idle_s: float) -> None:
+            self._put_to_sleep(hosted, idle_s)
+
+        hosted = HostedSession(
+            session_id,
+            launch,
+            driver,
+            self._dependencies,
+            free,
+            on_sleepy=sleepy,
+            turn=turn,
+            fresh=fresh,
+        )
+        return hosted
+
+    async def _hosted_session(self, session_id: str) -> HostedSession:
+        """Return a hosted session, whether its agent runs or not, once none is ending."""
+        await self._wait_for_end(session_id)
+        hosted = self._hosted.get(session_id)
+        if hosted is None:
+            session = await self._sessions.session(session_id)
+            await self._wait_for_end(session_id)
+            hosted = self._hosted.get(session_id) or self._restore(session)
+        return hosted
 
     def _restore(self, session: Session) -> HostedSession:
         if session.kind != "hosted" or session.launch is None:
             raise NotHosted(session.id)
-        hosted = self._make(session.id, session.launch, session.turn)
+        hosted = self._make(session.id, session.launch, session.turn, fresh=session.fresh)
         if not hosted.agent.can.resume:
             raise AgentFailed(f"The agent of {session.id!r} has ended and cannot go on.")
         self._hosted[session.id] = hosted
@@ -301,14 +366,14 @@ class Supervisor:
         """Return a hosted session; to an attached one, send a message instead."""
         session = await self._sessions.session(session_id)
         if session.kind == "hosted":
-            return self._hosted.get(session_id) or self._restore(session)
+            return await self._hosted_session(session_id)
         draft = MessageDraft(content=input_text(instead.input), mode="interrupt")
         await self._send(session_id, draft)
         return None
 
     async def _remove(self, session_id: str) -> None:
         """End and forget a session that did not come to be."""
-        await self.end(session_id)
+        await self.release(session_id)
         try:
             await self._sessions.delete(session_id)
         except HostError:

@@ -1,4 +1,4 @@
-"""The watch on one agent: is it silent in the middle of a turn, when is it started again."""
+"""The watch on one agent: is it silent for too long, when is it started again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ STEADY_S = 60.0
 class Watchdog:
     """Watches one agent for silence, and schedules its restarts.
 
-    `stalled` is called with the seconds of silence once they are too many, `restart` when
-    it is time to start the agent again.
+    `stalled` and `sleepy` are called with the seconds of silence once they are too many, of an
+    agent at work and of an idle one; `restart` when it is time to start the agent again.
     """
 
     def __init__(
@@ -27,11 +27,13 @@ class Watchdog:
         limits: Limits,
         stalled: Callable[[float], object],
         restart: Callable[[], object],
+        sleepy: Callable[[float], object],
     ) -> None:
         self._clock = clock
         self._limits = limits
         self._stalled = stalled
         self._restart = restart
+        self._sleepy = sleepy
         self._active_at = self._started_at = clock.seconds()
         self._silence_timer: IDelayedCall | None = None
         self._restart_timer: IDelayedCall | None = None
@@ -43,26 +45,34 @@ class Watchdog:
 
     def watch(self) -> None:
         """Watch for silence from now on: the agent is at work."""
+        self._watch(self._limits.stall_after, self._stalled)
+
+    def watch_idle(self) -> None:
+        """Watch for long idleness from now on: the agent has nothing to do."""
+        self._watch(self._limits.sleep_after, self._sleepy)
+
+    def _watch(self, seconds: float, silent_for: Callable[[float], object]) -> None:
         self.pause()
         self.note_activity()
         self._silence_timer = self._clock.callLater(
-            self._limits.stall_after, self._check_silence
+            seconds, self._check_silence, seconds, silent_for
         )
 
     def pause(self) -> None:
-        """Watch no more: the agent is not at work, or waits for somebody else."""
+        """Watch no more: the agent is not there, or waits for somebody else."""
         if self._silence_timer is not None:
             self._silence_timer.cancel()
             self._silence_timer = None
 
-    def _check_silence(self) -> None:
+    def _check_silence(self, seconds: float, silent_for: Callable[[float], object]) -> None:
         self._silence_timer = None
         silent = self._clock.seconds() - self._active_at
-        if silent < self._limits.stall_after:
-            left = self._limits.stall_after - silent
-            self._silence_timer = self._clock.callLater(left, self._check_silence)
+        if silent < seconds:
+            self._silence_timer = self._clock.callLater(
+                seconds - silent, self._check_silence, seconds, silent_for
+            )
         else:
-            self._stalled(silent)
+            silent_for(silent)
 
     def started(self) -> None:
         """Note that the agent was started."""

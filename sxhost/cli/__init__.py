@@ -7,7 +7,9 @@ sessions  sessions, show, register, rm
 messages  send, pull
 events    events, tail, fire
 follow    what goes on: the events of tail and events -f, as they come
-agents    new, turn, steer, interrupt, approvals, approve, deny
+agents    new, turn, steer, interrupt, end, approvals, approve, deny, answer
+answers   the words of answer, as an answer
+names     sessions and approvals by what people call them
 run       an agent at the terminal, for one turn
 policy    what the rules of a file would decide
 admin     status, stop, token, open, audit
@@ -16,6 +18,7 @@ hooks     agents' hooks, and their settings
 trust     which projects may say where telemetry goes
 stdio     the multiplexer over two pipes
 terminal  a command's two ends: the host, and what it tells of that in lines
+words     commands that take a person's words, whatever these begin with
 output    all that is printed: escaped in one place
 ========= =====================================================================
 """

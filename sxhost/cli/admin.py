@@ -159,10 +159,12 @@ def open_dashboard(link: HostLink, only_print: bool) -> None:
     """
     from msgspec.structs import replace
 
+    from sxhost.address import HostAddress
+
     if link.url.startswith("unix:"):
         fail(2, "A browser needs an http: or https: address; name one with --url.")
     login = link.run_with_client(lambda host: host.invite())
-    address = link.url.rstrip("/") + login.path
+    address = HostAddress(link.url).url + login.path
     link.show(replace(login, path=address), address)
     if not (only_print or link.json) and _has_display():
         _browse(address)

@@ -8,14 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sxhost.cli.names import (
+    ApprovalName,
+    approval_and_texts,
+    approval_argument,
+    complete_approval,
+    find_approval,
+    on_session,
+    session_argument,
+)
 from sxhost.cli.output import fail
-from sxhost.cli.terminal import HostLink, linked, text_or_stdin
+from sxhost.cli.terminal import INTERRUPTED, HostLink, linked, text_or_stdin
+from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
+    from sxhost.client.host import HostClient
+    from sxhost.client.stream import EventStream
     from sxhost.model.approval import Answer, Approval
     from sxhost.model.turn import Launch
 
-__all__ = ["approval_line", "commands", "launch_from_options", "launch_options"]
+__all__ = [
+    "approval_line",
+    "approval_lines",
+    "commands",
+    "launch_from_options",
+    "launch_options",
+]
 
 
 def launch_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -73,7 +91,7 @@ def launch_from_options(prompt: str | None, options: dict[str, Any]) -> Launch:
     )
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @click.argument("prompt", required=False)
 @launch_options
 @linked
@@ -88,8 +106,8 @@ def new(link: HostLink, prompt: str | None, **options: Any) -> None:
     link.show(made, made.session.id)
 
 
-@click.command()
-@click.argument("session_id", metavar="ID")
+@click.command(cls=WordsCommand)
+@session_argument
 @click.argument("text")
 @click.option("--model")
 @click.option("--effort")
@@ -102,12 +120,14 @@ def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
     from sxhost.model.turn import TurnDraft
 
     draft = TurnDraft(input=text_or_stdin(text), **options)
-    begun = link.run_with_client(lambda host: host.submit(session_id, draft))
-    link.show(begun, f"{session_id} turn {begun.turn.id}: {begun.turn.status}")
+    found, begun = link.run_with_client(
+        lambda host: on_session(host, session_id, lambda one: host.submit(one, draft))
+    )
+    link.show(begun, f"{found} turn {begun.turn.id}: {begun.turn.status}")
 
 
-@click.command()
-@click.argument("session_id", metavar="ID")
+@click.command(cls=WordsCommand)
+@session_argument
 @click.argument("text")
 @linked
 def steer(link: HostLink, session_id: str, text: str) -> None:
@@ -118,17 +138,30 @@ def steer(link: HostLink, session_id: str, text: str) -> None:
     from sxhost.model.turn import SteerDraft
 
     draft = SteerDraft(input=text_or_stdin(text))
-    done = link.run_with_client(lambda host: host.steer(session_id, draft))
-    link.show(done, f"{session_id} steered")
+    found, done = link.run_with_client(
+        lambda host: on_session(host, session_id, lambda one: host.steer(one, draft))
+    )
+    link.show(done, f"{found} steered")
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @linked
 def interrupt(link: HostLink, session_id: str) -> None:
     """Stop the running turn."""
-    done = link.run_with_client(lambda host: host.interrupt(session_id))
-    link.show(done, f"{session_id} interrupted")
+    found, done = link.run_with_client(
+        lambda host: on_session(host, session_id, host.interrupt)
+    )
+    link.show(done, f"{found} interrupted")
+
+
+@click.command()
+@session_argument
+@linked
+def end(link: HostLink, session_id: str) -> None:
+    """End an agent and keep its log; a turn or a message starts it again."""
+    found, done = link.run_with_client(lambda host: on_session(host, session_id, host.end))
+    link.show(done, f"{found} ended")
 
 
 @click.command()
@@ -144,22 +177,20 @@ def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
     query = ApprovalQuery(all=everything)
     found = link.run_with_client(lambda host: host.approvals(query)) if not follow else []
     if not follow:
-        link.show(found, *map(approval_line, found))
+        link.show(found, *(line for each in found for line in approval_lines(each)))
         return
     from sxhost.cli.follow import approval_of, watch
 
     types = ("approval-requested", "approval-resolved")
-    watch(
-        link,
-        lambda host, link_options: host.subscribe(types=types, **link_options),
-        names=True,
-        look=approval_of,
-    )
+
+    async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
+        return host.subscribe(types=types, **link_options)
+
+    watch(link, subscribe, names=True, look=approval_of)
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
-@click.argument("approval", type=int)
+@approval_argument
 @click.option(
     "--session", "for_session", is_flag=True, help="Approve all like it in this session, too."
 )
@@ -171,8 +202,7 @@ def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
 @linked
 def approve(
     link: HostLink,
-    session_id: str,
-    approval: int,
+    approval: ApprovalName,
     *,
     for_session: bool,
     decision: str | None,
@@ -185,53 +215,111 @@ def approve(
     chosen = decision or ("approve_session" if for_session else "approve")
     answers: dict[str, str | list[str]] = dict(word.partition("=")[::2] for word in answer)
     decision_answer = Answer(decision=chosen, reason=reason, answers=answers or None)
-    decide(link, session_id, approval, decision_answer)
+    decide(link, approval, decision_answer)
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
-@click.argument("approval", type=int)
+@approval_argument
 @click.option("--cancel", is_flag=True, help="Stop the turn, too.")
 @click.option("--reason", help="A reason, for the agent.")
 @linked
-def deny(
-    link: HostLink, session_id: str, approval: int, *, cancel: bool, reason: str | None
-) -> None:
+def deny(link: HostLink, approval: ApprovalName, *, cancel: bool, reason: str | None) -> None:
     """Deny what an agent asks for."""
     from sxhost.model.approval import Answer
 
     decision = "cancel" if cancel else "deny"
-    decide(link, session_id, approval, Answer(decision=decision, reason=reason))
+    decide(link, approval, Answer(decision=decision, reason=reason))
 
 
-def decide(link: HostLink, session_id: str, approval: int, answer: Answer) -> None:
+@click.command(cls=WordsCommand)
+@click.argument(
+    "answer",
+    nargs=-1,
+    required=True,
+    metavar="[ID] NUMBER TEXT...",
+    shell_complete=complete_approval,
+)
+@linked
+def answer(link: HostLink, answer: Sequence[str]) -> None:
+    """Answer what an agent wants to know.
+
+    TEXT is one of the choices or its number (1 is the first), or the answer in words. If there
+    are several questions, each TEXT is the answer to the next one, or NAME=TEXT to the one of
+    that name. TEXT may be - for standard input.
+    """
+    from sxhost.cli.answers import answer_from_words
+
+    approval, texts = approval_and_texts(answer)
+    texts = [text_or_stdin(text) for text in texts]
+
+    async def work(host: HostClient) -> Approval:
+        asked = await find_approval(host, approval)
+        return await host.answer(asked.session, asked.id, answer_from_words(asked, texts))
+
+    show_decision(link, link.run_with_client(work))
+
+
+def decide(link: HostLink, name: ApprovalName, answer: Answer) -> None:
     """Send a decision on an approval, and print it."""
-    done = link.run_with_client(lambda host: host.answer(session_id, approval, answer))
-    link.show(done, f"{session_id} approval {approval}: {answer.decision}")
+    number = name.number
+
+    async def work(host: HostClient) -> Approval:
+        if name.session is None:
+            session = (await find_approval(host, name)).session
+            return await host.answer(session, number, answer)
+        found = await on_session(host, name.session, lambda s: host.answer(s, number, answer))
+        return found[1]
+
+    show_decision(link, link.run_with_client(work))
 
 
-@click.command()
+def show_decision(link: HostLink, done: Approval) -> None:
+    """Print an approval that has been decided."""
+    decision = done.resolution.decision if done.resolution else done.state
+    link.show(done, f"{done.session} approval {done.id}: {decision}")
+
+
+@click.command(cls=WordsCommand)
 @click.argument("prompt")
 @launch_options
-@click.option("--rm", is_flag=True, help="Delete the session at the end.")
+@click.option("--keep", is_flag=True, help="Leave the agent running at the end.")
+@click.option("--rm", is_flag=True, help="Delete the session at the end, with its log.")
 @linked
-def run(link: HostLink, prompt: str, *, rm: bool, **options: Any) -> None:
-    """Start an agent and follow its first turn.
+def run(link: HostLink, prompt: str, *, keep: bool, rm: bool, **options: Any) -> None:
+    """Start an agent, follow its first turn, and end it.
 
-    It asks you at the terminal what the agent asks, and exits with 1 if the turn fails.
+    It asks you at the terminal what the agent asks, and exits with 1 if the turn fails.  The
+    session and its log stay: a turn or a message starts the agent again.
     """
     from sxhost.cli.run import TurnView
 
+    if keep and rm:
+        raise click.UsageError("--keep and --rm exclude each other.")
     view = TurnView(link, launch_from_options(None, options), text_or_stdin(prompt))
-    status = link.run_with_client(lambda host: view.run_turn(host, forget=rm))
-    sys.exit(0 if status == "completed" else 1)
+    status = link.run_with_client(lambda host: view.run_turn(host, keep=keep, forget=rm))
+    sys.exit(INTERRUPTED if view.interrupted else 0 if status == "completed" else 1)
+
+
+def approval_lines(approval: Approval) -> list[str]:
+    """Return the line of an approval, and if it waits for a decision what it is about."""
+    from sxhost.codec.approval_text import approval_details
+
+    pending = approval.state == "pending"
+    return [approval_line(approval), *(approval_details(approval) if pending else ())]
 
 
 def approval_line(approval: Approval) -> str:
-    """Return the line of an approval: session, number, state, kind, title."""
+    """Return the line of an approval: session, number, state, kind, title, choices."""
+    from sxhost.cli.answers import question_text
+
     state = approval.resolution.decision if approval.resolution else approval.state
     name = f"{approval.session}  {approval.id}"
-    return f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
+    line = f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
+    asked = question_text(approval) if approval.state == "pending" else ""
+    return f"{line}  {asked.removeprefix(approval.title).strip()}".rstrip()
 
 
-commands = (new, turn, steer, interrupt, approvals, approve, deny, run)
+commands = (
+    *(new, turn, steer, interrupt, end, run),
+    *(approvals, approve, deny, answer),
+)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sxhost.cli.names import (
+    complete_sessions,
+    find_session,
+    on_session,
+    session_argument,
+)
 from sxhost.cli.output import fail
 from sxhost.cli.terminal import HostLink, event_line, linked, text_or_stdin
+from sxhost.cli.words import WordsCommand
+
+if TYPE_CHECKING:
+    from sxhost.client.host import HostClient
+    from sxhost.client.stream import EventStream
 
 __all__ = ["commands"]
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @click.option("--follow", "-f", is_flag=True, help="Print new events as they come.")
 @click.option("--after", default="", help="Only events after this number or cursor.")
 @click.option("--limit", type=click.IntRange(1), help="Print at most so many.")
@@ -27,22 +38,31 @@ def events(
         from sxhost.cli.follow import watch
 
         selection: dict[str, Any] = {"after": after, "types": _list(types)}
-        watch(
-            link,
-            lambda host, link_options: host.subscribe(session_id, **selection, **link_options),
-            limit,
-        )
+
+        async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
+            found = await find_session(host, session_id)
+            return host.subscribe(found, **selection, **link_options)
+
+        watch(link, subscribe, limit)
         return
     from sxhost.model.names import UNLIMITED
     from sxhost.model.session import EventQuery
 
     query = EventQuery(after=after, limit=limit or UNLIMITED, types=types)
-    found = link.run_with_client(lambda host: host.events(session_id, query))
+    _, found = link.run_with_client(
+        lambda host: on_session(host, session_id, lambda one: host.events(one, query))
+    )
     link.show(found, *map(event_line, found))
 
 
 @click.command()
-@click.option("--session", default="", metavar="A,B", help="Only these sessions.")
+@click.option(
+    "--session",
+    default="",
+    metavar="A,B",
+    help="Only these sessions.",
+    shell_complete=complete_sessions,
+)
 @click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
 @click.option("--types", default="", metavar="A,B", help="Only these events.")
 @click.option("--after", default="now", help="Only events after this id or cursor.  [now]")
@@ -52,14 +72,17 @@ def tail(link: HostLink, session: str, types: str, **selection: Any) -> None:
     """Print the events of all sessions as they come."""
     from sxhost.cli.follow import watch
 
-    selection |= {"sessions": _list(session), "types": _list(types)}
-    watch(
-        link, lambda host, link_options: host.subscribe(**selection, **link_options), names=True
-    )
+    selection["types"] = _list(types)
+
+    async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
+        sessions = [await find_session(host, name) for name in _list(session)]
+        return host.subscribe(sessions=sessions, **selection, **link_options)
+
+    watch(link, subscribe, names=True)
 
 
-@click.command()
-@click.argument("session_id", metavar="ID")
+@click.command(cls=WordsCommand)
+@session_argument
 @click.argument("event")
 @click.argument("data", required=False)
 @click.option("--raw", is_flag=True, help="DATA is JSON, not text.")
@@ -70,16 +93,22 @@ def fire(
 ) -> None:
     """Fire an event of a session.
 
-    DATA may be - for standard input.
+    What can be an ID is taken as it is, for it may be new; a title is that of a session. DATA
+    may be - for standard input.
     """
     from sxhost.model.session import EventDraft
 
     text = None if data is None else text_or_stdin(data)
     value = _json(text) if raw else text
-    fired = link.run_with_client(
-        lambda host: host.fire(session_id, EventDraft.of(event, value, key=key))
+    found, fired = link.run_with_client(
+        lambda host: on_session(
+            host,
+            session_id,
+            lambda one: host.fire(one, EventDraft.of(event, value, key=key)),
+            may_be_new=True,
+        )
     )
-    link.show(fired, f"{session_id} event {fired.seq}: {event}")
+    link.show(fired, f"{found} event {fired.seq}: {event}")
 
 
 def _list(comma_separated: str) -> list[str]:

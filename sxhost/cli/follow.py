@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Raw
+from msgspec import DecodeError, Raw, json
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor
@@ -18,9 +18,10 @@ from zope.interface import implementer
 
 from sxhost.cli.output import put, put_json
 from sxhost.cli.terminal import HostLink, event_line, row
+from sxhost.codec.approval_text import approval_details
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
-from sxhost.model.approval import ApprovalQuery
+from sxhost.model.approval import Approval, ApprovalQuery
 from sxhost.model.event_types import (
     ApprovalRequestedEvent,
     ApprovalResolvedEvent,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LinePrinter", "approval_of", "watch"]
 
-Subscribe = Callable[["HostClient", dict[str, Any]], "EventStream"]
+Subscribe = Callable[["HostClient", dict[str, Any]], Awaitable["EventStream"]]
 """Begins a stream; the second argument are the options `fail_fast` and `on_link` for it."""
 
 Look = Callable[["HostClient", "Value"], Awaitable["Value | None"]]
@@ -77,12 +78,30 @@ class LinePrinter:
             put_json(value)
             return
         text, colour = self.line(value)
-        put(text, fg=colour)
+        put(text, *_details(value), fg=colour)
+
+
+def _approval(value: Value) -> Approval | None:
+    """Return the approval in an event, if it is one that waits for a decision."""
+    if not isinstance(value, Event) or value.event != ApprovalRequestedEvent.name:
+        return None
+    try:
+        return json.decode(value.data, type=Approval)
+    except (DecodeError, RecursionError):
+        return None  # attached agents fire any data
+
+
+def _details(value: Value) -> list[str]:
+    approval = _approval(value)
+    return [] if approval is None else approval_details(approval)
 
 
 def _columns(value: Value) -> tuple[str, str, str]:
     """Return the name of a value, its session, and its line."""
     match value:
+        case Event() if (approval := _approval(value)) is not None:
+            text = f"{approval.id}  {approval.kind}  {approval.title}"
+            return value.event, value.session, row(value.seq, value.ts, value.event, text)
         case Event():
             return value.event, value.session, event_line(value)
         case StateChange():
@@ -112,7 +131,7 @@ def watch(
     link_options: dict[str, Any] = {"fail_fast": True, "on_link": _link_reporter(link)}
 
     async def follow(host: HostClient) -> str:
-        async with subscribe(host, link_options) as stream:
+        async with await subscribe(host, link_options) as stream:
             with _ending_with_pipe(link, stream):
                 count = 0
                 async for value in stream:

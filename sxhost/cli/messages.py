@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
+from sxhost.cli.names import on_session, session_argument
 from sxhost.cli.output import Flow
 from sxhost.cli.terminal import HostLink, linked, text_or_stdin
+from sxhost.cli.words import WordsCommand
 
 __all__ = ["commands"]
 
@@ -15,8 +17,8 @@ LONG_PULL = 60.0
 """Seconds of one pull while waiting: less than what proxies cut."""
 
 
-@click.command()
-@click.argument("session_id", metavar="ID")
+@click.command(cls=WordsCommand)
+@session_argument
 @click.argument("text")
 @click.option("--mode", type=click.Choice(["auto", "interrupt", "queue"]), default="auto")
 @linked
@@ -28,12 +30,14 @@ def send(link: HostLink, session_id: str, text: str, mode: Any) -> None:
     from sxhost.model.session import MessageDraft
 
     draft = MessageDraft(content=text_or_stdin(text), mode=mode)
-    sent = link.run_with_client(lambda host: host.send(session_id, draft))
-    link.show(sent, f"Message {sent.id} queued for {session_id} ({sent.queued} waiting)")
+    found, sent = link.run_with_client(
+        lambda host: on_session(host, session_id, lambda one: host.send(one, draft))
+    )
+    link.show(sent, f"Message {sent.id} queued for {found} ({sent.queued} waiting)")
 
 
 @click.command()
-@click.argument("session_id", metavar="ID")
+@session_argument
 @click.option("--wait", is_flag=True, help="Wait until there is a message.")
 @linked
 def pull(link: HostLink, session_id: str, wait: bool) -> None:
@@ -41,9 +45,10 @@ def pull(link: HostLink, session_id: str, wait: bool) -> None:
     from sxhost.model.session import PullQuery
 
     async def take(host: Any) -> list[Any]:
-        messages = await host.pull(session_id, PullQuery(wait=LONG_PULL if wait else 0))
+        query = PullQuery(wait=LONG_PULL if wait else 0)
+        found, messages = await on_session(host, session_id, lambda one: host.pull(one, query))
         while wait and not messages:
-            messages = await host.pull(session_id, PullQuery(wait=LONG_PULL))
+            messages = await host.pull(found, query)
         return list(messages)
 
     found = link.run_with_client(take)

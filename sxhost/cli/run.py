@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from sxhost.cli.answers import answer_to, choice_of, numbered, own_choices, question_text
 from sxhost.cli.output import Flow, put, put_json
 from sxhost.cli.terminal import HostLink
+from sxhost.codec.approval_text import approval_details
 from sxhost.codec.lines import CutLines
-from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
+from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.event_types import (
     AgentEvent,
+    BackgroundEvent,
     CompleteEvent,
     EndedEvent,
     ErrorEvent,
     MessageDeltaEvent,
     ToolDoneEvent,
     ToolStartEvent,
+    TurnStartedEvent,
     WarningEvent,
     decode_event,
 )
 from sxhost.model.rights import APPROVAL_EVENTS
-from sxhost.model.session import Event
+from sxhost.model.session import BackgroundTask, Event
 from sxhost.model.turn import TurnDraft
-from sxhost.waiting import background
+from sxhost.waiting import Signal, background
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
+    from sxhost.model.session import Summary
     from sxhost.model.turn import Launch
 
 __all__ = ["TurnView"]
@@ -47,9 +54,12 @@ log = logger(__name__)
 KEYS = {"y": "approve", "a": "approve_session", "n": "deny", "c": "cancel"}
 WORDS = {"approve": "yes", "approve_session": "always", "deny": "no", "cancel": "cancel"}
 
+INTERRUPTED_WITHIN = 10.0
+"""Seconds that an interrupted turn and its agent get to end; then the command ends anyway."""
+
 
 class TurnView:
-    """One turn of a new session, printed as it goes; its approvals are asked at the keyboard.
+    """A turn of a new session, and what it leaves running, printed; approvals are asked for.
 
     Events only say that approvals have changed: what they are is read from the host.
     """
@@ -60,37 +70,63 @@ class TurnView:
         self._input = prompt
         self._session = ""
         self._at_line_start = True
+        self._status = ""
+        """How the last turn has ended; empty while one runs."""
+        self._background: list[BackgroundTask] = []
+        self.interrupted = False
+        """Whether the user has ended the command."""
+        self._over = Signal()
+        """Fires when all is done, and the agent has ended if it was to."""
         self._keyboard: Keyboard | None = None
         self._prompt: ApprovalPrompt | None = None
         self._announced: set[int] = set()
         self._shown_decisions: set[int] = set()
         """Approvals that were shown, and those that were shown as decided."""
 
-    async def run_turn(self, host: HostClient, *, forget: bool) -> str:
-        """Run the turn; return how it ended."""
+    async def run_turn(
+        self, host: HostClient, *, keep: bool = False, forget: bool = False
+    ) -> str:
+        """Run the turn; return how it ended.
+
+        The agent ends with it, however that ends, unless it is to `keep`; `forget` deletes
+        the session, too.
+        """
         made = await host.start(self._launch)
         self._session = made.session.id
-        if not self._link.json:
-            put(f"{self._session}: {made.session.agent} {made.session.model}", err=True)
-        stop = self._link.reactor.addSystemEventTrigger(
+        reactor = self._link.reactor
+        stop = reactor.addSystemEventTrigger(
             "before", "shutdown", lambda: Deferred.fromCoroutine(self._interrupt(host))
         )
+        _stop_on_hangup(reactor)
         try:
-            async with host.subscribe(self._session, after="0") as stream:
-                await host.submit(self._session, TurnDraft(input=self._input))
-                status = await self._follow(host, stream)
+            return await self._submit_and_follow(host, made.session)
         finally:
-            self._link.reactor.removeSystemEventTrigger(stop)
             if self._keyboard is not None:
                 self._keyboard.close()
-        if forget:
-            await host.forget(self._session)
-        return status
+            with suppress(UnknownSession):  # somebody has deleted it
+                if forget:
+                    await host.forget(self._session)
+                elif not keep:
+                    await host.end(self._session)
+            self._over.fire()
+            if not self.interrupted:
+                reactor.removeSystemEventTrigger(stop)
+
+    async def _submit_and_follow(self, host: HostClient, session: Summary) -> str:
+        if not self._link.json:
+            put(f"{session.id}: {session.agent} {session.model}", err=True)
+        async with host.subscribe(self._session, after="0") as stream:
+            await host.submit(self._session, TurnDraft(input=self._input))
+            return await self._follow(host, stream)
 
     async def _interrupt(self, host: HostClient) -> None:
-        """Interrupt the turn, since the user has interrupted the command."""
-        with suppress(HostError):  # the turn may be over
+        """Interrupt the turn, since the user has interrupted the command; wait for the end."""
+        self.interrupted = True
+        over = self._over.wait().addTimeout(INTERRUPTED_WITHIN, self._link.reactor)
+        with suppress(HostError, HostUnreachable):  # the turn may be over
             await host.interrupt(self._session)
+        with suppress(TookTooLong):
+            await over
 
     async def _follow(self, host: HostClient, stream: Any) -> str:
         async for value in stream:
@@ -100,17 +136,31 @@ class TurnView:
                 put_json(value)
             else:
                 self._show(value)
-            end = _end_of_turn(decode_event(value))
-            if end is not None:
-                status, reason = end
-                self._line(f"({reason or status})", dim=True)
-                return status or "failed"
+            if self._note_progress(decode_event(value)):
+                return self._status
             if value.event in APPROVAL_EVENTS and not self._link.json:
                 with suppress(HostUnreachable):  # the stream comes back, and asks again
                     query = ApprovalQuery(all=True)
                     known = await host.session_approvals(self._session, query)
                     self._show_approvals(host, known)
         return "failed"
+
+    def _note_progress(self, event: AgentEvent) -> bool:
+        """Note what begins and ends; return whether all is done: what runs on is waited for."""
+        match event:
+            case BackgroundEvent(tasks=tasks):
+                self._background = tasks
+            case TurnStartedEvent():
+                self._status = ""
+        end = _end_of_turn(event)
+        if end is not None:
+            status, reason = end
+            self._status = status or "failed"
+            self._line(f"({reason or status})", dim=True)
+            if self._background and not isinstance(event, EndedEvent):
+                titles = "; ".join(task.title or task.kind for task in self._background)
+                self._line(f"(in the background: {titles})", dim=True)
+        return bool(self._status) and (not self._background or isinstance(event, EndedEvent))
 
     # Showing.
 
@@ -157,11 +207,16 @@ class TurnView:
         if approval.id not in self._announced:
             self._announced.add(approval.id)
             self._line(f"? {approval.kind}: {approval.title}", fg="yellow", bold=True)
+            for line in approval_details(approval):
+                self._line(line, fg="yellow")
 
     def _ask(self, host: HostClient, approval: Approval) -> None:
         self._announce(approval)
         if not sys.stdin.isatty():
-            self._line(f"  sxhost approve {approval.session} {approval.id}", fg="yellow")
+            if asked := question_text(approval):
+                self._line(f"  {asked}", fg="yellow")
+            verb, word = ("answer", " CHOICE") if asked else ("approve", "")
+            self._line(f"  sxhost {verb} {approval.id}{word}", fg="yellow")
             return
         if self._keyboard is None:
             self._keyboard = Keyboard(self._link.reactor)
@@ -188,6 +243,12 @@ class TurnView:
             self._line(str(error), fg="red")
 
 
+def _stop_on_hangup(reactor: Any) -> None:
+    """Have a terminal that closes interrupt the command, unless that is to go on (nohup)."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reactor.stop))
+
+
 def _end_of_turn(event: AgentEvent) -> tuple[str, str] | None:
     """Return the status and the reason with which a turn ends, if it does."""
     match event:
@@ -210,20 +271,23 @@ class ApprovalPrompt:
         """The text before the cursor: the next inquiry, or the keys of the decisions."""
         if self.approval.inquiries:
             inquiry = self.approval.inquiries[len(self._answers)]
-            offers = " / ".join(option.label for option in inquiry.options)
+            offers = numbered([option.label for option in inquiry.options])
             return f"  {inquiry.text} {offers}".rstrip() + " > "
         choices = self.approval.choices
         keys = [f"[{k}]{WORDS[c][1:]}" for k, c in KEYS.items() if c in choices]
-        return f"  {' '.join([*keys, *(c for c in choices if c not in WORDS)])} > "
+        return f"  {' '.join([*keys, numbered(own_choices(self.approval))]).strip()} > "
 
     def parse_line(self, line: str) -> Answer | None:
         """Take a typed line; return the answer once it is complete and valid."""
         if not self.approval.inquiries:
-            decision = line if line in self.approval.choices else KEYS.get(line[:1].lower())
-            fits = decision is not None and decision in self.approval.choices
-            return Answer(decision=decision) if decision and fits else None
-        if line:
-            self._answers[self.approval.inquiries[len(self._answers)].id] = line
+            choices = self.approval.choices
+            decision = choice_of(line, choices, own_choices(self.approval))
+            decision = decision or KEYS.get(line[:1].lower(), "")
+            return Answer(decision=decision) if decision in choices else None
+        inquiry = self.approval.inquiries[len(self._answers)]
+        answer = answer_to(inquiry, line) if line else None
+        if answer is not None:
+            self._answers[inquiry.id] = answer
         if len(self._answers) < len(self.approval.inquiries):
             return None
         return Answer(decision="approve", answers=self._answers)

@@ -151,8 +151,10 @@ async def _connect(reactor: Any, url: str, token: str | None, ca: str | None) ->
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     try:
         address = HostAddress(url)
-        page = f"ws://{address.authority}/ws"
+        page = f"ws://{address.authority}{address.prefix}/ws"
         factory = WebSocketClientFactory(page, headers=headers, reactor=reactor)
+        if ":" in factory.host:
+            factory.host = f"[{factory.host}]"  # as it is written in Host
         factory.protocol = Remote
         endpoint = make_client_endpoint(reactor, address, ca)
         remote = cast("Remote", await endpoint.connect(factory))

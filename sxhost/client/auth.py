@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
+from twisted.python.url import URL
 from twisted.web.client import ResponseFailed
 from twisted.web.iweb import IAgent
 
@@ -26,11 +28,13 @@ class Bearer(HTTPClient):
         self._token = token if isinstance(token, str) else None
         self._find = None if isinstance(token, str) else token
 
-    def request(self, method: str, url: str, **options: Any) -> Deferred[Any]:  # type: ignore[override]
+    def request(  # type: ignore[override]
+        self, method: str, url: str | URL, **options: Any
+    ) -> Deferred[Any]:
         """Send a request; a second time, with a token, if the host wants one and we find it."""
         return Deferred.fromCoroutine(self._request(method, url, options))
 
-    async def _request(self, method: str, url: str, options: dict[str, Any]) -> Any:
+    async def _request(self, method: str, url: str | URL, options: dict[str, Any]) -> Any:
         response = await self._send(method, url, options)
         if response.code == UNAUTHORIZED and self._find is not None:
             self._token, self._find = self._find(), None
@@ -39,7 +43,7 @@ class Bearer(HTTPClient):
                 response = await self._send(method, url, options)
         return response
 
-    async def _send(self, method: str, url: str, options: dict[str, Any]) -> Any:
+    async def _send(self, method: str, url: str | URL, options: dict[str, Any]) -> Any:
         if self._token is not None:
             authorization = {"Authorization": f"Bearer {self._token}"}
             options = {
@@ -49,13 +53,13 @@ class Bearer(HTTPClient):
         try:
             return await super().request(method, url, **options)
         except ResponseFailed as error:
-            _explain(error, url)
+            _explain(error)
             raise
 
 
-def _explain(error: ResponseFailed, url: str) -> None:
+def _explain(error: ResponseFailed) -> None:
     """Replace TLS errors in `error` by sentences about the host's certificate."""
-    if url.startswith("https:"):
+    if sys.modules.get("OpenSSL") is not None:  # else TLS was not spoken
         from sxhost.auth.tls import explain_tls_failure  # which takes its time to import
 
         error.reasons[:] = map(explain_tls_failure, error.reasons)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP6ClientEndpoint,
+    UNIXClientEndpoint,
+    wrapClientTLS,
+)
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from sxhost.address import HostAddress
@@ -26,7 +31,9 @@ def make_client_endpoint(
     """
     if address.socket_path:
         return UNIXClientEndpoint(reactor, address.socket_path, timeout=CONNECT_WITHIN)
-    endpoint = HostnameEndpoint(reactor, address.name, address.port, timeout=CONNECT_WITHIN)
+    # Twisted's resolver would lose the zone of an address.
+    kind = TCP6ClientEndpoint if "%" in address.name else HostnameEndpoint
+    endpoint = kind(reactor, address.name, address.port, timeout=CONNECT_WITHIN)
     if not address.secure:
         return endpoint
     from twisted.internet.ssl import optionsForClientTLS
@@ -34,4 +41,4 @@ def make_client_endpoint(
     from sxhost.auth.tls import load_trust_root  # which takes its time to import
 
     roots = None if ca is None else load_trust_root(ca)
-    return wrapClientTLS(optionsForClientTLS(address.name, trustRoot=roots), endpoint)
+    return wrapClientTLS(optionsForClientTLS(address.certified_name, trustRoot=roots), endpoint)

@@ -19,14 +19,14 @@ from urllib.parse import quote
 from msgspec.structs import replace
 from treq.client import HTTPClient
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
+from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from sxhost.address import HostAddress
 from sxhost.client.auth import Bearer
 from sxhost.client.auth import Token as TokenSource
-from sxhost.client.endpoints import CONNECT_WITHIN, make_client_endpoint
+from sxhost.client.endpoints import make_client_endpoint
 from sxhost.client.requests import NDJSON, PATIENCE, Exchange, Verbs, query_of, session_path
 from sxhost.client.stream import EventStream, OnLink, ignore_link_changes
 from sxhost.codec.json import encode_lines
@@ -37,6 +37,7 @@ from sxhost.model.names import check_session_id
 from sxhost.model.session import (
     Accepted,
     Detail,
+    Discovered,
     Done,
     Event,
     EventDraft,
@@ -78,7 +79,7 @@ class HostClient:
     ) -> None:
         self._host = Exchange(url, http, clock, place)
         self._verbs = Verbs(self._host)
-        self.url = self._host.url
+        self.url = place or self._host.url
 
     async def status(self) -> Status:
         """Summarise the host."""
@@ -191,6 +192,10 @@ class HostClient:
         """Tell who did what, in order."""
         return await self._verbs.get(list[AuditEntry], "/audit", query)
 
+    async def discover(self) -> list[Discovered]:
+        """Show agents that run on the host's machine as sessions, with or without hooks."""
+        return await self._verbs.post(list[Discovered], "/discover")
+
     async def stop(self) -> Done:
         """Stop the host in order."""
         return await self._verbs.post(Done, "/stop")
@@ -213,6 +218,11 @@ class HostClient:
     async def interrupt(self, session_id: str) -> Done:
         """Stop the running turn."""
         return await self._verbs.post(Done, session_path(session_id, "interrupt"))
+
+    async def end(self, session_id: str) -> Done:
+        """End a hosted agent's process; its next turn or message starts it again."""
+        path = session_path(session_id, "end")
+        return await self._verbs.post(Done, path, patience=START_WITHIN)
 
     async def compact(self, session_id: str) -> Done:
         """Shorten the conversation."""
@@ -273,18 +283,11 @@ def connect(
     :raises ValueError: the URL is none of them, or the file has no certificates.
     """
     address = HostAddress(url)
+    endpoint = _OneEndpoint(make_client_endpoint(reactor, address, ca))
     pool = HTTPConnectionPool(reactor, persistent=False)
-    if address.socket_path:
-        socket = _OneEndpoint(make_client_endpoint(reactor, address))
-        agent = Agent.usingEndpointFactory(reactor, socket, pool)
-        return HostClient("http://localhost", Bearer(agent, token), reactor, place=url)
-    policy: dict[str, Any] = {}
-    if ca is not None and address.secure:
-        from sxhost.auth.tls import load_trust_root  # which takes its time to import
-
-        policy["contextFactory"] = BrowserLikePolicyForHTTPS(load_trust_root(ca))
-    agent = Agent(reactor, pool=pool, connectTimeout=CONNECT_WITHIN, **policy)
-    return HostClient(url, Bearer(agent, token), reactor)
+    agent = Agent.usingEndpointFactory(reactor, endpoint, pool)
+    asked = "http://localhost" if address.socket_path else address.url
+    return HostClient(asked, Bearer(agent, token), reactor, place=url.rstrip("/"))
 
 
 @implementer(IAgentEndpointFactory)

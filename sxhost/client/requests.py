@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from socket import gaierror
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -25,7 +26,8 @@ from twisted.web.iweb import IResponse
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, HostUnreachable, from_wire
 from sxhost.model.names import check_session_id
-from sxhost.model.session import NULL, Event
+from sxhost.model.session import NULL, Event, raw_json
+from sxhost.treq_url import treq_url
 
 __all__ = [
     "JSON",
@@ -56,6 +58,7 @@ LINK_ERRORS = (
     DNSLookupError,
     RequestTransmissionFailed,
     ResponseFailed,
+    gaierror,  # of an address whose zone is no interface of this machine
 )
 
 
@@ -110,7 +113,7 @@ def _body(value: Struct | None) -> bytes:
     """Encode a value as JSON without its fields that are None: those were not given."""
     if value is None:
         return b""
-    fields = msgspec.json.decode(encode(value), type=dict[str, Raw])
+    fields = msgspec.json.decode(raw_json(value), type=dict[str, Raw])
     return encode({name: given for name, given in fields.items() if given != NULL})
 
 
@@ -192,7 +195,7 @@ class Exchange:
     async def _request(
         self, method: str, path: str, body: bytes | None, headers: Any, **how: Any
     ) -> Any:
-        url = f"{self.url}{path}"
+        url = treq_url(f"{self.url}{path}")
         return await self._http.request(
             method, url, data=body, headers=headers, allow_redirects=False, **how
         )
@@ -206,6 +209,8 @@ def why_lost(error: BaseException | None) -> str:
         reasons = [failure.value for failure in error.reasons]
         lost = (reason for reason in reasons if isinstance(reason, ConnectionClosed))
         error = next(lost, reasons[-1])  # not what the parser missed then
+    if isinstance(error, gaierror):
+        return str(error.strerror).lower()
     if isinstance(error, ConnectError) and isinstance(error.osError, int):
         return os.strerror(error.osError).lower()
     return (str(error) or type(error).__name__).rstrip(".")

@@ -6,6 +6,7 @@ An event's frame is its JSON, the same in every encoding; control frames have a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from secrets import randbelow
 
 from sxhost.codec.json import encode
 from sxhost.model.cursor import Cursor
@@ -13,6 +14,10 @@ from sxhost.model.session import Event
 from sxhost.model.subscription import Encoding
 
 __all__ = ["NDJSON", "SSE", "TEXT", "encode_events", "websocket_text_frame"]
+
+
+RETRY_MS = range(1000, 5000)
+"""How long a browser waits before it connects again; at random, so that a crowd spreads."""
 
 
 class _NDJSON:
@@ -37,8 +42,10 @@ class _SSE:
 
     def control(self, name: str, fields: dict[str, object]) -> bytes:
         cursor = fields.get("cursor") or fields.get("to")
-        id_line = f"id: {cursor}\n" if cursor else ""
-        return b"%sevent: %s\ndata: %s\n\n" % (id_line.encode(), name.encode(), encode(fields))
+        head = f"id: {cursor}\n" if cursor else ""
+        if name in ("hello", "end"):
+            head += f"retry: {RETRY_MS[randbelow(len(RETRY_MS))]}\n"
+        return b"%sevent: %s\ndata: %s\n\n" % (head.encode(), name.encode(), encode(fields))
 
 
 class _Text:

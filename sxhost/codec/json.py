@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
+from sxhost.codec.well_formed import well_formed
 from sxhost.errors import BadField, BadJSON, BadRequest, BodyTooLarge, HostError
 from sxhost.model.names import GRAMMARS
 
@@ -50,16 +51,29 @@ def encode_lines(values: Iterable[object]) -> bytes:
 
 
 def decode(body: bytes, kind: type[T], *, depth: int = 64, brackets: int = 200_000) -> T:
-    """Decode a body into a value of the type `kind`.
+    """Decode a body into a value of the type `kind`, as programs write it.
 
-    :raises BadJSON: the bytes are not JSON in UTF-8, nest deeper than `depth`, or have more
-        than `brackets` brackets.
+    :raises BadJSON: the bytes are not JSON, even if `well_formed`, nest deeper than `depth`,
+        or have more than `brackets` brackets.
     :raises BadRequest: the JSON is not the object (or array) that was expected.
     :raises BadField: a field is missing, has the wrong type or is out of bounds.
     """
     _check_brackets(body, brackets)
     if _nests_deeper(body, depth):
         raise BadJSON(f"The JSON nests deeper than {depth} levels.", limit=depth)
+    try:
+        return _decode(body, kind)
+    except HostError as error:
+        repaired = well_formed(body)
+        if repaired == body:
+            raise
+        try:
+            return _decode(repaired, kind)
+        except BadJSON:
+            raise error from None
+
+
+def _decode(body: bytes, kind: type[T]) -> T:
     try:
         body.decode()  # msgspec looks only at the texts that it keeps
         if _may_overflow(body):

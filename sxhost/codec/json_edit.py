@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 __all__ = ["NotJSON", "append_value", "remove_values", "value_at"]
 
@@ -29,7 +29,7 @@ class Node(NamedTuple):
 
     start: int
     end: int
-    value: Any
+    value: object
     parts: Sequence[Part]
 
 
@@ -42,7 +42,7 @@ class Part(NamedTuple):
     node: Node
 
 
-def value_at(text: str, path: Sequence[str]) -> Any:
+def value_at(text: str, path: Sequence[str]) -> object:
     """Return the value at a path of names; None if there is none.
 
     :raises NotJSON: the text is not a JSON object.
@@ -53,7 +53,7 @@ def value_at(text: str, path: Sequence[str]) -> Any:
     return None if node is None else node.value
 
 
-def append_value(text: str, path: Sequence[str], value: Any) -> str:
+def append_value(text: str, path: Sequence[str], value: object) -> str:
     """Append a value to the array at a path, which is created if it is missing.
 
     :raises NotJSON: the text is not a JSON object, or the path leads to something else.
@@ -66,7 +66,7 @@ def append_value(text: str, path: Sequence[str], value: Any) -> str:
         below = _member(node, name)
         if below is None:
             missing = path[depth:]
-            made: Any = [value]
+            made: object = [value]
             for inner in reversed(missing[1:]):
                 made = {inner: made}
             _expect(node, dict, path[:depth])
@@ -76,8 +76,12 @@ def append_value(text: str, path: Sequence[str], value: Any) -> str:
     return _insert(text, node, "", value, (unit, depth + 1))
 
 
-def remove_values(text: str, path: Sequence[str], unwanted: Callable[[Any], bool]) -> str:
+def remove_values(
+    text: str, path: Sequence[str | int], unwanted: Callable[[object], bool]
+) -> str:
     """Remove values from the array at a path, and what becomes empty by that.
+
+    A number in the path leads to that element of an array.
 
     :raises NotJSON: the text is not a JSON object.
     """
@@ -163,12 +167,15 @@ def _skip(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _member(node: Node, name: str) -> Node | None:
+def _member(node: Node, name: str | int) -> Node | None:
+    if isinstance(name, int):
+        within = isinstance(node.value, list) and name < len(node.parts)
+        return node.parts[name].node if within else None
     named = [part.node for part in node.parts if part.name == name]
     return named[-1] if named and isinstance(node.value, dict) else None
 
 
-def _nodes_to_array(text: str, path: Sequence[str]) -> list[Node] | None:
+def _nodes_to_array(text: str, path: Sequence[str | int]) -> list[Node] | None:
     """Return the nodes from the root to the array at a path; None if there is no array."""
     nodes = [_root(text)]
     for name in path:
@@ -179,7 +186,7 @@ def _nodes_to_array(text: str, path: Sequence[str]) -> list[Node] | None:
     return nodes if isinstance(nodes[-1].value, list) else None
 
 
-def _insert(text: str, node: Node, label: str, value: Any, layout: tuple[str, int]) -> str:
+def _insert(text: str, node: Node, label: str, value: object, layout: tuple[str, int]) -> str:
     """Insert a last part into a node; `layout` is the indentation and how deep the part is."""
     unit, depth = layout
     line = "\r\n" if "\r\n" in text else "\n"

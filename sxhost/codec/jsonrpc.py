@@ -6,7 +6,7 @@ https://www.jsonrpc.org/specification
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -66,13 +66,13 @@ class RPCError(Struct, frozen=True):
     id: Id | None
     code: int
     message: str
-    data: Any = None
+    data: object = None
 
 
 class _Error(Struct, frozen=True):
     code: int = INTERNAL_ERROR
     message: str = ""
-    data: Any = None
+    data: object = None
 
 
 class _Line(Struct, frozen=True):
@@ -93,7 +93,6 @@ def decode_message(line: bytes) -> RPCRequest | RPCNotification | RPCResponse | 
     :raises InvalidMessage: it is not a message of JSON-RPC.
     """
     try:
-        line.decode()  # msgspec looks only at the texts that it keeps
         message = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidMessage(str(error)) from None
@@ -110,10 +109,10 @@ def decode_message(line: bytes) -> RPCRequest | RPCNotification | RPCResponse | 
 
 
 def encode_request(
-    method: str, params: Any = UNSET, number: Id | None = None, **more: Any
+    method: str, params: object = UNSET, number: Id | None = None, **more: object
 ) -> bytes:
     """Encode a request, or without a number a notification; `more` as ``jsonrpc="2.0"``."""
-    message: dict[str, Any] = {**more}
+    message: dict[str, object] = {**more}
     if number is not None:
         message["id"] = number
     message["method"] = method
@@ -122,11 +121,11 @@ def encode_request(
     return _encode(message)
 
 
-def encode_response(number: Id, value: Any, **more: Any) -> bytes:
+def encode_response(number: Id, value: object, **more: object) -> bytes:
     """Encode the successful answer to a request."""
     return _encode({**more, "id": number, "result": value})
 
 
-def encode_error(number: Id | None, code: int, message: str, **more: Any) -> bytes:
+def encode_error(number: Id | None, code: int, message: str, **more: object) -> bytes:
     """Encode the answer with an error."""
     return _encode({**more, "id": number, "error": {"code": code, "message": message}})

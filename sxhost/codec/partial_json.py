@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
 
@@ -18,7 +17,7 @@ _LAST_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"\s*+:?|[,:]|[^\s\[\]{},:"]++|[\[\]{
 _CLOSES = {"{": "}", "[": "]"}
 
 
-def decode_partial(text: str) -> dict[str, Any]:
+def decode_partial(text: str) -> dict[str, object]:
     """Return the object that `text` is the beginning of; an empty one if it is none."""
     body, closing = _close_brackets(text)
     for _ in range(TRIES):

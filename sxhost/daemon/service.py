@@ -15,10 +15,16 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from sxhost import files
+from sxhost.address import HostAddress
 from sxhost.auth.tls import ServerCertificate
 from sxhost.auth.tokens import TokenStore, TokenStoreError
 from sxhost.config import address_file
-from sxhost.daemon.listening import CannotListen, cannot_listen_sentence, url_of
+from sxhost.daemon.listening import (
+    CannotListen,
+    cannot_listen_sentence,
+    remove_stale_lock,
+    url_of,
+)
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile, warn_of_others, warn_of_root
 from sxhost.daemon.systemd import Notifier
 from sxhost.faces.pi.multiplexer import Multiplexer
@@ -71,6 +77,7 @@ class HostService(MultiService):
         multiplexer: Multiplexer,
         certificate: ServerCertificate | None = None,
         reloads: Sequence[Callable[[], None]] = (),
+        stops: Sequence[Callable[[], None]] = (),
         pidfile: PidFile | None = None,
     ) -> None:
         super().__init__()
@@ -86,6 +93,8 @@ class HostService(MultiService):
         self._routes = routes
         self._certificate = certificate
         self._reloads = reloads
+        self._stops = stops
+        """What stops before the sessions do: it speaks with them."""
         self._pidfile = pidfile
         sessions.setServiceParent(self)
         notifier.setServiceParent(self)
@@ -135,7 +144,7 @@ class HostService(MultiService):
         urls = [url_of(port) for port in self.ports]
         local = [url for url in urls if is_local_url(url) and not url.startswith("https:")]
         with suppress(OSError):  # then they look where hosts usually are
-            line = "".join(f"{url}\n" for url in local[:1])
+            line = "".join(f"{HostAddress(url).url}\n" for url in local[:1])
             files.replace_private(self._address, line.encode(), synced=False)
 
     def _forget_pid(self) -> None:
@@ -147,6 +156,7 @@ class HostService(MultiService):
             self._pidfile.claim()
         for place, endpoint in self._endpoints:
             refused: list[Failure] = []
+            remove_stale_lock(place)
             endpoint.listen(self._site).addCallbacks(self.ports.append, refused.append)
             if refused:
                 why = refused[0].value
@@ -173,6 +183,8 @@ class HostService(MultiService):
         await DeferredList([maybeDeferred(port.stopListening) for port in self.ports])
         # Streams end before requests are waited for: they would go on for ever.
         self.multiplexer.stop()
+        for stop in self._stops:
+            stop()
         await self.sessions.end_streams()
         await self._site.drain()
         await self.sessions.close()

@@ -272,6 +272,9 @@ SERVING_OPTIONS: Final = (
         "resume-at-boot", "Start hosted agents again with the host", FLAG, "resume_at_boot"
     ),
     ServingOption(
+        "discover", "Show agents that run here without hooks as sessions", FLAG, "discover"
+    ),
+    ServingOption(
         BYPASS,
         "true: Codex, started by POST /messages, runs without approvals and sandbox",
         TRUTH,

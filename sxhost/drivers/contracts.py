@@ -6,11 +6,12 @@ is one conversation in it.  The host calls the methods of `Agent`; the agent ans
 callable with the signature of `DriverEntryPoint`.
 
 The order of reports: `Reports.spawned`, then for each turn `Reports.turn_started`, its events
-and questions, `Reports.turn_ended`; at the very end `Reports.gone`, once.  Before a turn ends,
-whatever it has begun is closed: a text by its whole event with ``cut: true``, a tool's call by
-``tool-done`` with the status ``cut``.  The host withdraws the questions that are left.  Where
-the process ends in the middle of a turn, the driver closes the same and calls `Reports.gone`;
-the host itself ends the turn.
+and questions, `Reports.turn_ended`; at the very end `Reports.exited`, once.  Before a turn
+ends, whatever it has begun is closed: a text by its whole event with ``cut: true``, a tool's
+call by ``tool-done`` with the status ``cut``.  The host withdraws the questions that are left,
+but for those of whoever waits on (`Question.outlives_turn`): their driver does, in its time.
+Where the process ends in the middle of a turn, the driver closes the same and calls
+`Reports.exited`; the host itself ends the turn.  ``sxhost.drivers.kit`` has parts for all that.
 
 Events (`Reports.report_event`) are values of `sxhost.model.event_types`, which says what their
 fields mean.  Every event that belongs to an item names it in ``item``: a string, unique in its
@@ -95,7 +96,7 @@ class Reports(Protocol):
         `reason` says why it is not completed; `native` is the agent's own message.
         """
 
-    def gone(self, how: ChildExit) -> None:
+    def exited(self, how: ChildExit) -> None:
         """Report that the agent's process has ended, asked or not: the last report."""
 
 
@@ -131,10 +132,14 @@ class Agent(Protocol):
         """Use another model from now on."""
 
     async def answer(self, question: Question, answer: Answer) -> None:
-        """Send a decision about a question that this agent has reported."""
+        """Send a decision about a question that this agent has reported, exactly once.
+
+        :raises AgentFailed: the question is over: answered, withdrawn or cancelled.
+        :raises BadField: the decision is none of its choices, or an answer makes no sense.
+        """
 
     async def stop(self) -> None:
-        """End the turn, then the process; `Reports.gone` is called before this returns."""
+        """End the turn, then the process; `Reports.exited` is called before this returns."""
 
 
 class NativeAnswer(Struct, frozen=True, kw_only=True):

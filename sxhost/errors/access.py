@@ -51,7 +51,8 @@ class ForbiddenScope(HostError):
     ) -> None:
         only = f" It is for session {session!r} alone." if session else ""
         subject = "it" if field is None else f"the field `{field}`"
-        details = {} if field is None else {"field": field}
+        named = {"field": field, "session": session}
+        details = {name: value for name, value in named.items() if value is not None}
         super().__init__(
             f"The token does not allow this: {subject} takes scope {scope!r}.{only}", **details
         )

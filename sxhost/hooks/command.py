@@ -10,7 +10,8 @@ import os
 import sys
 
 from sxhost.address import HostAddress
-from sxhost.files import read_private
+from sxhost.files import open_unlinked, read_private
+from sxhost.hooks.deadline import Deadline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +23,28 @@ DEFAULT_URL = "http://127.0.0.1:7432"
 HOSTED = "SXHOST_AGENT"
 """In the environment of agents that the host itself runs: their drivers report already."""
 
-CONNECT = 1.0
-ANSWER = 2.0
-"""Seconds that the agent waits for a host that hangs."""
+IN_ALL = 1.0
+"""Seconds that the agent waits for its hook, where nobody has to decide."""
+
+TIMEOUT = "SXHOST_HOOK_TIMEOUT"
+"""The variable that sets others."""
+
+ADDRESSES = 2.5
+"""The addresses of a name share the time: a dead one leaves some for the next."""
+
+DECISION_MARGIN = 2.0
+"""Seconds that the host's answer may take beyond those in which somebody could decide."""
 
 BODY_MOST = 900_000
 """Bytes of a hook that are sent as they are: the host takes a mebibyte."""
+
+LINES_READ = 256 * 1024
+"""Bytes of the end of an agent's own file that are looked at for a host on another machine."""
+
+LINES_MOST = 64 * 1024
+"""Bytes of lines that are sent along."""
+
+LINES_FIELD = "sxhost_transcript"
 
 ADDRESS_MOST = 4096
 INPUT_MOST = 64 * 1024 * 1024
@@ -44,7 +61,10 @@ Tells the host what an agent's hook was told: JSON, or standard input. Prints th
   --url         the host  [SXHOST_URL, or port 7432 of this machine]
   --token-file  where its token is  [SXHOST_TOKEN_FILE, SXHOST_TOKEN, or your own host's]
   --ca          authorities to believe  [SXHOST_CA, or the system's]
+  --lines       send the last lines of the agent's own file along, as to a host elsewhere
   --verbose     say on stderr what goes wrong; SXHOST_HOOK_DEBUG=1 does the same
+
+Where nobody has to decide, the agent waits for 1 second in all: SXHOST_HOOK_TIMEOUT.
 """
 VALUES = ("--wait", "--url", "--token-file", "--ca")
 JSON = ""
@@ -62,8 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     verbose = "--verbose" in arguments or os.environ.get("SXHOST_HOOK_DEBUG") == "1"
     try:
-        answer = run(arguments, os.environ)
-    except Exception as error:  # noqa: BLE001 - an agent's hook fails in silence
+        deadline = Deadline(float(os.environ.get(TIMEOUT) or IN_ALL))
+        answer = deadline.run(lambda: run(arguments, os.environ, deadline))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it fails in silence
         if verbose:
             from sxhost.visible import print_error
 
@@ -75,8 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(arguments: Sequence[str], environ: Mapping[str, str]) -> bytes:
-    """Post a hook to the host and return its answer.
+def run(arguments: Sequence[str], environ: Mapping[str, str], deadline: Deadline) -> bytes:
+    """Post a hook to the host and return its answer; a decision puts the `deadline` off.
 
     Raises HookError, OSError or ValueError when that cannot be done.
     """
@@ -84,11 +105,14 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> bytes:
         raise HookError("the host runs this agent itself")
     options = parse(arguments[1:])
     ask, wait = "--ask" in options, float(options.get("--wait", "60"))
-    body = fitted(options[JSON].encode() if options.get(JSON) else read_all(0))
+    environ = environ_with_options(options, environ)
+    body = fitted(os.fsencode(options[JSON]) if options.get(JSON) else read_all(0))
+    if "--lines" in options or not is_local(host_url(environ)):
+        body = with_lines(body)
     path = f"/hooks/{arguments[0]}?wait={wait:g}" + ("&ask=1" if ask else "")
     waits_for_decision = b'"PermissionRequest"' in body or (ask and b'"PreToolUse"' in body)
-    patience = ANSWER + (wait if waits_for_decision else 0)
-    return post(path, body, patience, environ_with_options(options, environ))
+    patience = wait + DECISION_MARGIN if waits_for_decision and wait else 0.0
+    return post(path, body, patience, environ, deadline)
 
 
 def parse(arguments: Sequence[str]) -> dict[str, str]:
@@ -124,41 +148,118 @@ def read_all(file: int) -> bytes:
 def fitted(body: bytes) -> bytes:
     """Return a hook's JSON within the host's limit: long texts are cut.
 
-    Raises ValueError for what is too long and no JSON.
+    Raises ValueError for what is too long and no JSON; odd bytes and half characters are none
+    of that, as for `sxhost.codec.well_formed`.
     """
     if len(body) <= BODY_MOST:
         return body
     import json
 
-    return json.dumps(shortened(json.loads(body))).encode()
+    hook = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
+    for most in (TEXT_MOST, TEXT_MOST // 8, TEXT_MOST // 64):
+        shorter = encoded(shortened(hook, most))
+        if len(shorter) <= BODY_MOST:
+            return shorter
+    return encoded({name: folded(value) for name, value in hook.items()})
 
 
-def shortened(value: object) -> object:
-    """Return a JSON value with its long texts cut."""
-    if isinstance(value, str) and len(value) > TEXT_MOST:
-        return f"{value[:TEXT_MOST]}… ({len(value) - TEXT_MOST} characters more)"
+def encoded(value: object) -> bytes:
+    """Return a value as JSON, with U+FFFD for half characters."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def shortened(value: object, most: int) -> object:
+    """Return a JSON value with its texts cut to `most` characters."""
+    if isinstance(value, str) and len(value) > most:
+        return f"{value[:most]}… ({len(value) - most} characters more)"
     if isinstance(value, dict):
-        return {name: shortened(each) for name, each in value.items()}
+        return {name: shortened(each, most) for name, each in value.items()}
     if isinstance(value, list):
-        return [shortened(each) for each in value]
+        return [shortened(each, most) for each in value]
     return value
 
 
-def post(path: str, body: bytes, patience: float, environ: Mapping[str, str]) -> bytes:
-    """Post a hook and return the answer, within `patience` seconds."""
-    url = environ.get("SXHOST_URL") or announced(environ) or DEFAULT_URL
-    host = HostConnection(url, environ.get("SXHOST_CA", ""))
+def folded(value: object) -> object:
+    """Return a field of a hook: a large one as the beginning of its JSON, and its size."""
+    whole = encoded(value)
+    if len(whole) <= TEXT_MOST:
+        return value
+    return f"{whole[:TEXT_MOST].decode('utf-8', 'ignore')}… ({len(whole)} bytes)"
+
+
+def post(
+    path: str, body: bytes, patience: float, environ: Mapping[str, str], deadline: Deadline
+) -> bytes:
+    """Post a hook and return the answer, for which there are `patience` seconds more."""
+    url = host_url(environ)
+    host = HostConnection(url, environ.get("SXHOST_CA", ""), deadline)
     token = given_token(environ)
     status, answer = host.request(path, body, patience, token)
     if status == UNAUTHORIZED and not token:
         from sxhost.auth.client_tokens import own_host_token
 
+        deadline.extend(-patience)
         status, answer = host.request(path, body, patience, own_host_token(url, environ) or "")
     if status != OK:
         raise HookError(
             f"the host answered {status}: {answer[:200].decode('utf-8', 'replace')}"
         )
     return answer
+
+
+def host_url(environ: Mapping[str, str]) -> str:
+    """Return where the host is."""
+    return environ.get("SXHOST_URL") or announced(environ) or DEFAULT_URL
+
+
+def is_local(url: str) -> bool:
+    """Return whether a host is on this machine, and reads the agent's own file itself."""
+    address = HostAddress(url)
+    local = ("localhost", "::1")
+    return bool(address.socket_path) or address.name in local or address.name[:4] == "127."
+
+
+def with_lines(body: bytes) -> bytes:
+    """Return a hook with the last lines of its agent's own file; as it was if there are none.
+
+    Each hook repeats some: the host knows those that it has.
+    """
+    import json
+
+    try:
+        hook = json.loads(body)
+        lines = last_lines(hook["transcript_path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return body
+    return json.dumps({**hook, LINES_FIELD: lines}).encode()
+
+
+def last_lines(path: str) -> list[str]:
+    """Return the last whole lines of a file of this user, those that are not too long."""
+    import stat
+
+    file = open_unlinked(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            return []
+        start = max(0, found.st_size - LINES_READ)
+        *whole, _ = os.pread(file, LINES_READ, start).split(b"\n")
+    finally:
+        os.close(file)
+    lines: list[str] = []
+    room = LINES_MOST
+    for line in reversed(whole[bool(start) :]):
+        if len(line) > LINES_MOST // 2:
+            continue  # one long line does not keep the others away
+        room -= len(line)
+        if room < 0:
+            break
+        lines.append(line.decode("utf-8", "replace"))
+    return lines[::-1]
 
 
 def announced(environ: Mapping[str, str]) -> str:
@@ -183,17 +284,21 @@ def given_token(environ: Mapping[str, str]) -> str:
 
 
 class HostConnection:
-    """One request to the host at an address; `ca` has the authorities to believe."""
+    """One request to the host at an address; `ca` has the authorities to believe.
 
-    def __init__(self, url: str, ca: str) -> None:
+    Nothing here has a time limit of its own but the addresses of a name: all have `deadline`.
+    """
+
+    def __init__(self, url: str, ca: str, deadline: Deadline) -> None:
         self.address = HostAddress(url)
         self.ca = ca
+        self.deadline = deadline
 
     def request(self, path: str, body: bytes, patience: float, token: str) -> tuple[int, bytes]:
-        """Return the status and the body of one request's answer."""
+        """Return the status and the body of the answer, for which there is `patience` more."""
         with self.connection() as link:
-            link.settimeout(patience)
             link.sendall(self.head(path, len(body), token).encode("ascii") + body)
+            self.deadline.extend(patience)
             answer = b""
             while part := link.recv(1 << 16):
                 answer += part
@@ -219,11 +324,12 @@ class HostConnection:
         address = self.address
         if address.socket_path:
             link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            link.settimeout(CONNECT)
             link.connect(address.socket_path)
             return link
-        link = socket.create_connection((address.name, address.port), CONNECT)
-        return self.secured(link, address.name) if address.secure else link
+        each = self.deadline.seconds / ADDRESSES
+        link = socket.create_connection((address.name, address.port), each)
+        link.settimeout(None)
+        return self.secured(link, address.certified_name) if address.secure else link
 
     def secured(self, link: socket, name: str) -> socket:
         """Speak TLS on a connection, with a host whose certificate is good."""

@@ -13,12 +13,14 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
 
-from msgspec import Raw
+from msgspec import Raw, to_builtins
 from msgspec.structs import replace
 
+from sxhost.agent_files.facts import tool_title
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import shorten_to_fit
 from sxhost.drivers.claude.approvals import permission_result, question_of
+from sxhost.drivers.claude.background import TASKS_MOST, background_task
 from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
 from sxhost.model.approval import Answer, Question
 from sxhost.model.names import EVENT_NAME
@@ -41,6 +43,8 @@ TAKES: Final[Mapping[str, frozenset[str]]] = {
 
 TOOL_ENDS: Final = frozenset({"PostToolUse", "PostToolUseFailure", "PermissionDenied"})
 TURN_ENDS: Final = frozenset({"Stop", "StopFailure", "UserPromptSubmit", "SessionEnd"})
+TASK_ENDS: Final = frozenset({"completed", "failed", "killed", "stopped"})
+"""Statuses of a task in the background that no longer runs."""
 MESSAGE_INTRODUCTION: Final = (
     "The user sent this message through sxhost while you were working:\n\n"
 )
@@ -62,6 +66,8 @@ class Hook:
         self.session_id = self.text("thread-id" if self.is_notice else "session_id")
         self.name = self.text("type" if self.is_notice else "hook_event_name")
         self.key = self.text("tool_use_id") or uuid4().hex
+        self.turn = self.text("prompt_id") or self.text("turn_id") or self.text("turn-id")
+        """The agent's own id of its turn; empty if it gives none."""
 
     def text(self, name: str) -> str:
         """Return the text of a field; empty if it is missing or no text."""
@@ -106,7 +112,7 @@ class Hook:
 
         A turn that goes on with a message of ours has more answers than one.
         """
-        turn = self.text("turn_id") or self.text("turn-id")
+        turn = self.turn if self.agent == "codex" else ""
         if not turn or name not in ("message", "complete"):
             return None
         return f"{name}:{turn[:128]}:{sha256(encode(data)).hexdigest()[:16]}"
@@ -138,12 +144,32 @@ class Hook:
 
     def settles_question_of(self, asked: Hook) -> bool:
         """Return whether this hook shows that the question of `asked` is settled."""
-        if self.name in TURN_ENDS:
+        if self.name == "SessionEnd":
             return not self.text("agent_id")
+        if self.name in TURN_ENDS and not self.text("agent_id"):
+            return not asked.text("agent_id") or self._nothing_runs
+        asker = self.text("agent_id") == asked.text("agent_id")
+        if self.name == "SubagentStop":
+            return asker
         same = [
             self.payload.get(n) == asked.payload.get(n) for n in ("tool_name", "tool_input")
         ]
-        return self.name in TOOL_ENDS and all(same)
+        return self.name in TOOL_ENDS and asker and all(same)
+
+    @property
+    def _nothing_runs(self) -> bool:
+        """Whether it says that nothing runs in the background; some hooks do not tell."""
+        return "background_tasks" in self.payload and not self.background
+
+    @property
+    def background(self) -> list[dict[str, str]]:
+        """What runs in the background, as Claude's ``Stop`` tells."""
+        tasks = [
+            background_task(*(_text(task, name) for name in ("id", "type", "description")))
+            for task in _objects(self.payload.get("background_tasks"))
+            if _text(task, "status") not in TASK_ENDS
+        ]
+        return [to_builtins(task) for task in tasks[:TASKS_MOST]]
 
     def question(self, patience: float) -> Question:
         """Return the approval question of the hook; it expires after `patience` seconds."""
@@ -188,7 +214,7 @@ class Hook:
             ToolRequest(
                 subtype="can_use_tool",
                 tool_name=self.text("tool_name"),
-                description=_summary(self._input) or None,
+                title=self.title(),
                 input=self._input,
                 permission_suggestions=_objects(rules) or None,
                 tool_use_id=self.key,
@@ -210,7 +236,7 @@ class Hook:
 
     def title(self) -> str:
         """Return the title of a tool's use in one line, in the format of scorpiox-host."""
-        return ": ".join(filter(None, (self.text("tool_name"), _summary(self._input))))
+        return tool_title(self.text("tool_name"), self._input)
 
 
 # What has happened.
@@ -249,7 +275,8 @@ def _noticed(hook: Hook) -> list[Event]:
 def _stopped(hook: Hook) -> list[Event]:
     text = hook.text("last_assistant_message") or hook.text("last-assistant-message")
     message: list[Event] = [("message", {"text": text})] if text else []
-    return [*message, ("complete", {})]
+    running = hook.background
+    return [*message, ("complete", {"background": running} if running else {})]
 
 
 def _broke(hook: Hook) -> list[Event]:
@@ -292,19 +319,17 @@ OTHER: Final = {"pre-compact": "compact", "subagent-stop": "subagent-done"}
 # Texts.
 
 
-def _summary(given: Mapping[str, Any]) -> str:
-    """Return the first line of the most telling field of a tool's input."""
-    names = ("command", "file_path", "path", "pattern", "url", "query", "description")
-    texts = [given[name] for name in names if isinstance(given.get(name), str)]
-    return texts[0].partition("\n")[0][:200] if texts else ""
-
-
 def _output(value: Any) -> Any:
     """Return a tool's output as a text, where it has one."""
     if isinstance(value, dict) and isinstance(value.get("stdout"), str):
         parts = (value["stdout"], value.get("stderr"))
         return "\n".join(part for part in parts if isinstance(part, str) and part)
     return value
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

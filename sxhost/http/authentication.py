@@ -18,8 +18,9 @@ from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
+from sxhost.auth.peer_credentials import is_local
 from sxhost.errors import BadRequest, ForbiddenHost, ForbiddenOrigin, RateLimited, Unauthorized
-from sxhost.localnet import LOOPBACK_NAMES
+from sxhost.localnet import LOOPBACK_NAMES, is_loopback, parse_address
 from sxhost.model.caller import HOST, Caller
 from sxhost.ratelimit import SlidingWindows
 
@@ -147,8 +148,13 @@ class Authenticator:
         here = request.getHost()
         if host in self._policy.hosts or name in self._policy.hosts:
             return True
+        if is_loopback(name.strip("[]")) and is_local(request.getClientAddress()):
+            # At whatever port: a tunnel (ssh -L) has one of its own.  To rebind DNS, a page
+            # needs a name that is resolved; those of loopback are not.
+            return True
         port_matches = port == here.port if port is not None else here.port in USUAL_PORTS
-        return port_matches and name.strip("[]") in {*LOOPBACK_NAMES, here.host}
+        bare = name.strip("[]")
+        return port_matches and (bare in LOOPBACK_NAMES or _is_address(bare, here.host))
 
     def _check_origin(self, request: Request, host: str) -> None:
         origin = _single_header(request, "origin")
@@ -242,6 +248,14 @@ def _single_header(request: Request, name: str) -> str | None:
     if len(values) > 1:
         raise BadRequest(f"The request has {len(values)} {name.title()} headers.")
     return values[0] if values else None
+
+
+def _is_address(text: str, address: str) -> bool:
+    """Tell whether a text is an address, however it is spelled, and whatever its zone."""
+    try:
+        return parse_address(text) == parse_address(address)
+    except ValueError:
+        return False
 
 
 def _split(host: str) -> tuple[str, int | None]:

@@ -45,6 +45,7 @@ from sxhost.http.parameters import (
     path_value,
     query_of,
     read_body,
+    resume_cursor,
 )
 from sxhost.http.rendering import answer_error, set_headers
 from sxhost.http.request_context import context_of
@@ -197,10 +198,10 @@ class Route:
         return arguments
 
     def _query_with_cursor(self, request: Request) -> dict[str, str]:
-        """Return the query; a browser that connects again sends its cursor in a header."""
+        """Return the query; a browser that connects again goes on where it was."""
         query = query_of(request)
-        last = request.getHeader("last-event-id")
-        return {**query, "after": last} if last and self.produces == SSE else query
+        resume = resume_cursor(request, query) if self.produces == SSE else ""
+        return {**query, "after": resume} if resume else query
 
     def _decode(self, body: bytes, limits: Limits) -> Any:
         if self.body is bytes:
@@ -337,7 +338,7 @@ class _Endpoint:
         return body
 
     def _choose(self, request: Request) -> Route:
-        if request.method == b"HEAD" and not self._routes[0].safe:
+        if request.method == b"HEAD" and not all(route.safe for route in self._routes):
             raise WrongMethod([route.method for route in self._routes])
         if all(route.body is None for route in self._routes):
             return self._choose_answer(request)

@@ -240,8 +240,8 @@ class Connection(WebSocketServerProtocol):
             self._message_timer = self.site.clock.callLater(spare, self._message_is_late)
         else:
             self._message_timer = None
-            why = f"a message of less than {limits.body_rate} bytes a second"
-            self._close_for_violation(why)
+            rate = limits.body_rate
+            self._close_for_violation(f"a message of less than {rate} bytes a second")
 
     def onAutoPingTimeout(self) -> None:
         """Drop the client, unless it has sent something since, or reading was paused."""
@@ -276,10 +276,7 @@ class Connection(WebSocketServerProtocol):
             self._fail_connection(UNSUPPORTED_DATA, "messages are text")
 
     def onMessageFrameBegin(self, length: int) -> None:
-        """Count the frames of a message.
-
-        65,536 frames of 16 bytes are one message of a megabyte, and 0.4 s for the reactor.
-        """
+        """Count a message's frames: 65,536 of 16 bytes held the reactor up for 0.4 s."""
         super().onMessageFrameBegin(length)
         self._frames += 1
         most = self.site.limits.frames
@@ -289,8 +286,8 @@ class Connection(WebSocketServerProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: ARG002 - never is
         """Queue a message to be answered."""
         if not self._messages.take():
-            why = f"more than {self.site.limits.commands} messages a second"
-            self._close_for_violation(why)
+            most = self.site.limits.commands
+            self._close_for_violation(f"more than {most} messages a second")
         elif self._open:
             self._pending.append(partial(self.answer_message, payload))
             self._answer_pending()

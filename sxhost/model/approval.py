@@ -64,6 +64,10 @@ class Question(Struct, frozen=True, kw_only=True):
     native: object = None
     """The agent's own request, unchanged."""
     expires_s: float | None = None
+    outlives_turn: bool = False
+    """Whether its asker may wait on after the turn (a subagent in the background): its driver
+    withdraws it once nobody waits.  Others the host withdraws at the end of the turn.
+    """
 
 
 class Answer(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,10 @@ from msgspec import Struct
 from sxhost.errors import BadField
 from sxhost.model.names import CURSOR, END_OF_LOG, GRAMMARS
 
-__all__ = ["Cursor"]
+__all__ = ["UNKNOWN", "Cursor"]
+
+UNKNOWN = "unknown:0"
+"""A cursor that no host gives out: its reader begins with the oldest event, after a gap."""
 
 
 class Cursor(Struct, frozen=True):

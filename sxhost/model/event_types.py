@@ -27,7 +27,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import FieldInfo, fields
 
 from sxhost.model.approval import Approval
-from sxhost.model.session import NULL, Event, raw_json
+from sxhost.model.session import NULL, BackgroundTask, Event, raw_json
 from sxhost.model.turn import TurnStatus
 
 __all__ = [
@@ -38,6 +38,8 @@ __all__ = [
     "AgentEvent",
     "ApprovalRequestedEvent",
     "ApprovalResolvedEvent",
+    "AsleepEvent",
+    "BackgroundEvent",
     "CompactEvent",
     "CompleteEvent",
     "CustomEvent",
@@ -112,6 +114,16 @@ class EndedEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How it ended, as a sentence for a person."""
 
 
+class AsleepEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The agent was idle for long: its process is ended until a turn or message needs it."""
+
+    name: ClassVar[Literal["asleep"]] = "asleep"
+    nature: ClassVar[Nature] = "fact"
+
+    idle_s: float
+    """Seconds since it was last heard."""
+
+
 class TurnStartedEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A turn has begun."""
 
@@ -125,7 +137,7 @@ class TurnStartedEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CompleteEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The turn is over and has not failed.  Hooks give none of the fields."""
+    """The turn is over and has not failed.  Hooks give `background` alone."""
 
     name: ClassVar[Literal["complete"]] = "complete"
     nature: ClassVar[Nature] = "fact"
@@ -138,6 +150,8 @@ class CompleteEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``completed`` or ``interrupted``."""
     reason: str | None = None
     """Why it is not completed; also a stop reason that is not the usual one (ACP)."""
+    background: list[BackgroundTask] = []
+    """What an attached agent has running on; of a hosted one ``background`` tells."""
     native: Raw | UnsetType = UNSET
     """The agent's own message; null where it has none."""
 
@@ -158,6 +172,17 @@ class ErrorEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why, in the agent's words; the host's (`sxhost.model.turn.CutReason`) if it was cut."""
     native: Raw | UnsetType = UNSET
     """The agent's own message; null where the host has ended the turn."""
+
+
+class BackgroundEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What runs in the background has changed: it outlives the turn that has started it."""
+
+    name: ClassVar[Literal["background"]] = "background"
+    nature: ClassVar[Nature] = "fact"
+
+    tasks: list[BackgroundTask]
+    """All that runs now, each with `id`, `kind` (``subagent``, ``command``, …) and `title`."""
+    native: Raw | UnsetType = UNSET
 
 
 class IdleEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -251,6 +276,8 @@ class ThinkingEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str
     cut: bool = False
     """Whether it broke off: `text` is what had come."""
+    late: bool = False
+    """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -271,6 +298,8 @@ class ToolStartEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The call in one line, for a person."""
     input: Raw
     """The call's arguments: an object, or null where the agent does not tell (ACP)."""
+    late: bool = False
+    """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -301,6 +330,8 @@ class ToolDoneEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Its output in all, a text; as far as it came, if it was cut.  Of hooks, any JSON."""
     exit_code: int | UnsetType | None = UNSET
     """Of a command; null or missing where it is not known, or the tool has none."""
+    late: bool = False
+    """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -368,6 +399,8 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens that the model can take in all."""
     cost_usd: float | UnsetType | None = UNSET
     """US dollars; not codex."""
+    message: dict[str, object] | UnsetType = UNSET
+    """What the last message has used, in the same fields; its `id`.  Attached agents alone."""
     native: Raw | UnsetType = UNSET
 
 
@@ -441,9 +474,11 @@ class CustomEvent(Struct, frozen=True):
 AgentEvent = (
     StartedEvent
     | EndedEvent
+    | AsleepEvent
     | TurnStartedEvent
     | CompleteEvent
     | ErrorEvent
+    | BackgroundEvent
     | IdleEvent
     | StalledEvent
     | UserMessageEvent

@@ -124,6 +124,9 @@ class RemoteHost(Protocol):
     async def interrupt(self, session_id: str) -> Done:
         """Stop the running turn."""
 
+    async def end(self, session_id: str) -> Done:
+        """End a hosted agent's process; its next turn or message starts it again."""
+
     async def compact(self, session_id: str) -> Done:
         """Have the agent summarise the conversation, to save context."""
 
@@ -259,6 +262,12 @@ class Host(RemoteHost, Protocol):
         """Open an approval and wait for its decision; None if it was closed without one.
 
         It is closed after `wait_s` seconds, by `withdraw_question`, or when the caller leaves.
+        """
+
+    async def continue_session(self, old_id: str, new_id: str) -> None:
+        """Have an attached session go on with another one.
+
+        Its title (if the new one has none), its labels and its queued messages move over.
         """
 
     async def withdraw_question(self, session_id: str, key: str, reason: str) -> None:

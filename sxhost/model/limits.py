@@ -136,6 +136,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     lost_after: Seconds = 1800.0
     """Seconds of silence after which a working session counts as lost."""
 
+    sleep_after: Seconds = 1800.0
+    """Seconds of idleness after which a hosted agent's process ends; a turn starts it again."""
+
     restart_after: Seconds = 1.0
     """Seconds until an agent that crashed is started again; twice as many each further time."""
 

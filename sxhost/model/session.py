@@ -31,6 +31,7 @@ __all__ = [
     "Accepted",
     "Claim",
     "Detail",
+    "Discovered",
     "Done",
     "Event",
     "EventDraft",
@@ -48,6 +49,7 @@ __all__ = [
     "PullQuery",
     "Registered",
     "Registration",
+    "Rest",
     "Sent",
     "Session",
     "SessionQuery",
@@ -62,6 +64,8 @@ Mode = Literal["auto", "interrupt", "queue"]
 MessageState = Literal["queued", "leased", "delivered", "expired", "withdrawn"]
 StateName = Literal["working", "waiting", "idle", "stalled", "ended", "lost"]
 Kind = Literal["attached", "hosted"]
+Rest = Literal["", "asleep", "ended"]
+"""Why a hosted agent's process is not there: it was idle for long, or somebody has ended it."""
 
 
 # Requests.
@@ -93,8 +97,24 @@ NULL: Final = Raw(b"null")
 
 
 def raw_json(value: object) -> Raw:
-    """Encode a value for a field that has JSON, such as `EventDraft.data`."""
-    return Raw(msgspec.json.encode(value))
+    """Encode a value for a field that has JSON, such as `EventDraft.data`.
+
+    Lone surrogates, as in names of files that are no UTF-8, become U+FFFD.
+    """
+    try:
+        return Raw(msgspec.json.encode(value))
+    except UnicodeEncodeError:
+        return Raw(msgspec.json.encode(_encodable(msgspec.to_builtins(value))))
+
+
+def _encodable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(inner) for inner in value]
+    return value
 
 
 class EventDraft(Struct, frozen=True, kw_only=True):
@@ -229,6 +249,17 @@ class State(Struct, frozen=True):
     since_ms: int
 
 
+class BackgroundTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an agent has started and what goes on after its turn."""
+
+    id: str
+    """The agent's own name for it."""
+    kind: str = ""
+    """``subagent``, ``command``, or the agent's own word."""
+    title: str = ""
+    """What it is about, in a line."""
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """A session as it is stored; `state` follows from its log, without regard to silence."""
 
@@ -249,18 +280,29 @@ class Session(Struct, frozen=True, kw_only=True):
     usage: object = None
     native_id: str = ""
     """The agent's own id of the conversation."""
+    continues: str = ""
+    """The session that this one goes on with, after ``/clear`` or ``/resume``."""
+    continued_by: str = ""
+    """The session that goes on with this one."""
     turn: Turn | None = None
     """The running turn, or the last one."""
     launch: Launch | None = None
     """How a hosted agent was started, and is restarted."""
     process: Process | None = None
     """Its agent's process, running or last run."""
+    rest: Rest = ""
+    fresh: bool = False
+    """Whether its conversation had no turn yet: some agents keep none that could be resumed."""
     start_ms: int
     last_seen_ms: int
     last_event: str = ""
     event_count: int = 0
     message_count: int = 0
     pending_approvals: int = 0
+    background: list[BackgroundTask] = []
+    """What still runs, whether or not a turn does."""
+    turn_over: bool = False
+    """Whether the agent itself is done, whatever runs in the background."""
     state: State
 
 
@@ -286,6 +328,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     last_seen_ms: int
     queued_messages: int
     pending_approvals: int
+    rest: Rest = ""
 
 
 class Detail(Summary, frozen=True, kw_only=True):
@@ -298,11 +341,26 @@ class Detail(Summary, frozen=True, kw_only=True):
     message_count: int = 0
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""
+    continues: str = ""
+    """The session that this one goes on with, after ``/clear`` or ``/resume``."""
+    continued_by: str = ""
+    """The session that goes on with this one."""
     turn: Turn | None = None
+    background: list[BackgroundTask] = []
+    """What still runs in the background, whether or not a turn does."""
     approval_policy: str | None = None
     sandbox: str | None = None
     command: list[str] | None = None
     events: list[Event]
+
+
+class Succession(Struct, frozen=True, kw_only=True):
+    """Fields that the host sets where one session goes on with another; None is not changed."""
+
+    continues: str | None = None
+    continued_by: str | None = None
+    title: str | None = None
+    labels: dict[str, str] | None = None
 
 
 class Hosting(Struct, frozen=True, kw_only=True):
@@ -320,6 +378,8 @@ class Hosting(Struct, frozen=True, kw_only=True):
     native_id: str | None = None
     launch: Launch | None = None
     process: Process | None = None
+    rest: Rest | None = None
+    fresh: bool | None = None
 
 
 class Hosted(Struct, frozen=True, kw_only=True):
@@ -328,6 +388,17 @@ class Hosted(Struct, frozen=True, kw_only=True):
     ok: bool = True
     session: Summary
     turn: Turn | None = None
+
+
+class Discovered(Struct, frozen=True, kw_only=True):
+    """An agent that runs for the host's user, and its session."""
+
+    id: str
+    agent: str
+    pid: int
+    cwd: str
+    answerable: bool
+    """Whether it has hooks, by which it takes messages and answers."""
 
 
 class Registered(Struct, frozen=True, kw_only=True):

@@ -8,20 +8,26 @@ began.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
 from sxhost.model.event_types import (
+    BackgroundEvent,
     CompleteEvent,
     ErrorEvent,
+    StartedEvent,
+    ThinkingEvent,
+    ToolDoneEvent,
+    ToolStartEvent,
     TurnStartedEvent,
     decode_event,
 )
 from sxhost.model.limits import Limits
 from sxhost.model.rights import HOST_EVENTS
-from sxhost.model.session import Event, Session, State, StateName
+from sxhost.model.session import BackgroundTask, Event, Session, State, StateName
 from sxhost.model.turn import Turn, TurnStatus
 
 __all__ = [
@@ -49,6 +55,7 @@ _STATE_AFTER: Final[dict[str, StateName]] = {
     "approval-requested": "waiting",
     "approval-resolved": "working",
     "started": "idle",
+    "asleep": "idle",
     "complete": "idle",
     "error": "idle",
     "idle": "idle",
@@ -60,7 +67,12 @@ _STATE_AFTER: Final[dict[str, StateName]] = {
 _CHANGE_PENDING: Final = frozenset(
     {"approval-requested", "approval-resolved", "complete", "error", "idle", "ended"}
 )
+_REPEATED: Final = frozenset({"startup", "compact"})
+"""Reasons of a start that hooks may tell in the middle of a turn."""
 _CHANGE_TURN: Final = frozenset({"turn-started", "complete", "error"})
+_CHANGE_BACKGROUND: Final = frozenset({"background", "complete", "started", "asleep", "ended"})
+_SAME_PROCESS: Final = frozenset({"compact", "clear"})
+"""Why a hook says that a session has started, though its process is the same."""
 _REASON_LENGTH: Final = 160
 _LOST_PROMISES: Final = 3
 """Heartbeats that a lost session has missed; a stalled one has missed the first."""
@@ -68,31 +80,27 @@ _LOST_PROMISES: Final = 3
 
 def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
     """Return the session after `events` (in order, at least one), received at `at` (ms)."""
-    name, since, pending = session.state.name, session.state.since_ms, session.pending_approvals
-    latest: Event | None = None
     turn = session.turn
+    over = session.turn_over or (turn is not None and turn.status != "running")
+    now = _Now(
+        session.state.name,
+        session.state.since_ms,
+        session.pending_approvals,
+        session.background,
+        turn,
+        over,
+    )
     for event in events:
-        if session.launch is not None:  # only hosted sessions have turns
-            turn = _turn_after(turn, event)
-        new = _STATE_AFTER.get(event.event)
-        if new is None and name == "stalled" and _is_of_agent(session, event):
-            new = "working"
-        if new is None or (new == "working" and _is_late(event, turn)):
-            continue
-        pending = _pending_approvals(event.event, pending)
-        if new == "working" and event.event == "approval-resolved" and pending:
-            new = "waiting"
-        if new != name:
-            name, since = new, event.ts_ms
-        latest = event
+        now.apply_event(event, session)
     usage = next((event for event in reversed(events) if event.event == "usage"), None)
-    state = session.state if latest is None else State(name, _reason(latest), since)
     return replace(
         session,
-        state=state,
-        pending_approvals=pending,
+        state=now.state(session.state),
+        pending_approvals=now.pending,
+        background=now.tasks,
+        turn_over=now.turn_over,
         usage=session.usage if usage is None else usage.value(),
-        turn=turn,
+        turn=now.turn,
         last_event=events[-1].event,
         event_count=events[-1].seq,
         message_count=session.message_count + sum(e.event in MESSAGE_EVENTS for e in events),
@@ -100,12 +108,76 @@ def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
     )
 
 
+class _Now(msgspec.Struct):
+    """What events change of a session, while they are folded into it."""
+
+    name: StateName
+    since_ms: int
+    pending: int
+    tasks: list[BackgroundTask]
+    turn: Turn | None
+    turn_over: bool
+    latest: Event | None = None
+    """The last event that has set the state."""
+
+    def apply_event(self, event: Event, session: Session) -> None:
+        if session.launch is not None:  # only hosted sessions have turns
+            self.turn = _turn_after(self.turn, event)
+        self.tasks = _background_after(self.tasks, event, session)
+        self.pending = _pending_approvals(event.event, self.pending, session, self.tasks)
+        new = _STATE_AFTER.get(event.event)
+        if new is None and self.name == "stalled" and _is_of_agent(session, event):
+            new = "working"
+        if event.event == "started" and self._runs() and _is_repeated_start(session, event):
+            return
+        if self.turn_over and self._begins_no_turn(event, session):
+            new = self._rested()
+        elif new == "working":
+            new = self._worked(event)
+        elif new is not None:
+            self.turn_over = self.turn_over or new in ("idle", "ended")
+            new = _state_at_rest(self.pending, self.tasks) if new == "idle" else new
+        if new is not None:
+            self.since_ms = self.since_ms if new == self.name else event.ts_ms
+            self.name, self.latest = new, event
+
+    def _runs(self) -> bool:
+        return self.name in ("working", "waiting") and not self.turn_over
+
+    def _begins_no_turn(self, event: Event, session: Session) -> bool:
+        """Return whether an event after a turn leaves its agent at rest."""
+        if event.event == "approval-resolved":
+            return session.launch is not None or bool(self.tasks)
+        return event.event == "background"
+
+    def _rested(self) -> StateName | None:
+        """Return the state after an event that begins no turn; None: it is as it was."""
+        new = _state_at_rest(self.pending, self.tasks)
+        return None if self.name == "ended" or new == self.name != "working" else new
+
+    def _worked(self, event: Event) -> StateName | None:
+        """Return the state after an event of work; None if it is none of the agent itself."""
+        if _is_late(event, self.turn):
+            return None
+        if self.turn_over and self.tasks and _has_parent(event):
+            return None
+        self.turn_over = False
+        decided = event.event == "approval-resolved"
+        return "waiting" if decided and self.pending else "working"
+
+    def state(self, before: State) -> State:
+        if self.latest is None:
+            return before
+        rests = self.turn_over and self.name == "working"
+        return State(self.name, "background" if rests else _reason(self.latest), self.since_ms)
+
+
 def derive_state(session: Session, silent: float, limits: Limits) -> State:
     """Return the state now, `silent` seconds after the session last reported.
 
     A session that promised a heartbeat is stalled after one that is missing, and lost after
     three.  Without a promise only a working session is expected to report: one that is idle,
-    or waits for a person, may stay so for days.
+    waits for a person, or has only a server running in the background, may stay so for days.
     """
     stall, lost = _silence_limits(session, limits)
     seen_ms = session.last_seen_ms
@@ -122,7 +194,8 @@ def state_since_boot(session: Session, running: float, boot_ms: int, limits: Lim
     The host has run for `running` seconds, since `boot_ms`.  An agent that worked before may
     have ended while the host was away.
     """
-    if session.state.name not in ("working", "waiting"):
+    rests = session.turn_over and session.state.name == "working"
+    if rests or session.state.name not in ("working", "waiting"):
         return session.state
     _, lost = _silence_limits(session, limits)
     name: StateName = "lost" if running > min(lost, limits.lost_after) else "stalled"
@@ -135,20 +208,62 @@ def _silence_limits(session: Session, limits: Limits) -> tuple[float, float]:
         return float("inf"), float("inf")
     if session.heartbeat_s:
         return session.heartbeat_s, session.heartbeat_s * _LOST_PROMISES
-    if session.state.name == "working":
+    if session.state.name == "working" and not session.turn_over:
         return limits.stall_after, limits.lost_after
     return float("inf"), float("inf")
 
 
-def _pending_approvals(name: str, pending: int) -> int:
-    """Return how many approvals are pending after an event of this name."""
+def _pending_approvals(
+    name: str, pending: int, session: Session, tasks: Sequence[BackgroundTask]
+) -> int:
+    """Return how many approvals are pending after an event of this name.
+
+    The host withdraws those of its agents one by one.
+    """
     if name not in _CHANGE_PENDING:
         return pending
     if name == "approval-requested":
         return pending + 1
     if name == "approval-resolved":
         return max(0, pending - 1)
-    return 0
+    asker_may_wait = bool(tasks) or session.launch is not None
+    return pending if asker_may_wait and name != "ended" else 0
+
+
+def _background_after(
+    tasks: list[BackgroundTask], event: Event, session: Session
+) -> list[BackgroundTask]:
+    """Return what runs in the background after an event."""
+    if event.event not in _CHANGE_BACKGROUND:
+        return tasks
+    match decode_event(event):
+        case BackgroundEvent(tasks=changed):
+            return changed
+        case CompleteEvent(background=left) if left or session.launch is None:
+            return left
+        case CompleteEvent():
+            return tasks
+        case StartedEvent(reason=reason) if reason in _SAME_PROCESS:
+            return tasks
+    return []
+
+
+def _state_at_rest(pending: int, tasks: Sequence[BackgroundTask]) -> StateName:
+    """Return the state of a session whose turn is over."""
+    if pending:
+        return "waiting"
+    return "working" if tasks else "idle"
+
+
+class _Parentage(msgspec.Struct):
+    parent: str = ""
+
+
+def _has_parent(event: Event) -> bool:
+    """Return whether an event is of a subagent."""
+    with suppress(ValueError, RecursionError):
+        return bool(msgspec.json.decode(event.data, type=_Parentage).parent)
+    return False
 
 
 def _is_of_agent(session: Session, event: Event) -> bool:
@@ -157,8 +272,12 @@ def _is_of_agent(session: Session, event: Event) -> bool:
 
 
 def _reason(event: Event) -> str:
-    """Return an event's name, with its data where that is a text."""
+    """Return an event's name, with its data if that is a text; or that its turn was cut."""
     data = bytes(event.data)
+    if event.event == "complete" and b'"interrupted"' in data:
+        match decode_event(event):
+            case CompleteEvent(status="interrupted"):
+                return "interrupted"
     if not data.startswith(b'"') or data == b'""':
         return event.event
     return f"{event.event}: {msgspec.json.decode(data)}"[:_REASON_LENGTH]
@@ -166,8 +285,26 @@ def _reason(event: Event) -> str:
 
 def _is_late(event: Event, turn: Turn | None) -> bool:
     """Return whether an event comes after its turn has ended: it is not work any more."""
-    has_ended = turn is not None and turn.status != "running"
-    return has_ended and event.event not in ("turn-started", "user-message")
+    if event.event in ("turn-started", "user-message"):
+        return False
+    if turn is None:
+        return b'"late"' in bytes(event.data) and _says_late(event)
+    return turn.status != "running"
+
+
+def _says_late(event: Event) -> bool:
+    match decode_event(event):
+        case ThinkingEvent(late=late) | ToolStartEvent(late=late) | ToolDoneEvent(late=late):
+            return late
+    return False
+
+
+def _is_repeated_start(session: Session, event: Event) -> bool:
+    """Return whether a start is none: Codex tells of it late, Claude after compaction."""
+    match decode_event(event):
+        case StartedEvent(reason=reason):
+            return session.launch is None and reason in _REPEATED
+    return False
 
 
 def _turn_after(turn: Turn | None, event: Event) -> Turn | None:

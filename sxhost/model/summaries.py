@@ -33,6 +33,7 @@ def summarize(view: Session, queued: int) -> Summary:
         last_seen_ms=view.last_seen_ms,
         queued_messages=queued,
         pending_approvals=view.pending_approvals,
+        rest=view.rest,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol, get_args
+from typing import Final, NamedTuple, Protocol, get_args
 
 from sxhost.model.approval import ApprovalKind, Question
 from sxhost.policy.paths import MAX_PATHS, PathPattern, ResolvedPath, paths_of, resolve
@@ -78,7 +78,7 @@ def facts_of(
     )
 
 
-def _searchable(command: Any, script: str | None) -> list[str]:
+def _searchable(command: object, script: str | None) -> list[str]:
     if script is None:
         return []
     whole = " ".join(command) if isinstance(command, list) else str(command)

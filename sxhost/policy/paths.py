@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sxhost.policy.pattern import BadPattern, path_glob
 
@@ -36,7 +36,7 @@ class ResolvedPath(NamedTuple):
     real: str
 
 
-def resolve(path: Any, cwd: str | None) -> ResolvedPath | None:
+def resolve(path: object, cwd: str | None) -> ResolvedPath | None:
     """Resolve a path, seen from a directory; None if it cannot be known where it leads."""
     if not isinstance(path, str) or not path or ELSEWHERE.match(path):
         return None
@@ -49,9 +49,9 @@ def resolve(path: Any, cwd: str | None) -> ResolvedPath | None:
         return None
 
 
-def paths_of(detail: Mapping[str, Any]) -> list[Any]:
+def paths_of(detail: Mapping[str, object]) -> list[object]:
     """Return the paths in a question's detail, unchecked; at most one more than `MAX_PATHS`."""
-    found: list[Any] = []
+    found: list[object] = []
     for name in PATH_FIELDS:
         value = detail.get(name)
         found += value if isinstance(value, list) else [] if value is None else [value]
@@ -62,7 +62,7 @@ def paths_of(detail: Mapping[str, Any]) -> list[Any]:
     return found[: MAX_PATHS + 1]
 
 
-def _new_paths(changes: Any) -> Iterator[Any]:
+def _new_paths(changes: object) -> Iterator[object]:
     """Yield the new paths of moved files in a description of changes, however it is nested."""
     to_visit = [changes]
     while to_visit:

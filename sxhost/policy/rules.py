@@ -12,7 +12,7 @@ import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -257,7 +257,7 @@ def _compile_condition(number: int, rule: Rule, name: str, value: str | list[str
         raise _BadRule(number, f"The field `{name}` is wrong: {error}.") from None
 
 
-def _tables(text: bytes, file: str) -> dict[str, Any]:
+def _tables(text: bytes, file: str) -> dict[str, object]:
     if len(text) > LARGEST:
         raise PolicyError(file, "", f"It has more than {LARGEST} bytes.")
     try:
@@ -266,13 +266,13 @@ def _tables(text: bytes, file: str) -> dict[str, Any]:
         raise PolicyError(file, "", f"It is not TOML: {error}.") from None
 
 
-def _convert(given: Any, kind: type[T], file: str, place: str) -> T:
+def _convert(given: object, kind: type[T], file: str, place: str) -> T:
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
         raise PolicyError(file, place, f"{error}.") from None
 
 
-def _place(number: int, written: Any) -> str:
+def _place(number: int, written: object) -> str:
     name = written.get("name") if isinstance(written, dict) else None
     return f"rule {name!r}" if isinstance(name, str) else f"rule {number}"

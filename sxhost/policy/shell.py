@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any, Final
+from typing import Final
 
 __all__ = [
     "BEFORE",
@@ -42,7 +42,7 @@ BEHIND = frozenset(" \t\r\n;&|()<>{}$`\"'\\,=")
 """Characters after which a word may begin, and before which it may end."""
 
 
-def command_line_of(command: Any) -> str | None:
+def command_line_of(command: object) -> str | None:
     """Return a command (a text, or a list of arguments) as one command line.
 
     A shell around it (``bash -lc '…'``) is removed if its quoting is unambiguous.  Anything

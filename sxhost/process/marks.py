@@ -49,11 +49,11 @@ class ProcessMark:
         """The value of the limit."""
 
     def in_environ(self, environ: bytes) -> bool:
-        """Tell whether it is in the content of ``/proc/PID/environ``."""
+        """Return whether it is in the content of ``/proc/PID/environ``."""
         return self._entry in environ
 
     def in_limits(self, limits: bytes) -> bool:
-        """Tell whether it is in the content of ``/proc/PID/limits``."""
+        """Return whether it is in the content of ``/proc/PID/limits``."""
         found = LOCKS.search(limits)
         if found is None:
             return False

@@ -81,9 +81,6 @@ def start_program(command: Command, environ: Mapping[str, str]) -> subprocess.Po
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        raise AgentFailed(f"{place} cannot be run: {_why(error)}.") from error
-
-
-def _why(error: OSError | ValueError) -> str:
-    number = getattr(error, "errno", None)
-    return _REASONS.get(number or 0) or getattr(error, "strerror", None) or str(error)
+        number = getattr(error, "errno", None)
+        why = _REASONS.get(number or 0) or getattr(error, "strerror", None) or str(error)
+        raise AgentFailed(f"{place} cannot be run: {why}.") from error

@@ -125,7 +125,7 @@ class Processes:
         return {entry.pid: entry for entry in entries if entry is not None}
 
     def runs(self, process: Process) -> bool:
-        """Tell whether this process, and not a later one of its number, lives."""
+        """Return whether this process, and not a later one of its number, lives."""
         seen = self.see(process.pid)
         return seen is not None and seen.lives and seen.started == process.started
 
@@ -134,7 +134,7 @@ class Processes:
         return self._read(pid, "environ")
 
     def carries(self, pid: int, mark: ProcessMark) -> bool | None:
-        """Tell whether a process has a mark; None if it shows nothing, as during ``exec``."""
+        """Return whether a process has a mark; None if it shows nothing, as during ``exec``."""
         if mark.in_limits(self._read(pid, "limits")):
             return True
         environ = self.environ(pid)
@@ -257,7 +257,7 @@ class Family:
         self._doubts = Counter({p: n for p, n in self._doubts.items() if p in present})
 
     def _belongs(self, entry: ProcessEntry) -> bool:
-        """Tell whether a process is known to belong, or carries the mark.
+        """Return whether a process is known to belong, or carries the mark.
 
         One that was seen without the mark will never have it.  During ``exec`` a process has
         neither command line nor environment for a moment, so it is looked at again.
@@ -317,5 +317,5 @@ class Group:
         return True
 
     def command(self, process: Process) -> str:
-        """Tell which group it is."""
+        """Return which group it is."""
         return f"process group {process.pid}"

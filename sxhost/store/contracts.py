@@ -24,7 +24,15 @@ from msgspec import Raw, Struct
 
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
-from sxhost.model.session import Event, Hosting, Message, MessageDraft, Registration, Session
+from sxhost.model.session import (
+    Event,
+    Hosting,
+    Message,
+    MessageDraft,
+    Registration,
+    Session,
+    Succession,
+)
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.store.recent_events import RecentEvents
 
@@ -78,7 +86,7 @@ class Sessions(Protocol):
         """A cache of all sessions, to be read at once."""
 
     async def register(
-        self, session_id: str, registration: Registration | Hosting, at: int
+        self, session_id: str, registration: Registration | Hosting | Succession, at: int
     ) -> tuple[Session, bool]:
         """Create or update a session; return it, and whether it is new.
 

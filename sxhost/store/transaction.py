@@ -26,6 +26,7 @@ from sxhost.model.session import (
     Registration,
     Session,
     State,
+    Succession,
 )
 from sxhost.model.session_state import apply_events
 from sxhost.store.approvals import ApprovalBook
@@ -155,7 +156,7 @@ class Transaction:
         self._state = state
 
     def register(
-        self, session_id: str, registration: Registration | Hosting, at: int
+        self, session_id: str, registration: Registration | Hosting | Succession, at: int
     ) -> tuple[Session, bool]:
         """Create or update a session; tell whether it is new."""
         draft, created = self._draft_or_new(session_id, at)

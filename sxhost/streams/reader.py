@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from sxhost.codec.frames import NDJSON
 from sxhost.model.cursor import Cursor
 from sxhost.model.limits import Limits
+from sxhost.model.names import END_OF_LOG
 from sxhost.model.session import Event, EventQuery, LogQuery
 from sxhost.model.subscription import selection_of
 from sxhost.slices import TimeSlicer
@@ -92,30 +93,34 @@ class LogReader:
                 await self._slices.turn()
 
     async def find_position(self, session_id: str | None, after: str) -> Position:
-        """Find the position that a cursor means; without one, where the buffer begins."""
-        now = self._log.recent.position
-        cursor = Cursor.parse(after)
-        if cursor.epoch and cursor.epoch != self._log.epoch:
-            return Position(self._log.recent.pruned(session_id), after, "another epoch")
-        if cursor.epoch or session_id is None:
-            position = cursor.position if after else self._log.recent.buffered
-            if cursor.epoch and position > now:
+        """Find the position that a cursor means; without one, where the buffer begins.
+
+        A cursor that this log never gave out means its oldest event.
+        """
+        recent, cursor = self._log.recent, Cursor.parse(after)
+        oldest = Position(recent.pruned(session_id), after, "another epoch")
+        if cursor.epoch not in ("", self._log.epoch):
+            return oldest
+        if session_id is None or cursor.epoch:
+            position = cursor.position if after else recent.buffered
+            if recent.position < position < END_OF_LOG:
                 # Another writer may be ahead of the cache, until something was read.
                 await self._log.read_events(None, position=position, limit=1)
-                now = self._log.recent.position
-                if position > now:  # an old copy of the store was put back
-                    return Position(now, after, "another epoch")
-            return Position(min(position, now))
+                if position > recent.position:  # an old copy of the store was put back
+                    return oldest
+            return Position(min(position, recent.position))
         session = await self._sessions.session(session_id)
+        if session.event_count < cursor.position < END_OF_LOG:
+            return oldest
         buffered = 0 if after else await self._log.seq_before(session_id, self._limits.events)
         seq = cursor.position if after else buffered
         events = await self._log.read_events(
             session_id, seq=min(seq, session.event_count), limit=1
         )
         # Events that are not there are missing if retention has dropped them.
-        is_missing = seq + 1 < self._log.recent.floor(session_id).seq
+        is_missing = seq + 1 < recent.floor(session_id).seq
         missed = f"{seq}" if after and events and is_missing else ""
-        return Position(events[0].id - 1 if events else now, missed, "retention")
+        return Position(events[0].id - 1 if events else recent.position, missed, "retention")
 
 
 async def newest(pages: Pages, size: int) -> Sequence[Event]:

@@ -29,6 +29,7 @@ from twisted.web.http_headers import Headers
 from sxhost.localnet import is_loopback
 from sxhost.model.names import TELEMETRY_HEADER
 from sxhost.project import git_branch, machine
+from sxhost.treq_url import treq_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,8 +111,9 @@ def metadata(root: str) -> Metadata:
 
 
 def encode(composed: Payload) -> bytes:
-    """JSON in UTF-8; what has no UTF-8 (a lone surrogate) becomes a question mark."""
-    return json.dumps(composed, ensure_ascii=False).encode("utf-8", "replace")
+    """JSON in UTF-8; what has no UTF-8 (a lone surrogate) becomes U+FFFD."""
+    text = json.dumps(composed, ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 class Emitter:
@@ -213,8 +215,9 @@ async def post(client: HTTPClient, url: str, body: bytes) -> None:
     in a redirect; else what treq raises.
     """
     for _ in range(HOPS):
+        target = treq_url(checked(url))
         response = await client.post(
-            checked(url), data=body, headers=HEADERS, allow_redirects=False, unbuffered=True
+            target, data=body, headers=HEADERS, allow_redirects=False, unbuffered=True
         )
         await discard(response)
         if response.code not in REPEATED:

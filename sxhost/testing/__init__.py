@@ -3,7 +3,7 @@
 Their clock stands until the test moves it.
 
 ========= ====================================================================================
-agents    fake agents and their drivers: they note what they are told, the test reports for them
+agents    fake agents and their drivers: they record their calls, the test reports for them
 host      a whole host in memory: routes, service and store on one clock
 network   a client's connections to such a host, which the test can cut, slow down or refuse
 waiting   the result of a coroutine or Deferred that needs no reactor

@@ -24,10 +24,11 @@ from sxhost.process.contracts import ChildExit
 
 
 class FakeAgent:
-    """An agent that notes in `did` what it is told; the test speaks for it by `reports`.
+    """An agent that records in `did` each call that it gets; the test reports by `reports`.
 
-    `refuse` is raised by whatever it is told next, until it is None again; while `slow` is
-    set, its start waits for it.
+    :ivar did: the calls: ``("submit", "fix the test")``, ``("answer", key, decision)`` …
+    :ivar refuse: what every call raises; None (the usual) lets calls succeed.
+    :ivar slow: what `start` waits for, if it is not None.
     """
 
     def __init__(self, launch: Launch, reports: Reports, driver: FakeDriver) -> None:
@@ -83,7 +84,7 @@ class FakeAgent:
     async def stop(self) -> None:
         """Note the stop, and end in order."""
         self._do("stop")
-        self.reports.gone(ChildExit(code=0, asked=True))
+        self.reports.exited(ChildExit(code=0, asked=True))
 
     def _do(self, what: str, *given: Any) -> None:
         self.did.append((what, *given))

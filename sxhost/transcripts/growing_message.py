@@ -75,7 +75,7 @@ class GrowingText:
         begin, end = self._dropped, self._ends[last]
         if tail and end - begin > tail:
             begin = self._ends[bisect_right(self._ends, end - tail - 1)]
-        return bytes(self._data[begin - self._dropped : end - self._dropped])
+        return bytes(memoryview(self._data)[begin - self._dropped : end - self._dropped])
 
 
 class GrowingBlock:

@@ -37,10 +37,11 @@ from sxhost.transcripts.messages import Block, Message, TextBlock, ThinkingBlock
 
 __all__ = ["Transcript", "begins_turn", "ends_turn"]
 
-_ENDS = frozenset({"complete", "error"})
-_SPEAKS = frozenset(
+_END_TURN = frozenset({"complete", "error"})
+_BEGIN_TURN_UNASKED = frozenset(
     {"user-message", "message-delta", "thinking-delta", "message", "thinking", "tool-start"}
 )
+"""Events that begin a turn of an attached agent, after the end of the last one."""
 
 
 def begins_turn(event: Event, before: Transcript | None) -> bool:
@@ -51,12 +52,12 @@ def begins_turn(event: Event, before: Transcript | None) -> bool:
     if event.event == "turn-started":
         return True
     after = before.ended and not before.agent if before is not None else event.seq == 1
-    return after and event.event in _SPEAKS
+    return after and event.event in _BEGIN_TURN_UNASKED
 
 
 def ends_turn(event: Event) -> bool:
     """Tell whether a turn ends with an event."""
-    return event.event in _ENDS
+    return event.event in _END_TURN
 
 
 class Transcript:
@@ -157,9 +158,7 @@ class Transcript:
                 self._add_fact(event, replace(data, tool=execution.tool))
 
     def begin_answer(self, seq: int) -> None:
-        """Note that the model begins to answer: what it says and calls from here belongs
-        together.
-        """
+        """Note that an answer of the model begins: its words and calls from here on."""
         self._answers.append(seq)
 
     def begin_message(
@@ -269,7 +268,11 @@ class Transcript:
 
     def last_answer(self, seq: int) -> str | None:
         """Return the last words of the assistant at an event, None if it has said none."""
-        said = reversed(self.answer_at(seq))
-        texts = (m for m in said if m.role == "assistant" and TextBlock in map(type, m.blocks))
+        newest_first = reversed(self.answer_at(seq))
+        texts = (
+            m
+            for m in newest_first
+            if m.role == "assistant" and TextBlock in map(type, m.blocks)
+        )
         last = next(texts, None)
         return last.text if last is not None else None

@@ -41,6 +41,10 @@ class FoldRules(NamedTuple):
     append: Callable[[Transcript, Event, AgentEvent], None] = Transcript.append
 
 
+HOST_RULES = FoldRules()
+"""Of agents whose transcript the host's events have whole."""
+
+
 class TranscriptCache:
     """The transcripts of the last turns that were read, of all sessions.
 
@@ -90,7 +94,7 @@ class TranscriptCache:
         self._missing[session_id] = max(end, self._missing.get(session_id, 0))
 
     def _rules_of(self, session_id: str) -> FoldRules:
-        return self._rules.get(self._agent(session_id)) or FoldRules()
+        return self._rules.get(self._agent(session_id), HOST_RULES)
 
     def _of(self, session_id: str) -> list[Transcript]:
         return self._transcripts.setdefault(session_id, [])

@@ -125,7 +125,7 @@ def test_every_limit_stands_in_the_api_with_its_default() -> None:
     assert {row[0].strip("`"): float(row[1]) for row in table} == defaults
 
 
-def test_the_options_of_the_limits_are_those_that_set_them() -> None:
+def test_documented_limit_options_set_their_limits() -> None:
     for field, _, _, option, _ in rows(section("docs/api.md", "## Limits")):
         name = field.strip("`")
         if option:
@@ -150,7 +150,7 @@ def meanings() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("before", ["idle", "ended", "thinking"])
 @pytest.mark.parametrize(("event", "meaning"), meanings())
-def test_every_event_means_what_the_api_says(
+def test_documented_events_equal_the_code(
     lab: HostInMemory, before: str, event: str, meaning: str
 ) -> None:
     lab.request("POST", "/sessions/a/events", {"event": before})
@@ -168,7 +168,7 @@ def state_of(lab: HostInMemory, session_id: str) -> str:
 # The command line.
 
 
-def test_the_table_of_the_operations_is_that_of_the_serving_options() -> None:
+def test_documented_options_are_the_serving_options() -> None:
     table = rows(section("docs/operations.md", "## Options"))
     for option, (names, default, environment, meaning) in zip(
         SERVING_OPTIONS, table, strict=True
@@ -187,7 +187,7 @@ def plain(text: str) -> str:
     return re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", text).replace("`", "")
 
 
-def test_every_option_of_the_foreground_host_stands_somewhere() -> None:
+def test_every_option_of_the_foreground_host_is_documented() -> None:
     told = text_of("docs/operations.md") + section("docs/quickstart.md", "## Commands")
     for option in long_options(sxhost) - {"--version"}:
         assert f"`{option}" in told, option
@@ -219,7 +219,7 @@ def long_options(command: click.Command) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_relative_link_leads_somewhere(document: Path) -> None:
+def test_every_relative_link_resolves(document: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
         place, _, anchor = link.partition("#")
         if ":" not in place:
@@ -235,7 +235,7 @@ def anchors(document: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("document", ["docs/security.md", "docs/reliability.md"])
-def test_every_test_that_is_named_exists(document: str) -> None:
+def test_every_named_test_exists(document: str) -> None:
     named = re.findall(r"`(test_\w+\.py)(?:::(test_\w+))?`", text_of(document))
     assert len(named) > 15
     for module, test in named:
@@ -243,7 +243,7 @@ def test_every_test_that_is_named_exists(document: str) -> None:
         assert f"def {test}(" in written or not test, f"{module}::{test}"
 
 
-def test_every_module_stands_in_its_room() -> None:
+def test_every_module_is_listed_in_its_room() -> None:
     table = rows(
         section("docs/architecture.md", "## Rooms and floors").split("\nA name that")[0]
     )
@@ -259,7 +259,7 @@ def modules_in(cell: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("package", packages())
-def test_a_package_says_at_its_head_what_its_modules_are_for(package: str) -> None:
+def test_package_docstrings_list_their_modules(package: str) -> None:
     words = ast.get_docstring(ast.parse(text_of(f"sxhost/{package}/__init__.py"))) or ""
     *_, table, _ = re.split(r"^=+ =+$", words, flags=re.MULTILINE)
     told = re.findall(r"^(\w+) +\S", table, re.MULTILINE)
@@ -277,6 +277,6 @@ def test_every_dependency_has_its_reason() -> None:
         assert name.startswith("types-") or name in told, name
 
 
-def test_every_document_stands_in_the_readme() -> None:
+def test_every_document_is_listed_in_the_readme() -> None:
     linked = set(re.findall(r"\]\((docs/[^)#]+)\)", section("README.md", "## More")))
     assert linked == {f"docs/{path.name}" for path in DOCUMENTS[1:]}

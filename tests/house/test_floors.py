@@ -38,11 +38,12 @@ ROOMS = {
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
     "ratelimit": Room("0", ("ratelimit.py",), rooms_of(""), rooms_of("")),
     "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
+    "treq_url": Room("0", ("treq_url.py",), rooms_of(""), rooms_of("twisted")),
     "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
     "waiting": Room("0", ("waiting.py",), rooms_of(""), rooms_of("twisted")),
     "model": Room("1", ("__init__.py", "model/*.py"), rooms_of("errors"), rooms_of("msgspec")),
     "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
-    "codec": Room("2", ("codec/*.py",), rooms_of("errors model"), rooms_of("msgspec")),
+    "codec": Room("2", ("codec/*.py",), rooms_of("errors model visible"), rooms_of("msgspec")),
     "config": Room("2", ("config.py",), rooms_of("files model"), rooms_of("msgspec")),
     "policy": Room("2", ("policy/*.py",), rooms_of("model"), rooms_of("msgspec re2")),
     "auth": Room(
@@ -66,6 +67,12 @@ ROOMS = {
     "transcripts": Room(
         "3", ("transcripts/*.py",), rooms_of("codec model waiting"), rooms_of("msgspec")
     ),
+    "agent_files": Room(
+        "4",
+        ("agent_files/*.py",),
+        rooms_of("codec files logs model process visible waiting"),
+        rooms_of("msgspec twisted"),
+    ),
     "audit": Room(
         "4",
         ("audit.py",),
@@ -75,7 +82,7 @@ ROOMS = {
     "client": Room(
         "4",
         ("client/*.py",),
-        rooms_of("address auth codec errors model waiting"),
+        rooms_of("address auth codec errors model treq_url waiting"),
         rooms_of("msgspec treq twisted zope"),
     ),
     "drivers": Room(
@@ -93,7 +100,9 @@ ROOMS = {
     "agents": Room(
         "5",
         ("agents/*.py",),
-        rooms_of("codec drivers errors logs model policy process store streams waiting"),
+        rooms_of(
+            "codec drivers errors logs model policy process store streams visible waiting"
+        ),
         rooms_of("automat msgspec twisted"),
     ),
     "attach": Room(
@@ -119,8 +128,11 @@ ROOMS = {
     "hooks": Room(
         "5",
         ("hooks/*.py",),
-        rooms_of("address auth codec drivers errors files logs model project visible"),
-        rooms_of("msgspec"),
+        rooms_of(
+            "address agent_files auth codec drivers errors files logs model project "
+            "visible waiting"
+        ),
+        rooms_of("msgspec twisted"),
     ),
     "http": Room(
         "4",
@@ -131,7 +143,9 @@ ROOMS = {
     "telemetry": Room(
         "3",
         ("telemetry/*.py",),
-        rooms_of("codec config errors localnet logs model project trust visible waiting"),
+        rooms_of(
+            "codec config errors localnet logs model project treq_url trust visible waiting"
+        ),
         rooms_of("msgspec treq twisted"),
     ),
     "faces/codex_sse": Room(
@@ -162,8 +176,8 @@ ROOMS = {
         "7",
         ("daemon/*.py",),
         rooms_of(
-            "agents auth config drivers faces/pi files http localnet logs model "
-            "policy process service store visible waiting"
+            "address agents auth config drivers faces/pi files http localnet logs "
+            "model policy process service store visible waiting"
         ),
         rooms_of("OpenSSL twisted"),
     ),
@@ -171,8 +185,9 @@ ROOMS = {
         "8",
         ("tap.py",),
         rooms_of(
-            "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
-            "http logs service slices store telemetry visible"
+            "agent_files auth config daemon faces/codex_sse faces/codexd "
+            "faces/native faces/pi hooks http logs service slices store telemetry "
+            "visible waiting"
         ),
         rooms_of("msgspec twisted"),
     ),
@@ -189,8 +204,8 @@ ROOMS = {
         "9",
         ("testing/*.py",),
         rooms_of(
-            "agents auth client drivers errors faces/native faces/pi http model "
-            "process service store streams top"
+            "agent_files agents auth client drivers errors faces/native faces/pi "
+            "hooks http model process service store streams top waiting"
         ),
         rooms_of("msgspec treq twisted zope"),
     ),
@@ -282,7 +297,7 @@ def foreign(module: str) -> set[str]:
     return {n for n in names if n.partition(".")[0] not in sys.stdlib_module_names}
 
 
-def test_the_walk_sees_imports_of_every_kind() -> None:
+def test_import_walk_sees_imports_of_every_kind() -> None:
     assert "store/memory.py" in seen_by("tap.py")
     assert "codec/json.py" in seen_by("cli/output.py"), "inside a function"
     assert "client/host.py" in seen_by("cli/terminal.py"), "for the type checker"
@@ -297,7 +312,7 @@ def test_imports_run_downward(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", modules())
-def test_packages_stay_in_their_rooms(module: str) -> None:
+def test_third_party_packages_are_imported_only_in_their_rooms(module: str) -> None:
     allowed = ROOMS[room_of(module)].packages
     strangers = {n for n in foreign(module) if not _within(n, allowed)}
     assert not strangers
@@ -307,14 +322,14 @@ def _within(name: str, packages: frozenset[str]) -> bool:
     return any(f"{name}.".startswith(f"{package}.") for package in packages)
 
 
-def test_the_rooms_see_only_lower_floors() -> None:
+def test_rooms_import_only_lower_floors() -> None:
     for name, room in ROOMS.items():
         floors = [int(ROOMS[seen].floor) for seen in room.sees]
         assert all(floor < int(room.floor) for floor in floors), name
 
 
 @pytest.mark.parametrize("name", ROOMS)
-def test_a_room_may_see_only_what_it_uses(name: str) -> None:
+def test_room_has_no_unused_permission(name: str) -> None:
     inside = [module for module in modules() if room_of(module) == name]
     assert inside, "a room without modules"
     used = {room_of(seen) for module in inside for seen in seen_by(module)} - {name}
@@ -323,12 +338,12 @@ def test_a_room_may_see_only_what_it_uses(name: str) -> None:
     assert all(any(_within(n, frozenset([p])) for n in met) for p in ROOMS[name].packages)
 
 
-def test_there_are_no_circles() -> None:
+def test_no_import_cycles() -> None:
     graph = {module: seen_by(module) for module in modules()}
     TopologicalSorter(graph).prepare()
 
 
-def test_klein_is_met_in_web_only() -> None:
+def test_klein_is_imported_in_http_only() -> None:
     users = {m for m in modules() if _within_any(m, frozenset({"klein", "werkzeug"}))}
     assert users == {"http/router.py"}
 
@@ -338,7 +353,7 @@ def _within_any(module: str, packages: frozenset[str]) -> bool:
 
 
 @pytest.mark.parametrize("module", modules())
-def test_the_global_reactor_is_met_at_the_top_only(module: str) -> None:
+def test_global_reactor_is_imported_at_the_top_only(module: str) -> None:
     places = {function for name, function in imports(module) if name == REACTOR_NAME}
     allowed = REACTOR.get(module, set())
     assert allowed is None or places <= allowed

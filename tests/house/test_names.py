@@ -27,7 +27,7 @@ def glossed_modules() -> dict[str, set[str]]:
     return {name: places for name, places in named.items() if places}
 
 
-def test_a_class_name_in_two_modules_is_glossed_modules_in_the_glossary() -> None:
+def test_class_name_of_two_modules_is_in_the_glossary() -> None:
     doubled = {name: places for name, places in modules_by_class().items() if len(places) > 1}
     glossed = glossed_modules()
     assert glossed.keys() == doubled.keys()

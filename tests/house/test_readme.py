@@ -106,7 +106,7 @@ def _normal_line(line: str) -> Any:
     return line
 
 
-def test_only_what_varies_is_passed_over() -> None:
+def test_documented_output_may_vary_only_where_it_must() -> None:
     assert normal('{"ts": 1, "seq": 1}') == normal('{"ts": 2, "seq": 1}')
     assert normal('{"ts": 1}') != normal('{"ts": "1"}')
     assert normal('{"seq": 1}') != normal('{"seq": 2}')
@@ -129,13 +129,13 @@ def test_each_command_prints_what_the_document_says(
 
 
 @pytest.mark.skipif("curl" in NEEDED, reason="there is no curl")
-def test_the_walk_through_ends_the_host(running_host: Host, tmp_path: Path) -> None:
+def test_walk_through_ends_the_host(running_host: Host, tmp_path: Path) -> None:
     *_, last = steps("README.md")
     run(last.command, environ(tmp_path, running_host.url))
     assert running_host.wait() == 0
 
 
-def test_the_walk_through_has_the_lines_of_the_source_document() -> None:
+def test_walk_through_has_the_original_hubs_lines() -> None:
     walked = [step.command for step in steps("README.md")]
     host, json_ = "http://localhost:7432", '  -H "Content-Type: application/json"   -d'
     session = f"{host}/sessions/my-session"
@@ -157,7 +157,7 @@ def test_the_walk_through_has_the_lines_of_the_source_document() -> None:
 # Set-up, run, test: a line each, where a machine finds it.
 
 
-def test_the_set_up_is_two_commands() -> None:
+def test_set_up_is_two_commands() -> None:
     assert lines(blocks("README.md", "sh", "\n## Set up\n")[0]) == [
         "python3.11 -m venv .venv",
         ".venv/bin/pip install --config-settings editable_mode=compat -e '.[test]'",
@@ -191,13 +191,13 @@ def starts() -> list[list[str]]:
 @pytest.mark.parametrize(
     "words", [words for words in starts() if "--daemon" not in words], ids=shlex.join
 )
-def test_it_starts_in_the_foreground(start_host: StartHost, words: list[str]) -> None:
+def test_documented_foreground_start_works(start_host: StartHost, words: list[str]) -> None:
     port = () if "--port" in words else ("--port", "0")
     host = start_host(command=(SXHOST, *words[1:], *port))
     assert host.port
 
 
-def test_it_starts_in_the_background(tmp_path: Path) -> None:
+def test_documented_background_start_works(tmp_path: Path) -> None:
     (words,) = (words for words in starts() if "--daemon" in words)
     assert words == ["sxhost", "--daemon"]
     env = environ(tmp_path, "")
@@ -228,9 +228,7 @@ def daemon(pidfile: Path) -> Iterator[int]:
 # The examples in Python.
 
 
-def test_the_example_of_the_streams_prints_what_comes(
-    running_host: Host, tmp_path: Path
-) -> None:
+def test_documented_stream_example_prints_events(running_host: Host, tmp_path: Path) -> None:
     (script,) = blocks("docs/api.md", "python", "\n## Streams\n")
     (tmp_path / "watch.py").write_text(script, encoding="utf-8")
     env = environ(tmp_path, running_host.url)
@@ -273,9 +271,7 @@ def started(
 
 @pytest.mark.skipif(bool(NEEDED), reason=f"there is no {' and no '.join(NEEDED)}")
 @pytest.mark.parametrize("make_agent", [agent_in_shell, agent_in_python])
-def test_an_agent_of_the_quickstart_does_what_it_is_told(
-    running_host: Host, tmp_path: Path, make_agent: Any
-) -> None:
+def test_quickstart_agent_works(running_host: Host, tmp_path: Path, make_agent: Any) -> None:
     env = environ(tmp_path, running_host.url)
     run("sxhost register agent-1", env)
     run("sxhost send agent-1 'the first'", env)

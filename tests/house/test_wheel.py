@@ -68,11 +68,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environm
     return environment
 
 
-def test_the_wheel_is_named_for_the_version(wheel: Path) -> None:
+def test_wheel_is_named_for_the_version(wheel: Path) -> None:
     assert wheel.name == f"sxhost-{__version__}-py3-none-any.whl"
 
 
-def test_the_wheel_carries_what_is_needed_and_nothing_else(wheel: Path) -> None:
+def test_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     kinds = ("*.py", "*.sql")
@@ -89,20 +89,20 @@ def test_twistd_knows_the_host(installed: Environment) -> None:
     assert "--listen=" in options
 
 
-def test_twisted_itself_is_whole(installed: Environment) -> None:
+def test_installing_leaves_twisted_unchanged(installed: Environment) -> None:
     program = "import twisted, twisted.plugins as p; print(twisted.__version__, p.__file__)"
     version, plugins = installed.run("python", "-c", program).split()
     assert version != ""
     assert plugins.endswith("twisted/plugins/__init__.py")
 
 
-def test_the_programs_are_there(installed: Environment) -> None:
+def test_installed_programs_exist(installed: Environment) -> None:
     assert installed.run("sxhost", "--version") == f"sxhost {__version__}\n"
     assert installed.run("sxhost", "status", "--help").startswith("Usage: sxhost status")
     assert installed.run("sxhost-emit", "--help").startswith("usage: sxhost-emit --type ")
 
 
-def test_types_are_seen_from_outside(installed: Environment) -> None:
+def test_installed_types_are_visible(installed: Environment) -> None:
     program = "import sxhost; print(sxhost.__file__)"
     package = Path(installed.run("python", "-c", program).strip()).parent
     assert package.is_relative_to(installed.home / "venv")

@@ -27,7 +27,7 @@ import pytest
 from sxhost.auth.tokens import token_file
 from tests.process.test_strangers import NOBODY, curl
 from tests.support.hosts import PATIENCE, Host, StartHost
-from tests.support.proxies import nginx
+from tests.support.proxies import nginx, tunnel
 
 CHROMIUM = shutil.which("chromium") or "chromium"
 OPTIONS = (
@@ -165,6 +165,75 @@ def test_rebound_dns_name_reads_nothing(running_host: Host, tmp_path: Path) -> N
     assert "a secret" not in shown
 
 
+THROUGH = """<!doctype html><script>
+const got = {};
+const headers = {"Content-Type": "application/json"};
+const body = JSON.stringify({title: "from the page"});
+(async () => {
+  const made = await fetch("/sessions/b/register", {method: "POST", headers, body});
+  got.register = made.status;
+  got.sessions = (await (await fetch("/sessions")).json()).length;
+  await new Promise(done => {
+    const socket = new WebSocket(`ws://${location.host}/v1/stream?after=0`);
+    socket.onmessage = () => { got.socket = "hello"; done(); };
+    socket.onerror = () => { got.socket = "refused"; done(); };
+  });
+  const sent = {method: "POST", mode: "no-cors"};
+  await fetch("http://127.0.0.1:OTHER/got", {...sent, body: JSON.stringify(got)});
+})();
+</script>"""
+"""What a dashboard does at a port that is not the host's; then it says what it got."""
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_page_uses_the_host_at_any_port_of_loopback(
+    name: str, start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host("--port", "0", "--no-token")
+    page = tmp_path / "page.html"
+    with (
+        site(tmp_path / "site", host.port) as (other, got),
+        nginx(tmp_path / "nginx", host.port, page=page) as front,
+    ):
+        page.write_text(THROUGH.replace("OTHER", str(other)))
+        with browsing(front.replace("127.0.0.1", name), tmp_path / "browser"):
+            answers = got.get(timeout=PATIENCE)
+    answers.pop("cookie")
+    assert answers == {"register": 200, "sessions": 1, "socket": "hello"}
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_host_is_seen_through_a_tunnel(name: str, running_host: Host, tmp_path: Path) -> None:
+    ask(f"{running_host.url}/sessions/a/register", {"title": "a secret"})
+    with tunnel(running_host.port) as port:
+        url = f"http://{name}:{port}"
+        assert "a secret" in browse(f"{url}/sessions/a", tmp_path / "browser")
+        assert ask(f"{url}/sessions/a/messages", {"content": "hi"})["queued"] == 1
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "evil.test"])
+def test_page_of_another_site_gets_nothing_through_a_tunnel(
+    name: str, running_host: Host, tmp_path: Path
+) -> None:
+    """DNS rebinding needs a name that is resolved, and that is never a loopback name."""
+    ask(f"{running_host.url}/sessions/a/register", {"title": "a secret"})
+    ask(f"{running_host.url}/sessions/a/messages", {"content": "for the agent"})
+    with tunnel(running_host.port) as through:
+        with (
+            site(tmp_path / "site", through) as (port, got),
+            browsing(f"http://{name}:{port}", tmp_path / "browser"),
+        ):
+            answers = got.get(timeout=PATIENCE)
+        answers.pop("cookie")
+        assert len(answers) == 20
+        assert set(answers.values()) <= set(NOTHING)
+        shown = browse(f"http://evil.test:{through}/sessions", tmp_path / "other")
+    assert "forbidden_host" in shown
+    assert "a secret" not in shown
+    (message,) = ask(f"{running_host.url}/sessions/a/messages?peek=1")
+    assert (message["content"], message["state"]) == ("for the agent", "queued")
+
+
 def link_to(host: Host, state: Path) -> str:
     """Return the path of a link that lets a browser in."""
     token = token_file(state).read_text(encoding="ascii").strip()
@@ -180,6 +249,18 @@ def test_login_link_works_in_a_real_browser(start_host: StartHost, tmp_path: Pat
     assert "unauthorized" in browse(f"{host.url}/status", home)
     assert '"name":"sxhost"' in browse(f"{host.url}{path}", home)
     assert "unauthorized" in browse(f"{host.url}{path}", home)
+
+
+def test_browser_that_cannot_say_that_it_navigates_is_asked(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    """Without TLS and under another name it is told apart from no link preview."""
+    host = start_host("--port", "0", "--require-token", "--allow-host", "evil.test")
+    assert host.port
+    path, home = link_to(host, tmp_path / "state"), tmp_path / "browser"
+    shown = browse(f"http://evil.test:{host.port}{path}", home)
+    assert '<form method="post">' in shown
+    assert '"name":"sxhost"' in browse(f"{host.url}{path}", home)
 
 
 PAGE = """<!doctype html><script>

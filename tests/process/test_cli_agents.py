@@ -131,3 +131,27 @@ def test_approvals_all_lists_closed_ones_too(shell: Shell, session: str) -> None
     shell.output("approve", session, number, "--session")
     (line,) = (x for x in shell.output("approvals", "--all").splitlines() if session in x)
     assert line.split()[:3] == [session, number, "approve_session"]
+
+
+def test_words_may_begin_with_a_dash(shell: Shell) -> None:
+    """Of every command that takes some; the values of options may, too."""
+    words = "- fix this"
+    attached, hosted = shell.session(), shell.session()
+    shell.json("register", attached, "--title", words)
+    assert shell.json("show", attached)["title"] == words
+    shell.json("send", attached, words)
+    shell.json("fire", attached, "note", words)
+    shell.json("fire", attached, "number", "-5", "--raw")
+    assert [message["content"] for message in shell.lines("pull", attached)] == [words]
+    shown = shell.lines("events", attached, "--types", "note,number")
+    assert [event["data"] for event in shown] == [words, -5]
+    shell.json("new", "--agent", "echo", "--id", hosted, words)
+    assert ended(shell, hosted) == "completed"
+    shell.json("turn", hosted, words)
+    assert shell.run("steer", hosted, words).returncode in (0, 1)
+    assert words in shell.run("run", "--agent", "echo", words, "--rm").stdout
+    asker = shell.session()
+    ask(f"{shell.url}/sessions", {"agent": "echo", "id": asker})
+    number = asked(shell, asker, "ASK: make test")
+    denied = shell.json("deny", asker, number, "--reason", words)
+    assert denied["resolution"]["reason"] == words

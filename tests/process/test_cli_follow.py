@@ -314,7 +314,7 @@ def test_following_an_unreachable_host_is_an_error(shell: Shell, nowhere: str) -
         (["events", "nobody", "-f"], "There is no session 'nobody'"),
         (["events", "a/b", "-f"], "A session id is 1 to 128"),
         (["tail", "--session", "nobody"], "There is no session 'nobody'"),
-        (["tail", "--session", "a,/"], "A session id is 1 to 128"),
+        (["tail", "--session", "/,a"], "A session id is 1 to 128"),
         (["tail", "--after", "x"], "The field `after` is wrong"),
         (["tail", "--label", "x"], "label"),
     ],

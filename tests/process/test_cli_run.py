@@ -51,7 +51,7 @@ ALL = ["approve", "approve_session", "deny", "cancel"]
 
 def test_only_possible_choices_are_offered() -> None:
     assert asking(ALL).prompt == "  [y]es [a]lways [n]o [c]ancel > "
-    assert asking(["approve", "later", "deny"]).prompt == "  [y]es [n]o later > "
+    assert asking(["approve", "later", "deny"]).prompt == "  [y]es [n]o 1 later > "
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_inquiries_are_asked_one_by_one() -> None:
         Inquiry(id="why", text="Why?"),
     ]
     ask_ = asking(["approve", "cancel"], inquiries)
-    assert ask_.prompt == "  Which? red / blue > "
+    assert ask_.prompt == "  Which? 1 red / 2 blue > "
     assert ask_.parse_line("red") is None
     assert ask_.prompt == "  Why? > "
     assert ask_.parse_line("") is None, "nothing is no answer"
@@ -112,10 +112,38 @@ def test_shown_approval_has_what_the_host_knows(capsys: pytest.CaptureFixture[st
         "? command: git push",
         "deny (policy tests)",
         "? command: rm -rf /",
-        "  sxhost approve a 1",
+        "  sxhost approve 1",
         "? command: make test",
-        "  sxhost approve a 2",
+        "  sxhost approve 2",
     ]
+
+
+TASKS = [{"id": "b1", "kind": "command", "title": "npm test"}]
+ENDED = {"turn": 1, "status": "completed"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [("background", {"tasks": []})],
+        [("turn-started", {"turn": 2}), ("background", {"tasks": []}), ("complete", ENDED)],
+        [("ended", {"reason": "it was stopped"})],
+    ],
+    ids=["ends", "ends in a turn", "dies"],
+)
+def test_run_waits_for_what_runs_in_the_background(
+    more: list[tuple[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ride = TurnView(HostLink("http://x", json=False), Launch(agent="echo"), "")
+    begun = [event("background", {"tasks": TASKS}), event("complete", ENDED)]
+    told = [event(name, data) for name, data in more]
+    stream: Any = Stream(*begun, *told, event("message-delta", {"text": "too late"}))
+    host: Any = Asked()
+    status = result_of(ride._follow(host, stream))
+    assert status == ("failed" if more[0][0] == "ended" else "completed")
+    shown = capsys.readouterr()
+    assert "(in the background: npm test)" in shown.err
+    assert "too late" not in shown.out
 
 
 # The command.
@@ -146,6 +174,42 @@ def test_run_fails_if_the_agent_dies(shell: Shell) -> None:
     assert "transport_closed" in done.stderr
 
 
+def test_run_ends_the_agent_and_keeps_its_log(shell: Shell) -> None:
+    shell.run("run", "--agent", "echo", "--id", "over", "hello")
+    assert shell.json("show", "over")["rest"] == "ended"
+    assert shell.lines("events", "over")[-1]["event"] == "ended"
+    assert shell.json("turn", "over", "again")["turn"]["id"] == 2
+
+
+def test_run_keep_leaves_the_agent_running(shell: Shell) -> None:
+    shell.run("run", "--agent", "echo", "--id", "kept", "--keep", "hello")
+    assert shell.json("show", "kept")["last_event"] == "complete"
+    assert shell.run("run", "--agent", "echo", "--keep", "--rm", "hello").returncode == 2
+
+
+def test_run_ends_an_agent_that_refuses_its_turn(shell: Shell) -> None:
+    done = shell.run("run", "--agent", "echo", "--id", "bare", "")
+    assert done.returncode != 0
+    assert shell.json("show", "bare")["rest"] == "ended"
+
+
+def test_end_ends_an_agent_and_prune_forgets_what_is_over(shell: Shell) -> None:
+    shell.output("register", "lives", "--label", "room:prune")
+    shell.output("register", "over-a", "--label", "room:prune")
+    shell.output("fire", "over-a", "ended", '{"reason":"it was done"}', "--raw")
+    for session in ("over-b", "works"):
+        shell.output("new", "--agent", "echo", "--id", session, "--label", "room:prune")
+    assert shell.output("end", "over-b") == "over-b ended\n"
+    assert shell.run("end", "lives").returncode == 1
+    only = ("prune", "--label", "room:prune")
+    would = "over-a would be forgotten\nover-b would be forgotten\n"
+    assert shell.output(*only, "--dry-run") == would
+    assert shell.output(*only) == "over-a forgotten\nover-b forgotten\n"
+    left = shell.lines("sessions", "--label", "room:prune")
+    assert [session["id"] for session in left] == ["lives", "works"]
+    assert shell.output(*only) == ""
+
+
 def test_run_rm_forgets_the_session(shell: Shell) -> None:
     shell.run("run", "--agent", "echo", "--id", "brief", "--rm", "hello")
     assert shell.run("show", "brief").returncode == 1
@@ -171,7 +235,23 @@ def test_run_without_a_terminal_prints_how_to_answer(shell: Shell) -> None:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
         hint = next(line for line in lines if "sxhost approve" in line)
-        shell.output(*hint.split()[-3:])
+        shell.output(*hint.split()[-2:])
+        assert process.wait(PATIENCE) == 0
+
+
+def test_run_without_a_terminal_prints_how_to_answer_a_question(shell: Shell) -> None:
+    with shell.start("run", "--agent", "echo", "QUESTION: Which? | red | blue") as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        assert next(line for line in lines if "1 red" in line) == "  Which? 1 red / 2 blue\n"
+        words = next(lines).split()
+        assert (words[:2], words[3]) == (["sxhost", "answer"], "CHOICE")
+        refused = shell.run("approve", words[2])
+        assert refused.returncode == 1
+        assert "no answer: Which? (1 red, 2 blue)." in refused.stderr
+        assert f"sxhost answer {words[2]} CHOICE" in refused.stderr
+        shell.output("answer", words[2], "2")
+        assert process.stdout.read() == "approve (own)\nanswer: blue\n"
         assert process.wait(PATIENCE) == 0
 
 
@@ -213,13 +293,19 @@ def test_run_at_a_terminal_asks_for_the_decision(shell: Shell) -> None:
     terminal.type("what?")
     terminal.until("[y]es")
     terminal.type("y")
-    terminal.until("red / blue > ")
-    terminal.type("blue")
+    terminal.until("1 red / 2 blue > ")
+    terminal.type("2")
     terminal.until("(completed)")
     assert terminal.close() == 0
     closed = shell.lines("approvals", "--all")
     decided = [one["resolution"]["decision"] for one in closed if one["session"] == "typed"]
     assert decided == ["approve", "approve"]
+    (answers,) = (
+        a["resolution"].get("answers")
+        for a in closed
+        if a["session"] == "typed" and a["inquiries"]
+    )
+    assert answers == {"answer": "blue"}
 
 
 def test_run_accepts_a_decision_from_elsewhere(shell: Shell) -> None:
@@ -238,4 +324,17 @@ def test_interrupting_run_interrupts_the_turn(shell: Shell) -> None:
         assert process.stdout.readline() == "$ make\n"
         process.send_signal(signal.SIGINT)
         process.wait(PATIENCE)
-    assert shell.json("show", "endless")["turn"]["status"] == "interrupted"
+        assert process.returncode == 130
+    shown = shell.json("show", "endless")
+    assert (shown["turn"]["status"], shown["rest"]) == ("interrupted", "ended")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_run_that_is_ended_ends_its_agent(shell: Shell, how: signal.Signals) -> None:
+    words = ("run", "--agent", "echo", "--id", how.name.lower(), "RUN: make\nHANG")
+    with shell.start(*words) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "$ make\n"
+        process.send_signal(how)
+        process.wait(PATIENCE)
+    assert shell.json("show", how.name.lower())["rest"] == "ended"

@@ -23,7 +23,7 @@ def play(talk: Talk) -> list[Object]:
     assert talk.refused("get_tools", "test") == "get_tools is not supported by echo"
     assert talk.ask("delete_session", "test") == {"deleted": True}
     talk.until(lambda one: one["type"] == "session_deleted")
-    return talk.heard
+    return talk.frames
 
 
 def shown(frames: list[Object]) -> list[Object]:

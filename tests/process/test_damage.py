@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from tests.support.faults import Agent, Line, Stream, contents, kill
+from tests.support.faults import Agent, Connection, Stream, contents, kill
 
 if TYPE_CHECKING:
     from tests.support.hosts import StartHost
@@ -76,7 +76,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     home = tmp_path_factory.mktemp("kept")
     command = (*FOREGROUND, "--port=0", "--state-dir", str(home / "state"))
-    with run(command, home, {}) as host, Line(host) as line:
+    with run(command, home, {}) as host, Connection(host) as line:
         agent = Agent(line)
         for number in range(50):
             agent.fire(number)
@@ -129,7 +129,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Crashed:
 
     home = tmp_path_factory.mktemp("crashed")
     command = (*FOREGROUND, "--port=0", "--state-dir", str(home / "state"))
-    with run(command, home, {}) as host, Line(host) as line:
+    with run(command, home, {}) as host, Connection(host) as line:
         agent = Agent(line)
         for number in range(40):
             agent.fire(number)
@@ -166,7 +166,7 @@ def test_flipped_bit_with_process_durability_begins_a_new_epoch(
     shutil.copytree(crashed.place, log.parent)
     flip(log, random.Random(SEED + seed))
     host = start_host("--port=0", "--durability=process")
-    with Line(host) as line:
+    with Connection(host) as line:
         status = line.get("/status")
         assert status["epoch"] != crashed.epoch
         found = line.events("a") if status["total_events"] else []
@@ -179,7 +179,7 @@ def test_flipped_bit_with_process_durability_begins_a_new_epoch(
 
 def test_a_second_host_is_refused_with_the_pid_of_the_first(start_host: StartHost) -> None:
     first = start_host("--port=0")
-    with Line(first) as line:
+    with Connection(first) as line:
         agent = Agent(line)
         agent.fire("first")
         second = start_host("--port=0")

@@ -14,15 +14,15 @@ import pytest
 from tests.support.faults import (
     Agent,
     Answer,
-    Line,
+    Connection,
     Stream,
     WallClock,
     kill,
     measured,
     small_disk,
     tampered,
-    until,
 )
+from tests.support.hosts import until
 from tests.support.load_generator import MAIL, SESSIONS, WORKING, Load, Mail, Truth
 
 if TYPE_CHECKING:
@@ -101,19 +101,19 @@ def test_kill_9_loses_nothing_acknowledged(start_host: StartHost, state: Path) -
         kill_at(moment, Load(host, truth, mail, number), state)
     host = start_host(*ROOMY)
     check_restarted(host, truth, mail)
-    with Line(host) as line:
+    with Connection(host) as line:
         truth.check_all(line)
 
 
 def check_restarted(host: Host, truth: Truth, mail: Mail) -> None:
-    with Line(host) as line:
+    with Connection(host) as line:
         line.post(f"/sessions/{MAIL}/register")
         truth.check(line)
         mail.check(line)
         check_states(line, truth)
 
 
-def check_states(line: Line, truth: Truth) -> None:
+def check_states(line: Connection, truth: Truth) -> None:
     """Check that what was at work is stalled, with a reason, until it reports."""
     for session_id in SESSIONS:
         if truth.last.get(session_id) in WORKING:
@@ -167,7 +167,7 @@ def test_full_disk_refuses_writes_until_there_is_room(
     ballast: Path, start_host: StartHost
 ) -> None:
     host = start_host("--port=0", "--max-messages=10000")
-    with Line(host) as line, closing(Stream(host, "/events?after=0")) as stream:
+    with Connection(host) as line, closing(Stream(host, "/events?after=0")) as stream:
         agent = Agent(line)
         agent.fire("first")
         agent.send("words")
@@ -182,7 +182,7 @@ def test_full_disk_refuses_writes_until_there_is_room(
         assert agent.fire("there is room").status == 200
         stream.read_until("there is room")
     kill(host)
-    with Line(start_host("--port=0", "--max-messages=10000")) as agent.line:
+    with Connection(start_host("--port=0", "--max-messages=10000")) as agent.line:
         agent.check()
         assert agent.fire("more").status == 200
         agent.check()
@@ -197,14 +197,14 @@ def fill(file: Path) -> None:
 
 def test_host_starts_on_a_full_disk(ballast: Path, start_host: StartHost) -> None:
     host = start_host("--port=0")
-    with Line(host) as line:
+    with Connection(host) as line:
         agent = Agent(line)
         agent.fire("first")
         agent.send("words")
         fill(ballast.with_name("rest"))
         assert refused(lambda: agent.fire("x" * 10_000)) == {(507, "storage_full")}
     kill(host)
-    with Line(start_host("--port=0")) as agent.line:
+    with Connection(start_host("--port=0")) as agent.line:
         agent.check()
         writes = (*every_write(agent), lambda: rotate(agent))
         assert refused(*writes) == {(507, "storage_full")}
@@ -226,7 +226,7 @@ def test_failing_disk_acknowledges_nothing(
     calls: str, error: str, code: tuple[int, str], start_host: StartHost, log: Path
 ) -> None:
     host = start_host("--port=0")
-    with Line(host) as line, closing(Stream(host, "/events?after=0")) as stream:
+    with Connection(host) as line, closing(Stream(host, "/events?after=0")) as stream:
         agent = Agent(line)
         agent.fire("first")
         agent.send("words")
@@ -240,7 +240,7 @@ def test_failing_disk_acknowledges_nothing(
         with tampered(host, calls, f"error={error}", log):
             assert refused(lambda: agent.fire("last")) == {code}
         kill(host)
-    with Line(start_host("--port=0")) as agent.line:
+    with Connection(start_host("--port=0")) as agent.line:
         # What was refused last may be there all the same: nobody was given its number.
         found = agent.line.events("a")
         assert found[: len(agent.events)] == agent.events
@@ -252,12 +252,12 @@ def test_failing_disk_acknowledges_nothing(
 
 def test_unreadable_page_is_503(start_host: StartHost, database: Path, log: Path) -> None:
     host = start_host("--port=0")
-    with Line(host) as line:
+    with Connection(host) as line:
         agent = Agent(line)
         agent.batch(*("x" * 1000 for _ in range(1000)))
     kill(host)
     host = start_host("--port=0")
-    with Line(host) as agent.line:
+    with Connection(host) as agent.line:
         with tampered(host, "pread64", "error=EIO", database, log):
             answer = agent.line.ask("GET", "/sessions/a/events?after=0")
             assert (answer.status, answer.body["error"]) == (503, "store_unavailable")
@@ -268,14 +268,14 @@ def test_unreadable_page_is_503(start_host: StartHost, database: Path, log: Path
 def test_hanging_disk_stops_nothing_else(start_host: StartHost, log: Path) -> None:
     host = start_host("--port=0")
     with ExitStack() as stack:
-        agent = Agent(stack.enter_context(Line(host)))
+        agent = Agent(stack.enter_context(Connection(host)))
         agent.fire("first")
         agent.send("words")
         streams = [Stream(host, "/events?after=0") for _ in range(60)]
         for stream in streams:
             stack.callback(stream.close)
             stream.read_until("first")
-        writers = [stack.enter_context(Line(host)) for _ in range(3)]
+        writers = [stack.enter_context(Connection(host)) for _ in range(3)]
         with tampered(host, "fsync,fdatasync", "delay_enter=600000000", log):
             for writer in writers:
                 writer.send("POST", "/sessions/a/events", {"event": "idle", "data": "late"})
@@ -298,7 +298,7 @@ def test_wall_clock_jump_moves_only_labels(
 ) -> None:
     clock = WallClock(tmp_path / "time")
     host = start_host("--port=0", environ=clock.environ)
-    with Line(host) as line, closing(Stream(host, "/events?after=0")) as stream:
+    with Connection(host) as line, closing(Stream(host, "/events?after=0")) as stream:
         agent = Agent(line)
         agent.fire("before")
         line.fire("b", "at work")
@@ -319,7 +319,7 @@ def test_wall_clock_jump_moves_only_labels(
         states = [(1, "long", "queued"), (2, "short", "expired")]
         until(lambda: line.peek("a") == states)
     kill(host)
-    with Line(start_host("--port=0", environ=clock.environ)) as agent.line:
+    with Connection(start_host("--port=0", environ=clock.environ)) as agent.line:
         agent.fire("restarted")
         assert agent.line.events("a") == agent.events
         assert [number for _, number, _ in agent.events] == [1, 3, 4]
@@ -329,20 +329,22 @@ def test_wall_clock_jump_of_days_deletes_nothing(start_host: StartHost, tmp_path
     """Also not where a host begins with it, which sweeps at once."""
     clock = WallClock(tmp_path / "time")
     host = start_host("--port=0", "--max-events=2", environ=clock.environ)
-    with Line(host) as line:
+    with Connection(host) as line:
         agent = Agent(line)
         for number in range(20):
             agent.fire(number)
     kill(host)
     clock.ahead(10 * DAY)
-    with Line(start_host("--port=0", "--max-events=2", environ=clock.environ)) as agent.line:
+    with Connection(
+        start_host("--port=0", "--max-events=2", environ=clock.environ)
+    ) as agent.line:
         agent.fire("written in the wrong time")
         clock.ahead(0)
         agent.fire("and in the right one")
         assert agent.line.events("a") == agent.events
 
 
-def seen_ms(line: Line) -> int:
+def seen_ms(line: Connection) -> int:
     """Return when session a was heard, by the wall clock."""
     seen: int = line.get("/sessions/a")["last_seen_ms"]
     return seen
@@ -351,7 +353,7 @@ def seen_ms(line: Line) -> int:
 # Readers that do not read.
 
 
-def fire_megabytes(line: Line) -> None:
+def fire_megabytes(line: Connection) -> None:
     """Fire 30 MB of events."""
     event = {"event": "tool-done", "data": "x" * 10_000}
     for _ in range(30):
@@ -360,7 +362,7 @@ def fire_megabytes(line: Line) -> None:
 
 def stuck(stack: ExitStack, host: Host, path: str) -> None:
     """Let 50 more readers begin, which never read; return when all are served."""
-    with Line(host) as line:
+    with Connection(host) as line:
         before = line.get("/status")["subscribers"]
         for _ in range(50):
             stack.callback(Stream(host, path, room=4096).close)
@@ -373,7 +375,7 @@ def stuck(stack: ExitStack, host: Host, path: str) -> None:
 def test_stuck_readers_cost_little_memory(path: str, start_host: StartHost) -> None:
     """First beside what is fired, then over what memory has, then over what the disk has."""
     host = start_host("--port=0")
-    with Line(host) as line, ExitStack() as readers:
+    with Connection(host) as line, ExitStack() as readers:
         for _ in range(2):
             fire_megabytes(line)  # what the host keeps for itself is full now
         with measured(host) as cost:
@@ -383,7 +385,7 @@ def test_stuck_readers_cost_little_memory(path: str, start_host: StartHost) -> N
         assert cost.rise < MOST_RISE
     host.stop()
     host = start_host("--port=0")
-    with Line(host) as line, ExitStack() as readers:
+    with Connection(host) as line, ExitStack() as readers:
         with measured(host) as cost:
             stuck(readers, host, f"{path}?after=0")
         assert cost.rise < MOST_RISE

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -32,7 +32,7 @@ def run(home: Path, url: str, *words: str, stdin: bytes | None = None, **environ
     return subprocess.run(
         [sys.executable, "-m", "sxhost", "hook", *words],
         input=text,
-        env={**clean_environ(home), "SXHOST_URL": url, **environ},
+        env={**clean_environ(home), "SXHOST_URL": url, hook.TIMEOUT: "60", **environ},
         capture_output=True,
         timeout=60,
         check=False,
@@ -45,9 +45,9 @@ def events(host: Host, session: str = "a") -> list[Any]:
 
 
 @contextmanager
-def server(answer: bytes | None) -> Iterator[str]:
-    """Answer every connection with these bytes, or, with None, never."""
-    with socket.create_server(("127.0.0.1", 0)) as ear, ExitStack() as held:
+def server(answer: bytes) -> Iterator[str]:
+    """Answer every connection with these bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as ear:
 
         def serve() -> None:
             while True:
@@ -55,9 +55,6 @@ def server(answer: bytes | None) -> Iterator[str]:
                     link, _ = ear.accept()
                 except OSError:
                     return
-                if answer is None:
-                    held.enter_context(link)
-                    continue
                 with link:
                     link.recv(1 << 16)
                     link.sendall(answer)
@@ -147,6 +144,32 @@ def test_hook_of_ten_megabytes_is_shortened(running_host: Host, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    "output", [["x" * 40_000] * 30, ["字" * 40_000] * 8, "字" * 400_000, [["x"] * 300_000]]
+)
+def test_a_fact_over_the_limit_is_kept(
+    running_host: Host, tmp_path: Path, output: object
+) -> None:
+    used = {**SAID, "hook_event_name": "PostToolUse", "tool_use_id": "t1", "tool_name": "Bash"}
+    text = json.dumps({**used, "tool_response": output}).encode()
+    done = run(tmp_path, running_host.url, "claude", "--verbose", stdin=text)
+    (event,) = events(running_host)
+    assert event["event"] == "tool-done", done.stderr
+    assert (event["data"]["item"], event["data"]["status"]) == ("t1", "completed")
+    assert "… (" in str(event["data"]["output"])
+
+
+def test_odd_characters_cost_no_hook(running_host: Host, tmp_path: Path) -> None:
+    begun = b'{"session_id":"a","hook_event_name":"UserPromptSubmit","prompt":"%s"}'
+    long = b"x" * 1_000_000
+    for said in (rb"x\ud83d", b"x\xff", b"x\x1b", rb"x\ud83d" + long, b"x\xff" + long):
+        run(tmp_path, running_host.url, "claude", stdin=begun % said)
+    argument = os.fsdecode(begun % b"caf\xe9")
+    run(tmp_path, running_host.url, "claude", argument)
+    texts = [e["data"]["text"][:4] for e in events(running_host) if e["event"] != "register"]
+    assert texts == ["x\ufffd", "x\ufffd", "x\x1b", "x\ufffdxx", "x\ufffdxx", "caf\ufffd"]
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         b"",
@@ -155,10 +178,9 @@ def test_hook_of_ten_megabytes_is_shortened(running_host: Host, tmp_path: Path) 
         b"HTTP/1.1 401 No\r\n\r\n{}",
         b"HTTP/1.1 429 No\r\n\r\n",
         b"HTTP/1.1 500 No\r\n\r\n{}",
-        None,
     ],
 )
-def test_broken_host_is_ignored(tmp_path: Path, answer: bytes | None) -> None:
+def test_broken_host_is_ignored(tmp_path: Path, answer: bytes) -> None:
     with server(answer) as url, ThreadPoolExecutor() as pool:
         quiet = pool.submit(run, tmp_path, url, "claude")
         verbose = pool.submit(run, tmp_path, url, "claude", "--verbose")

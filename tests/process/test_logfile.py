@@ -321,7 +321,7 @@ def test_daemon_reopens_its_log_file_on_sigusr1(
     url = url_in(log).rstrip('",')
     daemon.send(signal.SIGUSR1)
     while not before.exists():
-        assert not daemon.gone()
+        assert not daemon.has_ended()
     ask(f"{url}/status")
     daemon.stop()
     uris = [[json.loads(line).get("uri") for line in file.read_text().splitlines()]

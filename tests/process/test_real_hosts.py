@@ -181,3 +181,17 @@ def test_forgotten_session_leaves_no_process(stage: Stage) -> None:
     assert stage.programs()
     assert ask(stage.host, "DELETE", f"/sessions/{stage.name}")[0] == 200
     assert not stage.programs()
+
+
+@on(*AGENTS)
+@pytest.mark.parametrize("used", [True, False])
+def test_ended_agent_has_no_process_and_goes_on_when_asked(stage: Stage, used: bool) -> None:
+    if used:
+        stage.driven.turn("remember the word kohlrabi")
+    stage.driven.ask("end")
+    assert stage.driven.detail()["rest"] == "ended"
+    assert not stage.programs()
+    events = stage.driven.turn("hello again")
+    assert last(events)["status"] == "completed"
+    assert stage.programs()
+    assert stage.driven.detail()["rest"] == ""

@@ -191,7 +191,7 @@ def delete(talk: Talk) -> None:
     talk.event("message_update", "text_delta")
     assert talk.ask("delete_session", "s") == {"deleted": True}
     received = [
-        one for one in talk.heard if one.get("id") == running or "deleted" in one["type"]
+        one for one in talk.frames if one.get("id") == running or "deleted" in one["type"]
     ]
     assert [one["type"] for one in received] == ["response"], "it is answered before"
     assert received[0]["error"] == "the agent was ended"

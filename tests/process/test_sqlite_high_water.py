@@ -13,7 +13,7 @@ import pytest
 
 from sxhost.store.journal import Numbers, WriteBatch
 from sxhost.store.sqlite.high_water import HighWaterMark, missing_numbers
-from tests.support.faults import Agent, Line, kill
+from tests.support.faults import Agent, Connection, kill
 
 if TYPE_CHECKING:
     from tests.support.hosts import StartHost
@@ -111,10 +111,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
     home = tmp_path_factory.mktemp("copied")
     command = (*FOREGROUND, "--port=0", "--state-dir", str(home / "state"))
-    with run(command, home, {}) as host, Line(host) as line:
+    with run(command, home, {}) as host, Connection(host) as line:
         Agent(line).fire("early")
     shutil.copytree(home / "state", home / "early")
-    with run(command, home, {}) as host, Line(host) as line:
+    with run(command, home, {}) as host, Connection(host) as line:
         for number in range(5):
             line.fire("a", number)
         assert line.get("/status")["missing"] == ""
@@ -151,7 +151,7 @@ def test_older_copy_of_the_store_is_reported_and_begins_a_new_epoch(
     copy(tmp_path / "home" / "state", tmp_path / "state")
     for is_first in (True, False):
         host = start_host("--port=0")
-        with Line(host) as line:
+        with Connection(host) as line:
             status = line.get("/status")
             assert status["total_events"] == events
             assert (sentence in status["missing"]) is (is_first or not sentence)

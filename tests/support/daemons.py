@@ -60,14 +60,14 @@ class Daemon:
 
     def wait(self) -> None:
         """Wait until it is gone."""
-        assert self.gone(PATIENCE)
+        assert self.has_ended(PATIENCE)
 
-    def gone(self, seconds: float = 0) -> bool:
+    def has_ended(self, seconds: float = 0) -> bool:
         """Tell whether it has ended."""
         return bool(select.select([self._handle], [], [], seconds)[0])
 
     def close(self) -> None:
         """End it if the test has not."""
-        if not self.gone():
+        if not self.has_ended():
             self.stop(signal.SIGKILL)
         os.close(self._handle)

@@ -98,7 +98,7 @@ class FakeReports:
     def turn_ended(self, status: TurnStatus, reason: str = "", native: object = None) -> None:
         self.told.append(("turn_ended", status, reason))
 
-    def gone(self, how: ChildExit) -> None:
+    def exited(self, how: ChildExit) -> None:
         self.told.append(("gone", how))
 
     def events(self, *names: str) -> list[tuple[str, Any]]:

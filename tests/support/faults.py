@@ -8,8 +8,7 @@ import re
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -37,20 +36,11 @@ UPGRADE = {
 }
 
 
-def until(condition: Callable[[], T]) -> T:
-    """Ask again and again until the answer is true, and return it."""
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
-    return found
-
-
 # Clients.
 
 
-class Gone(Exception):
-    """The host went away; whether it did what was asked nobody knows."""
+class ConnectionEnded(Exception):
+    """The host has closed the connection; nobody knows whether it did what was asked."""
 
 
 class Answer(NamedTuple):
@@ -58,8 +48,8 @@ class Answer(NamedTuple):
     body: Any
 
 
-class Line:
-    """A connection to a host that is kept open: a request, its answer, the next."""
+class Connection:
+    """A connection to a host that is kept open: one request after the other."""
 
     def __init__(self, host: Host) -> None:
         self._http = HTTPConnection("127.0.0.1", host.port, timeout=PATIENCE)
@@ -78,7 +68,7 @@ class Line:
     def ask(self, method: str, path: str, body: Any = None) -> Answer:
         """Send a request; a list goes as NDJSON, a line each.
 
-        :raises Gone: there was no answer.
+        :raises ConnectionEnded: there was no answer.
         """
         self.send(method, path, body)
         return self.receive()
@@ -91,7 +81,7 @@ class Line:
         try:
             self._http.request(method, path, data, {"Content-Type": kind})
         except (HTTPException, OSError) as error:
-            raise Gone from error
+            raise ConnectionEnded from error
 
     def receive(self) -> Answer:
         """Read the answer."""
@@ -99,7 +89,7 @@ class Line:
             answer = self._http.getresponse()
             data = answer.read()
         except (HTTPException, OSError) as error:
-            raise Gone from error
+            raise ConnectionEnded from error
         if answer.headers.get_content_type() == NDJSON:
             return Answer(answer.status, [json.loads(line) for line in data.splitlines()])
         return Answer(answer.status, json.loads(data))
@@ -183,7 +173,7 @@ class Stream:
 class Agent:
     """Session a, and what of it was acknowledged: events with numbers, words of messages."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Connection) -> None:
         self.line = line
         self.events: list[tuple[int, int, Any]] = []
         self.messages: list[str] = []

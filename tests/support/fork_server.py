@@ -1,10 +1,10 @@
-"""Programs of ours that begin at once: forked from a process that has imported them already.
+"""``twistd sxhost`` and ``sxhost``, forked from a process that has imported them already.
 
-To import what a host consists of takes half a second of a processor, which the suite would
-spend hundreds of times.  A forked program has its arguments, directory, environment and files
-as a started one has.  What it has not: a command line and an environment of its own in
-``/proc``, and what an interpreter makes of its environment when it starts (``LD_PRELOAD``,
-``PYTHONUNBUFFERED``).  Tests of these, and of how a program starts, start it.
+Importing a host takes half a second of a processor, and the suite starts hundreds.  A forked
+program has its arguments, directory, environment and files, as one that was started has them.
+But ``/proc`` shows the server's command line and environment, and variables that act when an
+interpreter starts (``LD_PRELOAD``, ``PYTHONUNBUFFERED``) do nothing.  Tests of these, and of
+how a program starts, start it.
 
 The server takes a launch as JSON, with the program's files and a socket for the report, and
 forks a minder, which forks the program; the minder reports the program's pid with a handle,
@@ -33,17 +33,17 @@ from types import ModuleType, TracebackType
 from typing import IO, Any, Self
 
 PATIENCE = 60.0
-"""Nothing here is timed: so long, in seconds, a program is waited for."""
+"""How long, in seconds, a program may run before the test fails."""
 
 LAUNCH_BYTES, LAUNCH_FILES = 1 << 20, 32
 FREE_DESCRIPTORS = 200
-"""From here on, file descriptors are free in a program that begins."""
+"""File descriptors from here on are free in a program that begins."""
 
 REACTOR = "twisted.internet.reactor"
 
 _PROGRAMS = {"twistd": "twisted.scripts.twistd:run", "sxhost": "sxhost.__main__:main"}
 _LOCALE = {"LC_ALL": "C.UTF-8"}
-"""In which programs start; it decides how they encode what they print."""
+"""The server's own: it decides how programs encode what they print."""
 
 
 class ForkedProcess:
@@ -262,6 +262,8 @@ def _import_programs() -> None:
     sys.modules[REACTOR] = ModuleType(REACTOR)
     for module in ("sxhost.tap", "sxhost.cli.main", "sxhost.telemetry.command"):
         import_module(module)
+    for agent in ("acp", "claude", "codex", "echo", "pi"):
+        import_module(f"sxhost.drivers.{agent}")  # which a host imports when it needs it
     for program in _PROGRAMS.values():
         import_module(program.partition(":")[0])
 

@@ -16,6 +16,7 @@ from threading import Thread
 from typing import Any
 from urllib.request import Request, urlopen
 
+from sxhost.hooks.command import TIMEOUT
 from tests.support.agents.real_agents import FakeModel, RealAgent
 from tests.support.hosts import PATIENCE, Host, until
 from tests.support.places import TOP
@@ -38,7 +39,7 @@ class Bench:
     """What we show to the host."""
 
     def environ(self) -> Mapping[str, str]:
-        mine = {"PYTHONPATH": str(TOP), "SXHOST_URL": self.host.url}
+        mine = {"PYTHONPATH": str(TOP), "SXHOST_URL": self.host.url, TIMEOUT: "60"}
         return {**self.agent.environ(), **mine, **self.told}
 
     def sxhost(self, *words: str) -> str:

@@ -65,6 +65,8 @@ MAKES: dict[type, Callable[[Any, Manner], Any]] = {
     inspect.IntType: lambda _made, _manner: 1,
     inspect.FloatType: lambda _made, _manner: 1,
     inspect.AnyType: _any,
+    inspect.CustomType: _any,
+    inspect.Metadata: lambda made, manner: hostile(made.type, manner),
     inspect.RawType: _any,
 }
 

@@ -9,7 +9,7 @@ from itertools import count
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from tests.support.faults import PATIENCE, Gone, Line
+from tests.support.faults import PATIENCE, Connection, ConnectionEnded
 
 if TYPE_CHECKING:
     from tests.support.hosts import Host
@@ -35,7 +35,7 @@ class Truth:
         self.last_id = 0
         self.epochs: set[str] = set()
 
-    def check(self, line: Line) -> None:
+    def check(self, line: Connection) -> None:
         """Check what there is after a restart: all that is new since the last one."""
         self.epochs.add(line.get("/status")["epoch"])
         assert len(self.epochs) == 1
@@ -54,7 +54,7 @@ class Truth:
         self.acknowledged.clear()
         self.doubtful.clear()
 
-    def check_all(self, line: Line) -> None:
+    def check_all(self, line: Connection) -> None:
         """Check the whole log once more, from its beginning."""
         found: dict[str, tuple[str, int, int]] = {}
         while page := line.get(f"/events?after={max([0, *(f[2] for f in found.values())])}"):
@@ -83,7 +83,7 @@ class Mail:
         self.perhaps_sent: str | None = None
         self.last = 0
 
-    def check(self, line: Line) -> None:
+    def check(self, line: Connection) -> None:
         """Check the inbox after a restart; what is there now is certain again."""
         messages = line.peek(MAIL)
         assert {state for _, _, state in messages} <= {"queued", "delivered"}
@@ -131,13 +131,15 @@ class Load:
         for trouble in self.trouble:
             raise trouble
 
-    def _run(self, work: Callable[[Line, random.Random], Iterator[None]], number: int) -> None:
+    def _run(
+        self, work: Callable[[Connection, random.Random], Iterator[None]], number: int
+    ) -> None:
         dice = random.Random(f"{self._seed} {number}")
         try:
-            with Line(self.host) as line:
+            with Connection(self.host) as line:
                 for _ in work(line, dice):
                     self._acknowledged()
-        except Gone:
+        except ConnectionEnded:
             pass
         except Exception as trouble:  # noqa: BLE001 - `join` raises it where it is seen
             self.trouble.append(trouble)
@@ -149,7 +151,7 @@ class Load:
             if self._left <= 0:
                 self._enough.set()
 
-    def _fire(self, line: Line, dice: random.Random) -> Iterator[None]:
+    def _fire(self, line: Connection, dice: random.Random) -> Iterator[None]:
         """Fire events one by one and in batches, some of them large."""
         while True:
             events = [self._event(dice) for _ in range(dice.choice([1, 1, 1, 2, 20]))]
@@ -157,7 +159,7 @@ class Load:
             path = f"/sessions/{dice.choice(SESSIONS)}/events"
             try:
                 answer = line.post(path, events if len(events) > 1 else events[0])
-            except Gone:
+            except ConnectionEnded:
                 self.truth.doubtful.append(tokens)
                 raise
             first = answer["event_count"] - len(events) + 1
@@ -169,7 +171,7 @@ class Load:
         data = {"token": f"{self._seed}-{next(self._tokens)}", "filler": "x" * size}
         return {"event": dice.choice(WORKING + RESTING), "data": data}
 
-    def _talk(self, line: Line, dice: random.Random) -> Iterator[None]:
+    def _talk(self, line: Connection, dice: random.Random) -> Iterator[None]:
         """Send messages, take them on lease, confirm some and leave the others."""
         while True:
             for _ in range(dice.randrange(4)):
@@ -181,7 +183,7 @@ class Load:
                 self._lease(line, dice)
             yield
 
-    def _send(self, line: Line) -> None:
+    def _send(self, line: Connection) -> None:
         words = f"{self._seed}-{next(self._tokens)}"
         self.mail.perhaps_sent = words
         number = line.post(f"/sessions/{MAIL}/messages", {"content": words})["id"]
@@ -189,7 +191,7 @@ class Load:
         self.mail.open[number], self.mail.last = words, number
         self.mail.perhaps_sent = None
 
-    def _lease(self, line: Line, dice: random.Random) -> None:
+    def _lease(self, line: Connection, dice: random.Random) -> None:
         path = f"/sessions/{MAIL}/messages"
         taken = [message["id"] for message in line.get(f"{path}?lease=3600")]
         assert taken == sorted(taken)
@@ -202,7 +204,7 @@ class Load:
             elif dice.random() < 0.5:
                 line.post(f"{path}/{number}/nack")
 
-    def _pull(self, line: Line) -> None:
+    def _pull(self, line: Connection) -> None:
         self.mail.perhaps_open, self.mail.open = self.mail.open, {}
         taken = {m["id"]: m["content"] for m in line.get(f"/sessions/{MAIL}/messages")}
         for number in taken:

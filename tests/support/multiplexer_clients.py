@@ -112,11 +112,11 @@ class Piped:
 
 
 class Talk:
-    """A client: `heard` is all that it was told."""
+    """A client of the multiplexer; `frames` is all that it has received."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self.heard: list[Object] = []
+        self.frames: list[Object] = []
         self._number = 0
 
     def say(self, kind: str, session: str | None = None, **fields: Any) -> str:
@@ -133,9 +133,9 @@ class Talk:
         found: list[Object] = []
         while True:
             output = self.wire.read()
-            assert output is not None, f"it ended; last: {self.heard[-3:]}"
+            assert output is not None, f"it ended; last: {self.frames[-3:]}"
             found.append(json.loads(output))
-            self.heard.append(found[-1])
+            self.frames.append(found[-1])
             if wanted(found[-1]):
                 return found
 
@@ -145,7 +145,7 @@ class Talk:
 
     def answer(self, number: str) -> Object:
         """Return the answer to a command, once it is there."""
-        known = [one for one in self.heard if _answers(one, number)]
+        known = [one for one in self.frames if _answers(one, number)]
         return known[0] if known else self.until(lambda one: _answers(one, number))[-1]
 
     def ask(self, kind: str, session: str | None = None, **fields: Any) -> Any:

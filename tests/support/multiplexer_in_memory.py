@@ -1,4 +1,4 @@
-"""A client of the multiplexer in memory, and what it says and hears."""
+"""A client of the multiplexer in memory: the commands it sends and the frames it receives."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Object = dict[str, Any]
 
 
 class Peer:
-    """A client: `heard` are the objects that it was sent."""
+    """A client of the multiplexer in memory; `frames` are the objects that it has received."""
 
     def __init__(self, lab: HostInMemory, caller: Caller = HOST) -> None:
         self.lab = lab
         self.paused = False
-        self.heard: list[Object] = []
+        self.frames: list[Object] = []
         token = current_caller.set(caller)
         try:
             client = lab.mux.connect(self, _line)
@@ -27,7 +27,7 @@ class Peer:
         self.client = client
 
     def send(self, data: bytes) -> None:
-        self.heard += map(json.loads, data.splitlines())
+        self.frames += map(json.loads, data.splitlines())
 
     def say(self, kind: str, session: str | None = None, **fields: Any) -> None:
         """Send a command and let what it does be done."""
@@ -46,25 +46,25 @@ class Peer:
         """Send a command; return its answer, which is there at once."""
         before = len(self.answers)
         self.say(kind, session, **fields)
-        assert len(self.answers) == before + 1, self.heard[-3:]
+        assert len(self.answers) == before + 1, self.frames[-3:]
         return self.answers[-1]
 
     @property
     def answers(self) -> list[Object]:
-        return [one for one in self.heard if one["type"] == "response"]
+        return [one for one in self.frames if one["type"] == "response"]
 
     @property
     def events(self) -> list[Object]:
         """What happened in sessions."""
-        return [one["event"] for one in self.heard if one["type"] == "event"]
+        return [one["event"] for one in self.frames if one["type"] == "event"]
 
     @property
     def kinds(self) -> list[str]:
         """What each frame is: of an event, what it tells; of a phase, of which command."""
-        return [_kind(one) for one in self.heard]
+        return [_kind(one) for one in self.frames]
 
     def forget(self) -> None:
-        self.heard.clear()
+        self.frames.clear()
 
 
 def _line(text: bytes) -> bytes:

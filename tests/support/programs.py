@@ -1,4 +1,4 @@
-"""Real children for tests: small programs, what they say, and nothing left of them."""
+"""Real children for tests: small programs, the lines they print, and nothing left of them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ PATIENT = Limits(agent_eof=20, agent_term=20, agent_kill=20)
 """For children that do, on a machine however busy."""
 
 
-class Ear:
-    """A `Talk` that keeps what it is told."""
+class Listener:
+    """Listens to a child: keeps its lines, and how it ended."""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
@@ -43,7 +43,7 @@ class Ear:
         self._waiting: list[tuple[int, Deferred[None]]] = []
 
     def line_received(self, line: bytes) -> None:
-        assert not self.exits, "nothing is told after the end"
+        assert not self.exits, "no line comes after the end"
         self.lines.append(line)
         for count, waiter in self._waiting:
             if len(self.lines) == count:
@@ -53,7 +53,7 @@ class Ear:
         self.exits.append(how)
         self.over.happen()
 
-    async def heard(self, count: int) -> list[bytes]:
+    async def first_lines(self, count: int) -> list[bytes]:
         """Wait for so many lines, and return them."""
         if len(self.lines) < count:
             waiter: Deferred[None] = Deferred()
@@ -91,17 +91,17 @@ class Stage:
         limits: Limits = PATIENT,
         env: Mapping[str, str] | None = None,
         processes: Processes | None = None,
-    ) -> tuple[ProcessChild, Ear]:
+    ) -> tuple[ProcessChild, Listener]:
         """Run a program."""
-        ear = Ear()
+        listener = Listener()
         command = Command(argv=argv, cwd=str(self.home), env=env or {})
-        return self.spawn(limits, processes)(command, ear), ear
+        return self.spawn(limits, processes)(command, listener), listener
 
-    def python(self, code: str, *words: str, **how: Any) -> tuple[ProcessChild, Ear]:
+    def python(self, code: str, *words: str, **how: Any) -> tuple[ProcessChild, Listener]:
         """Run Python."""
         return self.run(*python(code, *words), **how)
 
-    def shell(self, code: str, *words: str, **how: Any) -> tuple[ProcessChild, Ear]:
+    def shell(self, code: str, *words: str, **how: Any) -> tuple[ProcessChild, Listener]:
         """Run a shell's script: it starts faster than Python."""
         return self.run("/bin/sh", "-c", code, "sh", *words, **how)
 

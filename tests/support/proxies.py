@@ -8,8 +8,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 from tests.support.places import TOP
 
@@ -153,3 +154,33 @@ def haproxy(folder: Path, upstream: int, *, laxly: bool = False) -> Iterator[str
             process.terminate()
             _, output = process.communicate(timeout=PATIENCE)
             sys.stderr.write(output.decode())
+
+
+@contextmanager
+def tunnel(upstream: int) -> Iterator[int]:
+    """Forward a port to another one of this machine, as ``ssh -L`` does; the port."""
+    with ExitStack() as held, socket.create_server(("127.0.0.1", 0)) as ear:
+
+        def accept() -> None:
+            while True:
+                try:
+                    client = held.enter_context(ear.accept()[0])
+                except OSError:
+                    return
+                host = held.enter_context(socket.create_connection(("127.0.0.1", upstream)))
+                for source, target in ((client, host), (host, client)):
+                    Thread(target=copy, args=(source, target), daemon=True).start()
+
+        def copy(source: socket.socket, target: socket.socket) -> None:
+            with suppress(OSError):
+                while data := source.recv(1 << 16):
+                    target.sendall(data)
+                target.shutdown(socket.SHUT_WR)
+
+        thread = Thread(target=accept)
+        thread.start()
+        try:
+            yield ear.getsockname()[1]
+        finally:
+            ear.shutdown(socket.SHUT_RDWR)
+            thread.join()

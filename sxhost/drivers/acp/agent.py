@@ -194,7 +194,8 @@ class ACPAgent:
         self._end_turn("completed", reason, result)
 
     def _end_turn(self, status: TurnStatus, reason: str, native: Any = None) -> None:
-        self._requests.questions.cancel_all("the turn is over")
+        if status != "completed":  # else who asks does so in the background, and waits on
+            self._requests.questions.cancel_all("the turn is over")
         self._updates.turn_ended()
         self._turn = None
         self._reports.turn_ended(status, reason, native)
@@ -270,4 +271,4 @@ class ACPAgent:
         self._turn = None
         self._requests.questions.forget_all()
         self._updates.tools.cut_open_items()
-        self._reports.gone(how)
+        self._reports.exited(how)

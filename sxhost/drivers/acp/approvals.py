@@ -16,8 +16,10 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from sxhost.codec.jsonrpc import Id
+from sxhost.codec.shorten import fold
 from sxhost.drivers.acp.messages import ElicitationParams, PermissionOption, PermissionParams
 from sxhost.drivers.acp.tools import OpenToolCall
+from sxhost.drivers.kit.changes import file_change
 from sxhost.drivers.kit.forms import ELICITATION_ACTIONS, Form
 from sxhost.drivers.kit.pending_questions import AgentRequest
 from sxhost.model.approval import Answer, ApprovalKind, Question
@@ -90,10 +92,11 @@ def permission_request(
     question = Question(
         key=permission.tool,
         kind=KINDS.get(tool.kind, "tool"),
-        title=tool.title or tool.kind,
+        title=fold(tool.title or tool.kind),
         detail=_detail(tool),
         choices=permission.choices,
         native=native,
+        outlives_turn=True,
     )
     return AgentRequest(
         id=number,
@@ -122,6 +125,7 @@ def elicitation_request(number: Id, wanted: ElicitationParams, native: Raw) -> A
         choices=list(ELICITATION_ACTIONS),
         inquiries=form.inquiries,
         native=native,
+        outlives_turn=True,
     )
     cancelled = {"action": "cancel"}
     return AgentRequest(
@@ -134,11 +138,15 @@ def _detail(tool: OpenToolCall) -> dict[str, Any]:
     command = arguments.get("command")
     if isinstance(command, list):
         command = shlex.join(str(word) for word in command)
+    changes = [file_change(d.path, d.old_text, d.new_text) for d in tool.diffs]
+    rest = {name: value for name, value in arguments.items() if name not in ("command", "cwd")}
     detail = {
         # never the title: policies match the command
         "command": command if isinstance(command, str) else "",
         "cwd": arguments.get("cwd"),
         "paths": tool.paths,
+        "changes": changes,
+        "input": rest if isinstance(tool.input, dict) else tool.input,
         "title": tool.title,
     }
     return {"tool": tool.kind, **{name: value for name, value in detail.items() if value}}

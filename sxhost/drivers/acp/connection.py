@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-from msgspec import Raw, json
+from msgspec import Raw
 
 from sxhost import __version__
 from sxhost.drivers.acp.messages import VERSION, InitializeResult, SessionResult
@@ -13,6 +12,7 @@ from sxhost.drivers.acp.prompt import initialize_params, refusal_reason
 from sxhost.drivers.acp.settings import Request, SessionSettings
 from sxhost.drivers.acp.updates import ConfigOptionsUpdate
 from sxhost.drivers.kit.jsonrpc_peer import CallRefused, Peer
+from sxhost.drivers.kit.pending_calls import decode_answer
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Launch
 
@@ -54,7 +54,7 @@ class AcpConnection:
         self.native["initialize"] = result = await self.call(
             "initialize", initialize_params(__version__)
         )
-        self.agent_info = _decode("initialize", result, InitializeResult)
+        self.agent_info = decode_answer("initialize", result, InitializeResult)
         if self.agent_info.protocol_version != VERSION:
             version = self.agent_info.protocol_version
             raise AgentFailed(
@@ -71,7 +71,7 @@ class AcpConnection:
         """
         method, params = self._open_request()
         self.native["session"] = result = await self.call(method, params)
-        session = _decode(method, result, SessionResult | None) or SessionResult()
+        session = decode_answer(method, result, SessionResult | None) or SessionResult()
         self.session = self.session or session.session_id
         return session
 
@@ -97,7 +97,7 @@ class AcpConnection:
         method, params = request
         result = await self.call(method, {"sessionId": self.session, **params})
         options = (
-            _decode(method, result, SessionResult | None) or SessionResult()
+            decode_answer(method, result, SessionResult | None) or SessionResult()
         ).config_options
         if options is not None:
             settings.options_updated(ConfigOptionsUpdate(config_options=options))
@@ -124,10 +124,3 @@ class AcpConnection:
                 )
             raise AgentFailed(text) from None
         return result
-
-
-def _decode(method: str, result: Raw, kind: Any) -> Any:
-    try:
-        return json.decode(result, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise AgentFailed(f"The agent's answer to {method} is wrong: {error}.") from None

@@ -38,11 +38,9 @@ from sxhost.drivers.kit.open_items import OpenItems
 from sxhost.model.event_types import (
     CompactEvent,
     MessageDeltaEvent,
-    MessageEvent,
     NativeEvent,
     PlanEvent,
     ThinkingDeltaEvent,
-    ThinkingEvent,
     UsageEvent,
 )
 
@@ -54,11 +52,6 @@ _PIECES: Mapping[type[Chunk], type[MessageDeltaEvent | ThinkingDeltaEvent]] = {
     AgentMessageChunk: MessageDeltaEvent,
     AgentThoughtChunk: ThinkingDeltaEvent,
 }
-_WHOLE: Mapping[type[Chunk], type[MessageEvent | ThinkingEvent]] = {
-    AgentMessageChunk: MessageEvent,
-    AgentThoughtChunk: ThinkingEvent,
-}
-
 _decode = msgspec.json.Decoder(SessionUpdate).decode
 
 TOKEN_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -175,8 +168,8 @@ class UpdateTranslator:
         if not isinstance(tokens, dict):
             return
         counts = {
-            name: next((tokens[n] for n in theirs if isinstance(tokens.get(n), int)), 0)
-            for name, theirs in TOKEN_NAMES.items()
+            name: next((tokens[n] for n in known_names if isinstance(tokens.get(n), int)), 0)
+            for name, known_names in TOKEN_NAMES.items()
         }
         if any(counts.values()):
             sums = {name: self._usage.get(name, 0) + used for name, used in counts.items()}
@@ -212,10 +205,7 @@ class UpdateTranslator:
 
     def _end_text(self) -> None:
         """Report the open text as whole: ACP does not say whether it broke off."""
-        opened = self._items.get(self._item)
-        if opened is not None and self._text_type is not None:
-            whole = _WHOLE[self._text_type]
-            self._items.report(whole(item=self._item, text=str(opened.text)))
+        self._items.complete(self._item)
         self._text_type, self._message_id, self._item = None, None, ""
 
     def _usage_update(self, update: UsageUpdate) -> None:

@@ -12,6 +12,7 @@ agent            an agent's methods, and the dispatch of Claude's lines
 input            the command line; a turn's input as a user's message
 control_requests the host's control requests that wait for a response
 turns            where a turn begins and ends
+background       subagents and commands that outlive their turn
 messages         Claude's lines as structs
 events           Claude's lines as events
 approvals        Claude's requests as questions, decisions as its responses

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.claude import input as claude_input
 from sxhost.drivers.claude.approvals import agent_request
+from sxhost.drivers.claude.background import BackgroundTasks
 from sxhost.drivers.claude.control_requests import ClaudeClient, default_model
 from sxhost.drivers.claude.events import ClaudeTranslator
 from sxhost.drivers.claude.messages import (
@@ -70,6 +71,7 @@ class ClaudeAgent:
         self._client = ClaudeClient(clock, self._line_received, self._process_exited)
         self._questions = PendingQuestions(reports, clock, self._respond)
         self._translator = ClaudeTranslator(reports)
+        self._background = BackgroundTasks(reports, clock)
         self._turns = ClaudeTurns(reports, self._translator)
 
     # Methods of an agent.
@@ -177,24 +179,38 @@ class ClaudeAgent:
     def _line_received(self, message: Line, line: bytes) -> None:
         if _shows_activity(message):
             self._turns.activity_seen()
+            self._background.report_end()
         match message:
             case Result() if self._turns.running:
                 self._turns.result_received(message, line)
+                self._withdraw_orphaned()
             case CommandLifecycle():
                 self._turns.lifecycle_received(message)
+                self._withdraw_orphaned()
             case ControlRequest():
                 self._request_received(message, line)
             case ControlCancelRequest(request_id=request_id):
                 key = self._questions.find(request_id)
                 self._questions.withdraw(key, "Claude no longer waits for it.")
+            case System(subtype="background_tasks_changed", tasks=tasks):
+                running = self._turns.running
+                self._background.tasks_changed(tasks, Raw(line), turn_runs=running)
+                self._withdraw_orphaned()
             case _:
                 self._translator.line_received(message, line)
+
+    def _withdraw_orphaned(self) -> None:
+        """Withdraw what subagents have asked, once no turn and no task is left to wait."""
+        if not (self._turns.running or self._background.running):
+            why = "its subagent has ended"
+            self._questions.withdraw_where(lambda question: question.outlives_turn, why)
 
     def _process_exited(self, how: ChildExit) -> None:
         """Report the end, after everything that was open."""
         self._questions.forget_all()
+        self._background.process_exited()
         self._turns.process_exited()
-        self._reports.gone(how)
+        self._reports.exited(how)
 
     def _request_received(self, request: ControlRequest, line: bytes) -> None:
         """Report a request as a question; refuse one of another kind."""

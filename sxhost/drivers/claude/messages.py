@@ -30,6 +30,7 @@ __all__ = [
     "Result",
     "StreamEvent",
     "System",
+    "Task",
     "ToolRequest",
     "TurnOrigin",
     "UnknownLine",
@@ -130,6 +131,14 @@ class User(Struct, frozen=True):
 # State and results.
 
 
+class Task(Struct, frozen=True):
+    """What runs in the background: a subagent (``local_agent``), a command (``local_bash``)."""
+
+    task_id: str = ""
+    task_type: str = ""
+    description: str = ""
+
+
 class System(Struct, frozen=True):
     """``system``: about Claude Code itself; which fields it has depends on `subtype`."""
 
@@ -145,6 +154,8 @@ class System(Struct, frozen=True):
     retry_delay_ms: float = 0
     error_status: int | None = None
     error: str | None = None
+    tasks: list[Task] = []
+    """All that runs in the background (``background_tasks_changed``)."""
 
 
 class ModelUsage(Struct, frozen=True, rename="camel"):
@@ -302,7 +313,6 @@ def parse(line: bytes) -> Line:
     """
     try:
         bare = _decoder_of_type.decode(line)
-        line.isascii() or line.decode()  # msgspec looks only at the texts that it keeps
     except (ValueError, RecursionError) as error:
         raise NotClaudeLine(str(error)) from None
     decoder = _DECODERS.get(bare.type)

@@ -83,10 +83,13 @@ class ClaudeTurns:
         self.running = False
 
     def _remove_answered(self, message: Result) -> None:
-        is_claudes_own = message.origin is not None and message.origin.kind not in {"", "human"}
+        began_by_itself = message.origin is not None and message.origin.kind not in {
+            "",
+            "human",
+        }
         if message.user_message_uuids:
             self._unanswered.difference_update(message.user_message_uuids)
-        elif not is_claudes_own:
+        elif not began_by_itself:
             self._unanswered.clear()
 
     def _end(self, status: TurnStatus, reason: str, native: Raw | None) -> None:

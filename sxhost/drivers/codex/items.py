@@ -176,7 +176,7 @@ class ItemTranslator:
         """Report that the process has ended, and before it that open items are cut."""
         self.open_items.cut()
         self.turn = None
-        self._reports.gone(how)
+        self._reports.exited(how)
 
     # Plans, diffs, usage, warnings.
 

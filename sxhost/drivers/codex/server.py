@@ -231,7 +231,7 @@ class Server:
         return member is not None and member.request_received(number, method, params)
 
     def process_exited(self, how: ChildExit) -> None:
-        """Tell every member that the process has ended."""
+        """Report to every member that the process has ended."""
         self._retire(self)
         members, self._members, self._threads = list(self._members), {}, {}
         for member in members:

@@ -148,7 +148,7 @@ class EchoAgent:
         self._exited = True
         self._cut("the agent has ended")
         self._running_steps = None
-        self._reports.gone(how)
+        self._reports.exited(how)
         if starting is not None and not starting.called:
             starting.errback(AgentFailed(f"It did not start: {how.sentence}."))
 

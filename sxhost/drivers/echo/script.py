@@ -32,7 +32,7 @@ MOST: Final = 10_000_000
 """The largest number in a script: a larger one would only block the host."""
 
 DIRECTIVE = re.compile(
-    r"(?P<telling>SAY|THINK|RUN|ASK|QUESTION):\s*(?P<told>\S.*)"
+    r"(?P<speech>SAY|THINK|RUN|ASK|QUESTION):\s*(?P<spoken>\S.*)"
     r"|(?P<noting>FAIL|PLAN)(?P<noted>\s.*)?"
     r"|(?P<counting>SLOW|FLOOD|BIG|USAGE|EXIT)(?P<counts>(?:\s+[0-9]{1,12}){1,3})"
     r"|(?P<bare>HANG|CRASH)"
@@ -65,8 +65,8 @@ def _directive(line: str) -> Step | None:
     match = DIRECTIVE.fullmatch(line)
     if match is None:
         return None
-    word = match["telling"] or match["noting"] or match["counting"] or match["bare"]
-    text = (match["told"] or match["noted"] or "").strip()
+    word = match["speech"] or match["noting"] or match["counting"] or match["bare"]
+    text = (match["spoken"] or match["noted"] or "").strip()
     numbers = (min(int(digits), MOST) for digits in (match["counts"] or "").split())
     return Step(word, text, tuple(numbers))
 

@@ -20,11 +20,9 @@ from sxhost.model.approval import Answer, Inquiry, Option, Question
 from sxhost.model.event_types import (
     CompactEvent,
     MessageDeltaEvent,
-    MessageEvent,
     PlanEntry,
     PlanEvent,
     ThinkingDeltaEvent,
-    ThinkingEvent,
     ToolDoneEvent,
     ToolOutputEvent,
     ToolStartEvent,
@@ -108,20 +106,13 @@ class ScriptRun:
         self.report(ToolStartEvent(item=item, tool=TOOL, title=title, input=tool_input))
         return item
 
-    def close_text(self, item: str, text: type[MessageEvent | ThinkingEvent]) -> None:
-        """Report an open text whole."""
-        self.report(text(item=item, text=self._text_of(item)))
-
     def close_tool(self, item: str, status: ToolStatus = "completed") -> None:
         """Report the end of a tool's call."""
-        code, output = 0 if status == "completed" else None, self._text_of(item)
+        code, opened = 0 if status == "completed" else None, self.open_items.get(item)
+        output = str(opened.text) if opened else ""
         self.report(
             ToolDoneEvent(item=item, tool=TOOL, status=status, output=output, exit_code=code)
         )
-
-    def _text_of(self, item: str) -> str:
-        opened = self.open_items.get(item)
-        return str(opened.text) if opened else ""
 
 
 # Texts.
@@ -132,7 +123,7 @@ def _say(run: ScriptRun, step: Step) -> StepGenerator:
     for word in _WORDS.findall(step.text):
         run.report(MessageDeltaEvent(item=item, text=word))
         yield run.pause
-    run.close_text(item, MessageEvent)
+    run.open_items.complete(item)
 
 
 def _think(run: ScriptRun, step: Step) -> StepGenerator:
@@ -140,7 +131,7 @@ def _think(run: ScriptRun, step: Step) -> StepGenerator:
     for word in _WORDS.findall(step.text):
         run.report(ThinkingDeltaEvent(item=item, text=word))
         yield run.pause
-    run.close_text(item, ThinkingEvent)
+    run.open_items.complete(item)
 
 
 def _slow(run: ScriptRun, step: Step) -> StepGenerator:
@@ -149,7 +140,7 @@ def _slow(run: ScriptRun, step: Step) -> StepGenerator:
     for number in range(count):
         run.report(MessageDeltaEvent(item=item, text=f"piece-{number + 1} "))
         yield ms / 1000
-    run.close_text(item, MessageEvent)
+    run.open_items.complete(item)
 
 
 def _flood(run: ScriptRun, step: Step) -> StepGenerator:
@@ -157,7 +148,7 @@ def _flood(run: ScriptRun, step: Step) -> StepGenerator:
     for number in range(step.numbers[0]):
         run.report(MessageDeltaEvent(item=item, text=f"piece-{number + 1} "))
     yield 0
-    run.close_text(item, MessageEvent)
+    run.open_items.complete(item)
 
 
 # Tools.

@@ -8,6 +8,7 @@ pending_calls     calls that wait: answered, refused, too late, or ended with th
 jsonrpc_peer      the line client of agents that speak JSON-RPC
 open_items        texts and tools' calls that have begun: what is open is cut, exactly once
 pending_questions requests of the agent that wait for a decision: answered exactly once
+changes           changes of files, as questions have them
 forms             forms of tool servers (JSON Schema) as inquiries, answers as their content
 ================= ====================================================================
 

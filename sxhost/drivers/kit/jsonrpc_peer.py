@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from msgspec import Raw, json
+from msgspec import Raw
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.codec import jsonrpc
 from sxhost.codec.jsonrpc import Id, RPCError, RPCNotification, RPCRequest, RPCResponse
 from sxhost.drivers.kit.line_client import LineClient
-from sxhost.errors import AgentFailed, CommandRefused
+from sxhost.drivers.kit.pending_calls import decode_answer
+from sxhost.errors import CommandRefused
 from sxhost.process.contracts import ChildExit
 
 __all__ = ["CallRefused", "Peer", "PeerListener"]
@@ -74,10 +75,7 @@ class Peer(LineClient[Message]):
         """
         number, result = self.calls.open(method, limit_s)
         self.send(jsonrpc.encode_request(method, params, number, **self._extra_fields))
-        try:
-            return json.decode(await result, type=kind)
-        except (ValueError, RecursionError) as error:
-            raise AgentFailed(f"The agent's answer to {method} is wrong: {error}.") from None
+        return decode_answer(method, await result, kind)
 
     def notify(self, method: str, *params: Any) -> None:
         """Send a notification."""

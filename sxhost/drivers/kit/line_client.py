@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 
+from sxhost.codec.well_formed import decode_from_program
 from sxhost.drivers.kit.pending_calls import PendingCalls
 from sxhost.errors import AgentFailed, HostError
 from sxhost.logs import logger
@@ -46,12 +47,12 @@ class LineClient(ABC, Generic[M]):
     def decode(self, line: bytes) -> M:
         """Return a line as a message.
 
-        :raises ValueError: it is none.
+        :raises ValueError: it is none, or not well-formed anywhere: then it is repaired.
         """
 
     @abstractmethod
     def message_received(self, message: M, line: bytes) -> None:
-        """Handle a message, given with its `line`."""
+        """Handle a message, given with its `line`, which is well-formed JSON."""
 
     # The program.
 
@@ -109,7 +110,7 @@ class LineClient(ABC, Generic[M]):
         if not line.strip():
             return
         try:
-            message = self.decode(line)
+            message, line = decode_from_program(line, self.decode)
         except ValueError as error:
             self.log_strange(line, str(error))
         else:

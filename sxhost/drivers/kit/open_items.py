@@ -117,6 +117,15 @@ class OpenItems:
                 del self._ended[next(iter(self._ended))]
         return ended
 
+    def complete(self, item: str) -> None:
+        """Report an open item as whole, as far as it came, where the agent has no such message.
+
+        Of a text that never began nothing is reported.
+        """
+        opened = self.end(item)
+        if opened is not None:
+            self._reports.report_event(_end_of(opened, cut=False))
+
     def has_ended(self, item: str) -> bool:
         """Whether an item has ended: what the agent still says of it comes too late."""
         return item in self._ended
@@ -130,18 +139,23 @@ class OpenItems:
         for opened in self:
             if which(opened):
                 self.end(opened.beginning.item)
-                self._reports.report_event(_end_of(opened))
+                self._reports.report_event(_end_of(opened, cut=True))
 
 
-def _end_of(cut: OpenItem) -> AgentEvent:
-    """Return the event that ends an item which was broken off."""
-    text, begun = str(cut.text), cut.beginning
+def _end_of(opened: OpenItem, *, cut: bool) -> AgentEvent:
+    """Return the event that ends an item with what came of it."""
+    text, begun = str(opened.text), opened.beginning
     match begun:
         case ToolStartEvent(item=item, tool=tool, parent=parent):
             return ToolDoneEvent(
-                item=item, tool=tool, status="cut", output=text, exit_code=None, parent=parent
+                item=item,
+                tool=tool,
+                status="cut" if cut else "completed",
+                output=text,
+                exit_code=None,
+                parent=parent,
             )
         case MessageDeltaEvent(item=item, parent=parent):
-            return MessageEvent(item=item, text=text, cut=True, parent=parent)
+            return MessageEvent(item=item, text=text, cut=cut, parent=parent)
         case ThinkingDeltaEvent(item=item, parent=parent):
-            return ThinkingEvent(item=item, text=text, cut=True, parent=parent)
+            return ThinkingEvent(item=item, text=text, cut=cut, parent=parent)

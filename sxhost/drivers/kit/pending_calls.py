@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from msgspec import Raw
+from msgspec import Raw, json
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
@@ -13,7 +13,7 @@ from sxhost.codec.jsonrpc import Id
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import ChildExit
 
-__all__ = ["PendingCalls"]
+__all__ = ["PendingCalls", "decode_answer"]
 
 
 class PendingCalls:
@@ -79,3 +79,14 @@ class PendingCalls:
         pending, self._pending = self._pending, {}
         for name, result in pending.values():
             result.errback(AgentFailed(f"No answer to {name}: {how.sentence}."))
+
+
+def decode_answer(name: str, answer: Raw, kind: Any) -> Any:
+    """Return the answer to a call, `name`, decoded into `kind`.
+
+    :raises AgentFailed: it is of another shape.
+    """
+    try:
+        return json.decode(answer, type=kind)
+    except (ValueError, RecursionError) as error:
+        raise AgentFailed(f"The agent's answer to {name} is wrong: {error}.") from None

@@ -106,6 +106,12 @@ class PendingQuestions:
             self._close(key)
             self._reports.approval_withdrawn(key, why)
 
+    def withdraw_where(self, which: Callable[[Question], bool], why: str) -> None:
+        """Withdraw the questions that the agent waits for no longer."""
+        for key, request in list(self._open.items()):
+            if which(request.question):
+                self.withdraw(key, why)
+
     def cancel_all(self, why: str) -> None:
         """Withdraw all questions, and tell the agent that nobody will decide."""
         for key, request in list(self._open.items()):

@@ -120,7 +120,7 @@ class PiAgent:
         self._turns.process_exited()
         self._translator.open_items.cut()
         self._dialogs.forget_all()
-        self._reports.gone(how)
+        self._reports.exited(how)
 
     @property
     def native_id(self) -> str:

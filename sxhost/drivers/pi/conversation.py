@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
+from sxhost.drivers.kit.pending_calls import decode_answer
 from sxhost.drivers.pi.events import PiTranslator
 from sxhost.drivers.pi.messages import Model, PiState, SessionStats
-from sxhost.drivers.pi.rpc import RpcClient, decode_answer
+from sxhost.drivers.pi.rpc import RpcClient
 from sxhost.errors import AgentFailed
 
 __all__ = ["CHANGES", "PiConversation"]
@@ -65,7 +66,7 @@ class PiConversation:
 
     def state_received(self, data: Raw) -> None:
         """Store an answer to ``get_state``."""
-        self.state = decode_answer(data, PiState)
+        self.state = decode_answer("get_state", data, PiState)
         self._translator.context_window = self.model.context_window
 
     async def refresh(self) -> Raw:
@@ -82,9 +83,8 @@ class PiConversation:
 
     async def restore_usage(self) -> None:
         """Set the counts of tokens and cost to those of the session."""
-        self._translator.restore_usage(
-            decode_answer(await self._rpc.send_command("get_session_stats"), SessionStats)
-        )
+        stats = await self._rpc.query("get_session_stats", SessionStats)
+        self._translator.restore_usage(stats)
 
     async def use_model(
         self, model: str | None, provider: str | None, effort: str | None
@@ -93,7 +93,8 @@ class PiConversation:
 
         A needless command would do harm: old pi makes them the defaults of later sessions.
         """
-        if model is not None and not self._is_in_use(model, provider):
+        in_use = model == self.model.id and provider in (None, self.model.provider)
+        if model is not None and not in_use:
             found = await self._find(model, provider)
             fields = {"provider": found.provider, "modelId": found.id}
             await self._rpc.send_command("set_model", fields)
@@ -102,17 +103,11 @@ class PiConversation:
             await self._rpc.send_command("set_thinking_level", {"level": effort})
             await self.refresh()
 
-    def _is_in_use(self, model: str, provider: str | None) -> bool:
-        model_in_use = self.model
-        return model == model_in_use.id and provider in (None, model_in_use.provider)
-
     async def _find(self, name: str, provider: str | None) -> Model:
         """Return the model of an id or ``provider/id``, of the provider in use if it can be."""
         if provider is not None:
             return Model(id=name, provider=provider)
-        models = decode_answer(
-            await self._rpc.send_command("get_available_models"), _Models
-        ).models
+        models = (await self._rpc.query("get_available_models", _Models)).models
         found = [m for m in models if name in (m.id, f"{m.provider}/{m.id}")]
         if not found:
             known = ", ".join(f"{m.provider}/{m.id}" for m in models[:20])

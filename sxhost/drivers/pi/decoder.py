@@ -47,9 +47,6 @@ _snapshot = json.Decoder(UpdateSnapshot).decode
 _TYPE = re.compile(rb'\{"type":"([a-z_]+)"')
 _UPDATE = b'{"type":"message_update"'
 _TOOLCALL_START = b'"toolcall_start"'
-_LONE_SURROGATE = re.compile(
-    rb"\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f][0-9a-f]{2}"
-)
 
 
 def parse(line: bytes) -> DecodedLine:
@@ -58,7 +55,7 @@ def parse(line: bytes) -> DecodedLine:
     :raises NotPi: it is no object of JSON with a ``type``.
     """
     try:
-        return _without_snapshot(line) or _whole(_without_lone_surrogates(line))
+        return _without_snapshot(line) or _whole(line)
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotPiLine(str(error)) from None
 
@@ -71,7 +68,7 @@ def _without_snapshot(line: bytes) -> DecodedLine | None:
     at = line.find(b',"partial":') if line.startswith(_UPDATE) else -1
     if at < 0:
         return None
-    shortened = _without_lone_surrogates(line[:at] + b"}}")
+    shortened = line[:at] + b"}}"
     try:
         decoded = _decode("message_update", shortened)
         return _with_tool_name(decoded, line) if _TOOLCALL_START in shortened else decoded
@@ -83,17 +80,12 @@ def _with_tool_name(decoded: DecodedLine, line: bytes) -> DecodedLine:
     """Return old pi's update with the tool's id and name from its snapshot."""
     update: MessageUpdate = decoded.message
     delta = update.assistant_message_event
-    blocks = _snapshot(_without_lone_surrogates(line)).assistant_message_event.partial.content
+    blocks = _snapshot(line).assistant_message_event.partial.content
     if delta.type != "toolcall_start" or not 0 <= delta.content_index < len(blocks):
         return decoded
     tool_call = blocks[delta.content_index]
     event = replace(delta, id=tool_call.id, tool_name=tool_call.name)
     return decoded._replace(message=replace(update, assistant_message_event=event))
-
-
-def _without_lone_surrogates(line: bytes) -> bytes:
-    """Replace half an emoji, which JavaScript writes and other JSON decoders refuse."""
-    return _LONE_SURROGATE.sub(rb"\\ufffd", line) if b"\\ud" in line else line
 
 
 def _whole(line: bytes) -> DecodedLine:
@@ -103,18 +95,13 @@ def _whole(line: bytes) -> DecodedLine:
         return _decode(kind, line)
     except DecodeError:
         _head(line)
-        return DecodedLine(kind, None, _raw(line))
+        return DecodedLine(kind, None, Raw(line))
 
 
 def _decode(kind: str, line: bytes) -> DecodedLine:
     decode = _decoders.get(kind, _decode_unknown)
-    return DecodedLine(kind, decode(line), _raw(line))
+    return DecodedLine(kind, decode(line), Raw(line))
 
 
 def _decode_unknown(line: bytes) -> None:
     _head(line)
-
-
-def _raw(line: bytes) -> Raw:
-    line.decode()  # msgspec checks only what it decodes, and the whole line goes into the log
-    return Raw(line)

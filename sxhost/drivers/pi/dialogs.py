@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -29,49 +28,32 @@ INQUIRY = "value"
 
 def agent_request(request: DialogRequest, native: Raw) -> AgentRequest | None:
     """Return a dialog as a question; None if its method is not known."""
-    fields_of = _QUESTION_FIELDS.get(request.method)
-    if fields_of is None:
-        return None
+    match request.method:
+        case "confirm":
+            choices, encode_answer = ["approve", "deny"], _confirmation
+            detail = {"message": request.message}
+        case "select":
+            choices = list(dict.fromkeys([*_labels(request), "cancel"]))
+            encode_answer, detail = partial(_selection, request), {}
+        case "input" | "editor":
+            choices, encode_answer = ["approve", "cancel"], _text
+            texts = {"placeholder": request.placeholder, "prefill": request.prefill}
+            detail = {name: text for name, text in texts.items() if text is not None}
+        case _:
+            return None
     question = Question(
         key=request.id,
         kind="dialog",
         title=request.title or request.message,
+        detail=detail,
+        choices=choices,
+        inquiries=[Inquiry(id=INQUIRY, text=request.title)] if encode_answer is _text else [],
         native=native,
         expires_s=request.timeout / 1000 if request.timeout else None,
-        **fields_of(request),
     )
     return AgentRequest(
-        id=request.id,
-        question=question,
-        encode_answer=partial(_RESPONSES[request.method], request),
-        cancelled=CANCELLED,
+        id=request.id, question=question, encode_answer=encode_answer, cancelled=CANCELLED
     )
-
-
-# Dialogs as questions, by method.
-
-
-def _confirm_fields(request: DialogRequest) -> dict[str, Any]:
-    return {"choices": ["approve", "deny"], "detail": {"message": request.message}}
-
-
-def _select_fields(request: DialogRequest) -> dict[str, Any]:
-    return {"choices": list(dict.fromkeys([*_labels(request), "cancel"]))}
-
-
-def _text_fields(request: DialogRequest) -> dict[str, Any]:
-    texts = {"placeholder": request.placeholder, "prefill": request.prefill}
-    detail = {name: text for name, text in texts.items() if text is not None}
-    inquiry = Inquiry(id=INQUIRY, text=request.title)
-    return {"choices": ["approve", "cancel"], "detail": detail, "inquiries": [inquiry]}
-
-
-_QUESTION_FIELDS: Mapping[str, Callable[[DialogRequest], dict[str, Any]]] = {
-    "confirm": _confirm_fields,
-    "select": _select_fields,
-    "input": _text_fields,
-    "editor": _text_fields,
-}
 
 
 def _labels(request: DialogRequest) -> dict[str, Any]:
@@ -79,28 +61,20 @@ def _labels(request: DialogRequest) -> dict[str, Any]:
     return {str(option)[:LONGEST] or "(nothing)": option for option in request.options}
 
 
-# Decisions as responses, by method.
+# Decisions as responses.
 
 
-def _confirm_response(_request: DialogRequest, answer: Answer) -> dict[str, Any]:
+def _confirmation(answer: Answer) -> dict[str, Any]:
     return {"confirmed": answer.decision == "approve"}
 
 
-def _select_response(request: DialogRequest, answer: Answer) -> dict[str, Any]:
+def _selection(request: DialogRequest, answer: Answer) -> dict[str, Any]:
     value = _labels(request).get(answer.decision)
     return CANCELLED if value is None else {"value": value}
 
 
-def _text_response(_request: DialogRequest, answer: Answer) -> dict[str, Any]:
+def _text(answer: Answer) -> dict[str, Any]:
     value = (answer.answers or {}).get(INQUIRY)
     if answer.decision == "cancel" or value is None:
         return CANCELLED
     return {"value": value if isinstance(value, str) else "\n".join(value)}
-
-
-_RESPONSES: Mapping[str, Callable[[DialogRequest, Answer], dict[str, Any]]] = {
-    "confirm": _confirm_response,
-    "select": _select_response,
-    "input": _text_response,
-    "editor": _text_response,
-}

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import DecodeError, Struct, convert, json
 
+from sxhost.codec.well_formed import decode_from_program
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 
@@ -149,10 +150,13 @@ def _session_directories(launch: Launch) -> Iterator[Path]:
             yield Path(launch.cwd or ".") / directory.replace("~", home, 1)
 
 
+_header = json.Decoder(_SessionHeader).decode
+
+
 def _is_session(path: Path, session_id: str | None = None) -> bool:
     try:
         with path.open("rb") as file:
-            first = json.decode(file.readline(HEADER), type=_SessionHeader)
+            first = decode_from_program(file.readline(HEADER), _header).value
     except (OSError, ValueError, DecodeError):
         return False
     return first.type == "session" and session_id in (None, first.id)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from msgspec import DecodeError, Raw, json
+from msgspec import Raw, json
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.drivers.kit.line_client import LineClient
+from sxhost.drivers.kit.pending_calls import decode_answer
 from sxhost.drivers.pi.decoder import DecodedLine, parse
 from sxhost.drivers.pi.messages import Response
-from sxhost.errors import AgentFailed, CommandRefused
+from sxhost.errors import CommandRefused
 from sxhost.process.contracts import ChildExit
 
-__all__ = ["RpcClient", "decode_answer"]
+__all__ = ["RpcClient"]
 
 T = TypeVar("T")
 
@@ -56,6 +57,14 @@ class RpcClient(LineClient[DecodedLine]):
         self.send_message({**(fields or {}), "id": command_id, "type": command})
         return answer
 
+    async def query(self, command: str, kind: type[T]) -> T:
+        """Send a command; return the ``data`` of its answer as a `kind`.
+
+        :raises AgentFailed: pi refused, has ended, or its answer is of another shape.
+        """
+        answer: T = decode_answer(command, await self.send_command(command), kind)
+        return answer
+
     def send_message(self, message: Mapping[str, Any]) -> None:
         """Send a message that has no answer."""
         self.send(json.encode(message))
@@ -80,14 +89,3 @@ class RpcClient(LineClient[DecodedLine]):
             self.calls.succeed(command_id, response.data)
         else:
             self.calls.refuse(command_id, refusal(command, response.error))
-
-
-def decode_answer(data: Raw, kind: type[T]) -> T:
-    """Return an answer's data as a `kind`.
-
-    :raises AgentFailed: it is of another shape.
-    """
-    try:
-        return json.decode(data, type=kind)
-    except DecodeError as error:
-        raise AgentFailed(f"pi's answer makes no sense: {error}.") from None

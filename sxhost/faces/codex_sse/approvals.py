@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import DecodeError, Raw, ValidationError, json
 
+from sxhost.codec.approval_text import approval_details
 from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.fields import (
     Conversation,
@@ -93,8 +94,10 @@ def _patch(approval: Approval, _native: NativeNotice) -> NamedFields:
 
 def _permissions(approval: Approval, _native: NativeNotice) -> NamedFields:
     detail = approval.detail
-    reason = detail.get("reason") or approval.title
     permissions = detail.get("permissions") or {}
+    reason = detail.get("reason") or approval.title
+    if not permissions:  # a tool of another agent: codex has no other place to say what it does
+        reason = "\n".join([approval.title, *approval_details(approval)])
     return "request_permissions", {"reason": reason, "permissions": permissions}
 
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-from msgspec import DecodeError, Raw, Struct, ValidationError, json
+from msgspec import UNSET, DecodeError, Raw, Struct, ValidationError, json
 
+from sxhost.model.event_types import (
+    AgentEvent,
+    ToolDoneEvent,
+    ToolStartEvent,
+    decode_event,
+)
 from sxhost.model.session import Event
 
 __all__ = [
@@ -16,14 +22,13 @@ __all__ = [
     "Item",
     "NativeNotice",
     "changes_by_path",
+    "item_of",
     "split_command",
     "to_snake_case",
 ]
 
 MAX_COMMAND: Final = 16_384
 """Characters of a command that is split into arguments; a longer one stays whole."""
-
-NULL: Final = Raw(b"null")
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
@@ -36,45 +41,6 @@ class Conversation(Struct, frozen=True, kw_only=True):
     cwd: str = ""
     approval_policy: str | None = None
     sandbox: str | None = None
-
-
-# The host's events.
-
-
-class PlanStep(Struct, frozen=True):
-    """A step of a plan."""
-
-    content: str = ""
-    status: str = ""
-
-
-class EventData(Struct, frozen=True):
-    """The fields of all events together; each event has some of them.
-
-    See `sxhost.drivers.contracts`, and `sxhost.agents.session` for turns.
-    """
-
-    text: str = ""
-    item: str = ""
-    tool: str = ""
-    title: str = ""
-    status: str = ""
-    input: object = None
-    output: str | None = None
-    exit_code: int | None = None
-    diff: str = ""
-    entries: list[PlanStep] = []
-    turn: int | None = None
-    native_id: str | None = None
-    reason: str = ""
-    silent_s: float = 0
-    input_tokens: int = 0
-    cached_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_tokens: int = 0
-    total_tokens: int = 0
-    context_window: int | None = None
-    native: Raw = NULL
 
 
 # Notifications and requests of ``codex app-server``.
@@ -162,44 +128,50 @@ class NativeNotice(Struct, frozen=True):
             return cls()
 
 
-class EventFields(Struct, frozen=True):
+E_co = TypeVar("E_co", bound=AgentEvent, covariant=True)
+
+
+class EventFields(Struct, Generic[E_co], frozen=True):
     """A decoded event; `last_message` is the agent's last one in the turn so far."""
 
     conversation: Conversation
-    data: EventData
+    data: E_co
     native: NativeNotice
     last_message: str | None = None
 
     @classmethod
     def of(
         cls, event: Event, conversation: Conversation, last_message: str | None
-    ) -> EventFields | None:
-        """Decode an event; return None if a field has another type than here."""
-        try:
-            data = json.decode(event.data, type=EventData)
-        except (ValidationError, DecodeError, RecursionError):
-            return None
-        return cls(conversation, data, NativeNotice.of(data.native), last_message)
+    ) -> EventFields[AgentEvent]:
+        """Decode an event."""
+        data = decode_event(event)
+        native = getattr(data, "native", UNSET)
+        notice = NativeNotice.of(native) if isinstance(native, Raw) else NativeNotice()
+        return EventFields(conversation, data, notice, last_message)
 
     @property
     def params(self) -> Params:
         """The parameters of codex's own notification."""
         return self.native.params
 
-    @property
-    def item(self) -> Item:
-        """The item that the event is about: codex's own, else made of the event's fields."""
-        data = self.data
-        given = data.input if isinstance(data.input, dict) else {}
-        return self.params.item or Item(
-            type=data.tool,
-            id=data.item,
-            command=data.title,
-            cwd=str(given.get("cwd") or ""),
-            status=data.status,
-            aggregated_output=data.output,
-            exit_code=data.exit_code,
-        )
+
+def item_of(event: EventFields[ToolStartEvent | ToolDoneEvent]) -> Item:
+    """Return the item that an event is about: codex's own, else made of the event's fields."""
+    if event.params.item is not None:
+        return event.params.item
+    match event.data:
+        case ToolStartEvent() as start:
+            given = json.decode(start.input)
+            cwd = given.get("cwd") if isinstance(given, dict) else None
+            return Item(type=start.tool, id=start.item, command=start.title, cwd=str(cwd or ""))
+        case ToolDoneEvent() as done:
+            return Item(
+                type=done.tool,
+                id=done.item,
+                status=done.status,
+                aggregated_output=done.output if isinstance(done.output, str) else None,
+                exit_code=done.exit_code if isinstance(done.exit_code, int) else None,
+            )
 
 
 # From the app server's spelling to that of `EventMsg`.

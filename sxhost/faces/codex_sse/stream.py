@@ -7,16 +7,17 @@ message, which depends on where the reader began.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Never, cast
 
 from twisted.web.server import Request
 
 from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.approvals import approval_frame
 from sxhost.faces.codex_sse.fields import Conversation, EventFields
-from sxhost.faces.codex_sse.translate import ENDS, FRAMES
+from sxhost.faces.codex_sse.translate import FRAMES
 from sxhost.http.stream_response import StreamResponse
 from sxhost.model.cursor import Cursor
+from sxhost.model.event_types import AgentEvent, CompleteEvent, ErrorEvent, decode_event
 from sxhost.model.host import Host
 from sxhost.model.session import Event
 from sxhost.model.subscription import Selection, Subscription
@@ -31,11 +32,10 @@ _Fields = Mapping[str, object]
 
 def ends_turn(event: Event, turn: int) -> bool:
     """Tell whether an event ends `turn`, or a later one."""
-    if event.event not in ENDS:
-        return False
-    value = event.value()
-    number = value.get("turn") if isinstance(value, dict) else None
-    return isinstance(number, int) and number >= turn
+    match decode_event(event):
+        case CompleteEvent(turn=int(number)) | ErrorEvent(turn=int(number)):
+            return number >= turn
+    return False
 
 
 class FrameEncoder:
@@ -78,20 +78,20 @@ class FrameEncoder:
         turn = self._turn_so_far
         answer = turn.last_answer(event.seq) if turn is not None else None
         fields = EventFields.of(event, self._conversation, answer)
-        if fields is None or not self._is_of_the_turn(event, fields):
+        if not self._is_of_the_turn(fields):
             return None
         if turn is None or event.event == "turn-started":
             turn = self._turn_so_far = Transcript(event, "codex", limit=0, growing_limit=0)
         if event.event == "message":
             turn.append(event)
-        return translate(fields)
+        return translate(cast("EventFields[Never]", fields))
 
-    def _is_of_the_turn(self, event: Event, fields: EventFields) -> bool:
+    def _is_of_the_turn(self, fields: EventFields[AgentEvent]) -> bool:
         """Tell whether an event is for this stream, and note if it ends the turn.
 
         A ``complete`` or ``error`` that names no turn is about something else.
         """
-        if event.event not in ENDS:
+        if not isinstance(fields.data, CompleteEvent | ErrorEvent):
             return True
         number = fields.data.turn
         self.over = number is not None and number >= self._turn

@@ -6,13 +6,17 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from msgspec import json
+
 from sxhost.faces.codex_sse.fields import (
     EventFields,
     Item,
     changes_by_path,
+    item_of,
     split_command,
     to_snake_case,
 )
+from sxhost.model.event_types import ToolDoneEvent, ToolOutputEvent, ToolStartEvent
 
 __all__ = ["tool_done", "tool_output", "tool_started"]
 
@@ -25,17 +29,17 @@ STATUS: Final = {"completed": "completed", "declined": "declined"}
 """Codex's names of how a call ended; any other has failed."""
 
 
-def tool_started(event: EventFields) -> Frame:
+def tool_started(event: EventFields[ToolStartEvent]) -> Frame:
     """Return the frame of a call that begins."""
-    return _BY_ITEM_TYPE.get(event.item.type, _OTHER_TOOL)[0](event)
+    return _BY_ITEM_TYPE.get(item_of(event).type, _OTHER_TOOL)[0](event)
 
 
-def tool_done(event: EventFields) -> Frame:
+def tool_done(event: EventFields[ToolDoneEvent]) -> Frame:
     """Return the frame of a call that has ended."""
-    return _BY_ITEM_TYPE.get(event.item.type, _OTHER_TOOL)[1](event)
+    return _BY_ITEM_TYPE.get(item_of(event).type, _OTHER_TOOL)[1](event)
 
 
-def tool_output(event: EventFields) -> Frame:
+def tool_output(event: EventFields[ToolOutputEvent]) -> Frame:
     """Return the frame of a piece that a tool has printed: as stdout, in base64."""
     chunk = b64encode(event.data.text.encode("utf-8", "surrogatepass")).decode()
     return (
@@ -47,12 +51,12 @@ def tool_output(event: EventFields) -> Frame:
 # Commands.
 
 
-def _exec_begin(event: EventFields) -> Frame:
+def _exec_begin(event: EventFields[ToolStartEvent]) -> Frame:
     return "exec_command_begin", _command(event)
 
 
-def _exec_end(event: EventFields) -> Frame:
-    item = event.item
+def _exec_end(event: EventFields[ToolDoneEvent]) -> Frame:
+    item = item_of(event)
     text = item.aggregated_output or ""
     return "exec_command_end", {
         **_command(event),
@@ -66,8 +70,8 @@ def _exec_end(event: EventFields) -> Frame:
     }
 
 
-def _command(event: EventFields) -> dict[str, object]:
-    item = event.item
+def _command(event: EventFields[ToolStartEvent | ToolDoneEvent]) -> dict[str, object]:
+    item = item_of(event)
     process = {"process_id": item.process_id} if item.process_id else {}
     return {
         "call_id": item.id,
@@ -88,12 +92,12 @@ def _parsed(action: dict[str, object]) -> dict[str, object]:
 # Files.
 
 
-def _patch_begin(event: EventFields) -> Frame:
+def _patch_begin(event: EventFields[ToolStartEvent]) -> Frame:
     fields = _patch(event)
     return "patch_apply_begin", {**fields, "auto_approved": _never_asks(event)}
 
 
-def _patch_end(event: EventFields) -> Frame:
+def _patch_end(event: EventFields[ToolDoneEvent]) -> Frame:
     return "patch_apply_end", {
         **_patch(event),
         "stdout": "",
@@ -103,72 +107,73 @@ def _patch_end(event: EventFields) -> Frame:
     }
 
 
-def _patch(event: EventFields) -> dict[str, object]:
-    item = event.item
+def _patch(event: EventFields[ToolStartEvent | ToolDoneEvent]) -> dict[str, object]:
+    item = item_of(event)
     turn = event.params.turn_id or ""
     return {"call_id": item.id, "turn_id": turn, "changes": changes_by_path(item.changes)}
 
 
-def _never_asks(event: EventFields) -> bool:
+def _never_asks(event: EventFields[ToolStartEvent | ToolDoneEvent]) -> bool:
     return event.conversation.approval_policy == "never"
 
 
 # Tools of servers, and whatever else there is.
 
 
-def _mcp_begin(event: EventFields) -> Frame:
+def _mcp_begin(event: EventFields[ToolStartEvent]) -> Frame:
     return "mcp_tool_call_begin", _invocation(event)
 
 
-def _mcp_end(event: EventFields) -> Frame:
-    item = event.item
+def _mcp_end(event: EventFields[ToolDoneEvent]) -> Frame:
+    item = item_of(event)
     failed = item.error.get("message") if isinstance(item.error, dict) else None
     result = {"Ok": item.result} if failed is None else {"Err": failed}
     duration = _duration(item)
     return "mcp_tool_call_end", {**_invocation(event), "duration": duration, "result": result}
 
 
-def _invocation(event: EventFields) -> dict[str, object]:
-    item = event.item
+def _invocation(event: EventFields[ToolStartEvent | ToolDoneEvent]) -> dict[str, object]:
+    item = item_of(event)
     invocation = {"server": item.server, "tool": item.tool, "arguments": item.arguments}
     return {"call_id": item.id, "invocation": invocation}
 
 
-def _other_begin(event: EventFields) -> Frame:
+def _other_begin(event: EventFields[ToolStartEvent]) -> Frame:
     return "mcp_tool_call_begin", _other_call(event)
 
 
-def _other_end(event: EventFields) -> Frame:
+def _other_end(event: EventFields[ToolDoneEvent]) -> Frame:
     data = event.data
-    content = [{"type": "text", "text": data.output or ""}]
+    content = [{"type": "text", "text": data.output if isinstance(data.output, str) else ""}]
     result = {"content": content, "isError": data.status != "completed"}
-    fields = {"duration": _duration(event.item), "result": {"Ok": result}}
+    fields = {"duration": _duration(item_of(event)), "result": {"Ok": result}}
     return "mcp_tool_call_end", {**_other_call(event), **fields}
 
 
-def _other_call(event: EventFields) -> dict[str, object]:
+def _other_call(event: EventFields[ToolStartEvent | ToolDoneEvent]) -> dict[str, object]:
     data = event.data
-    invocation = {"server": "", "tool": data.tool, "arguments": data.input}
+    given = json.decode(data.input) if isinstance(data, ToolStartEvent) else None
+    invocation = {"server": "", "tool": data.tool, "arguments": given}
     return {"call_id": data.item, "invocation": invocation}
 
 
 # Searches and pictures.
 
 
-def _search_begin(event: EventFields) -> Frame:
-    return "web_search_begin", {"call_id": event.item.id}
+def _search_begin(event: EventFields[ToolStartEvent]) -> Frame:
+    return "web_search_begin", {"call_id": item_of(event).id}
 
 
-def _search_end(event: EventFields) -> Frame:
-    item = event.item
+def _search_end(event: EventFields[ToolDoneEvent]) -> Frame:
+    item = item_of(event)
     return "web_search_end", {"call_id": item.id, "query": item.query, "action": item.action}
 
 
-def _image(event: EventFields) -> Frame:
-    return "view_image_tool_call", {"call_id": event.item.id, "path": event.item.path}
+def _image(event: EventFields[ToolStartEvent]) -> Frame:
+    return "view_image_tool_call", {"call_id": item_of(event).id, "path": item_of(event).path}
 
 
-def _nothing(_event: EventFields) -> Frame:
+def _nothing(_event: EventFields[ToolDoneEvent]) -> Frame:
     return None
 
 
@@ -178,11 +183,12 @@ def _duration(item: Item) -> dict[str, int]:
     return {"secs": millis // 1000, "nanos": millis % 1000 * 1_000_000}
 
 
-Translate = Callable[[EventFields], Frame]
+Begin = Callable[[EventFields[ToolStartEvent]], Frame]
+End = Callable[[EventFields[ToolDoneEvent]], Frame]
 
-_OTHER_TOOL: Final[tuple[Translate, Translate]] = (_other_begin, _other_end)
+_OTHER_TOOL: Final[tuple[Begin, End]] = (_other_begin, _other_end)
 
-_BY_ITEM_TYPE: Final[Mapping[str, tuple[Translate, Translate]]] = {
+_BY_ITEM_TYPE: Final[Mapping[str, tuple[Begin, End]]] = {
     "commandExecution": (_exec_begin, _exec_end),
     "fileChange": (_patch_begin, _patch_end),
     "mcpToolCall": (_mcp_begin, _mcp_end),

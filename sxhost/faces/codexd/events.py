@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
+
+from msgspec import UNSET
 
 from sxhost.faces.codexd.records import turn_id_of
 from sxhost.faces.codexd.records_wire import CodexdEvent, Level, iso
-from sxhost.model.event_types import WHOLE_OF
+from sxhost.model.event_types import (
+    NULL,
+    WHOLE_OF,
+    ApprovalResolvedEvent,
+    CompleteEvent,
+    EndedEvent,
+    ErrorEvent,
+    StartedEvent,
+    TurnStartedEvent,
+    decode_event,
+)
 from sxhost.model.session import Event, Session
 from sxhost.model.turn import CutReason
 
@@ -35,7 +47,7 @@ def event_record(event: Event, session: Session | None) -> CodexdEvent:
     """Return the record of an event of `session`, which may be forgotten by now (None)."""
     value = event.value()
     data: Object = value if isinstance(value, dict) else {"data": value}
-    translated = _TRANSLATE.get(event.event, _native)(event, data)
+    translated = _translate(event, data)
     return CodexdEvent(
         seq=event.id,
         created_at=iso(event.ts_ms),
@@ -66,21 +78,27 @@ def _ids(event: Event, data: Object, session: Session | None) -> Object:
     return ids if turn is None else {**ids, "turnId": turn}
 
 
-def _registered(_event: Event, data: Object) -> TranslatedEvent:
-    message = f"Codex session for thread {data.get('native_id')} is registered."
-    return TranslatedEvent("info", "session.registered", message, {})
+def _translate(event: Event, data: Object) -> TranslatedEvent:
+    match decode_event(event):
+        case StartedEvent(native_id=native_id):
+            message = f"Codex session for thread {native_id or None} is registered."
+            return TranslatedEvent("info", "session.registered", message, {})
+        case TurnStartedEvent():
+            message = "The turn has started."
+            return TranslatedEvent("info", "app-server.turn.started", message, {})
+        case CompleteEvent(turn=int()) | ErrorEvent(turn=int()) as end:
+            return _turn_ended(end)
+        case EndedEvent() as end:
+            return _closed(end)
+        case ApprovalResolvedEvent():
+            return _of_the_host(event, data)
+    return _native(event, data)
 
 
-def _turn_started(_event: Event, _data: Object) -> TranslatedEvent:
-    return TranslatedEvent("info", "app-server.turn.started", "The turn has started.", {})
-
-
-def _turn_ended(event: Event, data: Object) -> TranslatedEvent:
+def _turn_ended(end: CompleteEvent | ErrorEvent) -> TranslatedEvent:
     """Translate the end of a turn; if codex has not reported it, the record says why."""
-    if "turn" not in data:
-        return _native(event, data)
-    status, reason = str(data.get("status")), str(data.get("reason") or "")
-    if status == "failed" and data.get("native") is None:
+    status, reason = str(end.status), end.reason or ""
+    if status == "failed" and end.native in (UNSET, NULL):
         failure = reason if reason in FAILURES else CutReason.PROCESS_ENDED
         message = f"The turn has failed, and codex has not told of its end: {reason}."
         detail: Object = {"status": status, "failureClass": failure, "reason": reason}
@@ -95,13 +113,14 @@ FAILURES: Final = frozenset({CutReason.PROCESS_ENDED, CutReason.HOST_ENDED})
 """Reasons of turns that have failed although codex did not say so."""
 
 
-def _closed(_event: Event, data: Object) -> TranslatedEvent:
-    message = str(data.get("reason") or "The app server has ended.")
-    detail = {"exitCode": data.get("code"), "signal": data.get("signal")}
-    stderr = _short(str(data.get("stderr") or ""))
-    return TranslatedEvent(
-        "warn", "app-server.transport.closed", _short(message), {**detail, "stderr": stderr}
-    )
+def _closed(end: EndedEvent) -> TranslatedEvent:
+    detail: Object = {
+        "exitCode": None if end.code is UNSET else end.code,
+        "signal": None if end.signal is UNSET else end.signal,
+        "stderr": _short(end.stderr or ""),
+    }
+    message = _short(end.reason or "The app server has ended.")
+    return TranslatedEvent("warn", "app-server.transport.closed", message, detail)
 
 
 def _native(event: Event, data: Object) -> TranslatedEvent:
@@ -128,15 +147,6 @@ def _of_the_host(event: Event, data: Object) -> TranslatedEvent:
 
 
 LEVELS: Final[dict[str, Level]] = {"error": "error", "warning": "warn", "stalled": "warn"}
-
-_TRANSLATE: Final[dict[str, Callable[[Event, Object], TranslatedEvent]]] = {
-    "started": _registered,
-    "turn-started": _turn_started,
-    "complete": _turn_ended,
-    "error": _turn_ended,
-    "ended": _closed,
-    "approval-resolved": _of_the_host,
-}
 
 
 def _text_of(data: Object) -> str:

@@ -130,11 +130,9 @@ def parse_turn(body: bytes, depth: int) -> TurnInput:
 def _decode_object(body: bytes, depth: int) -> Object:
     """Decode a body that is a JSON object; an empty body is an empty object."""
     try:
-        if not body.decode().strip(WHITESPACE):
+        if not body.decode("utf-8", "replace").strip(WHITESPACE):
             return {}
         parsed: object = decode(body, object, depth=depth)
-    except UnicodeDecodeError:
-        raise Refusal(NOT_JSON) from None
     except BadJSON as error:
         if "limit" in error.details:
             raise

@@ -29,6 +29,7 @@ def routes(host: RemoteHost) -> Sequence[Route]:
             "Stop the running turn.",
             scope="send",
         ),
+        Route("POST", f"{SESSION}/end", host.end, "End the agent.", scope="send"),
         Route(
             "POST",
             f"{SESSION}/compact",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from msgspec import Meta
@@ -14,12 +15,14 @@ from twisted.web.server import Request
 from sxhost.auth.browsers import BrowserCredentials, BrowserLogins
 from sxhost.auth.tokens import TokenStore
 from sxhost.errors import HostError, Unauthorized
+from sxhost.faces.native.login_page import is_opened_ahead, serve_page
 from sxhost.http.authentication import cookie_name
 from sxhost.http.router import Route
 from sxhost.model.auth import Login, Token, TokenDraft, TokenMade
 from sxhost.model.caller import Caller, current_caller
 from sxhost.model.limits import Limits
 from sxhost.model.session import Done
+from sxhost.waiting import uncancelled
 
 __all__ = ["TokenHandlers"]
 
@@ -60,6 +63,20 @@ class LoginResponse:
             secure=request.isSecure(),
             sameSite="strict",
         )
+
+
+class LinkResponse:
+    """A response to whoever opens a link: it logs them in, or asks whether they mean it."""
+
+    def __init__(self, log_in: Callable[[], Awaitable[LoginResponse]]) -> None:
+        self._log_in = log_in
+
+    async def serve(self, request: Request) -> None:
+        """Answer as the login does, or with a page that has a button."""
+        if is_opened_ahead(request):
+            serve_page(request)
+        else:
+            await (await self._log_in()).serve(request)
 
 
 class TokenHandlers:
@@ -125,18 +142,15 @@ class TokenHandlers:
         self._links[code] = now + LINK_LIFETIME_S
         return Login(path=f"/login/{code}", expires_s=LINK_LIFETIME_S)
 
-    async def login(self, code: LoginCode) -> LoginResponse:
-        """Log a browser in, once; on this machine, only one of the host's own user.
+    async def open_link(self, code: LoginCode) -> LinkResponse:
+        """Log a browser in by a link that a person has opened, as `login` does."""
+        self._check_link(code)
+        return LinkResponse(lambda: uncancelled(self.login(code)))
 
-        Opening a link shows it to all users of the machine, in the browser's command line.
-        """
-        caller = current_caller.get()
-        if caller.uid not in (None, self._host_uid):
-            raise Unauthorized("This link is for the user that the host runs as.")
-        expires = self._links.pop(code, 0.0)
-        if expires <= self._clock.seconds():
-            raise Unauthorized("This link was used, or is too old; `sxhost open` makes one.")
-        credentials = None
+    async def login(self, code: LoginCode) -> LoginResponse:
+        """Log a browser in, once; on this machine, only one of the host's own user."""
+        self._check_link(code)
+        caller, expires, credentials = current_caller.get(), self._links.pop(code), None
         try:
             if not _is_trusted(caller):
                 credentials = self._browsers.log_in()
@@ -148,8 +162,28 @@ class TokenHandlers:
             raise
         return LoginResponse(credentials, self._limits.browser_life)
 
+    def _check_link(self, code: str) -> None:
+        """Refuse a link that is not good, or that another user of this machine opens.
+
+        Opening a link shows it to all users of the machine, in the browser's command line.
+        """
+        if current_caller.get().uid not in (None, self._host_uid):
+            raise Unauthorized("This link is for the user that the host runs as.")
+        if self._links.get(code, 0.0) <= self._clock.seconds():
+            raise Unauthorized("This link was used, or is too old; `sxhost open` makes one.")
+
     def routes(self) -> Sequence[Route]:
         """Return the routes of tokens and logins: for administrators, but for the link."""
+        login = partial(
+            Route,
+            path="/login/<code>",
+            summary="Log a browser in.",
+            status=303,
+            produces="text/plain",
+            safe=False,
+            scope="open",
+            asks=True,
+        )
         return (
             Route("GET", "/tokens", self.tokens, "List tokens.", scope="admin"),
             Route("POST", "/tokens", self.create_token, "Create a token.", 201),
@@ -158,17 +192,8 @@ class TokenHandlers:
             ),
             Route("DELETE", "/tokens/<token_id>", self.revoke_token, "Revoke a token."),
             Route("POST", "/logins", self.invite, "Create a link that logs one browser in."),
-            Route(
-                "GET",
-                "/login/<code>",
-                self.login,
-                "Log a browser in.",
-                303,
-                produces="text/plain",
-                safe=False,
-                scope="open",
-                asks=True,
-            ),
+            login("GET", handler=self.open_link),
+            login("POST", handler=self.login),
         )
 
 

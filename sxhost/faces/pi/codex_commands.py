@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -19,7 +18,7 @@ MAX_THREADS = 500
 """Threads whose names are requested: the newest."""
 
 
-async def bash(context: CommandContext, command: Bash) -> Any:
+async def bash(context: CommandContext, command: Bash) -> object:
     """Run a shell command beside the conversation: the model does not see it."""
     await context.host.wake(context.id)
     context.work_started()
@@ -29,7 +28,7 @@ async def bash(context: CommandContext, command: Bash) -> Any:
     return {"exitCode": result.get("exitCode", 0), "output": output, "cancelled": False}
 
 
-async def get_available_models(context: CommandContext, _command: Command) -> Any:
+async def get_available_models(context: CommandContext, _command: Command) -> object:
     """List the models that can be used."""
     provider, models = context.detail.provider, []
     for model in (await context.call_agent("model/list")).get("data", []):
@@ -39,7 +38,7 @@ async def get_available_models(context: CommandContext, _command: Command) -> An
     return {"models": models}
 
 
-async def set_session_name(context: CommandContext, command: SetSessionName) -> Any:
+async def set_session_name(context: CommandContext, command: SetSessionName) -> object:
     """Set the session's title, here and in codex."""
     thread = context.detail.native_id
     await context.call_agent("thread/name/set", threadId=thread, name=command.name)

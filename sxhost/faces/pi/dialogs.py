@@ -6,6 +6,7 @@ from typing import cast
 
 import msgspec
 
+from sxhost.codec.approval_text import approval_details
 from sxhost.faces.pi.fields import DialogAnswer
 from sxhost.model.approval import Answer, Approval
 
@@ -41,7 +42,9 @@ def _dialog(approval: Approval) -> dict[str, object]:
     fields = {"title": approval.title, "kind": approval.kind, "detail": approval.detail}
     if approval.inquiries:
         return {"method": "interview", **fields, "questions": approval.inquiries}
-    return {"method": "select", **fields, "options": approval.choices}
+    details = "\n".join(approval_details(approval))
+    message = {"message": details} if details else {}
+    return {"method": "select", **fields, **message, "options": approval.choices}
 
 
 def has_request_id(approval: Approval, request_id: str) -> bool:

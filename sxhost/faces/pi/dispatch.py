@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from sxhost.errors import HostError, UnknownSession
 from sxhost.faces.pi.codex_commands import CODEX_COMMANDS
@@ -48,7 +47,7 @@ class CommandHandler:
         self._sessions = sessions
         self._server_commands = server_commands
 
-    async def handle(self, command: Command, work_started: Callable[[], None]) -> Any:
+    async def handle(self, command: Command, work_started: Callable[[], None]) -> object:
         """Do a command; return the data of its response, or UNSET.
 
         :param work_started: called once the work runs by itself, so that others may overtake.
@@ -64,7 +63,7 @@ class CommandHandler:
 
     async def _handle_in_session(
         self, command: SessionCommand, work_started: Callable[[], None]
-    ) -> Any:
+    ) -> object:
         detail = await self._host.session(command.session_id)
         status = await self._host.agent_status(detail.id)
         context = CommandContext(self._host, self._sessions, detail, status, work_started)

@@ -23,11 +23,10 @@ class EventStreams:
         self.host = host
         self._incarnations: dict[str, tuple[str, int]] = {}
         """Of each session that was read: its agent if it is hosted, and its start (Unix s)."""
-        self._transcripts = Translator(host.limits, self._hosted_agent)
+        self._transcripts = Translator(
+            host.limits, lambda session_id: self._incarnations.get(session_id, ("", 0))[0]
+        )
         self._encodings: dict[tuple[Wrap, bool], PiEncoding] = {}
-
-    def _hosted_agent(self, session_id: str) -> str:
-        return self._incarnations.get(session_id, ("", 0))[0]
 
     async def subscribe(
         self, session_id: str, after: str, wrap: Wrap, sink: Sink, *, snapshots: bool

@@ -8,7 +8,6 @@ then the command, within a time limit) → respond, and store the response for r
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
 
 from msgspec import UNSET
 from twisted.internet.defer import CancelledError, Deferred
@@ -178,7 +177,7 @@ class CommandExecutor:
             error = f"Command '{command.type}' timed out after {round(seconds * 1000)}ms"
             return refusal(command, error, timed_out=True)
 
-    async def _abort(self, execution: Execution, work: Deferred[Any]) -> None:
+    async def _abort(self, execution: Execution, work: Deferred[Response]) -> None:
         """Have the agent stop what takes too long, or cancel it if the agent cannot."""
         if execution.started and await self._handler.abort(execution.command):
             self._clock.callLater(GRACE_S, work.cancel)
@@ -262,9 +261,10 @@ class CommandExecutor:
         client.send(encode(response))
         if not response.success:
             return
+        data = response.data if isinstance(response.data, dict) else {}
         match command:
             case commands.SwitchSession() if not client.closed:
-                now = self._host.cursor if response.replayed else response.data["cursor"]
+                now = self._host.cursor if response.replayed else data["cursor"]
                 after = None if command.after is UNSET else command.after
                 subscribed = client.subscribe(
                     command.session_id, now, after, snapshots=command.snapshots
@@ -273,8 +273,8 @@ class CommandExecutor:
             case commands.Unsubscribe():
                 client.unsubscribe(command.session_id)
             case commands.CreateSession():
-                frame = notification("session_created", response.data)
-                self._clients.broadcast(frame, response.data["sessionId"])
+                frame = notification("session_created", data)
+                self._clients.broadcast(frame, data["sessionId"])
             case commands.DeleteSession():
                 frame = notification("session_deleted", {"sessionId": command.session_id})
                 self._clients.broadcast(frame, command.session_id)

@@ -32,8 +32,7 @@ class ExecutorState:
 
     def next_version(self, command: Command, data: object) -> int | UnsetType:
         """Count a command that succeeded with `data`; return its session's version now."""
-        if command.type in ("create_session", "load_session"):
-            assert isinstance(data, dict)  # noqa: S101 - the new session
+        if isinstance(data, dict) and command.type in ("create_session", "load_session"):
             self.versions[data["sessionId"]] = 0
             return 0
         target = command.target

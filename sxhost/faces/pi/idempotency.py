@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET
 from twisted.internet.interfaces import IReactorTime
 
+from sxhost.codec.well_formed import decode_from_program
 from sxhost.faces.pi.commands import Command
 from sxhost.faces.pi.responses import Response, refusal
 from sxhost.model.limits import Limits
@@ -19,7 +20,7 @@ __all__ = ["IdempotencyStore", "StoredResponse", "fingerprint"]
 
 def fingerprint(frame: bytes) -> str:
     """Return a hash of a command's fields but for its id and key: equal for equal requests."""
-    fields = msgspec.json.decode(frame)
+    fields: dict[str, object] = decode_from_program(frame, msgspec.json.decode).value
     rest = {name: fields[name] for name in fields if name not in ("id", "idempotencyKey")}
     source = msgspec.json.encode(rest, order="deterministic")
     return f"v2:sha256:{sha256(source).hexdigest()}"

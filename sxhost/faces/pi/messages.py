@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from msgspec import Raw
 
@@ -54,16 +55,9 @@ def encode_message(message: Message, agent: str) -> bytes:
     if message.role == "user":
         return encode(plain_message(message))
     if message.role == "tool":
-        return encode(
-            {
-                "role": "toolResult",
-                "toolCallId": message.item,
-                "toolName": message.tool,
-                "content": text_content(message.text),
-                "isError": message.status != "completed",
-                "timestamp": message.ts_ms,
-            }
-        )
+        call = {"role": "toolResult", "toolCallId": message.item, "toolName": message.tool}
+        rest = {"isError": message.status != "completed", "timestamp": message.ts_ms}
+        return encode({**call, "content": text_content(message.text), **rest})
     fields: Fields = {"role": "assistant", "content": list(map(_content, message.blocks))}
     native = message.native
     fields |= _assistant_fields(agent, message.ts_ms) if native is None else native
@@ -83,11 +77,13 @@ def encode_growing(growing: GrowingMessage | None, agent: str, seq: int) -> byte
     """
     if growing is None or growing.too_large:
         return None
-    blocks = b",".join(_encode_block(block, seq) for block in growing.blocks_at(seq))
-    native = growing.native
-    rest = encode(_assistant_fields(agent, growing.ts_ms) if native is None else native)
-    tail = rest.replace(b"{", b",", 1) if len(rest) > len("{}") else b"}"
-    return b'{"role":"assistant","content":[%s]%s' % (blocks, tail)
+    blocks = b",".join([_encode_block(block, seq) for block in growing.blocks_at(seq)])
+    if growing.native is None:
+        rest = _assistant_json(agent, growing.ts_ms)
+    else:
+        rest = encode(growing.native)[1:]
+    end = b"]," if rest != b"}" else b"]"
+    return b"".join((b'{"role":"assistant","content":[', blocks, end, rest))
 
 
 def encode_output(item: str, tool: ToolExecution, seq: int) -> bytes:
@@ -110,11 +106,17 @@ def _assistant_fields(agent: str, ts_ms: int) -> Fields:
     }
 
 
+@lru_cache(maxsize=64)
+def _assistant_json(agent: str, ts_ms: int) -> bytes:
+    """Return the same encoded, without its first bracket: it is needed for every piece."""
+    return encode(_assistant_fields(agent, ts_ms))[1:]
+
+
 def _encode_block(block: GrowingBlock, seq: int) -> bytes:
     kind = _KINDS.get(block.kind)
     if kind is None:
         return encode(_content(block.at(seq)))
-    return b'{"type":"%s","%s":"%s"}' % (kind, kind, block.text.at(seq))
+    return b"".join((b'{"type":"', kind, b'","', kind, b'":"', block.text.at(seq), b'"}'))
 
 
 def _content(block: Block) -> object:

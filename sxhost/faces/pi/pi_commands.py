@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from msgspec import UNSET
 
@@ -45,7 +44,7 @@ async def _check_not_old(context: CommandContext) -> None:
 # Input.
 
 
-async def prompt(context: CommandContext, command: commands.Prompt) -> Any:
+async def prompt(context: CommandContext, command: commands.Prompt) -> object:
     """Run a turn; that its model failed is an event of the turn, as with pi itself."""
     if command.streaming_behavior is not UNSET and context.is_busy:
         add = steer if command.streaming_behavior == "steer" else follow_up
@@ -55,7 +54,7 @@ async def prompt(context: CommandContext, command: commands.Prompt) -> Any:
 
 def _message_fields(
     command: commands.Prompt | commands.Steer | commands.FollowUp,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the text and images of a command as fields of pi's commands."""
     if not command.images:
         return {"message": command.message}
@@ -66,7 +65,7 @@ def _message_fields(
     return {"message": command.message, "images": images}
 
 
-async def steer(context: CommandContext, command: commands.Steer | commands.Prompt) -> Any:
+async def steer(context: CommandContext, command: commands.Steer | commands.Prompt) -> object:
     """Add input to the running turn; without one, pi keeps it for the next."""
     if context.is_busy:
         with suppress(NoTurn):
@@ -79,7 +78,7 @@ async def steer(context: CommandContext, command: commands.Steer | commands.Prom
 
 async def follow_up(
     context: CommandContext, command: commands.FollowUp | commands.Prompt
-) -> Any:
+) -> object:
     """Have pi queue input for after the turn."""
     await context.call_agent("follow_up", **_message_fields(command))
     return UNSET
@@ -88,7 +87,7 @@ async def follow_up(
 # Settings.
 
 
-async def set_model(context: CommandContext, command: commands.SetModel) -> Any:
+async def set_model(context: CommandContext, command: commands.SetModel) -> object:
     """Use another model."""
     draft = ModelDraft(model=command.model_id, provider=command.provider)
     try:
@@ -98,7 +97,7 @@ async def set_model(context: CommandContext, command: commands.SetModel) -> Any:
     return {"model": (await context.call_agent("get_state"))["model"]}
 
 
-async def cycle_model(context: CommandContext, command: commands.CycleModel) -> Any:
+async def cycle_model(context: CommandContext, command: commands.CycleModel) -> object:
     """Use the next model."""
     if command.direction == "backward":
         raise CommandFailed("pi goes forward only over its pipe")
@@ -107,19 +106,19 @@ async def cycle_model(context: CommandContext, command: commands.CycleModel) -> 
 
 async def set_thinking_level(
     context: CommandContext, command: commands.SetThinkingLevel
-) -> Any:
+) -> object:
     """Set how long the model thinks."""
     level = "off" if command.level == "none" else command.level
     await context.call_agent("set_thinking_level", level=level)
     return UNSET
 
 
-async def cycle_thinking_level(context: CommandContext, _command: commands.Command) -> Any:
+async def cycle_thinking_level(context: CommandContext, _command: commands.Command) -> object:
     """Use the next level."""
     return await context.call_agent("cycle_thinking_level")
 
 
-async def set_session_name(context: CommandContext, command: commands.SetSessionName) -> Any:
+async def set_session_name(context: CommandContext, command: commands.SetSessionName) -> object:
     """Set the session's title, here and in pi's file."""
     await context.call_agent("set_session_name", name=command.name)
     return await session_commands.set_session_name(context, command)
@@ -128,7 +127,7 @@ async def set_session_name(context: CommandContext, command: commands.SetSession
 # Work.
 
 
-async def compact(context: CommandContext, command: commands.Compact) -> Any:
+async def compact(context: CommandContext, command: commands.Compact) -> object:
     """Compact the conversation and wait until that is done."""
     if context.is_busy:
         raise TurnInProgress(context.id)
@@ -139,13 +138,13 @@ async def compact(context: CommandContext, command: commands.Compact) -> Any:
     return await context.call_agent("compact", **fields)
 
 
-async def abort_compaction(context: CommandContext, _command: commands.Command) -> Any:
+async def abort_compaction(context: CommandContext, _command: commands.Command) -> object:
     """Stop the compaction."""
     await _check_not_old(context)
     return await session_commands.abort(context, _command)
 
 
-async def bash(context: CommandContext, command: commands.Bash) -> Any:
+async def bash(context: CommandContext, command: commands.Bash) -> object:
     """Run a shell command of the user's."""
     if command.exclude_from_context:
         await _check_not_old(context)
@@ -163,7 +162,7 @@ async def bash(context: CommandContext, command: commands.Bash) -> Any:
 # Conversations.
 
 
-async def new_session(context: CommandContext, command: commands.NewSession) -> Any:
+async def new_session(context: CommandContext, command: commands.NewSession) -> object:
     """Begin a new conversation."""
     parent = command.parent_session
     fields = {} if parent is UNSET else {"parentSession": parent}
@@ -173,7 +172,7 @@ async def new_session(context: CommandContext, command: commands.NewSession) -> 
 
 async def switch_session_file(
     context: CommandContext, command: commands.SwitchSessionFile
-) -> Any:
+) -> object:
     """Resume from another session file."""
     files = session_files(context.detail.cwd)
     header = await context.sessions.apart(lambda: files.check(command.session_path))
@@ -183,7 +182,7 @@ async def switch_session_file(
     return {"cancelled": answer["cancelled"]}
 
 
-async def fork(context: CommandContext, command: commands.Fork) -> Any:
+async def fork(context: CommandContext, command: commands.Fork) -> object:
     """Branch the conversation at a message."""
     answer = await context.call_agent("fork", entryId=command.entry_id)
     state = await context.call_agent("get_state")
@@ -194,7 +193,7 @@ async def fork(context: CommandContext, command: commands.Fork) -> Any:
     }
 
 
-async def export_html(context: CommandContext, command: commands.ExportHtml) -> Any:
+async def export_html(context: CommandContext, command: commands.ExportHtml) -> object:
     """Export the conversation to an HTML file."""
     path = command.output_path
     fields = {} if path is UNSET else {"outputPath": path}
@@ -204,14 +203,15 @@ async def export_html(context: CommandContext, command: commands.ExportHtml) -> 
 # Reads.
 
 
-async def get_skills(context: CommandContext, _command: commands.Command) -> Any:
+async def get_skills(context: CommandContext, _command: commands.Command) -> object:
     """List the skills, which pi has among its slash commands."""
     commands = (await context.call_agent("get_commands"))["commands"]
     return {"skills": [_skill(each) for each in commands if each.get("source") == "skill"]}
 
 
-def _skill(command: Mapping[str, Any]) -> dict[str, Any]:
-    source = command.get("sourceInfo") or {}
+def _skill(command: Mapping[str, object]) -> dict[str, object]:
+    info = command.get("sourceInfo")
+    source = info if isinstance(info, dict) else {}
     return {
         "name": str(command["name"]).removeprefix("skill:"),
         "description": command.get("description", ""),
@@ -220,7 +220,7 @@ def _skill(command: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def get_tree(context: CommandContext, _command: commands.Command) -> Any:
+async def get_tree(context: CommandContext, _command: commands.Command) -> object:
     """Return the tree of branches: pi's answer, or what its file has if pi is too old."""
     try:
         answer = await context.call_agent("get_tree")
@@ -230,12 +230,12 @@ async def get_tree(context: CommandContext, _command: commands.Command) -> Any:
     return nodes_of(answer["tree"], answer.get("leafId"))
 
 
-async def get_context_usage(context: CommandContext, _command: commands.Command) -> Any:
+async def get_context_usage(context: CommandContext, _command: commands.Command) -> object:
     """Return how full the context is."""
     return (await context.call_agent("get_session_stats")).get("contextUsage")
 
 
-async def list_session_files(context: CommandContext, _command: commands.Command) -> Any:
+async def list_session_files(context: CommandContext, _command: commands.Command) -> object:
     """List the session files beside this one."""
     files, path = await _session_file(context)
     return {"files": await context.sessions.apart(lambda: files.beside(path))}
@@ -249,7 +249,7 @@ async def _session_file(context: CommandContext) -> tuple[SessionFiles, str | No
 def _pass_on(name: str) -> CommandFunction:
     """Return a function that passes a command on to pi, with its fields."""
 
-    async def function(context: CommandContext, command: commands.SessionCommand) -> Any:
+    async def function(context: CommandContext, command: commands.SessionCommand) -> object:
         fields = {} if not hasattr(command, "enabled") else {"enabled": command.enabled}
         answer = await context.call_agent(name, **fields)
         return UNSET if answer is None else answer

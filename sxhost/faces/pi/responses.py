@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
@@ -38,7 +36,7 @@ class Response(
     id: str | UnsetType = UNSET
     command: str
     success: bool
-    data: Any = UNSET
+    data: object = UNSET
     error: str | UnsetType = UNSET
     session_version: int | UnsetType = UNSET
     replayed: bool | UnsetType = UNSET
@@ -61,7 +59,7 @@ def replay(response: Response, command: Command) -> Response:
     return replace(response, id=command.id, replayed=True)
 
 
-def notification(name: str, data: Any) -> bytes:
+def notification(name: str, data: object) -> bytes:
     """Return a frame's object for all clients."""
     return encode({"type": name, "data": data})
 
@@ -91,10 +89,6 @@ def lifecycle_notification(
     phase: str, command: Command, command_id: str, response: Response | None = None
 ) -> bytes:
     """Return the notification of a command's phase: accepted, started or finished."""
-    outcome: dict[str, Any] = {}
-    if response is not None:
-        names = ("success", "error", "session_version", "replayed")
-        outcome = {name: getattr(response, name) for name in names}
     return notification(
         f"command_{phase}",
         CommandPhase(
@@ -104,6 +98,9 @@ def lifecycle_notification(
             depends_on=command.depends_on or [],
             if_session_version=command.if_session_version,
             idempotency_key=command.idempotency_key,
-            **outcome,
+            success=UNSET if response is None else response.success,
+            error=UNSET if response is None else response.error,
+            session_version=UNSET if response is None else response.session_version,
+            replayed=UNSET if response is None else response.replayed,
         ),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -55,11 +54,11 @@ class ServerCommands:
         self._state = state
         self._clock = clock
 
-    async def list_sessions(self, _command: Any) -> dict[str, Any]:
+    async def list_sessions(self, _command: commands.Command) -> dict[str, object]:
         """List the sessions."""
         return {"sessions": await self._sessions.all()}
 
-    async def create_session(self, command: commands.CreateSession) -> dict[str, Any]:
+    async def create_session(self, command: commands.CreateSession) -> dict[str, object]:
         """Start an agent."""
         if command.cwd is not UNSET:
             check_cwd(command.cwd)
@@ -68,7 +67,7 @@ class ServerCommands:
             command, {**command.launch, "cwd": cwd, "agent": command.agent}
         )
 
-    async def load_session(self, command: commands.LoadSession) -> dict[str, Any]:
+    async def load_session(self, command: commands.LoadSession) -> dict[str, object]:
         """Start an agent that resumes from a session file."""
         path = command.session_path
         header = await self._sessions.apart(lambda: session_files("").check(path))
@@ -77,10 +76,11 @@ class ServerCommands:
         return await self._start(command, fields)
 
     async def _start(
-        self, command: commands.CreateSession | commands.LoadSession, fields: Any
-    ) -> dict[str, Any]:
+        self, command: commands.CreateSession | commands.LoadSession, fields: dict[str, object]
+    ) -> dict[str, object]:
         """Start an agent with these fields of a `Launch`; return the new session."""
-        session_id = str(command.session_id or self._new_session_id())
+        tail = "".join(secrets.choice(BASE36) for _ in range(7))
+        session_id = command.session_id or f"session-{self._host.now_ms()}-{tail}"
         check_new_session_id(session_id)
         await self._check_session_limit()
         try:
@@ -95,10 +95,6 @@ class ServerCommands:
         info = await self._sessions.info(session_id)
         return {"sessionId": session_id, "sessionInfo": info}
 
-    def _new_session_id(self) -> str:
-        tail = "".join(secrets.choice(BASE36) for _ in range(7))
-        return f"session-{self._host.now_ms()}-{tail}"
-
     async def _check_session_limit(self) -> None:
         limit = self._host.limits.mux_sessions
         sessions = await self._host.sessions(SessionQuery())
@@ -106,23 +102,23 @@ class ServerCommands:
         if len(live) >= limit:
             raise CommandFailed(f"Session limit reached ({limit} sessions)")
 
-    async def delete_session(self, command: commands.DeleteSession) -> dict[str, Any]:
+    async def delete_session(self, command: commands.DeleteSession) -> dict[str, object]:
         """End an agent and forget its session."""
         await self._host.forget(command.session_id)
         self._clients.unsubscribe(command.session_id)
         return {"deleted": True}
 
-    async def switch_session(self, command: commands.SwitchSession) -> dict[str, Any]:
+    async def switch_session(self, command: commands.SwitchSession) -> dict[str, object]:
         """Describe the session; after the response the client reads it from `cursor` on."""
         info = await self._sessions.info(command.session_id)
         return {"sessionInfo": info, "cursor": self._host.cursor}
 
-    async def unsubscribe(self, command: commands.Unsubscribe) -> dict[str, Any]:
+    async def unsubscribe(self, command: commands.Unsubscribe) -> dict[str, object]:
         """Accept; the client ends its subscription after the response."""
         await self._host.session(command.session_id)
         return {"unsubscribed": True}
 
-    async def get_metrics(self, _command: Any) -> dict[str, Any]:
+    async def get_metrics(self, _command: commands.Command) -> dict[str, object]:
         """Return counts of sessions, clients, commands."""
         sessions = await self._host.sessions(SessionQuery())
         counts = {
@@ -131,7 +127,7 @@ class ServerCommands:
         }
         return {**counts, "pendingConnectionCount": 0, **self._state.statistics()}
 
-    async def health_check(self, _command: Any) -> dict[str, Any]:
+    async def health_check(self, _command: commands.Command) -> dict[str, object]:
         """Return that the server is healthy: else it would not answer."""
         return {
             "healthy": True,
@@ -140,11 +136,13 @@ class ServerCommands:
             "hasOpenBashCircuit": False,
         }
 
-    async def get_startup_recovery(self, _command: Any) -> dict[str, Any]:
+    async def get_startup_recovery(self, _command: commands.Command) -> dict[str, object]:
         """Return that nothing was restored: commands have no journal here, events have."""
         return recovery_summary()
 
-    async def get_command_history(self, command: commands.GetCommandHistory) -> dict[str, Any]:
+    async def get_command_history(
+        self, command: commands.GetCommandHistory
+    ) -> dict[str, object]:
         """Return an empty history, with the filters that were asked for."""
         fields = msgspec.to_builtins(command)
         names = ("sessionIdFilter", "commandId", "fromTimestamp", "toTimestamp")
@@ -158,7 +156,7 @@ class ServerCommands:
             "maxItemsAllowed": MAX_HISTORY,
         }
 
-    async def list_stored_sessions(self, _command: Any) -> dict[str, Any]:
+    async def list_stored_sessions(self, _command: commands.Command) -> dict[str, object]:
         """List the session files, with the names that codex has for its threads."""
         listed = await self._sessions.apart(lambda: session_files("").all())
         names = await self._thread_names() if listed else {}
@@ -182,7 +180,7 @@ class ServerCommands:
 
 
 _ENDED = frozenset({"ended", "lost"})
-_NO_JOURNAL: Mapping[str, Any] = {
+_NO_JOURNAL: Mapping[str, object] = {
     "enabled": False,
     "initialized": True,
     "initState": "disabled",
@@ -191,7 +189,7 @@ _NO_JOURNAL: Mapping[str, Any] = {
 }
 
 
-def recovery_summary() -> dict[str, Any]:
+def recovery_summary() -> dict[str, object]:
     """Return what the startup restored: nothing, since commands have no journal here."""
     return {
         **_NO_JOURNAL,

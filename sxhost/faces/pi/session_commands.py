@@ -23,7 +23,7 @@ from sxhost.faces.pi.translate_pi import LOST_AGENT
 from sxhost.model import turn as turns
 from sxhost.model.approval import ApprovalQuery
 from sxhost.model.host import Host
-from sxhost.model.session import Detail, MessageDraft, Registration
+from sxhost.model.session import Detail, MessageDraft, Mode, Registration
 
 __all__ = [
     "ANY_SESSION_COMMANDS",
@@ -87,7 +87,7 @@ class CommandContext(Struct):
             raise CommandFailed(turns.CutReason.AGENT_ENDED) from None
 
 
-CommandFunction = Callable[[CommandContext, Any], Awaitable[Any]]
+CommandFunction = Callable[[CommandContext, Any], Awaitable[object]]
 
 
 def input_of(command: commands.Prompt | commands.Steer | commands.FollowUp) -> turns.Input:
@@ -103,7 +103,7 @@ def input_of(command: commands.Prompt | commands.Steer | commands.FollowUp) -> t
 # Input.
 
 
-async def prompt(context: CommandContext, command: commands.Prompt) -> Any:
+async def prompt(context: CommandContext, command: commands.Prompt) -> object:
     """Run a turn to its end; with ``streamingBehavior``, add to one that runs."""
     if command.streaming_behavior is not UNSET and context.is_busy:
         add = steer if command.streaming_behavior == "steer" else follow_up
@@ -115,7 +115,7 @@ async def prompt(context: CommandContext, command: commands.Prompt) -> Any:
 
 async def run_turn(
     context: CommandContext, command: commands.Prompt, *, native: bool = False
-) -> Any:
+) -> object:
     """Run a turn to its end.
 
     :param native: the agent's own events report that its model failed, as pi's do: this is
@@ -132,28 +132,28 @@ async def run_turn(
     return UNSET
 
 
-async def steer(context: CommandContext, command: commands.Steer | commands.Prompt) -> Any:
+async def steer(context: CommandContext, command: commands.Steer | commands.Prompt) -> object:
     """Add input to the running turn; without one, send it as a message."""
     if context.detail.kind == "hosted" and context.is_busy:
         await context.host.steer(context.id, turns.SteerDraft(input=input_of(command)))
         return UNSET
-    mode = "auto" if context.detail.kind == "hosted" else "interrupt"
+    mode: Mode = "auto" if context.detail.kind == "hosted" else "interrupt"
     return await _send(context, command.message, mode)
 
 
 async def follow_up(
     context: CommandContext, command: commands.FollowUp | commands.Prompt
-) -> Any:
+) -> object:
     """Queue input for after the turn."""
     return await _send(context, command.message, "queue")
 
 
-async def _send(context: CommandContext, text: str, mode: Any) -> Any:
+async def _send(context: CommandContext, text: str, mode: Mode) -> object:
     await context.host.send(context.id, MessageDraft(content=text, mode=mode))
     return UNSET
 
 
-async def abort(context: CommandContext, _command: commands.Command) -> Any:
+async def abort(context: CommandContext, _command: commands.Command) -> object:
     """Interrupt the running turn, if there is one."""
     with suppress(NoTurn):
         await context.host.interrupt(context.id)
@@ -163,25 +163,27 @@ async def abort(context: CommandContext, _command: commands.Command) -> Any:
 # Reads.
 
 
-async def get_state(context: CommandContext, _command: commands.Command) -> Any:
+async def get_state(context: CommandContext, _command: commands.Command) -> object:
     """Describe the session."""
     return await context.sessions.info(context.id)
 
 
-async def get_messages(context: CommandContext, _command: commands.Command) -> Any:
+async def get_messages(context: CommandContext, _command: commands.Command) -> object:
     """Return the conversation, as far as the log has it."""
     messages = await context.sessions.messages(context.id)
     return {"messages": list(map(plain_message, messages))}
 
 
-async def get_last_assistant_text(context: CommandContext, _command: commands.Command) -> Any:
+async def get_last_assistant_text(
+    context: CommandContext, _command: commands.Command
+) -> object:
     """Return the last answer."""
     messages = await context.sessions.messages(context.id)
     texts = [message.text for message in messages if message.role == "assistant"]
     return {"text": texts[-1] if texts else None}
 
 
-async def get_session_stats(context: CommandContext, _command: commands.Command) -> Any:
+async def get_session_stats(context: CommandContext, _command: commands.Command) -> object:
     """Count messages and tokens."""
     messages = await context.sessions.messages(context.id)
     roles = [message.role for message in messages]
@@ -205,13 +207,13 @@ async def get_session_stats(context: CommandContext, _command: commands.Command)
     }
 
 
-def usage_numbers(usage: Any) -> dict[str, float]:
+def usage_numbers(usage: object) -> dict[str, float]:
     """Return the numbers of a usage report: attached agents may report anything."""
     fields = usage if isinstance(usage, dict) else {}
     return {name: value for name, value in fields.items() if type(value) in (int, float)}
 
 
-async def get_context_usage(context: CommandContext, _command: commands.Command) -> Any:
+async def get_context_usage(context: CommandContext, _command: commands.Command) -> object:
     """Return how full the context is, if the agent has reported its size."""
     usage = usage_numbers(context.detail.usage)
     window, tokens = usage.get("context_window"), usage.get("total_tokens")
@@ -224,7 +226,7 @@ async def get_context_usage(context: CommandContext, _command: commands.Command)
 # Settings.
 
 
-async def set_model(context: CommandContext, command: commands.SetModel) -> Any:
+async def set_model(context: CommandContext, command: commands.SetModel) -> object:
     """Use another model."""
     draft = turns.ModelDraft(model=command.model_id, provider=command.provider)
     await context.host.set_model(context.id, draft)
@@ -233,7 +235,7 @@ async def set_model(context: CommandContext, command: commands.SetModel) -> Any:
 
 async def set_thinking_level(
     context: CommandContext, command: commands.SetThinkingLevel
-) -> Any:
+) -> object:
     """Set how long the model thinks."""
     if not context.detail.model:
         raise CommandFailed(f"{context.agent} has not said which model it uses")
@@ -242,13 +244,13 @@ async def set_thinking_level(
     return UNSET
 
 
-async def set_session_name(context: CommandContext, command: commands.SetSessionName) -> Any:
+async def set_session_name(context: CommandContext, command: commands.SetSessionName) -> object:
     """Set the session's title."""
     await context.host.register(context.id, Registration(title=command.name))
     return UNSET
 
 
-async def compact(context: CommandContext, _command: commands.Command) -> Any:
+async def compact(context: CommandContext, _command: commands.Command) -> object:
     """Compact the conversation and wait until that is done: it is a turn of its own."""
     before = context.detail.turn.id if context.detail.turn else 0
     await context.host.compact(context.id)
@@ -262,7 +264,7 @@ async def compact(context: CommandContext, _command: commands.Command) -> Any:
 
 async def extension_ui_response(
     context: CommandContext, command: commands.ExtensionUiResponse
-) -> Any:
+) -> object:
     """Decide an approval."""
     host, request_id = context.host, command.request_id
     pending = await host.session_approvals(context.id, ApprovalQuery())

@@ -7,36 +7,22 @@ sessions (after its links are followed), and begin as such a file does.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from heapq import nlargest
 from itertools import chain, islice
 from pathlib import Path
 from stat import S_ISREG
-from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from sxhost.codec.well_formed import decode_from_program
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_tree import tree_of
 
-__all__ = ["Header", "RunInThread", "SessionFiles", "run_inline", "session_files"]
-
-T = TypeVar("T")
-
-
-class RunInThread(Protocol):
-    """Runs work that waits for disks outside of the reactor's thread."""
-
-    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        """Run the work; return its result."""
-
-
-async def run_inline(work: Callable[[], T], /) -> T:
-    """Run the work in this thread: for tests, which have no other."""
-    return work()
+__all__ = ["Header", "SessionFiles", "session_files"]
 
 
 HEADER_BYTES = 65_536
@@ -169,7 +155,7 @@ def _entries(path: Path) -> Iterator[dict[str, object]]:
     with path.open("rb") as file:
         for line in file.read(MAX_TREE_BYTES).split(b"\n"):
             try:
-                entry = msgspec.json.decode(line)
+                entry = decode_from_program(line, msgspec.json.decode).value
             except msgspec.DecodeError:
                 continue
             if isinstance(entry, dict) and "id" in entry and entry.get("type") != "session":
@@ -189,7 +175,8 @@ def read_header(path: Path) -> Header | None:
     """Return the header of a session file; None if it is none."""
     try:
         with path.open("rb") as file:
-            first = _decode_first_line(file.readline(HEADER_BYTES * 4))
+            line = file.readline(HEADER_BYTES * 4)
+            first = decode_from_program(line, _decode_first_line).value
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     if first.type == "session" and first.version is not None and first.cwd is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -13,13 +12,13 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.errors import HostError
-from sxhost.faces.pi.session_files import RunInThread
 from sxhost.model.event_types import NULL
 from sxhost.model.host import Host
 from sxhost.model.session import Detail, EventQuery, SessionQuery
 from sxhost.model.session_state import MESSAGE_EVENTS
 from sxhost.transcripts.messages import Message
 from sxhost.transcripts.transcript import Transcript
+from sxhost.waiting import RunInThread
 
 __all__ = ["AGENT_TIMEOUT_S", "Sessions"]
 
@@ -38,12 +37,12 @@ class Sessions:
         self._host = host
         self._clock = clock
 
-    async def all(self) -> list[dict[str, Any]]:
+    async def all(self) -> list[dict[str, object]]:
         """Describe all sessions."""
         sessions = await self._host.sessions(SessionQuery())
         return [await self.info(session.id) for session in sessions]
 
-    async def info(self, session_id: str) -> dict[str, Any]:
+    async def info(self, session_id: str) -> dict[str, object]:
         """Describe a session, from its log and from pi itself if that runs."""
         detail = await self._host.session(session_id)
         status, info = await self._host.agent_status(session_id), _info_of(detail)
@@ -74,10 +73,10 @@ class Sessions:
         return transcript.page() if transcript is not None else ()
 
 
-def _info_of(detail: Detail) -> dict[str, Any]:
+def _info_of(detail: Detail) -> dict[str, object]:
     """Describe a session from what the host knows."""
     began = datetime.fromtimestamp(detail.start_time, UTC)
-    info: dict[str, Any] = {
+    info: dict[str, object] = {
         "sessionId": detail.id,
         "thinkingLevel": "off",
         "isStreaming": detail.turn is not None and detail.turn.status == "running",

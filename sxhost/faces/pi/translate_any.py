@@ -52,6 +52,8 @@ class LoggedEvent(NamedTuple):
 def translate(at: LoggedEvent) -> PiEvents:
     """Yield pi's events for an event."""
     match at.data:
+        case events.MessageDeltaEvent() | events.ThinkingDeltaEvent():
+            yield from _piece(at, at.data)
         case events.TurnStartedEvent():
             yield from (b'{"type":"agent_start"}', b'{"type":"turn_start"}')
         case events.ToolStartEvent() | events.ToolOutputEvent() | events.ToolDoneEvent():
@@ -70,10 +72,6 @@ def _text_events(at: LoggedEvent) -> PiEvents:
     match at.data:
         case events.UserMessageEvent():
             yield from completed_messages(at)
-        case events.MessageDeltaEvent(item=item, text=text):
-            yield from _piece(at, "text", item, text)
-        case events.ThinkingDeltaEvent(item=item, text=text):
-            yield from _piece(at, "thinking", item, text)
         case events.MessageEvent(item=item, text=text):
             yield from _whole_text(at, "text", item, text)
         case events.ThinkingEvent(item=item, text=text):
@@ -82,14 +80,18 @@ def _text_events(at: LoggedEvent) -> PiEvents:
             yield encode({"type": "sxhost", "name": at.event.event, "data": at.event.data})
 
 
-def _piece(at: LoggedEvent, kind: str, item: str, text: str) -> PiEvents:
-    growing = at.transcript.growing_message(at.seq, item)
+def _piece(
+    at: LoggedEvent, data: events.MessageDeltaEvent | events.ThinkingDeltaEvent
+) -> PiEvents:
+    kind = "text" if isinstance(data, events.MessageDeltaEvent) else "thinking"
+    growing = at.transcript.growing_message(at.seq, data.item)
     if growing is not None and growing.first == at.seq:
         begun = Message(seq=at.seq, first=at.seq, ts_ms=at.event.ts_ms, role="assistant")
         message = Raw(encode_message(begun, at.transcript.agent))
         yield encode({"type": "message_start", "message": message})
-        yield _message_update(at, {"type": f"{kind}_start"}, item, growing)
-    yield _message_update(at, {"type": f"{kind}_delta", "delta": text}, item, growing)
+        yield _message_update(at, {"type": f"{kind}_start"}, data.item, growing)
+    step = {"type": f"{kind}_delta", "delta": data.text}
+    yield _message_update(at, step, data.item, growing)
 
 
 def _message_update(

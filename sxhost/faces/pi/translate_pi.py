@@ -8,7 +8,6 @@ version of pi, since clients of its first versions draw from there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
@@ -33,6 +32,10 @@ NONE = Raw(b"")
 
 TYPE_WITHIN = 64
 """Bytes at the beginning of a line of pi's in which its type stands."""
+
+
+MAX_DIGITS = 15
+"""Digits of a time that is believed: some 30,000 years."""
 
 
 class MessageStep(Struct, frozen=True, rename="camel"):
@@ -68,7 +71,7 @@ class PiLine(Struct, frozen=True, rename="camel"):
     def ts_ms(self) -> int:
         """When its message began (Unix ms); 0 if pi does not say."""
         digits = bytes(self.message.get("timestamp", NONE))
-        return int(digits) if digits.isdigit() else 0
+        return int(digits) if digits.isdigit() and len(digits) <= MAX_DIGITS else 0
 
     @property
     def fields_but_content(self) -> dict[str, Raw]:
@@ -92,15 +95,17 @@ def _native_of(data: events.AgentEvent) -> Raw:
 
 
 def _line_of(data: events.AgentEvent) -> PiLine:
-    with suppress(msgspec.DecodeError):
+    try:
         return _decode_line(_native_of(data))
-    return PiLine()
+    except msgspec.DecodeError:
+        return PiLine()
 
 
 def _step_of(raw: Raw) -> MessageStep:
-    with suppress(msgspec.DecodeError):
+    try:
         return _decode_step(raw)
-    return MessageStep()
+    except msgspec.DecodeError:
+        return MessageStep()
 
 
 # An event is added to the transcript.

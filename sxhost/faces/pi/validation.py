@@ -13,6 +13,7 @@ from typing import Annotated, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from sxhost.codec.well_formed import decode_from_program, well_formed
 from sxhost.faces.pi.commands import COMMANDS, RESERVED, AnyCommand, Command, SessionCommand
 from sxhost.faces.pi.fields import CommandId
 
@@ -42,9 +43,9 @@ def parse(frame: bytes) -> Command:
     :raises BadCommand: it is invalid.
     """
     try:
-        return _decode(frame)
+        return decode_from_program(frame, _decode).value
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _explain(frame) from None
+        raise _explain(well_formed(frame)) from None
 
 
 def _explain(frame: bytes) -> BadCommand:

@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 
 from sxhost.agents.dependencies import Agents
+from sxhost.drivers.contracts import Started
 from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
 from sxhost.model.event_types import MessageEvent, ToolOutputEvent
 from sxhost.model.session import EventQuery, MessageDraft, PullQuery, Registration
 from sxhost.model.turn import Launch, Process, TurnDraft
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import (
+    FakeAgent,
     FakeDriver,
     FakeDrivers,
     HostInMemory,
@@ -267,7 +270,7 @@ class TestMessages:
         assert message_state(host, number) == "delivered"
 
     def test_message_restarts_an_ended_agent(self, host: HostInMemory) -> None:
-        host.drivers.last.reports.gone(ChildExit(code=0, asked=True))
+        host.drivers.last.reports.exited(ChildExit(code=0, asked=True))
         assert state(host) == "ended"
         number = send(host, "hello")
         assert message_state(host, number) == "delivered"
@@ -285,6 +288,254 @@ def answer_first(lab: HostInMemory, decision: str, session: str = "a") -> Any:
     (approval, *_) = lab.request("GET", f"/sessions/{session}/approvals").json()
     path = f"/sessions/{session}/approvals/{approval['id']}"
     return lab.request("POST", path, {"decision": decision})
+
+
+def end(lab: HostInMemory, session: str = "a") -> Any:
+    work = lab.begin("POST", f"/sessions/{session}/end")
+    settle(lab)
+    return result_of(work)
+
+
+def rest(lab: HostInMemory, session: str = "a") -> str:
+    settle(lab)
+    return result_of(lab.service.session(session)).rest
+
+
+def idle_for_long(lab: HostInMemory) -> None:
+    settle(lab)
+    lab.clock.advance(lab.limits.sleep_after)
+    settle(lab)
+
+
+class SlowToEnd(FakeAgent):
+    """An agent whose end a test decides."""
+
+    ending: Deferred[None]
+
+    async def stop(self) -> None:
+        self.ending = Deferred()
+        await self.ending
+        await super().stop()
+
+
+class SlowToEndDriver(FakeDriver):
+    def agent(self, launch: Launch, reports: Any) -> FakeAgent:
+        return SlowToEnd(launch, reports, self)
+
+
+class Forgetful(FakeAgent):
+    """An agent that keeps no conversation without a turn, as Codex and Claude do."""
+
+    kept: list[str]
+
+    async def start(self) -> Started:
+        unknown = self.launch.resume not in (None, *self.kept)
+        self.refuse = AgentFailed("No such conversation.") if unknown else None
+        return await super().start()
+
+    async def submit(self, draft: TurnDraft) -> str | None:
+        self.kept.append(f"native-{len(self._driver.agents)}")
+        return await super().submit(draft)
+
+
+class ForgetfulDriver(FakeDriver):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[str] = []
+
+    def agent(self, launch: Launch, reports: Any) -> FakeAgent:
+        agent = Forgetful(launch, reports, self)
+        agent.kept = self.kept
+        return agent
+
+
+class TestRest:
+    def test_message_wakes_an_agent_that_sleeps(self, host: HostInMemory) -> None:
+        idle_for_long(host)
+        assert host.drivers.last.did == [("start", None), ("stop",)]
+        assert (state(host), rest(host), told(host)[-1]) == (
+            "idle",
+            "asleep",
+            ("asleep", {"idle_s": 1800}),
+        )
+        number = send(host, "hello")
+        assert host.drivers.last.did == [("start", "native-1"), ("submit", "hello")]
+        assert (message_state(host, number), rest(host)) == ("delivered", "")
+
+    def test_conversation_without_a_turn_may_begin_anew(self, lab: HostInMemory) -> None:
+        lab.drivers.by_agent["fake"] = ForgetfulDriver()
+        started_in(lab)
+        for _ in range(2):
+            idle_for_long(lab)
+            assert submit(lab).status == "running"
+            lab.drivers.last.reports.turn_ended("completed")
+        starts = [agent.did[0][1] for agent in lab.drivers.by_agent["fake"].agents]
+        assert starts == [None, "native-1", None, "native-3"]
+        assert names(lab).count("started") == 3
+
+    @pytest.mark.parametrize("resumes", [True, False])
+    def test_conversation_that_is_lost_is_not_begun_anew(
+        self, lab: HostInMemory, resumes: bool
+    ) -> None:
+        started_in(lab, resume="native-old" if resumes else None)
+        if not resumes:
+            submit(lab)
+            lab.drivers.last.reports.turn_ended("completed")
+        idle_for_long(lab)
+        lab.drivers.by_agent["fake"].refuse = AgentFailed("It is lost.")
+        before = len(lab.drivers.by_agent["fake"].agents)
+        with pytest.raises(AgentFailed, match="lost"):
+            submit(lab)
+        assert len(lab.drivers.by_agent["fake"].agents) == before + 1
+
+    def test_turn_wakes_an_agent_that_sleeps(self, host: HostInMemory) -> None:
+        submit(host)
+        host.drivers.last.reports.turn_ended("completed")
+        idle_for_long(host)
+        assert submit(host).id == 2
+        assert host.drivers.last.did == [("start", "native-1"), ("submit", "go")]
+
+    def test_agent_sleeps_again_after_each_turn(self, host: HostInMemory) -> None:
+        for _ in range(3):
+            idle_for_long(host)
+            assert rest(host) == "asleep"
+            submit(host)
+            host.drivers.last.reports.turn_ended("completed")
+        assert names(host).count("asleep") == 3
+
+    def test_what_an_idle_agent_reports_keeps_it_awake(self, host: HostInMemory) -> None:
+        host.clock.advance(host.limits.sleep_after - 1)
+        host.drivers.last.reports.report_event(MessageEvent(text="still here"))
+        host.clock.advance(host.limits.sleep_after - 1)
+        assert rest(host) == ""
+        host.clock.advance(1)
+        assert rest(host) == "asleep"
+
+    def test_busy_agent_is_not_put_to_sleep(self, host: HostInMemory) -> None:
+        submit(host)
+        idle_for_long(host)
+        assert ("stop",) not in host.drivers.last.did
+
+    def test_agent_that_asks_is_not_put_to_sleep(self, host: HostInMemory) -> None:
+        host.drivers.last.reports.approval_requested(question())
+        idle_for_long(host)
+        assert ("stop",) not in host.drivers.last.did
+        answer_first(host, "approve")
+        idle_for_long(host)
+        assert rest(host) == "asleep"
+        assert "stalled" not in names(host)
+
+    def test_agent_that_could_not_go_on_is_not_put_to_sleep(self, lab: HostInMemory) -> None:
+        lab.drivers.by_agent["fake"] = FakeDriver(resume=False)
+        started_in(lab)
+        idle_for_long(lab)
+        assert ("stop",) not in lab.drivers.last.did
+
+    @pytest.mark.parametrize("how", ["turn", "message", "end", "delete"])
+    def test_agent_is_wanted_again_while_it_ends(self, lab: HostInMemory, how: str) -> None:
+        lab.drivers.by_agent["fake"] = SlowToEndDriver()
+        started_in(lab)
+        idle_for_long(lab)
+        ending = lab.drivers.last
+        assert isinstance(ending, SlowToEnd)
+        requests = {
+            "turn": ("POST", "/sessions/a/turns", {"input": "go"}),
+            "message": ("POST", "/sessions/a/messages", {"content": "go"}),
+            "end": ("POST", "/sessions/a/end", None),
+            "delete": ("DELETE", "/sessions/a", None),
+        }
+        work = lab.begin(*requests[how])
+        settle(lab)
+        assert lab.drivers.last is ending, "two processes of one conversation"
+        ending.ending.callback(None)
+        settle(lab)
+        assert result_of(work).status < 300
+        if how == "delete":
+            assert lab.request("GET", "/sessions").json() == []
+        elif how == "end":
+            assert (rest(lab), state(lab)) == ("ended", "ended")
+        else:
+            assert lab.drivers.last.did == [("start", "native-1"), ("submit", "go")]
+            assert names(lab)[:3] == ["started", "asleep", "started"]
+            assert (rest(lab), state(lab)) == ("", "working")
+
+    def test_host_that_stops_waits_for_agents_that_end(self, lab: HostInMemory) -> None:
+        lab.drivers.by_agent["fake"] = SlowToEndDriver()
+        started_in(lab)
+        idle_for_long(lab)
+        agent = lab.drivers.last
+        assert isinstance(agent, SlowToEnd)
+        closing = started(lab.service._core.supervisor.close())
+        assert not is_done(closing)
+        agent.ending.callback(None)
+        settle(lab)
+        assert is_done(closing)
+
+    def test_ended_agent_keeps_its_log_and_goes_on_when_asked(self, host: HostInMemory) -> None:
+        submit(host)
+        assert end(host).json() == {"ok": True}
+        assert names(host)[-2:] == ["error", "ended"]
+        assert (state(host), rest(host)) == ("ended", "ended")
+        assert submit(host).id == 2
+        assert host.drivers.last.did == [("start", "native-1"), ("submit", "go")]
+        assert (state(host), rest(host)) == ("working", "")
+
+    def test_ending_twice_is_harmless(self, host: HostInMemory) -> None:
+        for _ in range(2):
+            assert end(host).status == 200
+        assert names(host) == ["started", "ended"]
+
+    def test_agent_that_sleeps_can_be_ended(self, host: HostInMemory) -> None:
+        idle_for_long(host)
+        assert end(host).status == 200
+        assert (state(host), rest(host)) == ("ended", "ended")
+        assert names(host) == ["started", "asleep", "ended"]
+
+    def test_attached_agent_cannot_be_ended(self, lab: HostInMemory) -> None:
+        result_of(lab.service.register("b", Registration()))
+        refused = end(lab, "b")
+        assert (refused.status, refused.json()["error"]) == (409, "not_hosted")
+        assert end(lab, "nobody").status == 404
+
+    def test_messages_of_an_ended_agent_wait_for_the_next_one(self, host: HostInMemory) -> None:
+        submit(host)
+        number = send(host, "later", "queue")
+        end(host)
+        assert message_state(host, number) == "queued"
+        reborn(host, kill=False)
+        assert message_state(host, number) == "queued"
+        send(host, "now")
+        assert message_state(host, number) == "delivered"
+
+    @pytest.mark.parametrize("kill", [True, False])
+    def test_agents_at_rest_are_not_started_at_boot(
+        self, host: HostInMemory, kill: bool
+    ) -> None:
+        idle_for_long(host)
+        for session in ("b", "c"):
+            work = started(host.service.start(Launch(agent="fake", id=session)))
+            settle(host)
+            result_of(work)
+        end(host, "b")
+        agents = host.drivers.by_agent["fake"].agents
+        before = len(agents)
+        reborn(host, kill=kill, resume=True)
+        assert [agent.launch.id for agent in agents[before:]] == ["c"]
+
+    def test_message_to_an_agent_asleep_outlives_the_host(self, host: HostInMemory) -> None:
+        idle_for_long(host)
+        host.drivers.by_agent["fake"].refuse = AgentFailed("Not now.")
+        number = send(host, "hello")
+        host.drivers.by_agent["fake"].refuse = None
+        reborn(host, kill=True)
+        assert message_state(host, number) == "delivered"
+
+    def test_agent_asleep_makes_room_in_a_full_host(self) -> None:
+        lab = HostInMemory(sessions=1)
+        started_in(lab)
+        idle_for_long(lab)
+        result_of(lab.service.register("b", Registration()))
+        assert [s["id"] for s in lab.request("GET", "/sessions").json()] == ["b"]
 
 
 class TestApprovals:
@@ -357,7 +608,7 @@ class TestApprovals:
         host.drivers.last.reports.approval_requested(question())
         settle(host)
         (first,) = host.request("GET", "/approvals").json()
-        host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
+        host.drivers.last.reports.exited(ChildExit(signal="SIGKILL"))
         settle(host)
         assert host.request("GET", "/approvals").json() == []
         submit(host)
@@ -370,7 +621,7 @@ class TestApprovals:
 class TestEnds:
     def test_crash_fails_the_turn_and_restarts_the_agent(self, host: HostInMemory) -> None:
         submit(host)
-        host.drivers.last.reports.gone(ChildExit(signal="SIGKILL", stderr="ouch"))
+        host.drivers.last.reports.exited(ChildExit(signal="SIGKILL", stderr="ouch"))
         assert state(host) == "ended"
         name, data = told(host)[-2]
         assert (name, data["reason"]) == ("error", "transport_closed_before_turn_completed")
@@ -384,14 +635,14 @@ class TestEnds:
         started_in(lab)
         delays = []
         for _ in range(3):
-            lab.drivers.last.reports.gone(ChildExit(code=1))
+            lab.drivers.last.reports.exited(ChildExit(code=1))
             settle(lab)
             (call,) = [c for c in lab.clock.getDelayedCalls() if "_now" in str(c.func)]
             delays.append(call.getTime() - lab.clock.seconds())
             lab.clock.advance(delays[-1])
             settle(lab)
         assert delays == [1, 2, 4]
-        lab.drivers.last.reports.gone(ChildExit(code=1))
+        lab.drivers.last.reports.exited(ChildExit(code=1))
         settle(lab)
         assert not [c for c in lab.clock.getDelayedCalls() if "_now" in str(c.func)]
 
@@ -463,7 +714,7 @@ class TestEnds:
             submit(lab)
 
     def test_concurrent_callers_wait_for_the_same_start(self, host: HostInMemory) -> None:
-        host.drivers.last.reports.gone(ChildExit(code=0, asked=True))
+        host.drivers.last.reports.exited(ChildExit(code=0, asked=True))
         settle(host)
         from twisted.internet.defer import Deferred
 
@@ -480,7 +731,7 @@ class TestEnds:
 
     def test_failed_restart_is_retried_later(self, host: HostInMemory) -> None:
         driver = host.drivers("fake")
-        host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
+        host.drivers.last.reports.exited(ChildExit(signal="SIGKILL"))
         driver.refuse = AgentFailed("Not yet.")
         host.clock.advance(1)
         settle(host)

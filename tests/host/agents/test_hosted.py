@@ -24,9 +24,9 @@ from sxhost.errors import (
     Unsupported,
 )
 from sxhost.model.approval import Answer, Question
-from sxhost.model.event_types import MessageEvent, NativeEvent, raw_json
+from sxhost.model.event_types import BackgroundEvent, MessageEvent, NativeEvent, raw_json
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft, Hosting
+from sxhost.model.session import BackgroundTask, EventDraft, Hosting
 from sxhost.model.turn import CutReason, Launch, ModelDraft, Process, Turn, TurnDraft
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeAgent, FakeDriver, is_done, question, result_of, started
@@ -71,6 +71,7 @@ class Rig:
         self.refuse: HostError | None = None
         self.noting: Deferred[None] | None = None
         self.free = 0
+        self.sleepy: list[float] = []
         dependencies = Dependencies(
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
@@ -82,7 +83,13 @@ class Rig:
         )
         launch = Launch(agent="fake", cwd="/", prompt="first")
         self.session = HostedSession(
-            "a", launch, self.driver, dependencies, self._free, turn=turn
+            "a",
+            launch,
+            self.driver,
+            dependencies,
+            self._free,
+            on_sleepy=self.sleepy.append,
+            turn=turn,
         )
 
     def _free(self) -> None:
@@ -188,7 +195,7 @@ class TestStart:
         noting: Deferred[None] = Deferred()
         rig.noting = noting
         start = started(rig.session.start())
-        rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
+        rig.agent.reports.exited(ChildExit(signal="SIGKILL"))
         rig.noting = None
         noting.callback(None)
         with pytest.raises(AgentFailed, match="has gone"):
@@ -293,7 +300,7 @@ class TestTurns:
 
     def test_agent_may_exit_during_a_submit(self, rig: Rig) -> None:
         async def dies(_draft: TurnDraft) -> str | None:
-            rig.agent.reports.gone(ChildExit(code=1))
+            rig.agent.reports.exited(ChildExit(code=1))
             raise AgentFailed("It has gone.")
 
         rig.agent.submit = dies  # type: ignore[method-assign, assignment]
@@ -375,7 +382,7 @@ class TestQuestions:
         (warning, *more) = [data for name, data in rig.log if name == "warning"]
         assert warning["text"].startswith("Run rm: As many questions are open as may be: 128")
         assert len(more) == 1200 - most - 1
-        rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
+        rig.agent.reports.exited(ChildExit(signal="SIGKILL"))
         assert rig.approvals.withdrawn == ["the turn is over"]
         assert rig.approvals.open == {}
 
@@ -391,7 +398,7 @@ class TestQuestions:
         rig.submit()
         rig.approvals.slow = Deferred()
         rig.asked()
-        rig.agent.reports.gone(ChildExit(code=1))
+        rig.agent.reports.exited(ChildExit(code=1))
         rig.settle()
         rig.approvals.slow.callback(None)
         rig.settle()
@@ -418,10 +425,46 @@ class TestQuestions:
 
 
 class TestEnds:
+    def test_question_that_outlives_its_turn_stays_open(self, rig: Rig) -> None:
+        rig.submit()
+        rig.asked("main")
+        rig.agent.reports.approval_requested(question("sub", outlives_turn=True))
+        rig.settle()
+        rig.agent.reports.turn_ended("completed")
+        rig.settle()
+        assert list(rig.approvals.open) == ["sub"]
+        assert rig.approvals.withdrawn == []
+        assert rig.state == "idle"
+        rig.clock.advance(100)
+        rig.answer("sub", "approve")
+        assert ("answer", "sub", "approve") in rig.agent.did
+        rig.clock.advance(100)
+        assert "stalled" not in rig.names()
+
+    def test_agent_with_something_in_the_background_does_not_sleep(self, rig: Rig) -> None:
+        rig.submit()
+        task = BackgroundTask(id="b1")
+        rig.agent.reports.report_event(BackgroundEvent(tasks=[task]))
+        rig.agent.reports.turn_ended("completed")
+        assert not rig.session.can_sleep
+        rig.do(rig.session.interrupt())
+        assert rig.agent.did[-1] == ("interrupt",)
+        rig.agent.reports.report_event(BackgroundEvent(tasks=[]))
+        assert rig.session.can_sleep
+
+    def test_lasting_question_ends_with_the_process(self, rig: Rig) -> None:
+        rig.submit()
+        rig.agent.reports.approval_requested(question("sub", outlives_turn=True))
+        rig.agent.reports.turn_ended("completed")
+        rig.settle()
+        rig.agent.reports.exited(ChildExit(code=1))
+        rig.settle()
+        assert rig.approvals.withdrawn == ["the agent ended with code 1"]
+
     def test_agents_death_fails_the_turn_and_withdraws_its_questions(self, rig: Rig) -> None:
         rig.submit()
         rig.asked()
-        rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
+        rig.agent.reports.exited(ChildExit(signal="SIGKILL"))
         assert rig.names()[-2:] == ["error", "ended"]
         assert rig.log[-2][1]["reason"] == CutReason.PROCESS_ENDED
         assert [key for key, _ in rig.approvals.settled] == ["q1"]
@@ -431,7 +474,7 @@ class TestEnds:
     def test_resumable_agent_is_restarted(self, resume: bool) -> None:
         rig = Rig(resume=resume)
         rig.do(rig.session.start())
-        rig.agent.reports.gone(ChildExit(code=1))
+        rig.agent.reports.exited(ChildExit(code=1))
         rig.clock.advance(1)
         assert rig.state == ("idle" if resume else "gone")
 
@@ -445,7 +488,7 @@ class TestEnds:
         assert rig.clock.getDelayedCalls() == []
 
     def test_end_cancels_the_next_restart(self, rig: Rig) -> None:
-        rig.agent.reports.gone(ChildExit(code=1))
+        rig.agent.reports.exited(ChildExit(code=1))
         rig.do(rig.session.end())
         rig.clock.advance(1000)
         assert len(rig.driver.agents) == 1

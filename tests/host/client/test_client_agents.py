@@ -49,10 +49,11 @@ def test_every_verb_for_agents_reaches_the_host(host: HostInMemory) -> None:
         client.interrupt("a"),
         client.compact("a"),
         client.set_model("a", ModelDraft(model="large")),
+        client.end("a"),
     ):
         assert do(host, work).ok
     reported = [name for name, *_ in host.drivers.last.did]
-    assert reported == ["start", "submit", "steer", "interrupt", "compact", "set_model"]
+    assert reported == ["start", "submit", "steer", "interrupt", "compact", "set_model", "stop"]
 
 
 def test_approvals(host: HostInMemory) -> None:

@@ -161,6 +161,51 @@ def test_claude_begins_turns_by_itself() -> None:
     assert play.turns[2] == ("turn_began", None)
 
 
+def test_question_of_a_subagent_outlives_the_turn_and_is_answered() -> None:
+    play = Play("background_subagent", APPROVE).run()
+    play.finish()
+    [asked] = play.reports.questions
+    assert asked.outlives_turn
+    assert not [told for told in play.reports.told if told[0] == "settled"]
+    assert play.child.said[-1]["response"]["response"]["behavior"] == "allow"
+    assert [turn[0] for turn in play.turns] == ["turn_began", "turn_ended"] * 3
+    kinds = [
+        [(task["kind"], task["title"]) for task in data["tasks"]]
+        for _, data in play.reports.events("background")
+    ]
+    assert kinds == [[("subagent", "look")], []]
+    told = [told[1] if told[0] == "event" else told[0] for told in play.reports.told]
+    assert told.index("background", told.index("background") + 1) > told.index(
+        "turn_began", len(told) - told[::-1].index("turn_began") - 1
+    )
+
+
+def test_question_of_a_subagent_that_has_ended_is_withdrawn() -> None:
+    stage = Stage()
+    stage.start()
+    name = stage.submit()
+    ask = {"subtype": "can_use_tool", "tool_name": "Bash", "input": {}, "agent_id": "s1"}
+    tasks = [{"task_id": "s1", "task_type": "local_agent"}]
+    changed = {"type": "system", "subtype": "background_tasks_changed"}
+    stage.child.say({**changed, "tasks": tasks})
+    stage.child.say({"type": "control_request", "request_id": "r", "request": ask})
+    stage.child.say({"type": "result", "subtype": "success", "user_message_uuids": [name]})
+    assert "settled" not in [told[0] for told in stage.reports.told]
+    stage.child.say({**changed, "tasks": []})
+    [key] = [told[1] for told in stage.reports.told if told[0] == "settled"]
+    assert key == "r"
+
+
+def test_question_of_a_subagent_in_the_turn_ends_with_it() -> None:
+    stage = Stage()
+    stage.start()
+    name = stage.submit()
+    ask = {"subtype": "can_use_tool", "tool_name": "Bash", "input": {}, "agent_id": "s1"}
+    stage.child.say({"type": "control_request", "request_id": "r", "request": ask})
+    stage.child.say({"type": "result", "subtype": "success", "user_message_uuids": [name]})
+    assert [told[1] for told in stage.reports.told if told[0] == "settled"] == ["r"]
+
+
 def test_a_turn_of_claudes_own_does_not_end_ours() -> None:
     stage = Stage()
     stage.start()
@@ -408,7 +453,7 @@ RUBBISH = [
     b"null",
     b"{}",
     b'{"type": 7}',
-    b'{"type": "system", "subtype": "\xff"}',
+    b'{"type": "system", "subtype": \xff}',
     b"[" * 100_000,
     b'{"type": "' + b"x" * 2_000_000,
 ]

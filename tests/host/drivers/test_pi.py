@@ -192,7 +192,7 @@ def test_one_that_says_nothing_is_ended() -> None:
 def test_one_whose_state_makes_no_sense_is_ended() -> None:
     host = Pi()
     host.state = {"sessionId": 7}
-    with pytest.raises(AgentFailed, match="makes no sense"):
+    with pytest.raises(AgentFailed, match="answer to get_state is wrong"):
         host.start()
     assert host.child.ended
 

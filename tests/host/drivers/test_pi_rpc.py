@@ -9,10 +9,10 @@ from twisted.internet.task import Clock
 
 from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.messages import PiState
-from sxhost.drivers.pi.rpc import RpcClient, decode_answer
+from sxhost.drivers.pi.rpc import RpcClient
 from sxhost.errors import AgentFailed, CommandRefused
 from sxhost.process.contracts import ChildExit, Command
-from sxhost.testing import is_done, result_of
+from sxhost.testing import is_done, result_of, started
 from tests.support.agents.recorded_pi import plain, printed
 from tests.support.fake_children import FakeChild, FakeSpawn
 
@@ -69,7 +69,7 @@ def test_a_refusal_without_a_name_is_that_of_its_command() -> None:
 
 def test_an_answer_of_another_shape() -> None:
     ends = Ends()
-    work = ends.calls.send_command("get_state")
+    work = started(ends.calls.query("get_state", PiState))
     ends.say(id="r1", command="get_state", success=True, data=[])
-    with pytest.raises(AgentFailed, match="makes no sense"):
-        decode_answer(result_of(work), PiState)
+    with pytest.raises(AgentFailed, match="answer to get_state is wrong"):
+        result_of(work)

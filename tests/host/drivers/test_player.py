@@ -482,7 +482,7 @@ class StubAgent:
         return False
 
     def process_exited(self, how: ChildExit) -> None:
-        self._reports.gone(how)
+        self._reports.exited(how)
 
 
 class StubDriver:

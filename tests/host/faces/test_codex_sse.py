@@ -99,7 +99,7 @@ def test_every_turn_end_ends_the_stream(
 
 def test_agents_exit_ends_the_stream(stage: Stage) -> None:
     client = stage.begin()
-    stage.agent.reports.gone(ChildExit(code=1, stderr="oh"))
+    stage.agent.reports.exited(ChildExit(code=1, stderr="oh"))
     assert client.over
     assert client.frames[-1]["type"] == "error"
 
@@ -431,10 +431,20 @@ def test_request_id_is_used_once(stage: Stage) -> None:
     assert (refused.status, refused.body["error"]) == (409, "session_exists")
 
 
-@pytest.mark.parametrize("last", ["x", "a:b"])
-def test_malformed_cursor_is_refused(stage: Stage, last: str) -> None:
+@pytest.mark.parametrize("last", ["x", "a:b", "another:1"])
+def test_a_place_that_no_stream_gave_out_is_answered_from_the_beginning(
+    stage: Stage, last: str
+) -> None:
+    client = talk(stage)
+    stage.end()
+    warning, *frames = stage.again(last=last).frames
+    assert warning["message"] == "Frames are missing: another epoch."
+    assert frames == client.frames
+
+
+def test_an_unreadable_cursor_in_the_query_is_refused(stage: Stage) -> None:
     stage.begin()
-    refused = stage.again(last=last)
+    refused = stage.again(query="?after=x")
     assert (refused.status, refused.body["field"]) == (400, "after")
 
 

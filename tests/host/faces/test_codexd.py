@@ -338,7 +338,7 @@ def test_steer_of_another_turn_is_refused(host: HostInMemory) -> None:
 def test_turn_of_an_exited_process_fails(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     turn(host, session)
-    host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
+    host.drivers.last.reports.exited(ChildExit(signal="SIGKILL"))
     settle(host)
     shown = read(host, session)
     assert shown["session"]["lastTurnStatus"] == "failed"

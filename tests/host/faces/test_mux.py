@@ -29,7 +29,7 @@ def made(peer: Peer, name: str = "s") -> None:
 
 
 def test_server_ready_is_the_first_frame(peer: Peer) -> None:
-    ready, summary = peer.heard
+    ready, summary = peer.frames
     assert ready["type"] == "server_ready"
     assert ready["data"]["protocolVersion"] == "1.0.0"
     assert ready["data"]["transports"] == ["websocket", "stdio"]
@@ -43,7 +43,7 @@ def test_create_session_makes_a_session(peer: Peer) -> None:
         "command_accepted", "command_started", "command_finished",
         "=create_session", "session_created",
     ]  # fmt: skip
-    assert peer.heard[3]["sessionVersion"] == 0
+    assert peer.frames[3]["sessionVersion"] == 0
 
 
 def test_prompt_runs_a_turn(peer: Peer, lab: HostInMemory) -> None:

@@ -31,7 +31,7 @@ def fire(lab: HostInMemory, session: str, number: int) -> None:
 
 def seqs(peer: Peer) -> list[int]:
     """Return the numbers of the events, each of which is some frames."""
-    return list(dict.fromkeys(one["seq"] for one in peer.heard if one["type"] == "event"))
+    return list(dict.fromkeys(one["seq"] for one in peer.frames if one["type"] == "event"))
 
 
 def test_subscription_from_now(lab: HostInMemory, peer: Peer) -> None:
@@ -51,7 +51,7 @@ def test_subscription_from_a_cursor(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     fire(lab, "s", 3)
     assert seqs(peer) == [1, 2, 3], "a second time changes nothing"
-    last = [one for one in peer.heard if one["type"] == "event" and one["seq"] == 2][-1][
+    last = [one for one in peer.frames if one["type"] == "event" and one["seq"] == 2][-1][
         "cursor"
     ]
     peer.forget()
@@ -61,11 +61,11 @@ def test_subscription_from_a_cursor(lab: HostInMemory, peer: Peer) -> None:
 
 def test_event_cut_by_a_disconnect_is_sent_again(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s", after="0")
-    start, end = [one for one in peer.heard if one["type"] == "event"]
+    start, end = [one for one in peer.frames if one["type"] == "event"]
     assert [one["event"]["type"] for one in (start, end)] == ["message_start", "message_end"]
     again = Peer(lab)
     again.ask("switch_session", "s", after=start["cursor"])
-    assert [one for one in again.heard if one["type"] == "event"] == [start, end]
+    assert [one for one in again.frames if one["type"] == "event"] == [start, end]
 
 
 def test_unsubscribed_session_sends_nothing(lab: HostInMemory, peer: Peer) -> None:
@@ -83,10 +83,10 @@ def test_paused_client_continues_later(lab: HostInMemory, peer: Peer) -> None:
     peer.forget()
     fire(lab, "s", 2)
     Peer(lab).ask("health_check")
-    assert peer.heard == []
+    assert peer.frames == []
     peer.paused = False
     peer.client.resume_subscriptions()
-    assert peer.heard[0] == {"type": "gap", "reason": "slow", "missed": 3}
+    assert peer.frames[0] == {"type": "gap", "reason": "slow", "missed": 3}
     assert seqs(peer) == [2]
 
 
@@ -99,7 +99,7 @@ def test_retention_gap_is_reported(lab: HostInMemory, peer: Peer) -> None:
     peer.paused = False
     peer.forget()
     peer.client.resume_subscriptions()
-    gap = next(one for one in peer.heard if one["type"] == "gap")
+    gap = next(one for one in peer.frames if one["type"] == "gap")
     assert (gap["sessionId"], gap["reason"]) == ("s", "retention")
     assert seqs(peer)[-1] == 8
 
@@ -109,7 +109,7 @@ def test_deleted_session_is_reported(lab: HostInMemory, peer: Peer) -> None:
     result_of(lab.service.forget("s"))
     peer.settle()
     assert peer.client.subscriptions == {}
-    assert peer.heard[-1] == {"type": "session_deleted", "data": {"sessionId": "s"}}
+    assert peer.frames[-1] == {"type": "session_deleted", "data": {"sessionId": "s"}}
     assert peer.ask("switch_session", "s")["error"] == "Session s not found"
 
 
@@ -132,7 +132,7 @@ def test_disconnected_client_is_forgotten(lab: HostInMemory, peer: Peer) -> None
     peer.client.connection_closed()
     peer.forget()
     fire(lab, "s", 2)
-    assert peer.heard == []
+    assert peer.frames == []
     assert (lab.mux.clients.connected, lab.notifier.subscribers) == ({}, 0)
 
 

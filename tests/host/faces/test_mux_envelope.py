@@ -43,7 +43,7 @@ def test_repeated_command_gets_the_stored_answer(lab: HostInMemory, peer: Peer) 
     again = peer.ask("steer", "s", message="x", id="1")
     assert again == {**first, "replayed": True}
     assert peer.kinds == ["command_finished", "=steer"]
-    assert peer.heard[0]["data"]["replayed"] is True
+    assert peer.frames[0]["data"]["replayed"] is True
 
 
 def test_same_id_for_another_command_is_a_conflict(peer: Peer) -> None:
@@ -229,7 +229,7 @@ def test_sessions_do_not_wait_for_each_other(lab: HostInMemory, peer: Peer) -> N
 
 def test_exited_agent_fails_its_prompt(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x")
-    lab.drivers.last.reports.gone(ChildExit(code=1))
+    lab.drivers.last.reports.exited(ChildExit(code=1))
     peer.settle()
     (answer,) = peer.answers
     assert answer["error"] == "transport_closed_before_turn_completed"
@@ -322,7 +322,7 @@ def test_session_token_sees_its_session_only(lab: HostInMemory, peer: Peer) -> N
     narrow.forget()
     peer.ask("create_session", "t", agent="fake")
     peer.ask("health_check")
-    assert narrow.heard == []
+    assert narrow.frames == []
     peer.ask("get_state", "s")
     assert narrow.kinds == ["command_accepted", "command_started", "command_finished"]
     assert "for session 's' alone" in narrow.ask("get_state", "t")["error"]
@@ -330,7 +330,7 @@ def test_session_token_sees_its_session_only(lab: HostInMemory, peer: Peer) -> N
 
 def test_commands_during_a_stop_are_refused(lab: HostInMemory, peer: Peer) -> None:
     lab.mux.stop()
-    assert peer.heard[-1]["type"] == "server_shutdown"
+    assert peer.frames[-1]["type"] == "server_shutdown"
     assert peer.ask("health_check")["error"] == "Server is shutting down"
 
 
@@ -352,7 +352,7 @@ def test_extension_questions_are_answered(lab: HostInMemory, peer: Peer) -> None
 
 def test_unparsable_commands_are_refused(peer: Peer) -> None:
     peer.raw(json.dumps({"type": "nope", "id": "7"}).encode())
-    assert peer.heard == [
+    assert peer.frames == [
         {
             "type": "response",
             "id": "7",

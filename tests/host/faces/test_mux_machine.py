@@ -125,7 +125,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9))
     def an_agent_dies(self, which: int) -> None:
-        self.running[which % len(self.running)].reports.gone(ChildExit(code=1))
+        self.running[which % len(self.running)].reports.exited(ChildExit(code=1))
 
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9))
@@ -153,8 +153,8 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def events_are_of_sessions_that_are_there(self) -> None:
         for number, peer in enumerate(self.peers):
-            fresh = peer.heard[self.seen[number] :]
-            self.seen[number] = len(peer.heard)
+            fresh = peer.frames[self.seen[number] :]
+            self.seen[number] = len(peer.frames)
             deleted = {
                 one["data"]["sessionId"] for one in fresh if one["type"] == "session_deleted"
             }
@@ -201,7 +201,7 @@ class Machine(RuleBasedStateMachine):
             told.setdefault(place, []).extend(frames[:-1])
             told[f"{self.lab.store.epoch}:{event.id}", event.seq] = frames[-1:]
         for peer in self.peers:
-            heard = [one for one in peer.heard if one["type"] == "event"]
+            heard = [one for one in peer.frames if one["type"] == "event"]
             for one in heard:
                 place = one["cursor"], one["seq"]
                 if one["sessionId"] == name and place in told:

@@ -34,6 +34,7 @@ SCOPES = {
     "/sessions/<session_id>/turns": "send",
     "/sessions/<session_id>/steer": "send",
     "/sessions/<session_id>/interrupt": "send",
+    "/sessions/<session_id>/end": "send",
     "/sessions/<session_id>/compact": "send",
     "/sessions/<session_id>/model": "send",
     "/approvals": "read",

@@ -115,8 +115,47 @@ def test_unknown_session_is_refused_before_the_stream_begins(wire: Wire) -> None
     assert (client.status, client.body["error"]) == (404, "unknown_session")
 
 
-def test_malformed_cursor_is_refused(wire: Wire) -> None:
-    client = get(wire, "/events", SSE, "Last-Event-ID: nonsense")
+# Where an EventSource goes on: query, header, ids of the events after hello; "E" is the epoch.
+RESUMED = [
+    ("", "E:2", [3]),
+    ("after=now", "E:2", [3]),
+    ("after=0&lastEventId=E:2", "", [3]),
+    ("after=now&last_event_id=E:2", "", [3]),
+    ("lastEventId=E:1", "E:2", [3]),
+    ("lastEventId=E:2", "E:1", [3]),
+    ("lastEventId=old:3", "E:2", [3]),
+    ("lastEventId=&after=2", "", [3]),
+]
+
+
+@pytest.mark.parametrize(("query", "last", "ids"), RESUMED)
+def test_an_eventsource_goes_on_from_the_latest_place_that_it_names(
+    wire: Wire, query: str, last: str, ids: list[int]
+) -> None:
+    epoch = json.loads(sse(get(wire, "/events", SSE))[0]["data"])["epoch"]
+    header = [f"Last-Event-ID: {last.replace('E', epoch)}"] if last else []
+    frames = sse(get(wire, f"/events?{query.replace('E:', f'{epoch}:')}", SSE, *header))
+    assert [frame.get("event") for frame in frames] == ["hello", *[None] * len(ids)]
+    assert [frame["id"] for frame in frames[1:]] == [f"{epoch}:{number}" for number in ids]
+
+
+NEVER_GIVEN_OUT = ["nonsense", "another:2", "E:99", "99", "-1", "E:x", "\xff", "x" * 500]
+
+
+@pytest.mark.parametrize("path", ["/events", "/sessions/a/events"])
+@pytest.mark.parametrize("last", NEVER_GIVEN_OUT)
+def test_a_place_that_no_stream_gave_out_is_a_gap_and_the_oldest_event(
+    wire: Wire, path: str, last: str
+) -> None:
+    (hello, *events) = sse(get(wire, f"{path}?after=0", SSE))
+    epoch = json.loads(hello["data"])["epoch"]
+    resumed = sse(get(wire, path, SSE, f"Last-Event-ID: {last.replace('E', epoch)}"))
+    assert [frame.get("event") for frame in resumed[:2]] == ["hello", "gap"]
+    assert resumed[2:] == events
+
+
+def test_an_unreadable_cursor_in_the_query_is_refused(wire: Wire) -> None:
+    client = get(wire, "/events?after=nonsense", SSE)
     assert (client.status, client.body["field"]) == (400, "after")
 
 

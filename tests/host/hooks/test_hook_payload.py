@@ -389,7 +389,75 @@ def test_permission_decided_at_the_agent_is_closed(lab: HostInMemory, name: str)
     assert result_of(asked).json() == {}
     assert approvals(lab) == []
     (closed,) = lab.request("GET", "/approvals?all=1").json()
-    assert closed["resolution"]["reason"] == "its own user has decided"
+    assert closed["resolution"]["reason"] == "answered at the terminal"
+
+
+SUBAGENT = {"id": "s1", "type": "subagent", "status": "running", "description": "look"}
+
+
+def state(lab: HostInMemory) -> tuple[str, str, Any]:
+    shown = lab.request("GET", f"/sessions/{SESSION}").json()
+    return shown["detail_state"], shown["reason"], shown["background"]
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("Stop", {"background_tasks": [SUBAGENT]}),
+        ("Stop", {}),
+        ("StopFailure", {}),
+        ("UserPromptSubmit", {}),
+        ("PostToolUse", BASH),
+        ("SubagentStop", {"agent_id": "s2"}),
+    ],
+)
+def test_main_agent_does_not_settle_its_subagents_question(
+    lab: HostInMemory, name: str, more: dict[str, Any]
+) -> None:
+    asked = begin(lab, "PermissionRequest", **BASH, agent_id="s1")
+    say(lab, name, **more)
+    assert not is_done(asked)
+    decide(lab, "approve")
+    answer = result_of(asked).json()["hookSpecificOutput"]
+    assert answer["decision"]["behavior"] == "allow"
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("Stop", {"background_tasks": []}),
+        ("Stop", {"background_tasks": [{**SUBAGENT, "status": "completed"}]}),
+        ("SessionEnd", {}),
+        ("SubagentStop", {"agent_id": "s1"}),
+        ("PostToolUse", {**BASH, "agent_id": "s1"}),
+    ],
+)
+def test_subagents_question_is_settled_with_its_subagent(
+    lab: HostInMemory, name: str, more: dict[str, Any]
+) -> None:
+    asked = begin(lab, "PermissionRequest", **BASH, agent_id="s1")
+    say(lab, name, **more)
+    lab.treq.flush()
+    assert result_of(asked).json() == {}
+    assert approvals(lab) == []
+
+
+def test_stop_with_something_in_the_background_is_no_end(lab: HostInMemory) -> None:
+    say(lab, "UserPromptSubmit", prompt="x")
+    server = {"id": "b1", "type": "shell", "status": "running", "command": "npm run dev"}
+    say(lab, "Stop", background_tasks=[SUBAGENT, server, {**server, "status": "completed"}, 7])
+    tasks = [{"id": "s1", "kind": "subagent", "title": "look"}, {"id": "b1", "kind": "command"}]
+    assert events(lab)[-1] == ("complete", {"background": tasks})
+    assert state(lab) == ("working", "background", tasks)
+    asked = begin(lab, "PermissionRequest", **BASH, agent_id="s1")
+    assert state(lab)[0] == "waiting"
+    decide(lab, "deny")
+    assert is_done(asked)
+    assert state(lab)[:2] == ("working", "background")
+    say(lab, "PreToolUse", **BASH, agent_id="s1")
+    assert state(lab)[:2] == ("working", "background")
+    say(lab, "Stop", background_tasks=[])
+    assert state(lab) == ("idle", "complete", [])
 
 
 def test_hook_without_wait_returns_at_once(lab: HostInMemory) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address
 
 from sxhost.http.authentication import AccessPolicy
 from sxhost.http.router import Route
@@ -46,8 +47,11 @@ class Gate:
         host: str | None = HERE,
         uid: int | None = UID,
         version: str = "1.1",
+        peer: str | None = None,
     ) -> Connection:
         client = Connection(self.site, b"")
+        if peer is not None:
+            client.transport.peerAddr = IPv4Address("TCP", peer, 54321)
         client.protocol.__dict__["uid"] = uid
         names = [] if host is None else [f"Host: {host}"]
         lines = [f"{method} {path} HTTP/{version}", *names, *headers, "", ""]
@@ -92,6 +96,59 @@ def test_local_host_names_are_allowed(gate: Gate, host: str) -> None:
 )  # fmt: skip
 def test_other_host_name_is_refused(gate: Gate, host: str) -> None:
     assert gate.refused(host=host) == "forbidden_host"
+
+
+PEERS = ["127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"]
+
+
+@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost:9999", "127.0.0.1:1", "[::1]:65535", "localhost", "127.0.0.1", "[::1]"),
+        *("LocalHost:80", "127.3.2.1:9999", "[::ffff:127.0.0.1]:9999", "[0:0:0:0:0:0:0:1]:1"),
+    ],
+)
+def test_loopback_name_at_any_port_is_ours_for_a_local_peer(
+    gate: Gate, host: str, peer: str
+) -> None:
+    """As it comes out of a tunnel."""
+    ask = partial(gate.refused, "/sessions", host=host, peer=peer)
+    assert ask() == ""
+    assert ask(f"Origin: http://{host}") == ""
+    assert ask("Sec-Fetch-Site: none") == ask("Sec-Fetch-Site: same-origin") == ""
+    assert ask(uid=None) == "unauthorized"
+    for origin in ("null", "http://evil.test", f"http://{host}0", "http://localhost:12345", ""):
+        assert ask(f"Origin: {origin}") == "forbidden_origin"
+    for site in ("cross-site", "same-site"):
+        assert ask(f"Sec-Fetch-Site: {site}") == "forbidden_origin"
+
+
+@pytest.mark.parametrize("peer", [*PEERS, "192.168.1.1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.test:9999", "localhost.evil.test:9999", "0.0.0.0:9999", "10.0.0.2:9999"),
+        *("localhost:9999@evil.test", "127.0.0.1.evil.test", "127.0.0.1.:9999", "[::]:9999"),
+        *(
+            "x.localhost:9999",
+            "10.0.0.1:9999",
+            "127.1:9999",
+            "2130706433:9999",
+            ":9999",
+            "[::1",
+        ),
+    ],
+)
+def test_other_name_is_not_ours_for_any_peer(gate: Gate, host: str, peer: str) -> None:
+    assert gate.refused("/sessions", host=host, peer=peer) == "forbidden_host"
+
+
+@pytest.mark.parametrize("peer", ["192.168.1.1", "10.0.0.1", "::2", "fe80::1"])
+def test_loopback_name_of_another_machine_needs_our_port(gate: Gate, peer: str) -> None:
+    for host in ("localhost:9999", "localhost", "[::1]:9999", "127.0.0.1"):
+        assert gate.refused("/sessions", host=host, peer=peer) == "forbidden_host"
+    assert gate.refused("/sessions", host="localhost:12345", peer=peer) == ""
 
 
 def test_listed_host_name_is_allowed(tmp_path: Path) -> None:
@@ -265,11 +322,39 @@ def test_login_link_works_once(gate: Gate) -> None:
     assert gate.refused(link, uid=None) == "unauthorized"
 
 
-@pytest.mark.parametrize("method", ["HEAD", "POST"])
-def test_only_get_uses_a_login_link_up(gate: Gate, method: str) -> None:
+@pytest.mark.parametrize("method", ["HEAD", "DELETE", "OPTIONS"])
+def test_only_get_and_post_use_a_login_link_up(gate: Gate, method: str) -> None:
     link = gate.ask("/logins", method="POST").body["path"]
-    assert gate.ask(link, method=method, uid=None).status == 405
+    for path in (link, f"{link}/", f"{link}?x=1", link.replace("login", "%6cogin")):
+        assert gate.ask(path, method=method, uid=None).status in (401, 405)
     assert gate.ask(link, uid=None).status == 303
+
+
+READS = [r for r in HostInMemory().routes if r.method == "GET"]
+
+
+@pytest.mark.parametrize("route", READS, ids=named)
+@pytest.mark.parametrize("query", ["", "?follow=1", "?wait=1", "?lease=5", "?peek=0"])
+def test_head_changes_nothing(gate: Gate, route: Route, query: str) -> None:
+    link = gate.ask("/logins", method="POST").body["path"]
+    gate.lab.request("POST", "/sessions/a/register")
+    gate.lab.request("POST", "/sessions/a/messages", {"content": "for the agent"})
+    before = state_of(gate)
+    path = path_of(route).replace("/login/<code>", link).replace("<code>", "x")
+    answered = gate.ask(path + query, method="HEAD")
+    assert answered.got.partition(b"\r\n\r\n")[2] == b""
+    answered.protocol.connectionLost(None)
+    assert state_of(gate) == before
+    assert gate.ask(link, uid=None).status == 303
+
+
+def state_of(gate: Gate) -> list[Any]:
+    """Return all that can be seen of a host."""
+    paths = (
+        *("/status", "/sessions", "/sessions/a", "/sessions/a/messages?peek=1"),
+        *("/events?after=0", "/approvals?all=1", "/tokens", "/audit"),
+    )
+    return [gate.ask(path).got.partition(b"\r\n\r\n")[2] for path in paths]
 
 
 def test_cookie_needs_its_page_headers(gate: Gate) -> None:
@@ -415,7 +500,7 @@ def test_session_token_allows_its_session(gate: Gate, route: Route) -> None:
 
 def test_read_only_routes_need_the_read_scope(lab: HostInMemory) -> None:
     for route in lab.routes:
-        if route.method != "GET":
+        if route.method != "GET" and route.path != "/login/<code>":
             assert route.needs in ("send", "approve", "admin"), route
     opened = {route.path for route in lab.routes if route.needs == "open"}
     assert opened == {"/health", "/healthz", "/login/<code>"}

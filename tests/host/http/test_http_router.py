@@ -83,7 +83,7 @@ BODIES = [route for route in ROUTES if route.body is not None]
     [
         (b"nonsense", "bad_json"),
         (b"\xff\xfe", "bad_json"),
-        (b'{"event":"x","content":"\xff"}', "bad_json"),
+        (b'{"event":"x","content":\xff}', "bad_json"),
         (b"[" * 100_000, "bad_json"),
         (b'{"a":' * 70 + b"1" + b"}" * 70, "bad_json"),
         (b"[]", "bad_request"),
@@ -102,6 +102,43 @@ def test_body_of_another_type_is_415(lab: HostInMemory, route: Route) -> None:
     answer = lab.request(route.method, path_of(route), b"{}", content_type="text/plain")
     assert_refused(answer, 415, "unsupported_type")
     assert "Content-Type: application/json" in answer.json()["message"]
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize("body", [b"{}", b' \n{"a":1}', b""])
+@pytest.mark.parametrize("route", [r for r in BODIES if r.consumes == JSON], ids=named)
+def test_json_that_curl_declares_as_a_form_is_taken(
+    lab: HostInMemory, route: Route, body: bytes
+) -> None:
+    as_form, as_json = (
+        HostInMemory().request(route.method, path_of(route), body, content_type=kind)
+        for kind in (FORM, "application/json")
+    )
+    assert (as_form.status, as_form.body) == (as_json.status, as_json.body)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Origin": "http://127.0.0.1:7432"}, b"{}"),
+        ({"Origin": "null"}, b"{}"),
+        ({"Referer": "http://evil.example/"}, b"{}"),
+        ({"Sec_Fetch_Site": "none"}, b"{}"),
+        ({"Sec_Fetch_Mode": "no-cors"}, b"{}"),
+        ({"Sec_Fetch_Dest": "document"}, b"{}"),
+        ({}, b"event=idle"),
+        ({}, b'"event"'),
+        ({}, b"%7B%7D="),
+    ],
+)
+def test_forms_of_pages_and_real_forms_are_415(
+    lab: HostInMemory, headers: dict[str, str], body: bytes
+) -> None:
+    path = "/sessions/a/events"
+    answer = lab.request("POST", path, body, content_type=f"{FORM}; charset=utf-8", **headers)
+    assert_refused(answer, 415, "unsupported_type")
 
 
 @pytest.mark.parametrize("route", BODIES, ids=named)

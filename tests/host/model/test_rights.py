@@ -555,7 +555,7 @@ def test_bash_command_is_audited(host: HostInMemory) -> None:
 
 @pytest.mark.parametrize("name", sorted(name for name in COMMANDS if name not in WIDENS))
 def test_read_scope_starts_no_agent(host: HostInMemory, name: str) -> None:
-    host.drivers.last.reports.gone(ChildExit(code=0, asked=True))
+    host.drivers.last.reports.exited(ChildExit(code=0, asked=True))
     for kind, scopes in (("read", {"read"}), ("approve", {"read", "approve"})):
         Peer(host, Caller(frozenset(scopes), token=kind)).say(name, **wanted(name))  # type: ignore[arg-type]
         settle(host)
@@ -588,7 +588,7 @@ class TestEviction:
         work = started(lab.service.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
-        lab.drivers.last.reports.gone(ChildExit(code=1))
+        lab.drivers.last.reports.exited(ChildExit(code=1))
         settle(lab)
         assert state(lab) == "ended"
         assert post(lab, SENDER, "/sessions/b/register", {}).status == 429
@@ -598,6 +598,6 @@ class TestEviction:
         work = started(lab.service.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
-        lab.drivers.last.reports.gone(ChildExit(code=1))
+        lab.drivers.last.reports.exited(ChildExit(code=1))
         settle(lab)
         assert post(lab, SENDER, "/sessions/b/register", {}).status == 200

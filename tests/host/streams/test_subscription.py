@@ -171,7 +171,7 @@ class TestReading:
         assert sink.ids() == [1, 2, 3]
 
     @pytest.mark.parametrize(
-        ("after", "ids"), [("0", [1, 2, 4]), ("1", [2, 4]), ("3", []), ("99", []), ("now", [])]
+        ("after", "ids"), [("0", [1, 2, 4]), ("1", [2, 4]), ("3", []), ("now", [])]
     )
     def test_plain_number_is_a_seq_of_the_session(
         self, bench: Bench, after: str, ids: list[int]
@@ -279,14 +279,19 @@ class TestGaps:
         }  # fmt: skip
         assert sink.ids() == [1, 2]
 
-    def test_cursor_beyond_the_end_gets_a_gap(self, bench: Bench) -> None:
+    @pytest.mark.parametrize("sessions", [["a"], []])
+    @pytest.mark.parametrize("after", ["{}:9", "9"])
+    def test_a_cursor_beyond_the_end_gets_a_gap_and_the_oldest(
+        self, bench: Bench, sessions: list[str], after: str
+    ) -> None:
         bench.fire("a", "x", "y")
-        sink, _ = bench.follow("a", after=f"{bench.store.epoch}:9")
+        epoch = bench.store.epoch
+        sink, _ = bench.follow(*sessions, after=after.format(epoch))
         (gap,) = sink.frames("gap")
-        assert (gap["from"], gap["to"]) == (f"{bench.store.epoch}:9", f"{bench.store.epoch}:2")
+        assert (gap["from"], gap["to"]) == (after.format(epoch), f"{epoch}:0")
         bench.fire("a")
         bench.tick()
-        assert sink.ids() == [3]
+        assert sink.ids() == [1, 2, 3]
 
     @pytest.mark.parametrize("after", ["cursor", "number"])
     def test_cursor_before_retention_gets_a_gap(self, make: Make, after: str) -> None:

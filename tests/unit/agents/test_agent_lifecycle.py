@@ -66,14 +66,14 @@ def step(life: Life, state: str, name: str) -> str:
 
 
 @pytest.mark.parametrize(("state", "name"), list(product(WAYS, INPUTS)))
-def test_every_input_in_every_state(state: str, name: str) -> None:
+def test_every_input_is_defined_in_every_state(state: str, name: str) -> None:
     life = life_in(state)
     expected = step(life, state, name)
     assert life.name() == expected
 
 
 @given(st.lists(st.sampled_from(INPUTS), max_size=60))
-def test_a_life_goes_as_the_table_says(inputs: list[str]) -> None:
+def test_lifecycle_follows_the_table(inputs: list[str]) -> None:
     life, state = new_life(Context("a")), "gone"
     for name in inputs:
         state = step(life, state, name)
@@ -81,7 +81,7 @@ def test_a_life_goes_as_the_table_says(inputs: list[str]) -> None:
 
 
 @given(st.lists(st.sampled_from(INPUTS), max_size=60))
-def test_only_one_that_is_idle_begins(inputs: list[str]) -> None:
+def test_only_an_idle_lifecycle_starts(inputs: list[str]) -> None:
     life = new_life(Context("a"))
     states = [life.name()]
     for name in inputs:
@@ -95,7 +95,7 @@ def test_only_one_that_is_idle_begins(inputs: list[str]) -> None:
         assert now != "idle" or before in ("starting", "idle", "running", "waiting")
 
 
-def test_lives_are_apart() -> None:
+def test_lifecycles_are_independent() -> None:
     one, other = new_life(Context("a")), new_life(Context("b"))
     one.start()
     assert (one.name(), other.name()) == ("starting", "gone")

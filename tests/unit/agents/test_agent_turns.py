@@ -36,7 +36,7 @@ def turn_log(writer: Writer, last: Turn | None = None) -> TurnLog:
     return TurnLog(cast(EventWriter, writer), lambda: 1000, last)
 
 
-def test_turns_are_numbered_on_from_the_last_one(writer: Writer) -> None:
+def test_turn_numbers_continue_from_the_last_one(writer: Writer) -> None:
     turns = turn_log(writer)
     assert (turns.number, turns.runs) == (0, False)
     assert turns.begin() == Turn(id=1, start_ms=1000)
@@ -44,7 +44,7 @@ def test_turns_are_numbered_on_from_the_last_one(writer: Writer) -> None:
     assert turn_log(writer, turns.turn).begin().id == 2
 
 
-def test_a_turn_is_announced_once_with_the_agents_name_for_it(writer: Writer) -> None:
+def test_turn_is_announced_once_with_its_native_id(writer: Writer) -> None:
     turns = turn_log(writer)
     turns.announce()
     turns.begin()
@@ -55,7 +55,7 @@ def test_a_turn_is_announced_once_with_the_agents_name_for_it(writer: Writer) ->
     assert writer.events == [("turn-started", {"turn": 1, "native_id": "t-1"})]
 
 
-def test_a_turn_that_did_not_begin_is_never_told(writer: Writer) -> None:
+def test_refused_turn_is_never_announced(writer: Writer) -> None:
     turns = turn_log(writer)
     turns.begin()
     turns.revert(None)
@@ -68,9 +68,7 @@ def test_a_turn_that_did_not_begin_is_never_told(writer: Writer) -> None:
     ("status", "name"),
     [("completed", "complete"), ("interrupted", "complete"), ("failed", "error")],
 )
-def test_a_turn_ends_once_and_is_announced_before(
-    writer: Writer, status: Any, name: str
-) -> None:
+def test_turn_ends_once_after_its_announcement(writer: Writer, status: Any, name: str) -> None:
     turns = turn_log(writer)
     turns.begin()
     turns.end(status, "why", {"a": 1})
@@ -95,7 +93,7 @@ def test_reports_are_held_in_order() -> None:
     assert made == [0, 1, 2]
 
 
-def test_too_many_reports_are_not_held() -> None:
+def test_held_reports_are_bounded() -> None:
     reports, made = HeldReports(), list[bool]()
     reports.hold()
     for _ in range(EARLY + 1):

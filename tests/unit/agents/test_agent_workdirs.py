@@ -35,43 +35,43 @@ def place(tmp_path: Path) -> Path:
         ("../door/work", "work"),
     ],
 )
-def test_what_leads_inside_is_allowed(place: Path, written: str, meant: str) -> None:
+def test_directory_inside_a_root_is_allowed(place: Path, written: str, meant: str) -> None:
     assert WorkDirs([place]).place(f"{place}/{written}") == str(place / meant)
 
 
 @pytest.mark.parametrize(
     "written", ["..", "out", "work/../..", "../root-beside", "out/root-beside", "in/../../.."]
 )
-def test_what_leads_outside_is_not(place: Path, written: str) -> None:
+def test_directory_outside_the_roots_is_refused(place: Path, written: str) -> None:
     with pytest.raises(BadField, match="may not work"):
         WorkDirs([place]).place(f"{place}/{written}")
 
 
 @pytest.mark.parametrize("written", ["file", "nowhere", "work/\0", "loop"])
-def test_what_is_no_directory_is_refused(place: Path, written: str) -> None:
+def test_path_that_is_no_directory_is_refused(place: Path, written: str) -> None:
     for roots in (WorkDirs([place]), WorkDirs()):
         with pytest.raises(BadField):
             roots.place(f"{place}/{written}")
 
 
 @pytest.mark.parametrize("written", ["", ".", "work", "~", "x" * 300, "/" + "x" * 300])
-def test_a_path_must_be_whole(place: Path, written: str) -> None:
+def test_relative_path_is_refused(place: Path, written: str) -> None:
     with pytest.raises(BadField):
         WorkDirs([place]).place(written)
     with pytest.raises(BadField):
         WorkDirs().place(written)
 
 
-def test_without_a_path_it_is_the_first_root_or_the_home(place: Path) -> None:
+def test_default_directory_is_the_first_root_or_home(place: Path) -> None:
     assert WorkDirs([place / "in", place]).place(None) == str(place / "work")
     assert WorkDirs().place(None) == str(Path.home())
 
 
-def test_a_root_may_be_a_link_and_there_may_be_many(place: Path) -> None:
+def test_roots_may_be_links_and_several(place: Path) -> None:
     roots = WorkDirs([place.parent / "door", place.parent / "root-beside"])
     assert roots.place(str(place)) == str(place)
     assert roots.place(str(place.parent / "root-beside")) == str(place.parent / "root-beside")
 
 
-def test_without_roots_any_directory_will_do(place: Path) -> None:
+def test_without_roots_any_directory_is_allowed(place: Path) -> None:
     assert WorkDirs().place(str(place / "out")) == str(place.parent)

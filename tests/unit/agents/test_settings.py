@@ -24,12 +24,12 @@ LAUNCH = Launch(agent="codex", cwd="/w", approval_policy="untrusted", sandbox="r
 POLICY: dict[str, Any] = {"type": "workspaceWrite", "networkAccess": True}
 
 
-def test_all_of_a_turn_but_its_input_may_hold() -> None:
+def test_every_turn_field_but_the_input_is_a_setting() -> None:
     assert {*PERSISTENT_FIELDS, "input"} == set(TURN_SCOPES)
 
 
 @pytest.mark.parametrize("name", ["model", "effort", "cwd", "approval_policy", "sandbox"])
-def test_what_a_turn_says_goes_on_holding(name: str) -> None:
+def test_settings_of_a_turn_persist(name: str) -> None:
     new: dict[str, Any] = {name: "new"}
     draft = TurnDraft(input="x", **new)
     assert apply_turn(LAUNCH, draft) == replace(LAUNCH, **new)
@@ -37,14 +37,14 @@ def test_what_a_turn_says_goes_on_holding(name: str) -> None:
     assert check_turn(HOST, "a", draft, apply_turn(LAUNCH, draft)) == {}
 
 
-def test_what_only_one_turn_is_told_does_not() -> None:
+def test_settings_of_one_turn_only_do_not_persist() -> None:
     native = {"outputSchema": {}, "sandboxPolicy": POLICY}
     draft = TurnDraft(input="x", native=native)
     assert apply_turn(replace(LAUNCH, agent="pi"), draft) == replace(LAUNCH, agent="pi")
     assert apply_turn(LAUNCH, draft).native == {"sandboxPolicy": POLICY}
 
 
-def test_an_object_of_codexs_own_takes_the_place_of_the_word_and_back() -> None:
+def test_native_codex_object_replaces_the_setting_and_back() -> None:
     wide = apply_turn(LAUNCH, TurnDraft(input="x", native={"sandboxPolicy": POLICY}))
     assert in_force(wide) == ("untrusted", '{"type":"workspaceWrite","networkAccess":true}')
     assert start_of(wide)["sandbox"] == "workspace-write"
@@ -53,7 +53,7 @@ def test_an_object_of_codexs_own_takes_the_place_of_the_word_and_back() -> None:
     assert (narrow, in_force(narrow)) == (LAUNCH, ("untrusted", "read-only"))
 
 
-def test_a_sandbox_that_a_thread_cannot_begin_with_is_left_to_its_turns() -> None:
+def test_sandbox_that_a_thread_cannot_start_with_is_set_by_its_turns() -> None:
     for kind in ("externalSandbox", 7):
         native = {"sandboxPolicy": {"type": kind}}
         assert "sandbox" not in start_of(
@@ -61,10 +61,10 @@ def test_a_sandbox_that_a_thread_cannot_begin_with_is_left_to_its_turns() -> Non
         )
 
 
-def test_nothing_is_known_of_an_agent_that_the_host_does_not_start() -> None:
+def test_attached_session_has_no_settings() -> None:
     assert in_force(None) == (None, None)
 
 
-def test_a_long_value_is_cut_in_the_audit() -> None:
+def test_long_setting_is_shortened_in_the_audit() -> None:
     assert describe_changes({"native": {"a": "x" * 500}}) == 'native={"a":"' + "x" * 194
     assert describe_launch(Launch(agent="pi", command=["pi", "x"])) == 'pi: command=["pi","x"]'

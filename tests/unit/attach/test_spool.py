@@ -13,7 +13,7 @@ def draft(number: int, size: int = 1) -> EventDraft:
     return EventDraft.of("e", "x" * size, ts=number)
 
 
-def test_the_oldest_come_first_and_stay_until_they_are_removed() -> None:
+def test_oldest_events_come_first_and_stay_until_removed() -> None:
     spool = Spool()
     drafts = [draft(n) for n in range(5)]
     for each in drafts:
@@ -24,7 +24,7 @@ def test_the_oldest_come_first_and_stay_until_they_are_removed() -> None:
     assert list(spool.first(9, 10_000)) == drafts[2:]
 
 
-def test_one_event_is_always_given_however_large() -> None:
+def test_one_event_is_returned_however_large() -> None:
     spool = Spool()
     spool.put(draft(1, 1000))
     spool.put(draft(2))
@@ -32,7 +32,7 @@ def test_one_event_is_always_given_however_large() -> None:
 
 
 @given(st.lists(st.integers(0, 300), max_size=60))
-def test_the_newest_stay_and_the_rest_is_counted(sizes: list[int]) -> None:
+def test_overflow_drops_the_oldest_and_counts_them(sizes: list[int]) -> None:
     spool = Spool(most_events=10, most_bytes=1000)
     drafts = [draft(n, size) for n, size in enumerate(sizes)]
     for each in drafts:
@@ -43,7 +43,7 @@ def test_the_newest_stay_and_the_rest_is_counted(sizes: list[int]) -> None:
     assert len(kept) == len(spool) <= 10
 
 
-def test_removing_what_has_gone_meanwhile_takes_nothing_else() -> None:
+def test_removing_dropped_events_removes_no_others() -> None:
     spool = Spool(most_events=2)
     drafts = [draft(n) for n in range(4)]
     for each in drafts[:2]:
@@ -55,7 +55,7 @@ def test_removing_what_has_gone_meanwhile_takes_nothing_else() -> None:
     assert list(spool.first(9, 9999)) == drafts[2:]
 
 
-def test_one_is_dropped_from_the_middle() -> None:
+def test_event_is_dropped_from_the_middle() -> None:
     spool = Spool()
     drafts = [draft(n) for n in range(3)]
     for each in drafts:

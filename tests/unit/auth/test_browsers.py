@@ -28,21 +28,19 @@ def caller(browsers: BrowserLogins, credentials: BrowserCredentials) -> Caller:
     return found
 
 
-def test_no_two_have_the_same(browsers: BrowserLogins) -> None:
+def test_cookies_are_unique(browsers: BrowserLogins) -> None:
     credentials = [browsers.log_in() for _ in range(3)]
     assert len({word for one in credentials for word in one}) == 9
 
 
 @pytest.mark.parametrize("cookie", ["", ".", "x", "x.y", "é", "admin.", "x" * 10_000])
-def test_what_is_no_cookie(browsers: BrowserLogins, cookie: str) -> None:
+def test_malformed_cookie_is_unknown(browsers: BrowserLogins, cookie: str) -> None:
     browsers.log_in()
     for page in (None, "", "x", "é"):
         assert browsers.caller(cookie, page) is None
 
 
-def test_the_one_that_asked_the_longest_ago_makes_room(
-    browsers: BrowserLogins, clock: Clock
-) -> None:
+def test_least_recently_used_login_makes_room(browsers: BrowserLogins, clock: Clock) -> None:
     stays, goes, _ = (caller(browsers, browsers.log_in()) for _ in range(3))
     clock.advance(1)
     stays.check("read", None)
@@ -51,7 +49,7 @@ def test_the_one_that_asked_the_longest_ago_makes_room(
     assert len(browsers.tokens()) == 3
 
 
-def test_those_that_have_expired_make_room_first(browsers: BrowserLogins, clock: Clock) -> None:
+def test_expired_logins_make_room_first(browsers: BrowserLogins, clock: Clock) -> None:
     oldest, expired = browsers.log_in(), browsers.log_in()
     clock.advance(60)
     browsers.log_in()
@@ -65,7 +63,7 @@ def test_those_that_have_expired_make_room_first(browsers: BrowserLogins, clock:
     assert len(browsers.tokens()) == 3
 
 
-def test_what_is_done_by_it_keeps_it_alive(browsers: BrowserLogins, clock: Clock) -> None:
+def test_requests_extend_a_login(browsers: BrowserLogins, clock: Clock) -> None:
     """A page that says all that it wants over one WebSocket asks the gate only once."""
     let_in = caller(browsers, browsers.log_in())
     with let_in.on_end(lambda: None):
@@ -78,7 +76,7 @@ def test_what_is_done_by_it_keeps_it_alive(browsers: BrowserLogins, clock: Clock
         assert let_in.ended == "token_expired"
 
 
-def test_one_that_does_nothing_is_let_go_though_it_watches(
+def test_idle_login_expires_despite_an_open_stream(
     browsers: BrowserLogins, clock: Clock
 ) -> None:
     let_in = caller(browsers, browsers.log_in())

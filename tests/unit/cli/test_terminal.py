@@ -73,11 +73,11 @@ def event(data: Any) -> Event:
     return replace(EVENT, data=msgspec.Raw(msgspec.json.encode(data)))
 
 
-def test_the_status_line_is_the_source_systems() -> None:
+def test_status_line_is_that_of_the_original_hub() -> None:
     assert status_line(STATUS) == "Host running on :7432 — 3 sessions, 2 active"
 
 
-def test_the_session_lines_are_the_source_systems() -> None:
+def test_session_lines_are_those_of_the_original_hub() -> None:
     second = replace(
         SUMMARY,
         id="def-456",
@@ -93,7 +93,7 @@ def test_the_session_lines_are_the_source_systems() -> None:
     ]
 
 
-def test_long_ids_and_events_move_the_columns() -> None:
+def test_long_ids_and_events_widen_the_columns() -> None:
     long = replace(SUMMARY, id="a-long-session-id", last_event="approval-requested")
     lines = session_lines([SUMMARY, long])
     assert len({line.index("active") for line in lines}) == 1
@@ -105,16 +105,16 @@ def test_long_ids_and_events_move_the_columns() -> None:
     ("provider", "model", "shown"),
     [("p", "m", "p/m"), ("", "m", "m"), ("p", "", "p"), ("", "", "-")],
 )
-def test_what_is_unknown_of_a_model_is_left_out(provider: str, model: str, shown: str) -> None:
+def test_unknown_model_fields_are_left_out(provider: str, model: str, shown: str) -> None:
     session = replace(SUMMARY, provider=provider, model=model)
     assert session_lines([session])[0].split()[3] == shown
 
 
-def test_no_sessions_are_no_lines() -> None:
+def test_empty_session_list_prints_nothing() -> None:
     assert session_lines([]) == []
 
 
-def test_an_event_is_a_line_with_the_local_time_of_day() -> None:
+def test_event_line_has_the_local_time() -> None:
     clock = time.strftime("%H:%M:%S", time.localtime(1_710_312_005))
     assert event_line(EVENT) == f"     7  {clock}  tool-start    Bash: ls"
 
@@ -129,12 +129,12 @@ def test_an_event_is_a_line_with_the_local_time_of_day() -> None:
         ({ESCAPE: 1}, '{"\\u001b[31mred\\u001b[0m":1}'),
     ],
 )
-def test_an_events_data_is_shown_in_its_line(data: Any, shown: str) -> None:
+def test_event_line_shows_the_data(data: Any, shown: str) -> None:
     line = event_line(event(data))
     assert line[18:] == f"tool-start    {shown}".rstrip()
 
 
-def test_a_detail_leaves_out_what_is_empty_and_shows_the_events() -> None:
+def test_session_details_leave_out_empty_fields_and_show_events() -> None:
     shown = detail(title=ESCAPE, labels={"team": "a"}, pid=7, events=[EVENT])
     lines = detail_lines(shown)
     assert lines[:2] == [f"{'id':<18}abc-123", f"{'state':<18}active"]
@@ -145,7 +145,7 @@ def test_a_detail_leaves_out_what_is_empty_and_shows_the_events() -> None:
     assert not [line for line in lines if line.startswith(("cwd", "events", "usage"))]
 
 
-def test_a_detail_has_times_as_local_dates_and_a_turn_as_its_fields() -> None:
+def test_session_details_have_local_dates_and_turn_fields() -> None:
     turn = Turn(id=2, status="completed", native_id="t", start_ms=1_710_312_005_000)
     lines = detail_lines(detail(turn=turn, command=["codex", "-v"], since_ms=1_710_312_005_999))
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_710_312_005))
@@ -155,7 +155,7 @@ def test_a_detail_has_times_as_local_dates_and_a_turn_as_its_fields() -> None:
     assert f"{'since':<18}{when}" in lines
 
 
-def test_a_terminal_gets_rows_of_the_same() -> None:
+def test_terminal_gets_rows_of_the_same_fields() -> None:
     rows = detail_rows(detail(detail_state="stalled", events=[EVENT]))
     assert ("detail_state", "stalled", "red") in rows
     assert rows[-1] == ("", event_line(EVENT), "dim")
@@ -169,7 +169,7 @@ def test_a_terminal_gets_rows_of_the_same() -> None:
         ([], ""),
     ],
 )
-def test_machines_get_an_object_or_a_line_for_each(
+def test_json_output_is_one_object_or_a_line_each(
     value: Any, printed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     HostLink("http://h", json=True).show(value, "for people")
@@ -179,7 +179,7 @@ def test_machines_get_an_object_or_a_line_for_each(
 @pytest.mark.parametrize(
     ("lines", "printed"), [(["for", "people\n"], "for\npeople\\n\n"), ([], "")]
 )
-def test_people_get_lines(
+def test_text_output_is_lines(
     lines: list[str], printed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     HostLink("http://h", json=False).show(Done(), *lines)
@@ -194,11 +194,11 @@ def words(**options: Any) -> list[str]:
     return _twistd_arguments({**given, **options})
 
 
-def test_what_is_not_given_is_not_said() -> None:
+def test_missing_options_are_left_out() -> None:
     assert words() == []
 
 
-def test_options_become_words() -> None:
+def test_options_become_arguments() -> None:
     given = words(port="0", state_dir="/a b", max_message_size="9", log_level="debug")
     assert given == [
         "--port=0",
@@ -216,12 +216,12 @@ def test_an_address_is_host_and_port(address: str, host: str, port: str) -> None
     assert sorted(words(addr=address)) == [f"--host={host}", f"--port={port}"]
 
 
-def test_every_listener_is_said() -> None:
+def test_every_listener_is_announced() -> None:
     assert words(listen=("unix:/s", "tcp:1")) == ["--listen=unix:/s", "--listen=tcp:1"]
 
 
 @pytest.mark.parametrize("address", ["", "7432", "h", ":7432", "h:"])
-def test_an_address_of_one_part_is_refused(
+def test_addr_without_a_port_is_refused(
     address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -16,12 +16,12 @@ def test_a_path_below_a_session() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "..", ".", "a/b", "a%2Fb", "a?x", "a#", " "])
-def test_no_name_leads_elsewhere(name: str) -> None:
+def test_session_id_cannot_escape_its_path(name: str) -> None:
     with pytest.raises(BadField):
         session_path(name, "turns")
 
 
-def test_a_query_has_what_differs_from_the_default() -> None:
+def test_query_has_only_values_that_differ_from_defaults() -> None:
     assert query_of(None) == ""
     assert query_of(ApprovalQuery()) == ""
     assert query_of(ApprovalQuery(all=True)) == "?all=1"

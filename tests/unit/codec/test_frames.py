@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -40,8 +41,16 @@ def test_a_server_sent_event_is_unnamed_with_its_cursor(text: str) -> None:
 def test_control_frames() -> None:
     assert NDJSON.control("gap", {"to": "e:1"}) == b'{"frame":"gap","to":"e:1"}\n'
     assert SSE.control("gap", {"to": "e:1"}) == b'id: e:1\nevent: gap\ndata: {"to":"e:1"}\n\n'
-    assert SSE.control("end", {}) == b"event: end\ndata: {}\n\n"
     assert TEXT.control("gap", {}) == b'\x81\x0f{"frame":"gap"}'
+
+
+@pytest.mark.parametrize("name", ["hello", "end"])
+def test_a_browser_waits_at_random_before_it_connects_again(name: str) -> None:
+    pattern = rf"retry: (\d+)\nevent: {name}\ndata: {{}}\n\n"
+    frames = [SSE.control(name, {}).decode() for _ in range(100)]
+    waits = {int(found[1]) for frame in frames if (found := re.fullmatch(pattern, frame))}
+    assert len(waits) > 50
+    assert 1000 <= min(waits) <= max(waits) < 5000
 
 
 @pytest.mark.parametrize(
@@ -49,7 +58,7 @@ def test_control_frames() -> None:
     [(0, "8100"), (125, "817d"), (126, "817e007e"), (65535, "817effff"),
      (65536, "817f0000000000010000")],
 )  # fmt: skip
-def test_the_length_of_a_websocket_frame(size: int, head: str) -> None:
+def test_websocket_frame_length_encoding(size: int, head: str) -> None:
     assert websocket_text_frame(b"x" * size) == bytes.fromhex(head) + b"x" * size
 
 
@@ -57,7 +66,7 @@ def test_a_websocket_event_is_its_line() -> None:
     assert TEXT.event(event(), "e")[2:] + b"\n" == NDJSON.event(event(), "e")
 
 
-def test_a_chunk_ends_once_it_is_full() -> None:
+def test_full_chunk_ends() -> None:
     events = [event(number=n) for n in range(1, 6)]
     size = len(NDJSON.event(events[0], "e"))
     assert encode_events(NDJSON, events, "e", 2 * size) == (

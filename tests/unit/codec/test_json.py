@@ -24,7 +24,7 @@ values = st.recursive(
 
 
 @given(values)
-def test_what_is_encoded_decodes_to_the_same(value: Any) -> None:
+def test_encode_decode_round_trip(value: Any) -> None:
     assert decode(encode(value), object) == value
 
 
@@ -36,12 +36,12 @@ def test_lines_come_back_one_by_one(many: list[Any]) -> None:
 
 
 @given(values)
-def test_another_encoder_agrees(value: Any) -> None:
+def test_encoding_agrees_with_the_standard_library(value: Any) -> None:
     assert json.loads(encode(value)) == value
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_value_or_a_refusal(body: bytes) -> None:
+def test_any_bytes_decode_or_are_refused(body: bytes) -> None:
     with suppress(BadField, BadJSON, BadRequest):
         assert isinstance(decode(body, EventDraft), EventDraft)
 
@@ -51,9 +51,9 @@ BAD_BODIES = [
     (b"{", BadJSON, "The body is not JSON: input data was truncated."),
     (b"nonsense", BadJSON, "The body is not JSON: invalid character (byte 4)."),
     (b"\xff", BadJSON, "The body is not UTF-8."),
-    (b'{"event":"a","passed over":"\xff"}', BadJSON, "The body is not UTF-8."),
-    (b'{"event":"\xff"}', BadJSON, "The body is not UTF-8."),
-    (b'{"event":"\\ud800"}', BadJSON, "The body is not JSON: input data was truncated."),
+    (b'{"event":\xff}', BadJSON, "The body is not UTF-8."),
+    (b'{"event":"\xff"}', BadField, "The field `event` is wrong: expected a name of 1"),
+    (b'{"event":"\\ud800"}', BadField, "The field `event` is wrong: expected a name of 1"),
     (b'{"event":"a","data":NaN}', BadJSON, "The body is not JSON: invalid character"),
     (b"[]", BadRequest, "The body is wrong: expected `object`, got `array`."),
     (b"null", BadRequest, "The body is wrong: expected `object`, got `null`."),
@@ -69,7 +69,7 @@ BAD_BODIES = [
 
 
 @pytest.mark.parametrize(("body", "kind", "says"), BAD_BODIES)
-def test_a_bad_body_is_told_what_is_wrong(
+def test_bad_body_error_says_what_is_wrong(
     body: bytes, kind: type[HostError], says: str
 ) -> None:
     with pytest.raises(kind) as refusal:
@@ -77,7 +77,7 @@ def test_a_bad_body_is_told_what_is_wrong(
     assert says in refusal.value.message
 
 
-def test_the_field_is_named() -> None:
+def test_decode_error_names_the_field() -> None:
     with pytest.raises(BadField) as refusal:
         decode(b'{"labels":{"team":1}}', Registration)
     assert refusal.value.details == {"field": "labels[...]"}
@@ -141,7 +141,7 @@ HUGE = [b"1e309", b"1E+0309", b"0.1e400", b"9" * 5000, b"1" * 310 + b".5", b"1" 
 
 
 @pytest.mark.parametrize("number", HUGE)
-def test_a_number_that_no_reader_could_decode_is_refused_in_data_that_stays_json(
+def test_huge_number_in_raw_data_is_refused(
     number: bytes,
 ) -> None:
     with pytest.raises(BadField, match="The field `data` is wrong"):
@@ -152,7 +152,7 @@ def test_a_number_that_no_reader_could_decode_is_refused_in_data_that_stays_json
 
 
 @pytest.mark.parametrize("data", [b'"0e000"', b'"1e999"', b"1e-999", b'"%s"' % (b"1" * 999)])
-def test_what_only_looks_like_a_huge_number_is_taken(data: bytes) -> None:
+def test_digits_in_strings_are_no_huge_number(data: bytes) -> None:
     body = b'{"event":"a","data":%s}' % data
     assert bytes(decode(body, EventDraft).data) == data
     (draft,) = decode_lines(body, EventDraft)

@@ -43,7 +43,7 @@ texts = st.builds(
 
 
 @given(texts, st.sampled_from(["", "\n", "\r\n", "  "]))
-def test_what_is_added_and_taken_away_leaves_no_trace(text: str, after: str) -> None:
+def test_edit_and_its_reverse_restore_the_file(text: str, after: str) -> None:
     text += after
     added = append_value(text, PATH, OURS)
     before, now = json.loads(text), json.loads(added)
@@ -52,7 +52,7 @@ def test_what_is_added_and_taken_away_leaves_no_trace(text: str, after: str) -> 
     assert remove_values(added, PATH, lambda value: value == OURS) == text
 
 
-def test_what_is_added_looks_like_the_rest() -> None:
+def test_inserted_text_has_the_files_indent() -> None:
     assert append_value('{\n    "a": 1\n}\n', ("b",), [2]) == (
         '{\n    "a": 1,\n    "b": [\n        [\n            2\n        ]\n    ]\n}\n'
     )
@@ -68,7 +68,7 @@ def test_an_array_grows_at_its_end_and_shrinks_anywhere() -> None:
     assert remove_values(text, ("b",), lambda _: True) == text
 
 
-def test_what_stands_at_a_path() -> None:
+def test_value_at_a_path_is_read() -> None:
     assert value_at('{"a": {"b": [1]}}', ("a", "b")) == [1]
     assert value_at('{"a": 1}', ("a", "b")) is None
 
@@ -77,17 +77,17 @@ def test_what_stands_at_a_path() -> None:
     "text",
     ["", "[]", "{", '{"a"}', '{"a":1,}', "{} {}", "null", "{1:2}", "[" * 100_000, "{//x\n}"],
 )
-def test_what_is_no_object_is_not_touched(text: str) -> None:
+def test_document_that_is_no_object_is_refused(text: str) -> None:
     with pytest.raises(NotJSON):
         append_value(text, PATH, 1)
 
 
 @pytest.mark.parametrize("text", ['{"hooks": 1}', '{"hooks": {"Stop": {}}}', '{"hooks": []}'])
-def test_what_is_something_else_is_not_touched(text: str) -> None:
+def test_value_of_another_type_is_refused(text: str) -> None:
     with pytest.raises(NotJSON):
         append_value(text, PATH, 1)
 
 
-def test_a_value_is_any() -> None:
+def test_any_value_can_be_inserted() -> None:
     anything: Any = {"ü": [None, True]}
     assert json.loads(append_value("{}", ("a", "b"), anything)) == {"a": {"b": [anything]}}

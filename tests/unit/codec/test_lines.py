@@ -48,7 +48,7 @@ def test_only_a_line_feed_ends_a_line(data: bytes, whole: list[bytes], tail: byt
     assert split([data]) == (whole, tail)
 
 
-def test_the_tail_is_given_once() -> None:
+def test_unterminated_tail_is_returned_once() -> None:
     lines = LineSplitter(LIMIT)
     assert list(lines.receive_data(b"a")) == []
     assert (lines.flush(), lines.flush()) == (b"a", b"")
@@ -59,25 +59,25 @@ pieces = st.lists(st.one_of(st.binary(max_size=12), st.sampled_from([b"\n", b"\r
 
 
 @given(pieces)
-def test_any_cutting_gives_the_same_lines(chunks: list[bytes]) -> None:
+def test_any_split_of_the_input_gives_the_same_lines(chunks: list[bytes]) -> None:
     *whole, tail = b"".join(chunks).split(b"\n")
     assert split(chunks) == (whole, tail)
 
 
 @given(pieces)
-def test_any_cutting_finds_the_same_line_too_long(chunks: list[bytes]) -> None:
+def test_any_split_finds_the_same_too_long_line(chunks: list[bytes]) -> None:
     data = b"".join(chunks)
     assert until_too_long(chunks) == until_too_long([data])
     assert until_too_long(chunks)[1] == any(len(line) > LIMIT for line in data.split(b"\n"))
 
 
-def test_a_line_may_have_just_the_limit() -> None:
+def test_line_of_exactly_the_limit_is_accepted() -> None:
     assert split([b"x" * LIMIT, b"\n"], LIMIT) == ([b"x" * LIMIT], b"")
     with pytest.raises(LineTooLong, match="a line is longer than 8 bytes"):
         split([b"x" * LIMIT, b"x"], LIMIT)
 
 
-def test_nothing_can_be_had_after_a_line_that_is_too_long() -> None:
+def test_splitter_is_unusable_after_a_too_long_line() -> None:
     lines = LineSplitter(LIMIT)
     for data in (b"x" * 9, b"y", b"\n"):
         with pytest.raises(LineTooLong):

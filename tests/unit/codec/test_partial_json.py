@@ -39,12 +39,12 @@ PARTIAL_VALUES = [
 
 
 @pytest.mark.parametrize(("text", "expected"), PARTIAL_VALUES)
-def test_what_is_known(text: str, expected: Any) -> None:
+def test_partial_json_yields_the_known_fields(text: str, expected: Any) -> None:
     assert decode_partial(text) == expected
 
 
 @given(st.dictionaries(st.text(max_size=4), VALUES), st.integers(0, 400), st.booleans())
-def test_any_beginning_is_an_object(value: Any, end: int, ascii_only: bool) -> None:
+def test_any_prefix_of_an_object_is_an_object(value: Any, end: int, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)
     found = decode_partial(text[:end])
     assert isinstance(found, dict)
@@ -53,13 +53,13 @@ def test_any_beginning_is_an_object(value: Any, end: int, ascii_only: bool) -> N
 
 
 @given(st.text(max_size=40))
-def test_rubbish_is_no_trouble(text: str) -> None:
+def test_malformed_partial_json_is_empty(text: str) -> None:
     assert isinstance(decode_partial(text), dict)
 
 
 @pytest.mark.parametrize(
     "piece", ["x", ",", ":", " ", '"', '\\"', '"\\', '"x" ', "[", "{", "]", "1,"]
 )
-def test_no_text_is_worse_than_another(piece: str) -> None:
+def test_partial_json_time_is_linear(piece: str) -> None:
     """Twice as long takes twice as long: for some of these it once took 1,000 s."""
     assert decode_partial('{"a":1,"b":x ' + piece * 150_000 + " y") in ({}, {"a": 1})

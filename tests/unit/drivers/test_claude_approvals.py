@@ -56,7 +56,7 @@ def test_kinds(tool: str, kind: str) -> None:
 def test_what_it_is_about() -> None:
     more = {"tool_use_id": "t1", "blocked_path": "/y", "decision_reason": "outside"}
     question = Asking("Edit", {"file_path": "/x"}, description="x", **more).question
-    assert (question.key, question.title) == ("t1", "Edit: x")
+    assert (question.key, question.title) == ("t1", "Edit: /x")
     assert question.detail == {
         "tool": "Edit",
         "paths": ["/x", "/y"],
@@ -74,7 +74,7 @@ def test_a_request_without_a_call_is_named_by_itself() -> None:
     [
         ({}, "Bash"),
         ({"display_name": "Shell"}, "Shell"),
-        ({"description": "list\nall"}, "Bash: list"),
+        ({"description": "list\nall"}, "Bash: list … (2 lines, 14 characters)"),
         ({"title": "May I?", "description": "list"}, "May I?"),
     ],
 )

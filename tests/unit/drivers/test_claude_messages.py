@@ -85,6 +85,6 @@ def test_what_something_waits_for_is_heard_in_any_shape() -> None:
     assert (asked.request_id, asked.request.subtype) == ("a", "")
 
 
-def test_bytes_that_are_no_text() -> None:
+def test_half_a_character_is_refused_even_where_nothing_is_read() -> None:
     with pytest.raises(NotClaudeLine):
-        parse(b'{"type":"system","x":"\xff"}')
+        parse(rb'{"type":"system","x":"\ud83d!"}')

@@ -102,6 +102,17 @@ def test_an_item_can_end_without_an_event(bench: Bench) -> None:
     assert bench.cuts() == []
 
 
+def test_an_item_can_be_whole_as_far_as_it_came(bench: Bench) -> None:
+    bench.say("so far")
+    bench.start()
+    for item in ("t", "t", "c", "unknown"):
+        bench.items.complete(item)
+    (_, text), (_, tool) = bench.reports.events("message", "tool-done")
+    assert text == {"item": "t", "text": "so far"}
+    assert (tool["item"], tool["status"]) == ("c", "completed")
+    assert bench.cuts() == []
+
+
 def test_output_of_an_unknown_tool_opens_nothing(bench: Bench) -> None:
     bench.items.report(ToolOutputEvent(item="c", text="out"))
     assert bench.items.get("c") is None

@@ -6,7 +6,7 @@ import pytest
 from msgspec import Raw
 from twisted.internet.task import Clock
 
-from sxhost.drivers.kit.pending_calls import PendingCalls
+from sxhost.drivers.kit.pending_calls import PendingCalls, decode_answer
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import is_done, result_of
@@ -80,3 +80,10 @@ def test_a_call_may_be_cancelled_by_another_that_fails(bench: Bench) -> None:
     first.addErrback(lambda _: second.cancel())
     bench.calls.process_exited(ChildExit(code=0))
     assert is_done(second)
+
+
+def test_an_answer_is_decoded_or_the_agent_s_failure() -> None:
+    assert decode_answer("add", Raw(b"7"), int) == 7
+    for answer in (b'"seven"', b"rubbish", b"[" * 100_000):
+        with pytest.raises(AgentFailed, match="answer to add is wrong"):
+            decode_answer("add", Raw(answer), int)

@@ -30,7 +30,7 @@ def told(name: str, data: Any = None, **fields: Any) -> tuple[str, str, Any]:
     return event.level, event.type, event.detail
 
 
-def test_all_of_an_event() -> None:
+def test_every_field_of_a_codexd_event() -> None:
     event = tell("message", {"text": "hello", "item": "i"})
     assert msgspec.to_builtins(event) == {
         "seq": 7,
@@ -42,14 +42,14 @@ def test_all_of_an_event() -> None:
     }
 
 
-def test_a_session_begins() -> None:
+def test_session_start_event() -> None:
     started = {"agent": "codex", "native_id": "t9"}
     assert told("started", started, native_id="") == (
         "info", "session.registered", {"sessionId": "a", "threadId": "t9"},
     )  # fmt: skip
 
 
-def test_a_turn_begins_and_ends() -> None:
+def test_turn_start_and_end_events() -> None:
     ids = {"turn": 1, "native_id": "u1"}
     detail = {**IDS, "turnId": "u1"}
     assert told("turn-started", ids) == ("info", "app-server.turn.started", detail)
@@ -59,7 +59,7 @@ def test_a_turn_begins_and_ends() -> None:
         assert told("complete", data) == ("info", "app-server.turn.completed", ended)
 
 
-def test_a_turn_that_codex_says_has_failed() -> None:
+def test_failed_turn_event() -> None:
     data = {"turn": 1, "status": "failed", "reason": "no model", "native": COMPLETED}
     ended = {**IDS, "turnId": "u1", "status": "failed", "reason": "no model"}
     assert told("error", data) == ("error", "app-server.turn.completed", ended)
@@ -74,7 +74,7 @@ def test_a_turn_that_codex_says_has_failed() -> None:
         ("the agent was ended", CutReason.PROCESS_ENDED),
     ],
 )
-def test_a_turn_whose_end_codex_has_not_told(reason: str, failure: str) -> None:
+def test_turn_cut_by_the_host_event(reason: str, failure: str) -> None:
     data = {"turn": 1, "native_id": "u1", "status": "failed", "reason": reason}
     level, name, detail = told("error", data)
     assert (level, name) == ("error", "app-server.turn.completed.missing")
@@ -83,13 +83,13 @@ def test_a_turn_whose_end_codex_has_not_told(reason: str, failure: str) -> None:
     }  # fmt: skip
 
 
-def test_a_turn_without_a_name_of_codex() -> None:
+def test_turn_without_a_native_id() -> None:
     data = {"turn": 4, "native_id": None, "status": "completed", "reason": ""}
     assert told("complete", data, turn=Turn(id=4))[2]["turnId"] == "4"
     assert "turnId" not in told("complete", data, turn=Turn(id=5))[2]
 
 
-def test_the_process_ends() -> None:
+def test_process_exit_event() -> None:
     data = {"code": None, "signal": "SIGKILL", "stderr": "x" * 999, "reason": "was killed"}
     level, name, detail = told("ended", data)
     assert (level, name) == ("warn", "app-server.transport.closed")
@@ -98,7 +98,7 @@ def test_the_process_ends() -> None:
     assert tell("ended", data).message == "was killed"
 
 
-def test_what_codex_says_has_its_name() -> None:
+def test_native_events_keep_codexs_name() -> None:
     params = {"threadId": "sub", "turnId": "u1", "itemId": "i", "delta": "Hel"}
     native = {"method": "item/agentMessage/delta", "params": params}
     level, name, detail = told("message-delta", {"text": "Hel", "native": native})
@@ -106,13 +106,13 @@ def test_what_codex_says_has_its_name() -> None:
     assert detail == {"sessionId": "a", **params}
 
 
-def test_what_codex_says_of_no_thread_is_of_the_sessions() -> None:
+def test_native_event_without_a_thread_gets_the_sessions() -> None:
     native = {"method": "configWarning", "params": {"threadId": None, "path": None}}
     _, _, detail = told("warning", {"text": "hm", "native": native})
     assert detail == {**IDS, "path": None}
 
 
-def test_a_question_has_our_number_besides() -> None:
+def test_approval_event_has_the_hosts_number() -> None:
     method = "item/commandExecution/requestApproval"
     native = {"method": method, "id": 0, "params": {"threadId": "t1", "command": "ls"}}
     approval = {"id": 12, "title": "ls", "native": native}
@@ -132,7 +132,7 @@ def test_levels() -> None:
     assert told("complete", None)[:2] == ("info", "session.complete")
 
 
-def test_a_long_message_is_cut() -> None:
+def test_long_event_message_is_shortened() -> None:
     assert len(tell("message", {"text": "x" * 999}).message) == 200
 
 
@@ -147,7 +147,7 @@ DATA = st.recursive(
 
 
 @given(NAMES, DATA)
-def test_nothing_that_is_fired_breaks_it(name: str, data: Any) -> None:
+def test_any_fired_event_is_encoded(name: str, data: Any) -> None:
     event = tell(name, data)
     assert event.detail is not None
     assert event.detail["sessionId"] == "a"
@@ -155,12 +155,12 @@ def test_nothing_that_is_fired_breaks_it(name: str, data: Any) -> None:
     msgspec.json.encode(event)
 
 
-def test_an_event_of_a_session_that_is_forgotten() -> None:
+def test_event_of_a_forgotten_session() -> None:
     event = event_record(Event("x", Raw(b"{}"), 1, 1, 1, 1, "a"), None)
     assert event.detail == {"sessionId": "a", "threadId": None}
 
 
-def test_a_gap() -> None:
+def test_gap_event() -> None:
     fields = {"from": "e:3", "to": "e:9", "reason": "retention"}
     event = gap_record(fields, 1500)
     assert (event.seq, event.type, event.level) == (9, "codexd.gap", "warn")

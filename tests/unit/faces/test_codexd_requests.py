@@ -47,26 +47,26 @@ def refusal(parse: Any, given: bytes) -> str:
 
 
 @pytest.mark.parametrize("given", [b"", b" \n\t", "\ufeff\u00a0".encode(), b"{}"])
-def test_no_body_is_an_empty_one(given: bytes) -> None:
+def test_missing_body_is_an_empty_object(given: bytes) -> None:
     assert parse_session(given, DEPTH) == SessionInput()
     assert refusal(parse_turn, given) == "turn requires input as a string or item array."
 
 
 @pytest.mark.parametrize("parse", [parse_session, parse_turn])
-def test_what_is_no_json_or_no_object(parse: Any) -> None:
-    for sent in (b"nonsense", b"{", b"\xff", b"NaN", b'{"a":"\xff"}', b"{} {}"):
+def test_malformed_body_is_refused(parse: Any) -> None:
+    for sent in (b"nonsense", b"{", b"\xff", b"NaN", b'{"a":\xff}', b"{} {}"):
         assert refusal(parse, sent) == "Request body must be valid JSON."
     for sent in (b"[]", b"7", b"null", b'"x"', b"true"):
         assert refusal(parse, sent) == "Request body must be a JSON object."
 
 
-def test_what_nests_too_deep() -> None:
+def test_too_deeply_nested_body_is_refused() -> None:
     with pytest.raises(BadJSON, match="deeper than 4 levels"):
         parse_session(b'{"config":' + b"[" * 20 + b"]" * 20 + b"}", 4)
 
 
 @given(st.binary() | st.recursive(st.none(), st.lists).map(msgspec.json.encode))
-def test_rubbish_is_read_or_refused(given: bytes) -> None:
+def test_random_body_is_read_or_refused(given: bytes) -> None:
     for parse in (parse_session, parse_turn):
         with suppress(BadRequest, BadJSON):
             parse(given, DEPTH)
@@ -95,7 +95,7 @@ TEXTS = (
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_the_texts_of_a_session(name: str) -> None:
+def test_session_request_texts(name: str) -> None:
     values: tuple[Any, ...] = (" x ", *NOTHING)
     for value in values:
         read = msgspec.to_builtins(session(**{name: value}))
@@ -107,35 +107,35 @@ def test_the_texts_of_a_session(name: str) -> None:
 # Sessions.
 
 
-def test_what_is_passed_on_as_it_is() -> None:
+def test_passed_through_fields() -> None:
     values: list[Any] = ["never", {"granular": {}}, 7, "", False]
     for value in values:
         read = session(approvalPolicy=value, sandbox=value)
         assert (read.approval_policy, read.sandbox) == (value, value)
 
 
-def test_a_config_is_an_object() -> None:
+def test_config_must_be_an_object() -> None:
     assert session(config={"a": [1]}).config == {"a": [1]}
     others: list[Any] = [[], "x", 7, None]
     assert [session(config=value).config for value in others] == [None] * 4
 
 
-def test_a_flag_is_true_or_false() -> None:
+def test_flag_must_be_a_boolean() -> None:
     values = (True, False, None, "true", 1, 0)
     read = [session(ephemeral=value).ephemeral for value in values]
     assert read == [True, False, None, None, None, None]
 
 
 @pytest.mark.parametrize("purpose", ["duplex", "smoke", "worker"])
-def test_the_purposes(purpose: Any) -> None:
+def test_known_purposes(purpose: Any) -> None:
     assert session(purpose=f" {purpose} ").purpose == purpose
 
 
-def test_no_purpose_is_duplex() -> None:
+def test_default_purpose_is_duplex() -> None:
     assert {session(purpose=nothing).purpose for nothing in NOTHING} == {"duplex"}
 
 
-def test_another_purpose() -> None:
+def test_unknown_purpose_is_refused() -> None:
     said = refusal(parse_session, body(purpose=" x "))
     assert said == 'Unsupported session purpose " x ".'
 
@@ -148,11 +148,11 @@ def test_metadata() -> None:
 @pytest.mark.parametrize(
     "metadata", [[], "x", 7, False, {"a": 7}, {"a": None}, {"a": " "}, {" ": "a"}]
 )
-def test_metadata_that_is_no_map_of_texts(metadata: Any) -> None:
+def test_metadata_must_be_a_map_of_texts(metadata: Any) -> None:
     assert refusal(parse_session, body(metadata=metadata)) == "Expected a string map."
 
 
-def test_the_first_mistake_is_told() -> None:
+def test_first_mistake_is_reported() -> None:
     said = refusal(parse_session, body(purpose="x", metadata=7))
     assert said == "Expected a string map."
 
@@ -160,7 +160,7 @@ def test_the_first_mistake_is_told() -> None:
 # Turns.
 
 
-def test_the_input_of_a_turn() -> None:
+def test_turn_input_is_read() -> None:
     assert turn(input=" as it is\n").input == " as it is\n"
     assert turn(input=[{"type": "text", "text": "x"}]).input == [{"type": "text", "text": "x"}]
     assert turn(input=None, prompt="p").input == "p"
@@ -168,7 +168,7 @@ def test_the_input_of_a_turn() -> None:
 
 
 @pytest.mark.parametrize("given", [None, 7, {}, True, "", []])
-def test_a_turn_without_input(given: Any) -> None:
+def test_turn_without_input_is_refused(given: Any) -> None:
     said = refusal(parse_turn, body(input=given, sessionId=""))
     assert said == "turn requires input as a string or item array."
 
@@ -179,12 +179,12 @@ def test_an_input_of_a_wrong_type_is_not_replaced_by_the_prompt() -> None:
 
 
 @pytest.mark.parametrize("given", [None, "", " ", 7, ["s"]])
-def test_a_turn_without_a_session(given: Any) -> None:
+def test_turn_without_a_session_is_refused(given: Any) -> None:
     said = refusal(parse_turn, body(input="x", sessionId=given))
     assert said == "sessionId must be a non-empty string."
 
 
-def test_all_of_a_turn() -> None:
+def test_every_field_of_a_turn() -> None:
     fields = {
         "approvalPolicy": "never",
         "collaborationMode": {"mode": "plan"},

@@ -27,19 +27,19 @@ FIELDS = {
 }  # fmt: skip
 
 
-def test_all_are_there_and_one_is_ours() -> None:
+def test_every_command_is_declared() -> None:
     assert COMMANDS.keys() >= SERVER | OLDEST
     assert len(COMMANDS) == 10 + 34 + 1
     assert "unsubscribe" in COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_is_decoded(name: str) -> None:
+def test_every_command_is_decoded(name: str) -> None:
     command = parse(json.dumps({**FIELDS, "type": name, "id": "1", "more": 1}).encode())
     assert (type(command), command.type, command.id) == (COMMANDS[name], name, "1")
 
 
-def test_the_envelope() -> None:
+def test_envelope_fields_are_decoded() -> None:
     said = {
         "type": "prompt", "sessionId": "s", "message": "x", "id": "b", "dependsOn": ["a"],
         "ifSessionVersion": 0, "idempotencyKey": "k",
@@ -51,7 +51,7 @@ def test_the_envelope() -> None:
     assert command.streaming_behavior is UNSET
 
 
-def test_reads_are_neutral_and_overtake() -> None:
+def test_reads_overtake_and_change_nothing() -> None:
     reads = {name for name, trait in TRAITS.items() if trait.scope == "read"}
     assert all(TRAITS[name].overtakes and not TRAITS[name].mutates for name in reads)
     assert reads >= {"get_state", "switch_session", "health_check", "get_tree"}
@@ -61,7 +61,7 @@ def test_reads_are_neutral_and_overtake() -> None:
         assert not TRAITS[name].overtakes
 
 
-def test_what_can_not_be_cut_has_no_limit() -> None:
+def test_uncancellable_commands_have_no_timeout() -> None:
     endless = {name for name, trait in TRAITS.items() if trait.time_limit is None}
     assert endless >= {
         "create_session", "delete_session", "load_session", "set_session_name", "export_html",
@@ -70,7 +70,7 @@ def test_what_can_not_be_cut_has_no_limit() -> None:
     assert TRAITS["abort"].time_limit == "short"
 
 
-def test_a_wrong_one_keeps_its_name_and_id() -> None:
+def test_malformed_command_keeps_its_name_and_id() -> None:
     with pytest.raises(BadCommand) as caught:
         parse(b'{"type":"prompt","id":"1","sessionId":"s"}')
     assert (caught.value.command, caught.value.id) == ("prompt", "1")

@@ -32,18 +32,18 @@ def approval(**fields: Any) -> Approval:
         (DialogAnswer(method="cancelled"), "cancel"),
     ],
 )
-def test_a_decision(said: DialogAnswer, decision: str) -> None:
+def test_approval_becomes_a_select_dialog(said: DialogAnswer, decision: str) -> None:
     assert decision_of(said, approval()) == Answer(decision=decision)
 
 
-def test_who_cannot_be_cancelled_is_denied() -> None:
+def test_cancelled_dialog_denies_without_a_cancel_choice() -> None:
     confirm = approval(choices=["approve", "deny"])
     assert decision_of(DialogAnswer(method="cancelled"), confirm).decision == "deny"
     odd = approval(choices=["yes", "no"])
     assert decision_of(DialogAnswer(method="cancelled"), odd).decision == "no"
 
 
-def test_words() -> None:
+def test_text_inquiry_becomes_an_input_dialog() -> None:
     asked = approval(inquiries=[Inquiry(id="value", text="Your name?")])
     answer = decision_of(DialogAnswer(method="input", value="Ada"), asked)
     assert (answer.decision, answer.answers) == ("approve", {"value": "Ada"})
@@ -57,23 +57,23 @@ def requested(**fields: Any) -> dict[str, Any]:
     return told
 
 
-def test_questions_are_an_interview() -> None:
+def test_several_inquiries_become_an_interview() -> None:
     inquiries = [Inquiry(id="a", text="Which?")]
     told = requested(inquiries=inquiries)
     assert (told["method"], told["questions"]) == ("interview", inquiries)
 
 
-def test_what_is_no_approval_asks_nothing() -> None:
+def test_other_events_open_no_dialog() -> None:
     assert extension_ui_request(Raw(b'{"id":7,"title":"ls -la"}')) is None
 
 
-def test_it_is_named_by_its_key_or_number() -> None:
+def test_dialog_id_is_the_key_or_the_number() -> None:
     assert has_request_id(approval(), "k")
     assert has_request_id(approval(), "7")
     assert not has_request_id(approval(), "8")
 
 
-def test_how_long_it_waits_is_told() -> None:
+def test_dialog_has_its_timeout() -> None:
     times: Any = {"opened_ms": 1000, "expires_ms": 61_000}
     dialog: Any = {
         "kind": "dialog",

@@ -67,33 +67,35 @@ EVENTS_OF_OTHER_AGENTS = [
 
 
 @pytest.mark.parametrize(("name", "data", "expected"), EVENTS_OF_OTHER_AGENTS)
-def test_other_agents_say_the_nearest(name: str, data: Any, expected: list[str]) -> None:
+def test_events_of_other_agents_become_the_closest_pi_events(
+    name: str, data: Any, expected: list[str]
+) -> None:
     assert kinds(name, data) == expected
 
 
-def test_pi_says_its_own() -> None:
+def test_native_events_of_pi_are_passed_on() -> None:
     assert said("message-delta", {"text": "x", "native": PI}, "pi") == [PI], "no more is known"
     assert kinds("native", {"native": {"type": "queue_update"}}, "pi") == ["queue_update"]
 
 
 @pytest.mark.parametrize("name", ["usage", "turn-started", "started", "complete", "message"])
-def test_what_pi_did_not_say_is_not_said(name: str) -> None:
+def test_events_that_pi_did_not_send_are_left_out(name: str) -> None:
     assert said(name, {"text": "x"}, "pi") == []
 
 
-def test_what_was_cut_is_made_again() -> None:
+def test_cut_native_events_are_rebuilt() -> None:
     (_, told) = said("message", {"text": "long", "cut": True}, "pi")
     assert told["message"]["content"] == [{"type": "text", "text": "long"}]
     assert kinds("tool-output", {"item": "1", "text": "x"}, "pi") == ["tool_execution_update"]
 
 
-def test_a_pi_that_is_gone_has_ended() -> None:
+def test_exit_of_pi_becomes_agent_end() -> None:
     gone = {"status": "failed", "reason": "transport_closed_before_turn_completed"}
     assert kinds("error", gone, "pi")[-1] == "agent_end"
     assert kinds("error", {"status": "failed", "reason": "400"}, "pi") == []
 
 
-def test_what_the_driver_shortened_has_its_form() -> None:
+def test_shortened_native_events_keep_their_shape() -> None:
     assert said("native", {"native": {"type": "agent_end"}}, "pi")[0]["messages"] == []
     start = {"type": "message_start", "message": {"role": "assistant"}}
     assert said("native", {"native": start}, "pi")[0]["message"]["content"] == []
@@ -105,12 +107,12 @@ def test_what_the_driver_shortened_has_its_form() -> None:
 
 @pytest.mark.parametrize("data", [None, 3, "x", [1], {"text": 3}, {"native": "x"}])
 @pytest.mark.parametrize("agent", ["pi", "codex"])
-def test_rubbish_is_no_trouble(data: Any, agent: str) -> None:
+def test_malformed_native_events_are_tolerated(data: Any, agent: str) -> None:
     for name in ("message-delta", "tool-done", "error", "x", "user-message"):
         said(name, data, agent)
 
 
-def test_a_dialog_of_pi() -> None:
+def test_dialog_of_pi_is_passed_on() -> None:
     native = {"type": "extension_ui_request", "id": "u", "method": "confirm", "title": "Sure?"}
     approval = Approval(
         id=3, session="s", key="u", kind="dialog", native=native, title="Sure?", detail={},
@@ -120,7 +122,7 @@ def test_a_dialog_of_pi() -> None:
     assert (told["requestId"], told["method"], told["title"]) == ("u", "confirm", "Sure?")
 
 
-def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_encodings_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "KEPT", 1000)
     encoding = PiEncoding(lambda frame: frame, Translator(Limits(), lambda _: "codex"))
     for number in range(100):
@@ -129,7 +131,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(encoding._frames) < 5
 
 
-def test_a_gap_names_its_session() -> None:
+def test_gap_names_its_session() -> None:
     encoding = PiEncoding(lambda frame: frame, Translator(Limits(), lambda _: ""))
     gap = json.loads(encoding.control("gap", {"from": "e:1", "to": "e:5", "sessionId": "s"}))
     assert gap == {"type": "gap", "from": "e:1", "to": "e:5", "sessionId": "s"}

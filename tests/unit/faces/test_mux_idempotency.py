@@ -16,20 +16,22 @@ fields = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5
 
 
 @given(fields, st.text(), st.text())
-def test_names_and_order_do_not_count(given: dict[str, object], name: str, key: str) -> None:
+def test_fingerprint_ignores_key_order_and_ids(
+    given: dict[str, object], name: str, key: str
+) -> None:
     plain = {k: v for k, v in given.items() if k not in ("id", "idempotencyKey")}
     named = dict(reversed({**plain, "id": name, "idempotencyKey": key}.items()))
     assert fingerprint(json.dumps(plain).encode()) == fingerprint(json.dumps(named).encode())
 
 
-def test_what_counts_is_not_seen() -> None:
+def test_fingerprint_hides_its_content() -> None:
     print_ = fingerprint(b'{"type":"prompt","message":"secret"}')
     assert print_.startswith("v2:sha256:")
     assert "secret" not in print_
     assert print_ != fingerprint(b'{"type":"prompt","message":"other"}')
 
 
-def test_a_minute_slides() -> None:
+def test_rate_limit_window_slides() -> None:
     clock = Clock()
     rates = CommandRates(clock, Limits(mux_rate=2, mux_rate_all=3))
     assert rates.refusal_of("a", answers=False) is None

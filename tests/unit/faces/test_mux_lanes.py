@@ -9,7 +9,7 @@ def goes(ticket: Ticket) -> bool:
     return ticket.admitted is None or ticket.admitted.called
 
 
-def test_one_after_another() -> None:
+def test_commands_of_a_lane_run_one_after_another() -> None:
     lanes = Lanes()
     first, second = (lanes.enter("a", "in_order") for _ in range(2))
     assert (goes(first), goes(second)) == (True, False)
@@ -26,7 +26,7 @@ def test_lanes_do_not_wait_for_each_other() -> None:
     assert len(lanes) == 2
 
 
-def test_control_overtakes_work_once_it_has_begun() -> None:
+def test_control_command_overtakes_running_work() -> None:
     lanes = Lanes()
     work, control = lanes.enter("a", "in_order"), lanes.enter("a", "overtakes")
     more = lanes.enter("a", "in_order")
@@ -44,7 +44,7 @@ def test_control_overtakes_work_once_it_has_begun() -> None:
     assert len(lanes) == 0
 
 
-def test_work_waits_for_a_read_at_the_head() -> None:
+def test_work_waits_for_a_read_at_the_head_of_its_lane() -> None:
     lanes = Lanes()
     read, work = lanes.enter("a", "overtakes"), lanes.enter("a", "in_order")
     assert goes(lanes.enter("a", "overtakes")), "control does not wait for it"
@@ -53,7 +53,7 @@ def test_work_waits_for_a_read_at_the_head() -> None:
     assert goes(work)
 
 
-def test_who_gives_up_is_no_longer_there() -> None:
+def test_cancelled_command_leaves_its_lane() -> None:
     lanes = Lanes()
     first, second, third = (lanes.enter("a", "in_order") for _ in range(3))
     second.release()
@@ -62,7 +62,7 @@ def test_who_gives_up_is_no_longer_there() -> None:
     assert goes(third)
 
 
-def test_who_rules_waits_for_no_work() -> None:
+def test_exclusive_command_waits_for_no_work() -> None:
     lanes = Lanes()
     work, more = lanes.enter("a", "in_order"), lanes.enter("a", "in_order")
     ends = lanes.enter("a", "exclusive")
@@ -85,7 +85,7 @@ def test_who_rules_waits_for_no_work() -> None:
     assert len(lanes) == 0
 
 
-def test_what_is_being_made_is_waited_for() -> None:
+def test_commands_wait_for_a_session_being_created() -> None:
     lanes = Lanes()
     makes = lanes.enter("a", "exclusive")
     tickets = [

@@ -34,7 +34,7 @@ def texts(message: Object) -> list[Object]:
     return [{k: v for k, v in one.items() if k != "type"} for one in message["content"]]
 
 
-def test_a_turn() -> None:
+def test_turn_becomes_pi_frames() -> None:
     log = Log()
     assert [one["type"] for one in log.fire("turn-started", turn=1)] == [
         "agent_start",
@@ -58,7 +58,7 @@ def test_a_turn() -> None:
     assert run["messages"] == [user, end["message"]]
 
 
-def test_a_tool() -> None:
+def test_tool_call_becomes_pi_frames() -> None:
     log = Log()
     log.fire("turn-started", turn=1)
     _, called, start = log.fire("tool-start", item="t", tool="bash", input={"command": "ls"})
@@ -83,7 +83,7 @@ def test_a_tool() -> None:
     assert run["messages"] == [called["message"], result["message"]]
 
 
-def test_of_long_output_the_end_is_repeated() -> None:
+def test_end_of_long_output_is_repeated() -> None:
     log = Log()
     log.fire("tool-start", item="t", tool="bash", input={})
     for number in range(100):
@@ -100,7 +100,7 @@ def test_of_long_output_the_end_is_repeated() -> None:
         ({"status": "failed", "reason": "it broke"}, ["error"]),
     ],
 )
-def test_what_was_not_finished_ends(end: Object, stops: list[str]) -> None:
+def test_unfinished_items_are_ended(end: Object, stops: list[str]) -> None:
     log = Log()
     log.fire("turn-started", turn=1)
     log.fire("message-delta", item="m", text="half")
@@ -113,7 +113,7 @@ def test_what_was_not_finished_ends(end: Object, stops: list[str]) -> None:
     assert told[-1]["messages"] == ends
 
 
-def test_texts_that_come_together_are_kept_apart() -> None:
+def test_concurrent_texts_are_kept_apart() -> None:
     log = Log()
     log.fire("thinking-delta", item="1", text="hm")
     log.fire("message-delta", item="2", text="a")
@@ -123,7 +123,7 @@ def test_texts_that_come_together_are_kept_apart() -> None:
     assert texts(said["message"]) == [{"text": "ab"}]
 
 
-def test_a_run_of_who_is_not_hosted_begins_after_the_last() -> None:
+def test_run_of_an_attached_session_begins_after_the_last() -> None:
     log = Log("")
     log.fire("message", text="one")
     assert len(log.fire("complete")[-1]["messages"]) == 1
@@ -134,7 +134,7 @@ def test_a_run_of_who_is_not_hosted_begins_after_the_last() -> None:
     assert texts(message) == [{"text": "two"}]
 
 
-def test_a_session_may_begin_anew() -> None:
+def test_restarted_session_begins_a_new_run() -> None:
     log = Log()
     log.fire("turn-started")
     log.fire("message-delta", item="m", text="old")

@@ -37,7 +37,7 @@ def complaint(said: bytes) -> BadCommand:
     ],
     ids=str,
 )
-def test_what_is_no_command(said: bytes, error: str) -> None:
+def test_text_that_is_no_command_is_refused(said: bytes, error: str) -> None:
     assert complaint(said).error == error
 
 
@@ -140,13 +140,15 @@ MALFORMED_COMMANDS = [
 
 
 @pytest.mark.parametrize(("kind", "fields", "error"), MALFORMED_COMMANDS, ids=str)
-def test_what_is_wrong_with_one(kind: str, fields: dict[str, Any], error: str) -> None:
+def test_malformed_command_error_says_what_is_wrong(
+    kind: str, fields: dict[str, Any], error: str
+) -> None:
     found = complaint(json.dumps({"type": kind, **fields}).encode())
     assert found.error == f"Validation failed: {error}"
     assert found.command == kind
 
 
-def test_of_a_stranger_not_all_is_said_again() -> None:
+def test_long_unknown_command_name_is_shortened_in_the_error() -> None:
     found = complaint(json.dumps({"type": "x" * 9999, "id": "y" * 9999}).encode())
     assert len(found.error) + len(found.command) < 700
 
@@ -164,6 +166,6 @@ fields = st.sampled_from(
 
 
 @given(names, st.dictionaries(fields, rubbish, max_size=6))
-def test_rubbish_is_a_command_or_is_explained(name: str, given: dict[str, Any]) -> None:
+def test_random_text_is_a_command_or_an_error(name: str, given: dict[str, Any]) -> None:
     with suppress(BadCommand):
         parse(json.dumps({**given, "type": name}).encode())

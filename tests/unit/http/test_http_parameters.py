@@ -31,16 +31,20 @@ BAD = [
 
 
 @pytest.mark.parametrize(("name", "annotation", "text", "value"), GOOD)
-def test_the_annotation_decides(name: str, annotation: Any, text: str, value: object) -> None:
+def test_annotation_decides_how_a_path_value_is_read(
+    name: str, annotation: Any, text: str, value: object
+) -> None:
     assert path_value(name, annotation, text) == value
 
 
 @pytest.mark.parametrize(("name", "annotation", "text"), BAD)
-def test_what_cannot_be_is_refused_by_its_name(name: str, annotation: Any, text: str) -> None:
+def test_wrong_path_value_error_names_the_parameter(
+    name: str, annotation: Any, text: str
+) -> None:
     with pytest.raises(BadField) as caught:
         path_value(name, annotation, text)
     assert caught.value.details["field"] == name
 
 
-def test_an_annotation_is_the_schema() -> None:
+def test_annotation_is_the_parameters_schema() -> None:
     assert path_schema("code", Code) == {"type": "string", "pattern": "^[a-z]$"}

@@ -30,11 +30,11 @@ FORMATS = {"/v1": SHORT, "/v1/long": LONG}
         (b"", NATIVE),
     ],
 )
-def test_the_longest_prefix_counts(path: bytes, response_format: NativeFormat) -> None:
+def test_longest_prefix_decides_the_format(path: bytes, response_format: NativeFormat) -> None:
     assert format_of(cast("Any", FakeRequest(path)), FORMATS) is response_format
 
 
-def test_our_own_has_one_shape_of_errors() -> None:
+def test_native_format_has_one_error_shape() -> None:
     status, body = NATIVE.refusal(NoTurn("a"), cast("Any", FakeRequest(b"/")))
     assert status == 409
     assert body.startswith(b'{"ok":false,"error":"no_turn","message":')

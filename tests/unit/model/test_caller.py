@@ -27,7 +27,7 @@ class Term:
         self.told.append(self.clock.seconds())
 
 
-def test_a_scope_and_a_session() -> None:
+def test_caller_needs_scope_and_session() -> None:
     caller = Caller(frozenset({"read"}), "a")
     caller.check("read", "a")
     for scope, session_id in (("send", "a"), ("read", "b"), ("read", None)):
@@ -35,13 +35,13 @@ def test_a_scope_and_a_session() -> None:
             caller.check(scope, session_id)  # type: ignore[arg-type]
 
 
-def test_whoever_needs_no_token_never_ends() -> None:
+def test_caller_without_a_token_never_ends() -> None:
     with HOST.on_end(lambda: pytest.fail("it ended")):
         HOST.check("admin", None)
     assert HOST.ended is None
 
 
-def test_nothing_is_done_after_the_end() -> None:
+def test_ended_caller_is_refused() -> None:
     term = Term(inf)
     term.caller.check("read", "a")
     term.grant.end("token_revoked")
@@ -49,7 +49,7 @@ def test_nothing_is_done_after_the_end() -> None:
         term.caller.check("read", "a")
 
 
-def test_all_who_watch_are_told_once() -> None:
+def test_end_callbacks_run_once() -> None:
     term = Term(inf)
     others: list[int] = []
     with term.caller.on_end(term.tell), term.grant.on_end(lambda: others.append(1)):
@@ -59,7 +59,7 @@ def test_all_who_watch_are_told_once() -> None:
     assert term.grant.ended == "token_revoked"
 
 
-def test_many_are_told_in_turns_that_hold_nobody_else_up() -> None:
+def test_many_end_callbacks_run_in_slices() -> None:
     term = Term(inf)
     told: list[int] = []
     with ExitStack() as stack:
@@ -71,7 +71,7 @@ def test_many_are_told_in_turns_that_hold_nobody_else_up() -> None:
     assert told == list(range(2 * CALLBACKS_PER_TURN + 1))
 
 
-def test_who_has_left_is_not_told() -> None:
+def test_removed_end_callback_does_not_run() -> None:
     term = Term(10)
     with term.caller.on_end(term.tell):
         assert len(term.clock.getDelayedCalls()) == 1
@@ -80,7 +80,7 @@ def test_who_has_left_is_not_told() -> None:
     assert not term.told
 
 
-def test_who_comes_too_late_is_told_at_once() -> None:
+def test_late_end_callback_runs_at_once() -> None:
     term = Term(0)
     with term.caller.on_end(term.tell):
         assert len(term.told) == 1
@@ -88,7 +88,7 @@ def test_who_comes_too_late_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("until", [10.0, 60.0, 1000.0])
-def test_its_time_is_up_when_it_is(until: float) -> None:
+def test_grant_ends_at_its_expiry(until: float) -> None:
     term = Term(until)
     with term.caller.on_end(term.tell):
         term.clock.pump([until - 0.5])
@@ -98,7 +98,7 @@ def test_its_time_is_up_when_it_is(until: float) -> None:
     assert term.grant.ended == "token_expired"
 
 
-def test_it_can_be_put_off_and_brought_forward() -> None:
+def test_expiry_can_be_moved() -> None:
     term = Term(10)
     with term.caller.on_end(term.tell):
         term.until = 500
@@ -109,7 +109,7 @@ def test_it_can_be_put_off_and_brought_forward() -> None:
         assert len(term.told) == 1
 
 
-def test_one_that_lasts_for_ever_has_no_timer() -> None:
+def test_endless_grant_has_no_timer() -> None:
     term = Term(inf)
     with term.caller.on_end(term.tell):
         assert not term.clock.getDelayedCalls()

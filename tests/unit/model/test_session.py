@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sxhost.errors import BadField
 from sxhost.model.names import check_session_id
-from sxhost.model.session import Event, EventQuery, Message
+from sxhost.model.session import Event, EventQuery, Message, raw_json
 
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True)
 
@@ -42,3 +42,8 @@ def test_a_message_says_who_it_is_from() -> None:
     assert msgspec.json.encode(message) == (
         b'{"content":"hi","id":1,"mode":"auto","ts":5,"from":"me","state":"queued","ttl_s":null}'
     )
+
+
+def test_names_of_files_that_are_no_text_can_be_data() -> None:
+    odd = {"caf\udce9": ["x\ud83d", ("\ud83d\ude00",), 1.5, None]}
+    assert bytes(raw_json(odd)).decode() == '{"caf\ufffd":["x\ufffd",["😀"],1.5,null]}'

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Session, State
-from sxhost.model.session_state import apply_events, derive_state
+from sxhost.model.session_state import apply_events, derive_state, state_since_boot
 from sxhost.model.turn import Launch, Turn
 
 NAMES = [
@@ -199,3 +199,106 @@ def test_what_comes_after_its_turn_is_no_work() -> None:
     over = told("complete", data={"turn": 1}, session=begun)
     assert told("message-delta", "tool-done", session=over).state.name == "idle"
     assert told("turn-started", data={"turn": 2}, session=over).state.name == "working"
+
+
+# What runs in the background.
+
+TASKS = {"tasks": [{"id": "b1", "kind": "command", "title": "npm run dev"}]}
+RUNS_ON = {"background": TASKS["tasks"]}
+
+
+def folded(session: Session, *events: tuple[str, object]) -> Session:
+    for number, (name, data) in enumerate(events, session.event_count + 1):
+        raw = msgspec.Raw(msgspec.json.encode(data))
+        event = Event(name, raw, number, number, number, number * 1000, "s")
+        session = apply_events(session, [event], 99)
+    return session
+
+
+def hosted(*events: tuple[str, object]) -> Session:
+    return folded(new_session(kind="hosted", **HOSTED), BEGAN, *events)
+
+
+DONE = ("complete", {"turn": 1, "status": "completed"})
+ASKED: tuple[str, object] = ("approval-requested", {})
+DECIDED: tuple[str, object] = ("approval-resolved", {})
+NOTHING: tuple[str, object] = ("background", {"tasks": []})
+
+
+def shown(session: Session) -> tuple[str, str]:
+    return session.state.name, session.state.reason
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ([("background", TASKS)], ("working", "turn-started")),
+        ([("background", TASKS), DONE], ("working", "background")),
+        ([DONE, ("background", TASKS)], ("working", "background")),
+        ([("background", TASKS), DONE, NOTHING], ("idle", "background")),
+        ([("background", TASKS), NOTHING, DONE], ("idle", "complete")),
+        ([("background", TASKS), DONE, ("tool-start", {})], ("working", "background")),
+        ([("background", TASKS), DONE, ASKED], ("waiting", "approval-requested")),
+        ([("background", TASKS), ASKED, DONE], ("waiting", "complete")),
+        ([("background", TASKS), ASKED, DONE, DECIDED], ("working", "background")),
+        ([("background", TASKS), ASKED, DONE, NOTHING, DECIDED], ("idle", "approval-resolved")),
+        ([ASKED, DONE, DECIDED], ("idle", "approval-resolved")),
+        ([ASKED, DECIDED, DONE], ("idle", "complete")),
+        ([DONE, ASKED, ASKED, DECIDED], ("waiting", "approval-requested")),
+        ([("background", TASKS), DONE, ("ended", {})], ("ended", "ended")),
+        ([("background", TASKS), ASKED, ("ended", {}), DECIDED], ("ended", "ended")),
+        ([("background", TASKS), ("error", {"turn": 1})], ("working", "background")),
+        (
+            [("background", TASKS), DONE, ("turn-started", {"turn": 2})],
+            ("working", "turn-started"),
+        ),
+    ],
+)
+def test_hosted_session_works_while_something_runs(
+    events: list[tuple[str, object]], state: tuple[str, str]
+) -> None:
+    assert shown(hosted(*events)) == state
+
+
+def test_background_of_an_agent_ends_with_its_process() -> None:
+    assert hosted(("background", TASKS), ("ended", {})).background == []
+    assert hosted(("background", TASKS), ("ended", {}), ("started", {})).background == []
+
+
+def attached(*events: tuple[str, object]) -> Session:
+    return folded(new_session(), ("user-message", {}), *events)
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ([("complete", RUNS_ON)], ("working", "background")),
+        ([("complete", RUNS_ON), ("complete", {})], ("idle", "complete")),
+        ([("complete", RUNS_ON), ("idle", {})], ("working", "background")),
+        ([("complete", RUNS_ON), ("tool-start", {"parent": "s1"})], ("working", "background")),
+        ([("complete", RUNS_ON), ("tool-start", {})], ("working", "tool-start")),
+        ([("complete", RUNS_ON), ASKED, DECIDED], ("working", "background")),
+        ([ASKED, ("complete", RUNS_ON), DECIDED], ("working", "background")),
+        ([("complete", RUNS_ON), ("ended", {})], ("ended", "ended")),
+        (
+            [("complete", RUNS_ON), ("started", {"reason": "compact"})],
+            ("working", "background"),
+        ),
+        ([("complete", RUNS_ON), ("started", {"reason": "resume"})], ("idle", "started")),
+        ([("complete", {}), ("tool-start", {"parent": "s1"})], ("working", "tool-start")),
+        ([("complete", {"background": 7})], ("idle", "complete")),
+        ([("complete", "words")], ("idle", "complete: words")),
+    ],
+)
+def test_attached_session_works_while_something_runs(
+    events: list[tuple[str, object]], state: tuple[str, str]
+) -> None:
+    assert shown(attached(*events)) == state
+
+
+def test_what_runs_in_the_background_may_be_silent() -> None:
+    session = attached(("complete", RUNS_ON))
+    assert derive_state(session, 10**6, LIMITS).name == "working"
+    assert state_since_boot(session, 10**6, 0, LIMITS) == session.state
+    promised = folded(new_session(heartbeat_s=10), ("complete", RUNS_ON))
+    assert derive_state(promised, 11, LIMITS).name == "stalled"

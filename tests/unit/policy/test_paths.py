@@ -51,7 +51,7 @@ COVERED_PATHS = [
 
 
 @pytest.mark.parametrize(("path", "covered", "touched"), COVERED_PATHS)
-def test_a_path_counts_where_it_leads(
+def test_path_is_matched_by_its_real_path(
     work: Path, path: str, covered: bool, touched: bool
 ) -> None:
     found = seen(path.format(work.parent), work)
@@ -59,7 +59,7 @@ def test_a_path_counts_where_it_leads(
     assert (area.certainly_contains(found), area.possibly_contains(found)) == (covered, touched)
 
 
-def test_an_area_is_where_its_own_links_lead(work: Path) -> None:
+def test_pattern_is_matched_by_its_real_path(work: Path) -> None:
     area = PathPattern(f"{work.parent}/in/**")
     assert area.certainly_contains(seen("a", work))
     assert not area.certainly_contains(seen("../a", work))
@@ -82,12 +82,12 @@ def test_an_area_is_where_its_own_links_lead(work: Path) -> None:
         ("~/x/**", str(Path.home() / "x" / "y"), True),
     ],
 )
-def test_an_area_is_a_glob(glob: str, path: str, covered: bool) -> None:
+def test_path_pattern_is_a_glob(glob: str, path: str, covered: bool) -> None:
     assert PathPattern(glob).certainly_contains(ResolvedPath(path, path)) == covered
 
 
 @pytest.mark.parametrize("glob", ["a", "./a", "/a/../b", "/a/./b", "/a//b", "*", "/a/**b", ""])
-def test_what_is_no_area(glob: str) -> None:
+def test_malformed_path_pattern_is_refused(glob: str) -> None:
     with pytest.raises(BadPattern):
         PathPattern(glob)
 
@@ -95,11 +95,11 @@ def test_what_is_no_area(glob: str) -> None:
 @pytest.mark.parametrize(
     "path", ["", 7, None, ["a"], "~", "~/.ssh/id", "~root/x", "file:///etc/passwd", "a\0b"]
 )
-def test_what_nobody_can_tell_the_place_of(path: Any) -> None:
+def test_unresolvable_path_matches_nothing(path: Any) -> None:
     assert resolve(path, "/work") is None
 
 
-def test_a_path_from_nowhere_is_none() -> None:
+def test_relative_path_without_a_directory_matches_nothing() -> None:
     assert resolve("a", None) is None
     assert resolve("a", "b") is None
     assert resolve("/a", None) == ResolvedPath("/a", "/a")
@@ -116,11 +116,11 @@ def test_a_path_from_nowhere_is_none() -> None:
         ({"changes": "rubbish"}, []),
     ],
 )
-def test_the_paths_of_a_question(detail: Any, paths: list[Any]) -> None:
+def test_paths_of_a_question_are_found(detail: Any, paths: list[Any]) -> None:
     assert paths_of(detail) == paths
 
 
-def test_of_too_many_paths_one_too_many_is_told() -> None:
+def test_too_many_paths_are_bounded() -> None:
     many = [{"move_path": str(n)} for n in range(5000)]
     assert len(paths_of({"changes": many})) == MAX_PATHS + 1
     assert len(paths_of({"paths": ["a"] * 5000})) == MAX_PATHS + 1

@@ -37,12 +37,12 @@ SETS = [
 @example("^a|b$", "b")
 @example("(?:){0}", "")
 @example("(" * 500 + ")" * 500, "")
-def test_it_means_what_it_means_in_python(pattern: str, text: str) -> None:
+def test_pattern_matches_like_python(pattern: str, text: str) -> None:
     assert Pattern(pattern).matches(text) == bool(re.fullmatch(pattern, text))
 
 
 @given(st.text(max_size=20))
-def test_what_is_accepted_means_what_it_means_in_python(pattern: str) -> None:
+def test_accepted_pattern_matches_like_python(pattern: str) -> None:
     try:
         ours = Pattern(pattern)
     except BadPattern:
@@ -80,7 +80,7 @@ UNSUPPORTED_PATTERNS = [
 
 
 @pytest.mark.parametrize(("pattern", "why"), UNSUPPORTED_PATTERNS)
-def test_what_is_refused(pattern: str, why: str) -> None:
+def test_unsupported_pattern_is_refused(pattern: str, why: str) -> None:
     with pytest.raises(BadPattern, match=re.escape(why)):
         Pattern(pattern)
 
@@ -96,14 +96,14 @@ def test_what_is_refused(pattern: str, why: str) -> None:
         r"\w{60}b",
     ],
 )
-def test_no_text_is_worse_than_another(pattern: str) -> None:
+def test_matching_time_is_linear(pattern: str) -> None:
     """Python's own would take years for most of these, as would no test that comes back."""
     text = "ab" * 50_000 if "|b" in pattern else "a" * 100_000
     assert not Pattern(pattern).matches(text)
     assert not Pattern(f"c{pattern}", " ", " ").matches(text)
 
 
-def test_all_of_it_may_be_repeated_only_so_often() -> None:
+def test_repetition_is_bounded() -> None:
     assert Pattern("(?:a|bc){300}").matches("bc" * 300)
     with pytest.raises(BadPattern, match="too large"):
         Pattern("(?:a|bc){400}")
@@ -112,7 +112,7 @@ def test_all_of_it_may_be_repeated_only_so_often() -> None:
 @given(PATTERNS, st.text("ab. ;", max_size=8))
 @example("rm( -rf)?", "x rm -rf y")
 @example("a", "ba")
-def test_parts_begin_and_end_at_edges(pattern: str, text: str) -> None:
+def test_search_matches_at_word_edges(pattern: str, text: str) -> None:
     places = range(len(text) + 1)
     starts = [n for n in places if not n or text[n - 1] in " ;"]
     ends = [n for n in places if n == len(text) or text[n] == " "]
@@ -131,7 +131,7 @@ def test_parts_begin_and_end_at_edges(pattern: str, text: str) -> None:
 @example(r"\w", "\u00b2")
 @example(r"\d", "\u0663")
 @example(r"\s", "\x1c")
-def test_a_set_has_the_characters_that_it_has_in_python(pattern: str, char: str) -> None:
+def test_character_set_matches_like_python(pattern: str, char: str) -> None:
     assert Pattern(pattern).matches(char) == bool(re.fullmatch(pattern, char))
 
 
@@ -167,6 +167,6 @@ def test_globs_over_paths(text: str, yes: list[str], no: list[str]) -> None:
     assert [path for path in no if pattern.matches(path)] == []
 
 
-def test_two_stars_stand_alone() -> None:
+def test_double_star_must_stand_alone() -> None:
     with pytest.raises(BadPattern, match="between slashes"):
         path_glob("/a/**.py")

@@ -33,16 +33,81 @@ HOST = {
 }
 
 
+OTHERS = (
+    *("CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PORT", "CLAUDE_PROJECT_DIR"),
+    *("CLAUDE_CODE_MESSAGING_TOKEN", "CLAUDE_CODE_MESSAGING_SOCKET", "CLAUDE_CODE_EXECPATH"),
+    *("CLAUDE_CODE_SESSION_ID", "CLAUDE_CODE_CHILD_SESSION", "CLAUDE_CODE_BRIDGE_SESSION_ID"),
+    *("CLAUDE_CODE_SESSION_ACCESS_TOKEN", "CLAUDE_SESSION_ID", "CLAUDE_PID", "CLAUDE_ENV_FILE"),
+    *("CLAUDE_BG_SESSION_CREDENTIAL", "CLAUDE_BRIDGE_OAUTH_TOKEN", "CLAUDE_PLUGIN_ROOT"),
+    *(
+        "CLAUDE_CODE_REMOTE_SESSION_ID",
+        "CLAUDE_RUNNER_ORDER_ID",
+        "CLAUDE_CODE_SPAWNED_BY_SERVER",
+    ),
+    *("CODEX_THREAD_ID", "CODEX_SANDBOX", "CODEX_SANDBOX_NETWORK_DISABLED", "CODEX_SESSION_ID"),
+    *(
+        "PI_CODING_AGENT",
+        "PI_SESSION_ID",
+        "GEMINI_CLI",
+        "GEMINI_CLI_IDE_SERVER_PORT",
+        "OPENCODE",
+    ),
+    *("OPENCODE_PID", "CURSOR_TRACE_ID", "CURSOR_AGENT", "TRACEPARENT"),
+    *("TMUX", "TMUX_PANE", "STY", "ZELLIJ_SESSION_NAME", "KITTY_PID", "ITERM_SESSION_ID"),
+    *("TERM_PROGRAM", "WEZTERM_PANE", "SSH_CONNECTION", "SUDO_USER"),
+    *("VSCODE_PID", "VSCODE_IPC_HOOK_CLI", "NVIM", "INSIDE_EMACS", "ZED_TERM"),
+    *("GIT_DIR", "GIT_INDEX_FILE", "MAKEFLAGS", "npm_lifecycle_event", "INIT_CWD"),
+)
+SETTINGS = (
+    *(
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "CLAUDE_CONFIG_DIR",
+        "CLAUDE_CODE_USE_BEDROCK",
+        "ANTHROPIC_MODEL",
+    ),
+    *("CLAUDE_CODE_MAX_OUTPUT_TOKENS", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"),
+    *("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
+    *(
+        "CLAUDE_CODE_MAX_SUBAGENTS_PER_SESSION",
+        "CLAUDE_CODE_MAX_RETRIES",
+        "MAX_THINKING_TOKENS",
+    ),
+    *("CODEX_HOME", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "CODEX_CA_CERTIFICATE"),
+    *("PI_CODING_AGENT_DIR", "PI_OFFLINE", "PI_TELEMETRY", "GEMINI_API_KEY", "GEMINI_MODEL"),
+    *("OPENCODE_CONFIG", "OPENCODE_PERMISSION", "CURSOR_API_KEY", "SSH_AUTH_SOCK", "EDITOR"),
+    *(
+        "GIT_AUTHOR_NAME",
+        "GIT_SSH_COMMAND",
+        "npm_config_registry",
+        "GPG_TTY",
+        "XDG_RUNTIME_DIR",
+    ),
+    *("COLORTERM", "TERM", "TERMINFO", "OTEL_EXPORTER_OTLP_ENDPOINT", "GOOGLE_CLOUD_PROJECT"),
+)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_identity_of_somebody_else_does_not_pass(name: str) -> None:
+    assert agent_environment({name: "1"}, {}, []) == {}
+    assert agent_environment({name: "1"}, {}, ["*"]) == {}
+    assert agent_environment({name: "1"}, {}, [f"{name}=2"]) == {name: "2"}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_what_a_user_has_set_for_an_agent_passes(name: str) -> None:
+    assert agent_environment({name: "1"}, {}, []) == {name: "1"}
+
+
 def names(*keep: str) -> set[str]:
     return set(agent_environment({**USER, **HOST}, {}, keep))
 
 
-def test_all_that_is_the_users_passes_and_nothing_of_the_hosts() -> None:
+def test_users_variables_pass_and_the_hosts_do_not() -> None:
     assert agent_environment({**USER, **HOST}, {}, []) == USER
 
 
 @pytest.mark.parametrize("keep", [["*"], ["SXHOST_*"], ["PYTHONPATH", "NOTIFY_SOCKET"]])
-def test_no_pattern_lets_the_hosts_own_pass(keep: list[str]) -> None:
+def test_no_pattern_passes_the_hosts_variables(keep: list[str]) -> None:
     assert not names(*keep) & HOST.keys()
 
 
@@ -59,11 +124,11 @@ def test_no_pattern_lets_the_hosts_own_pass(keep: list[str]) -> None:
         (["!*", "A=b=c"], {"A"}),
     ],
 )
-def test_the_last_word_that_fits_counts(keep: list[str], passed: set[str]) -> None:
+def test_last_matching_pattern_counts(keep: list[str], passed: set[str]) -> None:
     assert names(*keep) == passed
 
 
-def test_what_is_set_is_set_and_what_is_added_counts_more() -> None:
+def test_added_variables_override_set_ones() -> None:
     made = agent_environment(
         USER, {"HOME": "/elsewhere"}, ["HOME=/h", "PYTHONPATH=/mine", "A=b=c"]
     )
@@ -71,7 +136,7 @@ def test_what_is_set_is_set_and_what_is_added_counts_more() -> None:
     assert made["PATH"] == USER["PATH"]
 
 
-def test_the_hosts_own_virtual_environment_is_left() -> None:
+def test_virtual_environment_of_the_host_is_removed() -> None:
     base = {
         "VIRTUAL_ENV": sys.prefix,
         "VIRTUAL_ENV_PROMPT": "host",

@@ -19,7 +19,7 @@ def program(place: Path, text: str = "#!/bin/sh\n", mode: int = 0o755) -> Path:
     return place
 
 
-def test_the_first_place_in_the_path_counts(tmp_path: Path) -> None:
+def test_first_match_in_path_is_run(tmp_path: Path) -> None:
     program(tmp_path / "a" / "it", mode=0o644)
     second = program(tmp_path / "b" / "it")
     program(tmp_path / "c" / "it")
@@ -27,14 +27,14 @@ def test_the_first_place_in_the_path_counts(tmp_path: Path) -> None:
     assert find_program("it", "/", path) == str(second)
 
 
-def test_places_that_are_not_absolute_do_not_count(tmp_path: Path) -> None:
+def test_relative_path_entries_are_ignored(tmp_path: Path) -> None:
     program(tmp_path / "bin" / "codex")
     for path in ("bin", ".", "", "./bin:bin", ":"):
         with pytest.raises(AgentFailed, match="empty PATH"):
             find_program("codex", str(tmp_path), path)
 
 
-def test_with_a_slash_it_is_seen_from_its_directory(tmp_path: Path) -> None:
+def test_program_with_a_slash_is_relative_to_its_directory(tmp_path: Path) -> None:
     made = program(tmp_path / "bin" / "it")
     assert find_program("./bin/it", str(tmp_path), "") == str(made)
     assert find_program(str(made), "/", "") == str(made)
@@ -47,12 +47,12 @@ def test_with_a_slash_it_is_seen_from_its_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["#!/no/such/interpreter\n", "rubbish", ""])
-def test_what_is_no_program_is_told_with_a_reason(tmp_path: Path, text: str) -> None:
+def test_missing_program_error_has_a_reason(tmp_path: Path, text: str) -> None:
     made = program(tmp_path / "it", text)
     with pytest.raises(AgentFailed, match="cannot be run"):
         start_program(Command(argv=[str(made)], cwd=str(tmp_path)), {})
 
 
-def test_without_its_directory_nothing_is_run(tmp_path: Path) -> None:
+def test_missing_directory_runs_nothing(tmp_path: Path) -> None:
     with pytest.raises(BadField):
         start_program(Command(argv=["/bin/sh"], cwd=str(tmp_path / "nowhere")), {})

@@ -90,7 +90,7 @@ def test_timestamp_is_iso_8601_with_an_offset(tmp_path: Path) -> None:
     assert moment.timestamp() == int(NOW)
 
 
-def test_a_payload_without_a_session_gets_one_of_its_own(tmp_path: Path) -> None:
+def test_payload_without_a_session_gets_a_new_one(tmp_path: Path) -> None:
     first, second = (emit.payload("", "user", "", str(tmp_path), NOW) for _ in range(2))
     assert first["session_id"] != second["session_id"]
 
@@ -100,7 +100,9 @@ def test_every_content_becomes_utf_8(content: str) -> None:
     sent = json.loads(
         emit.encode(emit.payload("s1", "user", content, "/", NOW)).decode("utf-8")
     )
-    assert sent["content"] == content.encode("utf-8", "replace").decode("utf-8")
+    assert sent["content"] == content.encode("utf-16", "surrogatepass").decode(
+        "utf-16", "replace"
+    )
 
 
 def test_emit_posts_the_payload_and_counts_it() -> None:
@@ -220,7 +222,7 @@ def test_a_redirect_to_another_origin_or_in_the_clear_is_refused(location: str) 
 @pytest.mark.parametrize(
     "location", ["https://collector.example:443/v2", "//COLLECTOR.example/v2"]
 )
-def test_an_origin_is_the_same_however_it_is_written(location: str) -> None:
+def test_equal_origins_are_recognized_however_written(location: str) -> None:
     desk = Desk((307, location))
     desk.emit()
     assert desk.counts == (1, 0, 0)
@@ -244,11 +246,11 @@ def test_a_redirect_to_another_port_is_refused(location: str) -> None:
         ("https://secret@c.example/", "https://***@c.example/"),
     ],
 )
-def test_an_address_is_shown_without_what_is_secret(url: str, shown: str) -> None:
+def test_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert emit.masked(url) == shown
 
 
-def test_redirects_without_end_are_a_failure() -> None:
+def test_endless_redirects_are_a_failure() -> None:
     desk = Desk(*[(307, "/v1")] * 9)
     desk.emit()
     assert len(desk.collector.asked) == emit.HOPS
@@ -272,7 +274,7 @@ def test_redirects_without_end_are_a_failure() -> None:
         "collector.example",
     ],
 )
-def test_an_address_that_could_betray_the_payload_is_refused(url: str) -> None:
+def test_insecure_collector_url_is_refused(url: str) -> None:
     desk = Desk(url=url)
     desk.emit()
     assert (desk.counts, desk.results, desk.collector.said) == ((0, 1, 0), [None], [])
@@ -281,7 +283,7 @@ def test_an_address_that_could_betray_the_payload_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:7432/telemetry", "http://localhost/", "http://127.9.9.9/", URL]
 )
-def test_loopback_and_https_are_taken(url: str) -> None:
+def test_loopback_and_https_urls_are_accepted(url: str) -> None:
     desk = Desk(url=url)
     desk.emit()
     assert desk.counts == (1, 0, 0)

@@ -17,14 +17,14 @@ IGNORABLE = [0x34F, 0x115F, 0x1160, 0x17B4, 0x180B, 0x3164, 0xFE00, 0xFFA0, 0xE0
 """Some that Unicode calls default ignorable, and that are of other categories."""
 
 
-def test_whatever_is_hidden_is_written_out() -> None:
+def test_hidden_characters_are_escaped() -> None:
     every = map(chr, range(sys.maxunicode + 1))
     hidden = [char for char in every if unicodedata.category(char) in HIDDEN]
     assert [char for char in hidden if char in escape_hidden(char)] == []
     assert [code for code in IGNORABLE if chr(code) in escape_hidden(chr(code))] == []
 
 
-def test_whatever_is_seen_stays() -> None:
+def test_visible_characters_stay() -> None:
     every = map(chr, range(sys.maxunicode + 1))
     changed = [char for char in every if escape_hidden(char) != char]
     seen = [
@@ -47,25 +47,27 @@ def test_whatever_is_seen_stays() -> None:
         ("naïve 漢字", "naïve 漢字"),
     ],
 )
-def test_the_notation_is_pythons(text: str, shown: str) -> None:
+def test_escapes_are_pythons(text: str, shown: str) -> None:
     assert escape_hidden(text) == shown
 
 
 @given(st.text())
-def test_line_breaks_stay_only_if_they_are_meant(text: str) -> None:
+def test_line_breaks_stay_only_if_allowed(text: str) -> None:
     assert not set(escape_hidden(text)) & set("\n\t\r")
     assert escape_hidden(text, "\n\t").count("\n") == text.count("\n")
 
 
 @given(st.text(), st.text(alphabet=st.characters(categories=["Cc", "Cf", "Zl", "Zp"])))
-def test_json_means_the_same(plain: str, hidden: str) -> None:
+def test_escaped_json_decodes_to_the_same(plain: str, hidden: str) -> None:
     value = {plain + hidden: [hidden + plain]}
     written = escape_hidden_json(json.dumps(value, ensure_ascii=False))
     assert json.loads(written) == value
     assert escape_hidden(written) == written
 
 
-def test_sentences_at_the_start_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_sentences_are_escaped(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     print_error("one\x1b")
     with pytest.raises(SystemExit) as caught:
         exit_with_error(2, "two\n")
