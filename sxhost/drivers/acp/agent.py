@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 
 from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.acp.connection import STOP_S, AcpConnection
-from sxhost.drivers.acp.events import UpdateTranslator
+from sxhost.drivers.acp.events import TOKEN_NAMES, UpdateTranslator
 from sxhost.drivers.acp.messages import PromptResult
 from sxhost.drivers.acp.pending_requests import PendingRequests
 from sxhost.drivers.acp.prompt import content_blocks, refusal_reason
@@ -87,7 +87,7 @@ class ACPAgent:
         self._updates_received = 0
         self._end_of_turn: Callable[[], None] | None = None
         """Ends the turn whose prompt is answered, while its last words may come."""
-        self.can = Abilities(resume=True)
+        self.can = Abilities(resume=True, counted_anew=frozenset(TOKEN_NAMES))
         """What it can do; before ``initialize`` is answered, it may be able to resume."""
 
     def _update_abilities(self) -> None:
@@ -95,6 +95,7 @@ class ACPAgent:
             compact=self._settings.compact_prompt is not None,
             set_model=self._settings.has_models,
             resume=self._connection.agent_info.agent_capabilities.resumes,
+            counted_anew=frozenset(TOKEN_NAMES),
         )
 
     # Start and end.
