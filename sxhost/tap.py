@@ -30,6 +30,7 @@ from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore
 from sxhost.config import LogFormat, Settings
 from sxhost.daemon.agents import make_agents, make_rules
+from sxhost.daemon.init import leave_process_1
 from sxhost.daemon.listening import make_endpoint
 from sxhost.daemon.logfile import observer
 from sxhost.daemon.options import Options
@@ -81,6 +82,7 @@ def makeService(options: Options) -> MultiService:
     """Return the host that `options` describe, on the global reactor."""
     from twisted.internet import reactor
 
+    leave_process_1()
     os.umask(0o077)  # whatever the host writes is for its user alone
     settings = _under_twistd(options)
     set_level(settings.log_level)
@@ -239,7 +241,10 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
     journal = SQLiteConnection(path, settings.durability)
-    return SQLiteStore(settings.limits, reactor.seconds, journal, store_threads(reactor))
+    threads = store_threads(reactor)
+    return SQLiteStore(
+        settings.limits, reactor.seconds, journal, threads, native=settings.native
+    )
 
 
 def daemon_thread_pool(name: str) -> ThreadPool:

@@ -40,7 +40,11 @@ def launch_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say how an agent is started."""
     for option in reversed(
         (
-            click.option("--agent", required=True, help="codex, pi, claude, acp, echo, …"),
+            click.option(
+                "--agent",
+                required=True,
+                help="codex, pi, claude, opencode, gemini, echo, …; acp with --command.",
+            ),
             click.option("--id", help="The new session's id."),
             click.option("--cwd", help="Its working directory.  [this one]"),
             click.option("--model"),

@@ -168,7 +168,10 @@ class HostService(MultiService):
         self.sessions.port = next(filter(None, numbers), 0)
 
     def reload(self) -> None:
-        """Read the certificate and the policy again."""
+        """Read the certificate and the policy again; reopen the log if it was moved away."""
+        reopen = getattr(self.observer, "reopen_moved", None)  # a log on stdout has none
+        if reopen is not None:
+            reopen()
         for reload in self._reloads:
             reload()
 

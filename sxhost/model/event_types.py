@@ -31,6 +31,7 @@ from sxhost.model.session import NULL, BackgroundTask, Event, raw_json
 from sxhost.model.turn import TurnStatus
 
 __all__ = [
+    "COUNTS",
     "EVENT_TYPES",
     "NULL",
     "PIECES",
@@ -382,7 +383,7 @@ class DiffEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the conversation has used so far; what is not known is left out, or null.
 
-    Claude Code: since its process began, not since the conversation did.
+    In hosted sessions no count ever falls, also where an agent's new process counts anew.
     """
 
     name: ClassVar[Literal["usage"]] = "usage"
@@ -402,6 +403,17 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: dict[str, object] | UnsetType = UNSET
     """What the last message has used, in the same fields; its `id`.  Attached agents alone."""
     native: Raw | UnsetType = UNSET
+
+
+COUNTS: Final = (
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "total_tokens",
+    "cost_usd",
+)
+"""The fields of a usage that count up."""
 
 
 class CompactEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
