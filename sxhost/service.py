@@ -21,6 +21,7 @@ from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
+from sxhost.model.event_types import PIECES
 from sxhost.model.host import Pages
 from sxhost.model.limits import Limits
 from sxhost.model.rights import check_event
@@ -34,7 +35,6 @@ from sxhost.model.session import (
     Fired,
     HostCounts,
     LogQuery,
-    Memory,
     Registered,
     Registration,
     Session,
@@ -167,7 +167,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             pending_approvals=sum(view.pending_approvals for view in views),
             missing=store.missing,
             telemetry=self.telemetry,
-            memory=Memory(events=store.recent.size),
+            memory=store.recent.memory(),
             limits=core.limits,
         )
 
@@ -196,7 +196,9 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
     async def session(self, session_id: str) -> Detail:
         """Return one session in detail, with its last events."""
         session = await self._core.store.session(session_id)
-        first, settings = session.event_count - RECENT_EVENTS, in_force(session.launch)
+        first = await self._core.store.seq_before(session_id, RECENT_EVENTS)
+        events = await self._core.store.read_events(session_id, seq=first)
+        settings = in_force(session.launch)
         return Detail(
             **asdict(await self._core.summary(session)),
             pid=session.pid,
@@ -212,7 +214,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             approval_policy=settings.approval_policy,
             sandbox=settings.sandbox,
             command=session.launch.command if session.launch else None,
-            events=await self._core.store.read_events(session_id, seq=max(0, first)),
+            events=[event for event in events if event.event not in PIECES],
         )
 
     def knows(self, session_id: str) -> bool:

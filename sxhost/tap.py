@@ -241,7 +241,10 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
     journal = SQLiteConnection(path, settings.durability)
-    return SQLiteStore(settings.limits, reactor.seconds, journal, store_threads(reactor))
+    threads = store_threads(reactor)
+    return SQLiteStore(
+        settings.limits, reactor.seconds, journal, threads, native=settings.native
+    )
 
 
 def daemon_thread_pool(name: str) -> ThreadPool:

@@ -164,7 +164,8 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which events to read: those after a cursor or a number, of some `types` (``a,b``).
 
     With `follow` the answer stays open and brings new events; with `state` also changes of
-    state.
+    state.  Without `follow`, pieces that the log has whole are left out, unless `pieces` asks
+    for those that are still there.
     """
 
     after: Annotated[str, Meta(pattern=CURSOR)] = ""
@@ -172,6 +173,7 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     types: str = ""
     follow: bool = False
     state: bool = False
+    pieces: bool = False
 
     def names(self) -> frozenset[str]:
         """Return the event names asked for; none means all."""
@@ -438,6 +440,10 @@ class Memory(Struct, frozen=True, kw_only=True):
 
     events: int = 0
     """The newest events; `hot_bytes` at the most."""
+    largest: int = 0
+    """Those of the session that has most; `ring_bytes` at the most."""
+    superseded: int = 0
+    """Texts and outputs whose pieces are about to leave, since the log has them whole."""
 
 
 class Status(Struct, frozen=True, kw_only=True):

@@ -144,12 +144,16 @@ class EventLog(Protocol):
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`.
 
-        No session means all of them together, in the order of their ids.
+        Pieces that the log has whole may be among them for a while (`recent.superseded`).
+                No session means all of them together, in the order of their ids.
 
         :param limit: the most events to return.
         :param size: bytes of data after which to stop, so that no reader costs more.
         :param names: the events to return; none means all.
         """
+
+    async def seq_before(self, session_id: str, count: int) -> int:
+        """Return the number after which a session's last `count` facts come; 0 for all."""
 
     async def sweep(self, at: int) -> None:
         """Drop what is older than the host retains, in small steps."""
