@@ -318,6 +318,7 @@ def test_help_lists_the_commands(shell: Shell) -> None:
     assert listed == {
         *("completion", "emit", "events", "fire", "policy", "pull", "register"),
         *("rm", "send", "sessions", "show", "status", "stop", "tail", "token", "open", "audit"),
+        *("discover", "end", "prune"),
         *("attach", "hook", "stdio", "trust"),
         *("new", "turn", "steer", "interrupt", "approvals", "approve", "deny", "answer", "run"),
     }

@@ -35,17 +35,21 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 COMMANDS = {
+    "answer": ["answer", "s", "1", "x"],
     "approvals": ["approvals"],
     "approve": ["approve", "s", "1"],
     "attach": ["attach", "--id", "x", "--", "true"],
     "audit": ["audit"],
     "deny": ["deny", "s", "1"],
+    "discover": ["discover"],
+    "end": ["end", "s"],
     "events": ["events", "s"],
     "fire": ["fire", "s", "note", "hi"],
     "hook install": ["hook", "install", "claude", "--http", "--dry-run"],
     "interrupt": ["interrupt", "s"],
     "new": ["new", "--agent", "echo", "--id", "n"],
     "open": ["open", "--print"],
+    "prune": ["prune"],
     "pull": ["pull", "s"],
     "register": ["register", "s"],
     "rm": ["rm", "s"],
@@ -63,6 +67,11 @@ COMMANDS = {
     "turn": ["turn", "n", "hi"],
 }
 """What is asked of every command that has a host; `stop`, `stdio` and `hook claude` below."""
+
+REFUSED = {
+    *("answer", "approve", "deny", "end", "interrupt", "steer", "token revoke", "turn"),
+}
+"""Commands for which there is nothing to do."""
 
 NO_HOST = {
     *("completion", "emit", "hook claude", "hook codex", "hook status", "hook uninstall"),
@@ -90,7 +99,7 @@ def test_command_reaches_a_host_on_ipv6(shell: Shell, name: str) -> None:
     assert "Codepoint" not in done.stderr
     assert "No host answers" not in done.stderr
     if done.returncode:  # it is the host that says no
-        assert name in ("approve", "deny", "interrupt", "steer", "turn", "token revoke")
+        assert name in REFUSED
 
 
 def test_stream_of_a_host_on_ipv6_is_followed(shell: Shell) -> None:
