@@ -21,7 +21,7 @@ from sxhost.agent_files.status import read_statuses
 from sxhost.files import UnsafeFile, open_unlinked
 from sxhost.process.table import Processes
 
-__all__ = ["RunningAgent", "find_running"]
+__all__ = ["RunningAgent", "find_running", "is_running"]
 
 HOSTED: Final = b"SXHOST_AGENT"
 """The variable that agents have which a host runs: it knows them already."""
@@ -84,6 +84,12 @@ def find_running(uid: int, proc: Path = Path("/proc")) -> list[RunningAgent]:
             for one in _agents_of(process, peers):
                 found.setdefault((one.agent, one.session_id), one)
     return list(found.values())
+
+
+def is_running(pid: int, proc: Path = Path("/proc")) -> bool:
+    """Return whether a process that was found still runs."""
+    seen = Processes(str(proc)).see(pid)
+    return seen is not None and seen.lives
 
 
 def _processes(uid: int, proc: Path) -> Iterator[_Process]:

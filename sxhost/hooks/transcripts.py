@@ -51,6 +51,8 @@ PAST_MOST: Final = 200
 LINGER_S: Final = 5.0
 """Seconds for which the transcript of an agent that has ended is followed."""
 
+PROCESS_ENDED: Final = "its process has ended"
+
 MOST_SESSIONS: Final = 1024
 """Sessions whose hooks and transcripts are merged."""
 
@@ -80,6 +82,8 @@ class Attached(Struct):
     """Whether what its file had said before is told, too: no hook has."""
     leaving: IDelayedCall | None = None
     """Ends the following, once its agent has ended."""
+    has_ended: bool = False
+    """Whether its process was found to have ended, without a hook that says so."""
     status: str = ""
     """Claude's own word for what it does."""
     title: str = ""
@@ -196,8 +200,29 @@ class AttachedTranscripts:
         """
         attached = self._of(running.session_id)
         attached.with_past = attached.with_past or with_past
+        if attached.has_ended and attached.leaving is not None:
+            attached.leaving.cancel()
+            attached.leaving, attached.has_ended = None, False
         if self._follower is not None:
             self._follower.follow(running.session_id, running.agent, running.transcript, self)
+
+    def end_running(self, session_id: str, pid: int) -> None:
+        """Tell that the process of an agent without hooks has ended, after its last words."""
+        attached = self._of(session_id)
+        if attached.leaving is None:
+            attached.has_ended = True
+            attached.leaving = self._clock.callLater(LINGER_S, self._end, session_id, pid)
+
+    def _end(self, session_id: str, pid: int) -> None:
+        self._of(session_id).leaving = None
+        self.forget(session_id)
+        self._in_background(session_id, self._append_end(session_id, pid))
+
+    async def _append_end(self, session_id: str, pid: int) -> None:
+        known = self._host.stored_session(session_id)
+        if known is not None and known.pid == pid and known.state.name != "ended":
+            data = {"agent": known.agent, "reason": PROCESS_ENDED}
+            await self._host.fire_batch(session_id, [EventDraft.of("ended", data)])
 
     def _leave(self, session_id: str) -> None:
         self._of(session_id).leaving = None

@@ -131,7 +131,11 @@ class HostInMemory:
         self.mux = Multiplexer(self.service, self.clock)
         self.follower = Follower(self.clock, run_inline, os.geteuid())
         self.hook_handler = HookHandler(
-            self.service, self.clock, self.follower, find=lambda _uid: self.running
+            self.service,
+            self.clock,
+            self.follower,
+            find=lambda _uid: self.running,
+            is_running=lambda pid: any(one.pid == pid for one in self.running),
         )
         self.routes = faces(
             self.service,

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from sxhost.agent_files.follower import BUSY_S
 from sxhost.agent_files.running import RunningAgent
-from sxhost.hooks.transcripts import AT_REST_S, SETTLE_S, title_from_prompt
+from sxhost.hooks.transcripts import AT_REST_S, LINGER_S, SETTLE_S, title_from_prompt
 from sxhost.model.caller import HOST, Caller
 from sxhost.testing import HostInMemory
 from sxhost.testing.host import UID
@@ -385,3 +386,37 @@ def test_with_its_first_hook_it_can_be_answered(stage: Stage, running: RunningAg
     (found,) = discover(stage, running)
     assert found["answerable"]
     assert stage.state()[0] == "working"
+
+
+def test_a_discovered_agent_that_ends_has_ended(stage: Stage, running: RunningAgent) -> None:
+    discover(stage, running)
+    stage.host.running = []
+    stage.host.request("POST", "/discover")
+    stage.advance(LINGER_S)
+    assert stage.state()[0] == "ended"
+    count = stage.session["event_count"]
+    stage.host.request("POST", "/discover")
+    stage.advance(LINGER_S)
+    assert stage.session["event_count"] == count
+
+
+def test_a_discovered_agent_that_is_resumed_has_not_ended(
+    stage: Stage, running: RunningAgent
+) -> None:
+    discover(stage, running)
+    stage.host.running = []
+    stage.host.request("POST", "/discover")
+    discover(stage, replace(running, pid=8))
+    stage.advance(LINGER_S)
+    assert stage.state()[0] == "idle"
+    assert stage.session["pid"] == 8
+
+
+def test_an_agent_with_hooks_says_itself_that_it_has_ended(
+    stage: Stage, running: RunningAgent
+) -> None:
+    test_with_its_first_hook_it_can_be_answered(stage, running)
+    stage.host.running = []
+    stage.host.request("POST", "/discover")
+    stage.advance(LINGER_S)
+    assert "ended" not in stage.names()
