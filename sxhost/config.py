@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 Durability = Literal["power", "process"]
+KeptNative = Literal["none", "facts", "all"]
 EmitContent = Literal["full", "redacted", "none"]
 """How much of a conversation's content telemetry contains."""
 
@@ -53,6 +54,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     store: str = "sqlite"
     """``sqlite`` (in the state directory), ``sqlite:PATH`` or ``memory:``."""
     durability: Durability = "power"
+    native: KeptNative = "facts"
+    """Which events on disk have the agent's own message."""
     hosts: tuple[str, ...] = ()
     """Further names that a Host header may have."""
     origins: tuple[str, ...] = ()
@@ -67,6 +70,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Which of the host's environment variables agents get (`sxhost.process.environ`)."""
     resume_at_boot: bool = False
     """Whether hosted agents are restarted with the host."""
+    discover: bool = False
+    """Whether agents that run without hooks are shown as sessions."""
     bypass: bool = False
     """Whether Codex, started by ``POST /messages``, runs without approvals and sandbox."""
     policy: Path | None = None

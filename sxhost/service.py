@@ -21,6 +21,7 @@ from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
+from sxhost.model.event_types import PIECES
 from sxhost.model.host import Pages
 from sxhost.model.limits import Limits
 from sxhost.model.rights import check_event
@@ -34,12 +35,12 @@ from sxhost.model.session import (
     Fired,
     HostCounts,
     LogQuery,
-    Memory,
     Registered,
     Registration,
     Session,
     SessionQuery,
     Status,
+    Succession,
     Summary,
 )
 from sxhost.model.session_state import ACTIVE_STATES
@@ -166,7 +167,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             pending_approvals=sum(view.pending_approvals for view in views),
             missing=store.missing,
             telemetry=self.telemetry,
-            memory=Memory(events=store.recent.size),
+            memory=store.recent.memory(),
             limits=core.limits,
         )
 
@@ -195,7 +196,9 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
     async def session(self, session_id: str) -> Detail:
         """Return one session in detail, with its last events."""
         session = await self._core.store.session(session_id)
-        first, settings = session.event_count - RECENT_EVENTS, in_force(session.launch)
+        first = await self._core.store.seq_before(session_id, RECENT_EVENTS)
+        events = await self._core.store.read_events(session_id, seq=first)
+        settings = in_force(session.launch)
         return Detail(
             **asdict(await self._core.summary(session)),
             pid=session.pid,
@@ -204,12 +207,14 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             usage=session.usage,
             message_count=session.message_count,
             native_id=session.native_id,
+            continues=session.continues,
+            continued_by=session.continued_by,
             turn=session.turn,
             background=session.background,
             approval_policy=settings.approval_policy,
             sandbox=settings.sandbox,
             command=session.launch.command if session.launch else None,
-            events=await self._core.store.read_events(session_id, seq=max(0, first)),
+            events=[event for event in events if event.event not in PIECES],
         )
 
     def knows(self, session_id: str) -> bool:
@@ -243,6 +248,22 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         session, created = await self._registrar.register(session_id, registration)
         summary = await self._core.summary(session)
         return Registered(id=session_id, created=created, session=summary)
+
+    async def continue_session(self, old_id: str, new_id: str) -> None:
+        """Have an attached session go on with another one."""
+        store, at = self._core.store, self._core.wall_ms()
+        old, new = await store.session(old_id), await store.session(new_id)
+        if old_id == new_id:
+            return
+        change = Succession(
+            continues=old_id,
+            continued_by="",
+            title=new.title or old.title,
+            labels={**old.labels, **new.labels},
+        )
+        await store.register(new_id, change, at)
+        await store.register(old_id, Succession(continued_by=new_id), at)
+        await self.move_messages(old_id, new_id)
 
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""

@@ -8,6 +8,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
+from sxhost.agents.launch_record import agent_name
 from sxhost.agents.session import HostedSession
 from sxhost.agents.settings import check_turn, describe_changes, describe_launch
 from sxhost.agents.supervisor import new_session_id
@@ -40,7 +41,7 @@ class AgentVerbs:
 
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session; it is recorded before it runs."""
-        core, name = self._core, launch.id or new_session_id(launch.agent)
+        core, name = self._core, launch.id or new_session_id(agent_name(launch))
         await core.audit.record("start", name, describe_launch(launch))
         try:
             session_id, turn = await core.supervisor.start(replace(launch, id=name))

@@ -13,6 +13,10 @@ from sxhost.streams.topics import inbox_topic
 __all__ = ["MessageVerbs"]
 
 
+MOVE_LEASE_S = 30.0
+"""Seconds after which a message that was not moved is back in its queue."""
+
+
 class MessageVerbs:
     """The verbs on messages, a part of `SessionService`.
 
@@ -61,6 +65,21 @@ class MessageVerbs:
                 if messages or left <= 0 or core.notifier.closed:
                     return messages
                 await watch.wait(left)
+
+    async def move_messages(self, old_id: str, new_id: str) -> None:
+        """Move what is queued for one session's agent to another's, in order."""
+        store = self._core.store
+        for message in await store.take_messages(old_id, MOVE_LEASE_S):
+            draft = MessageDraft(
+                content=message.content,
+                mode=message.mode,
+                key=f"moved:{old_id[:100]}:{message.id}",
+                sender=message.sender,
+                ttl_s=message.ttl_s,
+            )
+            await store.put_message(new_id, draft, self._core.wall_ms())
+            await store.ack_message(old_id, message.id)
+        self._core.notifier.topics.poke(inbox_topic(new_id))
 
     async def _take(self, session_id: str, query: PullQuery) -> list[Message]:
         core = self._core

@@ -24,10 +24,13 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.threadpool import ThreadPool
 
+from sxhost.agent_files.follower import Follower
+from sxhost.agent_files.notices import change_notices
 from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore
 from sxhost.config import LogFormat, Settings
 from sxhost.daemon.agents import make_agents, make_rules
+from sxhost.daemon.init import leave_process_1
 from sxhost.daemon.listening import make_endpoint
 from sxhost.daemon.logfile import observer
 from sxhost.daemon.options import Options
@@ -44,7 +47,8 @@ from sxhost.faces.native import websocket as session_websocket
 from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
-from sxhost.faces.pi.session_files import RunInThread
+from sxhost.hooks.discovery import Discovery
+from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
 from sxhost.http.responses import ResponseFormat
@@ -59,6 +63,7 @@ from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.telemetry.forwarder import make_forwarder
 from sxhost.visible import exit_with_error
+from sxhost.waiting import RunInThread
 
 __all__ = ["Options", "makeService"]
 
@@ -77,8 +82,9 @@ def makeService(options: Options) -> MultiService:
     """Return the host that `options` describe, on the global reactor."""
     from twisted.internet import reactor
 
+    leave_process_1()
     os.umask(0o077)  # whatever the host writes is for its user alone
-    settings = _under_twistd(options["settings"], options.parent)
+    settings = _under_twistd(options)
     set_level(settings.log_level)
     # Twisted's timers follow the wall clock, and one step back would stall them all.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
@@ -105,16 +111,16 @@ def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> ILogObser
         exit_with_error(1, f"sxhost: cannot write the log: {error}.")
 
 
-def _under_twistd(settings: Settings, twistd: usage.Options | None) -> Settings:
+def _under_twistd(options: Options) -> Settings:
     """Take over what twistd would do less carefully, and learn which user it will change to.
 
     It writes its pidfile through whatever link it finds there, and locks nothing.
     """
-    if twistd is None:
+    settings: Settings = options["settings"]
+    if options.parent is None:
         return settings
-    pidfile, twistd["pidfile"] = twistd["pidfile"], ""
-    path = settings.pid_file or (Path(pidfile) if pidfile else None)
-    return replace(settings, pid_file=path, uid=twistd["uid"])
+    path = settings.pid_file or (Path(options["pidfile"]) if options["pidfile"] else None)
+    return replace(settings, pid_file=path, uid=options.parent["uid"])
 
 
 def assemble(settings: Settings, reactor: Any) -> HostService:
@@ -132,9 +138,15 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     handlers = TokenHandlers(
         tokens, browsers, reactor, limits, record=record, host_uid=settings.user
     )
-    multiplexer = Multiplexer(sessions, reactor, session_file_thread(reactor))
+    run_in_thread = session_file_thread(reactor)
+    multiplexer = Multiplexer(sessions, reactor, run_in_thread)
     metrics = Metrics(sessions)
-    routes = faces(sessions, metrics, handlers, multiplexer, bypass=settings.bypass)
+    follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
+    hook_handler = HookHandler(sessions, reactor, follower, os.environ)
+    hook_routes = hooks.routes(hook_handler, settings.user)
+    routes = faces(
+        sessions, metrics, handlers, multiplexer, hook_routes, bypass=settings.bypass
+    )
     if settings.bypass:
         log.warn(BYPASS_WARNING)
     authenticator = make_authenticator(settings, tokens, browsers, routes, reactor)
@@ -150,9 +162,12 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         routes=routes,
         multiplexer=multiplexer,
         certificate=certificate,
+        stops=[hook_handler.close],
         reloads=[part.reload for part in (certificate, rules) if part is not None],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
+    if settings.discover:
+        Discovery(hook_handler, reactor, settings.user).setServiceParent(host)
     if (forwarder := make_forwarder(settings, sessions, reactor)) is not None:
         sessions.telemetry = forwarder.url
         forwarder.setServiceParent(host)
@@ -226,7 +241,10 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
     journal = SQLiteConnection(path, settings.durability)
-    return SQLiteStore(settings.limits, reactor.seconds, journal, store_threads(reactor))
+    threads = store_threads(reactor)
+    return SQLiteStore(
+        settings.limits, reactor.seconds, journal, threads, native=settings.native
+    )
 
 
 def daemon_thread_pool(name: str) -> ThreadPool:
@@ -267,12 +285,13 @@ def faces(
     metrics: Metrics,
     token_handlers: TokenHandlers,
     multiplexer: Multiplexer,
+    hook_routes: Sequence[Route],
     *,
     bypass: bool = False,
 ) -> Sequence[Route]:
     """Return the routes of every face of a host; with `bypass`, Codex asks nobody."""
     verbs = [*session_routes.routes(sessions), *agent_routes.routes(sessions)]
-    verbs += [*hooks.routes(sessions), *telemetry.routes(sessions)]
+    verbs += [*hook_routes, *telemetry.routes(sessions)]
     logs = [
         *events.routes(sessions),
         *session_websocket.routes(sessions),

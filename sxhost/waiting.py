@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["Signal", "background", "uncancelled"]
+__all__ = ["RunInThread", "Signal", "background", "run_inline", "uncancelled"]
 
 T = TypeVar("T")
+
+
+class RunInThread(Protocol):
+    """Runs work that waits for disks outside of the reactor's thread."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """Run the work; return its result."""
+
+
+async def run_inline(work: Callable[[], T], /) -> T:
+    """Run the work in this thread: for tests, which have no other."""
+    return work()
 
 
 class Signal:

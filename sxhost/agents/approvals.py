@@ -25,7 +25,14 @@ from sxhost.errors import (
     UnknownSession,
 )
 from sxhost.logs import logger
-from sxhost.model.approval import Answer, Approval, ApprovalState, Question, Resolution
+from sxhost.model.approval import (
+    Answer,
+    Approval,
+    ApprovalState,
+    Inquiry,
+    Question,
+    Resolution,
+)
 from sxhost.model.auth import AuditEntry
 from sxhost.model.caller import Caller, current_caller
 from sxhost.model.limits import Limits
@@ -184,7 +191,7 @@ class ApprovalBroker:
         """
         entry = self._open.get(approval_id)
         if entry is not None and entry.session == session_id:
-            check_answer(answer, entry.question)
+            check_answer(answer, entry.question, approval_id)
         caller = current_caller.get()
         by = f"token {caller.token}" if caller.token else "own"
         end = Outcome(answer, by, caller=caller)
@@ -289,10 +296,10 @@ class ApprovalBroker:
                 del self._asked[entry.session]
 
 
-def check_answer(answer: Answer, question: Question) -> None:
+def check_answer(answer: Answer, question: Question, approval_id: int) -> None:
     """Check that an answer fits its question.
 
-    :raises BadField: it does not.
+    :raises BadField: it does not, or says yes to what was no question of yes or no.
     """
     if answer.decision not in question.choices:
         choices = ", ".join(question.choices)
@@ -300,6 +307,27 @@ def check_answer(answer: Answer, question: Question) -> None:
     strangers = (answer.answers or {}).keys() - {inquiry.id for inquiry in question.inquiries}
     if strangers:
         raise BadField("answers", f"Nobody asked for an answer to {min(strangers)!r}.")
+    if answer.answers is None and question.inquiries and answer.decision.startswith("approve"):
+        asked = "; ".join(map(_in_words, question.inquiries))
+        raise BadField(
+            "answers",
+            f"It asks a question, to which {answer.decision!r} is no answer: {asked}"
+            f" Send `answers`, or use: sxhost answer {approval_id} CHOICE",
+        )
+    for inquiry in question.inquiries:
+        _check_choice(inquiry, (answer.answers or {}).get(inquiry.id, []))
+
+
+def _check_choice(inquiry: Inquiry, given: str | list[str]) -> None:
+    labels = {option.label for option in inquiry.options}
+    texts = {given} if isinstance(given, str) else {*given}
+    if labels and not inquiry.other and not texts <= labels:
+        raise BadField(f"answers.{inquiry.id}", f"It takes one of these: {_in_words(inquiry)}")
+
+
+def _in_words(inquiry: Inquiry) -> str:
+    offers = ", ".join(f"{n} {option.label}" for n, option in enumerate(inquiry.options, 1))
+    return f"{inquiry.text} ({offers})." if offers else inquiry.text
 
 
 def refusal_of(question: Question, decision: str = "deny") -> str:

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 
 from sxhost.codec.json import encode
+from sxhost.codec.shorten import cut_large_fields
 from sxhost.errors import HostError, SessionLimit, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.event_types import PIECES, AgentEvent, encode_data
@@ -217,15 +218,19 @@ def fitting(data: Raw, most: int) -> Raw:
     fields = json.decode(whole)
     if isinstance(fields, dict):
         rest = {
-            name: value[:TEXT] if isinstance(value, str) else value
+            name: _marked(value) if isinstance(value, str) else value
             for name, value in fields.items()
             if name != "native"
         }
-        rest["cut"] = True
-        if len(encode(rest)) <= most:
-            return Raw(encode(rest))
+        for fit in (rest, cut_large_fields(rest, most - FRAME)):
+            if fit is not None and len(encode({**fit, "cut": True})) <= most:
+                return Raw(encode({**fit, "cut": True}))
     room = (most - FRAME) // 2  # quotes and backslashes are written as two bytes each
     return Raw(encode(Cut(whole[: max(0, min(TEXT, room))].decode(errors="ignore"))))
+
+
+def _marked(text: str) -> str:
+    return text if len(text) <= TEXT else f"{text[:TEXT]}… ({len(text) - TEXT} characters more)"
 
 
 def size_of(data: Raw) -> int:

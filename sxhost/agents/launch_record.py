@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
+from pathlib import PurePath
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -11,10 +14,33 @@ from sxhost.drivers.contracts import NativeAnswer, Started
 from sxhost.model.session import Hosting
 from sxhost.model.turn import Launch, ModelDraft, Process, TurnDraft
 
-__all__ = ["LaunchRecord", "SetHosting", "initial_hosting"]
+__all__ = ["LaunchRecord", "SetHosting", "agent_name", "initial_hosting"]
 
 SetHosting = Callable[[str, Hosting], Awaitable[object]]
 """Stores what the host must know of a session after a restart; None is not changed."""
+
+
+_LAUNCHERS: Final = frozenset(
+    {
+        "acp",
+        "bun",
+        "bunx",
+        "deno",
+        "env",
+        "node",
+        "npm",
+        "npx",
+        "pnpm",
+        "sh",
+        "bash",
+        "uv",
+        "uvx",
+    }
+)
+"""Programs that run others: their names say nothing of the agent."""
+
+_TAKEN: Final = frozenset({"codex", "pi", "claude", "echo"})
+"""Agents with drivers of their own, for which their ACP kin is not to be taken."""
 
 
 class LaunchRecord:
@@ -104,7 +130,7 @@ def initial_hosting(launch: Launch) -> Hosting:
     """Return what is stored of a session that is to be started."""
     return Hosting(
         kind="hosted",
-        agent=launch.agent,
+        agent=agent_name(launch),
         model=launch.model,
         provider=launch.provider,
         cwd=launch.cwd,
@@ -114,3 +140,17 @@ def initial_hosting(launch: Launch) -> Hosting:
         fresh=launch.resume is None,
         launch=replace(launch, prompt=None),
     )
+
+
+def agent_name(launch: Launch) -> str:
+    """Return what an agent is called in ids, lists and filters; ``acp`` if that is all.
+
+    One that speaks ACP is called by its program: ``/opt/bin/opencode acp`` is ``opencode``, but
+    ``npx -y @google/gemini-cli`` is ``acp``: what a launcher runs is not guessed.
+    """
+    if launch.agent != "acp" or not launch.command:
+        return launch.agent
+    name = re.sub(r"[^a-z0-9_-]+", "-", PurePath(launch.command[0]).name.lower()).strip("-")
+    if not re.match(r"[a-z]", name) or name in _LAUNCHERS or name.startswith("python"):
+        return launch.agent
+    return f"{name}-acp" if name in _TAKEN else name[:48]

@@ -17,6 +17,7 @@ from sxhost.agents.launch_record import LaunchRecord
 from sxhost.agents.lifecycle import Context, new_life
 from sxhost.agents.questions import SessionQuestions
 from sxhost.agents.turns import HeldReports, TurnLog
+from sxhost.agents.usage import UsageTotals
 from sxhost.agents.watchdog import Watchdog
 from sxhost.drivers.contracts import Agent, Driver, NativeCommands, Started
 from sxhost.errors import AgentFailed, HostError, Unsupported
@@ -30,6 +31,7 @@ from sxhost.model.event_types import (
     EndedEvent,
     StalledEvent,
     StartedEvent,
+    UsageEvent,
     UserMessageEvent,
     encode_data,
 )
@@ -75,10 +77,12 @@ class HostedSession:
         on_sleepy: Callable[[float], object],
         turn: Turn | None = None,
         fresh: bool = False,
+        usage: object = None,
     ) -> None:
         self.id = session_id
         self.record = LaunchRecord(session_id, launch, dependencies.set_hosting, fresh=fresh)
         self.life = new_life(Context(session_id))
+        self._usage = UsageTotals(usage)
         self.agent: Agent = driver.agent(launch, self)
         self._driver = driver
         self._dependencies = dependencies
@@ -173,6 +177,7 @@ class HostedSession:
         if self._ending:
             raise AgentFailed(f"The agent of {self.id!r} was ended.")
         self.agent = self._driver.agent(launch, self)
+        self._usage.process_starts()
         self.life.start()
         try:
             return await self.agent.start()
@@ -306,6 +311,8 @@ class HostedSession:
         if not isinstance(self.agent, NativeCommands):
             raise Unsupported(f"{self.launch.agent} takes no commands of its own protocol.")
         answer = await self.agent.native_command(name, params)
+        if answer.native_id not in (None, self.launch.resume):
+            self._usage = UsageTotals(None)  # another conversation
         await self.record.keep(answer)
         return answer.result
 
@@ -317,6 +324,8 @@ class HostedSession:
 
     def report_event(self, event: AgentEvent) -> None:
         """Pass an event on to the log."""
+        if isinstance(event, UsageEvent):
+            event = self._usage.total(event, self.agent.can.counted_anew)
         if self._reports.holding:
             fit = fitting(encode_data(event), self._dependencies.limits.event_size)
             self._reports.add(partial(self.report_event, CustomEvent(event.name, fit)))

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList
 
 from sxhost.agents.dependencies import Agents, Dependencies
-from sxhost.agents.launch_record import LaunchRecord, initial_hosting
+from sxhost.agents.launch_record import LaunchRecord, agent_name, initial_hosting
 from sxhost.agents.session import HostedSession
 from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
 from sxhost.logs import logger
@@ -98,7 +98,7 @@ class Supervisor:
         :raises SessionExists: there is one of this name.
         :raises AgentFailed: it cannot be started; then nothing remains of it.
         """
-        session_id = launch.id or new_session_id(launch.agent)
+        session_id = launch.id or new_session_id(agent_name(launch))
         if session_id in self._hosted or self._sessions.known.get(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
@@ -318,7 +318,13 @@ class Supervisor:
     # How it is done.
 
     def _make(
-        self, session_id: str, launch: Launch, turn: Turn | None, *, fresh: bool
+        self,
+        session_id: str,
+        launch: Launch,
+        turn: Turn | None,
+        *,
+        fresh: bool,
+        usage: object = None,
     ) -> HostedSession:
         driver = self._agents.drivers(launch.agent)
 
@@ -338,6 +344,7 @@ class Supervisor:
             on_sleepy=sleepy,
             turn=turn,
             fresh=fresh,
+            usage=usage,
         )
         return hosted
 
@@ -354,7 +361,9 @@ class Supervisor:
     def _restore(self, session: Session) -> HostedSession:
         if session.kind != "hosted" or session.launch is None:
             raise NotHosted(session.id)
-        hosted = self._make(session.id, session.launch, session.turn, fresh=session.fresh)
+        hosted = self._make(
+            session.id, session.launch, session.turn, fresh=session.fresh, usage=session.usage
+        )
         if not hosted.agent.can.resume:
             raise AgentFailed(f"The agent of {session.id!r} has ended and cannot go on.")
         self._hosted[session.id] = hosted

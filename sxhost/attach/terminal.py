@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -42,6 +43,9 @@ it is output or a change of modes (TIOCPKT, see ioctl_tty(2))."""
 LINE_MOST: Final = 8192
 """Bytes of a line of output that are reported; of longer ones it is the beginning."""
 
+PROGRESS_S: Final = 0.5
+"""Seconds between two reports of a line that is drawn again and again."""
+
 MAX_LINES: Final = 200
 """Lines of one event."""
 
@@ -55,23 +59,57 @@ STREAMS: Final[Mapping[int, str]] = {1: "stdout", 2: "stderr"}
 
 
 class OutputLines:
-    """Splits the output of one stream into lines, and reports some at a time."""
+    """Splits the output of one stream into lines, and reports some at a time.
 
-    def __init__(self, report: Callable[[list[str]], object]) -> None:
+    A line that is drawn again and again (``\\r``: a progress bar) is reported before its end by
+    `report_progress`, as it looks then, every `PROGRESS_S` seconds at the most.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[list[str]], object],
+        report_progress: Callable[[str], object],
+        clock: IReactorTime,
+    ) -> None:
         self._report = report
+        self._report_progress = report_progress
+        self._clock = clock
         self._lines = CutLines(LINE_MOST)
+        self._drawn = b""
+        """The end of the unfinished line."""
+        self._told = b""
+        self._timer: IDelayedCall | None = None
 
     def receive_data(self, data: bytes) -> None:
         """Report the lines that are whole now."""
         texts = [_text(line) for line in self._lines.receive_data(data)]
         for start in range(0, len(texts), MAX_LINES):
             self._report(texts[start : start + MAX_LINES])
+        if texts:
+            self._end_progress()
+        self._drawn = (self._drawn + data.rpartition(b"\n")[2])[-LINE_MOST:]
+        if b"\r" in self._drawn and self._timer is None:
+            self._timer = self._clock.callLater(PROGRESS_S, self._tell_progress)
 
     def flush(self) -> None:
         """Report the last line if it has no end."""
+        self._end_progress()
         line = self._lines.flush()
         if line.size:
             self._report([_text(line)])
+
+    def _tell_progress(self) -> None:
+        self._timer = None
+        drawn = next(filter(None, reversed(self._drawn.split(b"\r"))), b"")
+        if drawn != self._told:
+            self._told = drawn
+            self._report_progress(drawn.decode("utf-8", "replace"))
+
+    def _end_progress(self) -> None:
+        self._drawn = self._told = b""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 def _text(line: Line) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
@@ -34,9 +36,12 @@ Detail = Literal["none", "lines"]
 class Wrapped(ProcessProtocol):
     """The program as a process; `ended` fires with its wait status."""
 
-    def __init__(self, session: AgentSession) -> None:
+    def __init__(self, session: AgentSession, clock: IReactorTime) -> None:
         self.ended: Deferred[int] = Deferred()
-        self._output = {fd: OutputLines(self._reporter(name)) for fd, name in STREAMS.items()}
+        self._output = {
+            fd: OutputLines(self._reporter(name), partial(self._report_progress, name), clock)
+            for fd, name in STREAMS.items()
+        }
         self._session = session
         self._early_signals: list[int] = []
 
@@ -45,6 +50,9 @@ class Wrapped(ProcessProtocol):
             self._session.fire("output", {"stream": stream, "text": "\n".join(lines)})
 
         return report
+
+    def _report_progress(self, stream: str, text: str) -> None:
+        self._session.fire("output", {"stream": stream, "text": text, "partial": True})
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """Pass on its output at once, and report it in lines."""
@@ -91,7 +99,7 @@ async def run_wrapped(
     :param detail: ``lines`` reports its output.
     :param stdin: messages become lines of its input.
     """
-    program = Wrapped(session)
+    program = Wrapped(session, reactor)
 
     def write_message(message: Message) -> None:
         program.write_line(message.content)

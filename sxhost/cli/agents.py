@@ -40,7 +40,11 @@ def launch_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say how an agent is started."""
     for option in reversed(
         (
-            click.option("--agent", required=True, help="codex, pi, claude, acp, echo, …"),
+            click.option(
+                "--agent",
+                required=True,
+                help="codex, pi, claude, opencode, gemini, echo, …; acp with --command.",
+            ),
             click.option("--id", help="The new session's id."),
             click.option("--cwd", help="Its working directory.  [this one]"),
             click.option("--model"),
@@ -233,23 +237,23 @@ def deny(link: HostLink, approval: ApprovalName, *, cancel: bool, reason: str | 
 
 @click.command(cls=WordsCommand)
 @click.argument(
-    "words",
+    "answer",
     nargs=-1,
     required=True,
     metavar="[ID] NUMBER TEXT...",
     shell_complete=complete_approval,
 )
 @linked
-def answer(link: HostLink, words: Sequence[str]) -> None:
+def answer(link: HostLink, answer: Sequence[str]) -> None:
     """Answer what an agent wants to know.
 
-    TEXT is the answer to its question, or one of the choices. If it has several questions, each
-    TEXT is the answer to the next one, or NAME=TEXT to the one of that name. TEXT may be - for
-    standard input.
+    TEXT is one of the choices or its number (1 is the first), or the answer in words. If there
+    are several questions, each TEXT is the answer to the next one, or NAME=TEXT to the one of
+    that name. TEXT may be - for standard input.
     """
     from sxhost.cli.answers import answer_from_words
 
-    approval, texts = approval_and_texts(words)
+    approval, texts = approval_and_texts(answer)
     texts = [text_or_stdin(text) for text in texts]
 
     async def work(host: HostClient) -> Approval:
@@ -309,10 +313,14 @@ def approval_lines(approval: Approval) -> list[str]:
 
 
 def approval_line(approval: Approval) -> str:
-    """Return the line of an approval: session, number, state, kind, title."""
+    """Return the line of an approval: session, number, state, kind, title, choices."""
+    from sxhost.cli.answers import question_text
+
     state = approval.resolution.decision if approval.resolution else approval.state
     name = f"{approval.session}  {approval.id}"
-    return f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
+    line = f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
+    asked = question_text(approval) if approval.state == "pending" else ""
+    return f"{line}  {asked.removeprefix(approval.title).strip()}".rstrip()
 
 
 commands = (

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from sxhost.cli.answers import answer_to, choice_of, numbered, own_choices, question_text
 from sxhost.cli.output import Flow, put, put_json
 from sxhost.cli.terminal import HostLink
 from sxhost.codec.approval_text import approval_details
@@ -212,9 +213,10 @@ class TurnView:
     def _ask(self, host: HostClient, approval: Approval) -> None:
         self._announce(approval)
         if not sys.stdin.isatty():
-            number = approval.id
-            words = f"answer {number} TEXT" if approval.inquiries else f"approve {number}"
-            self._line(f"  sxhost {words}", fg="yellow")
+            if asked := question_text(approval):
+                self._line(f"  {asked}", fg="yellow")
+            verb, word = ("answer", " CHOICE") if asked else ("approve", "")
+            self._line(f"  sxhost {verb} {approval.id}{word}", fg="yellow")
             return
         if self._keyboard is None:
             self._keyboard = Keyboard(self._link.reactor)
@@ -269,20 +271,23 @@ class ApprovalPrompt:
         """The text before the cursor: the next inquiry, or the keys of the decisions."""
         if self.approval.inquiries:
             inquiry = self.approval.inquiries[len(self._answers)]
-            offers = " / ".join(option.label for option in inquiry.options)
+            offers = numbered([option.label for option in inquiry.options])
             return f"  {inquiry.text} {offers}".rstrip() + " > "
         choices = self.approval.choices
         keys = [f"[{k}]{WORDS[c][1:]}" for k, c in KEYS.items() if c in choices]
-        return f"  {' '.join([*keys, *(c for c in choices if c not in WORDS)])} > "
+        return f"  {' '.join([*keys, numbered(own_choices(self.approval))]).strip()} > "
 
     def parse_line(self, line: str) -> Answer | None:
         """Take a typed line; return the answer once it is complete and valid."""
         if not self.approval.inquiries:
-            decision = line if line in self.approval.choices else KEYS.get(line[:1].lower())
-            fits = decision is not None and decision in self.approval.choices
-            return Answer(decision=decision) if decision and fits else None
-        if line:
-            self._answers[self.approval.inquiries[len(self._answers)].id] = line
+            choices = self.approval.choices
+            decision = choice_of(line, choices, own_choices(self.approval))
+            decision = decision or KEYS.get(line[:1].lower(), "")
+            return Answer(decision=decision) if decision in choices else None
+        inquiry = self.approval.inquiries[len(self._answers)]
+        answer = answer_to(inquiry, line) if line else None
+        if answer is not None:
+            self._answers[inquiry.id] = answer
         if len(self._answers) < len(self.approval.inquiries):
             return None
         return Answer(decision="approve", answers=self._answers)

@@ -15,7 +15,7 @@ from sxhost.cli.terminal import HostLink, detail_lines, detail_rows, linked, ses
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.model.session import Summary
+    from sxhost.model.session import Discovered, Summary
 
 __all__ = ["commands"]
 
@@ -35,6 +35,19 @@ def sessions(link: HostLink, state: str, label: str) -> None:
     query = SessionQuery(state=state, label=label)
     found = link.run_with_client(lambda host: host.sessions(query))
     link.show(found, *session_lines(found))
+
+
+@click.command()
+@linked
+def discover(link: HostLink) -> None:
+    """Show agents that run here without hooks as sessions, to be read."""
+    found = link.run_with_client(lambda host: host.discover())
+    link.show(found, *map(_discovered_line, found))
+
+
+def _discovered_line(found: Discovered) -> str:
+    hint = "" if found.answerable else f"  (to answer it: sxhost hook install {found.agent})"
+    return f"{found.id}  {found.agent}  {found.cwd}{hint if found.agent != 'pi' else ''}"
 
 
 @click.command()
@@ -124,4 +137,4 @@ def _is_over(session: Summary, lost: bool) -> bool:
     return session.detail_state == "ended" or (lost and session.detail_state == "lost")
 
 
-commands = (sessions, show, register, rm, prune)
+commands = (sessions, discover, show, register, rm, prune)

@@ -37,6 +37,7 @@ from sxhost.model.names import check_session_id
 from sxhost.model.session import (
     Accepted,
     Detail,
+    Discovered,
     Done,
     Event,
     EventDraft,
@@ -190,6 +191,10 @@ class HostClient:
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
         """Tell who did what, in order."""
         return await self._verbs.get(list[AuditEntry], "/audit", query)
+
+    async def discover(self) -> list[Discovered]:
+        """Show agents that run on the host's machine as sessions, with or without hooks."""
+        return await self._verbs.post(list[Discovered], "/discover")
 
     async def stop(self) -> Done:
         """Stop the host in order."""

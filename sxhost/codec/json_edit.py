@@ -76,8 +76,12 @@ def append_value(text: str, path: Sequence[str], value: object) -> str:
     return _insert(text, node, "", value, (unit, depth + 1))
 
 
-def remove_values(text: str, path: Sequence[str], unwanted: Callable[[object], bool]) -> str:
+def remove_values(
+    text: str, path: Sequence[str | int], unwanted: Callable[[object], bool]
+) -> str:
     """Remove values from the array at a path, and what becomes empty by that.
+
+    A number in the path leads to that element of an array.
 
     :raises NotJSON: the text is not a JSON object.
     """
@@ -163,12 +167,15 @@ def _skip(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _member(node: Node, name: str) -> Node | None:
+def _member(node: Node, name: str | int) -> Node | None:
+    if isinstance(name, int):
+        within = isinstance(node.value, list) and name < len(node.parts)
+        return node.parts[name].node if within else None
     named = [part.node for part in node.parts if part.name == name]
     return named[-1] if named and isinstance(node.value, dict) else None
 
 
-def _nodes_to_array(text: str, path: Sequence[str]) -> list[Node] | None:
+def _nodes_to_array(text: str, path: Sequence[str | int]) -> list[Node] | None:
     """Return the nodes from the root to the array at a path; None if there is no array."""
     nodes = [_root(text)]
     for name in path:

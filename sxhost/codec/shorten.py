@@ -11,6 +11,7 @@ __all__ = [
     "TEXT_KEPT",
     "TITLE_MOST",
     "BoundedText",
+    "cut_large_fields",
     "first_line",
     "fold",
     "shorten_to_fit",
@@ -21,6 +22,12 @@ TEXT_MOST: Final = 48_000
 
 EVENT_MOST: Final = 200_000
 """Bytes of JSON up to which nothing is cut: the rest of 256 KiB is for the event's frame."""
+
+SMALL_FIELD: Final = 512
+"""Bytes of JSON of a field that is kept as it is, whatever is cut beside it."""
+
+MARK: Final = 40
+"""Bytes that the mark of a cut field takes, with its quotes and the comma."""
 
 TEXT_KEPT: Final = 256 * 1024
 """Characters that a `BoundedText` keeps: an event holds as many bytes."""
@@ -33,8 +40,8 @@ def shorten_to_fit(data: Mapping[str, object], most: int = EVENT_MOST) -> Mappin
     """Return an event's data in at most `most` bytes of JSON.
 
     Long texts are cut and say how much is missing.  Where that is not enough (a list of very
-    many short texts), the result is the beginning of the JSON, ``text``, and ``cut``, the bytes
-    that the whole had.
+    many texts), large fields are cut whole.  If there are no small ones, the result is the
+    beginning of the JSON, ``text``, and ``cut``, the bytes that the whole had.
     """
     if len(encode(data)) <= most:
         return data
@@ -43,7 +50,28 @@ def shorten_to_fit(data: Mapping[str, object], most: int = EVENT_MOST) -> Mappin
     whole = encode(short)
     if len(whole) <= most:
         return short
-    return {"text": whole[:longest].decode("utf-8", "replace"), "cut": len(whole)}
+    fitting = cut_large_fields(short, most)
+    return fitting or {"text": whole[:longest].decode("utf-8", "replace"), "cut": len(whole)}
+
+
+def cut_large_fields(data: Mapping[str, object], most: int) -> dict[str, object] | None:
+    """Return data whose large fields became the beginning of their JSON, and its true size.
+
+    Small fields stay: they say what the data is about, such as which tool's call has ended.
+    The result is None where none does, or they are too many.
+    """
+    sizes = {name: len(encode(value)) for name, value in data.items()}
+    small = {name: data[name] for name, size in sizes.items() if size <= SMALL_FIELD}
+    large = [name for name, size in sizes.items() if size > SMALL_FIELD]
+    room = most - len(encode(small)) - sum(len(encode(name)) + MARK for name in large)
+    if not small or not large or room <= 0:
+        return None
+    share = room // len(large) // 2  # quotes and backslashes are written as two bytes each
+    cut = {
+        name: f"{encode(data[name])[:share].decode(errors='ignore')}… ({sizes[name]} bytes)"
+        for name in large
+    }
+    return {name: cut.get(name, value) for name, value in data.items()}
 
 
 def _shortened(value: object, most: int) -> object:

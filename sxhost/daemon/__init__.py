@@ -3,6 +3,7 @@
 =============== ===============================================================
 service         listens, starts, stops in order
 preflight       what would fail later, met while a terminal can be told
+init            process 1 of a container, which reaps what is left to it
 pidfile         the pidfile, a warning to root, SIGHUP
 listening       endpoints as the command line writes them
 logfile         the log as it is written

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+from pathlib import Path
 from typing import Any
 
 from OpenSSL.crypto import Error as BadCertificate
@@ -12,6 +14,8 @@ from twisted.internet.interfaces import IListeningPort
 
 from sxhost.auth.tls import ServerCertificate, TLSServerEndpoint, is_tls_port
 from sxhost.config import USAGE_ERROR
+from sxhost.daemon.pidfile import process_started
+from sxhost.logs import logger
 from sxhost.visible import exit_with_error
 
 __all__ = [
@@ -19,13 +23,19 @@ __all__ = [
     "cannot_listen_sentence",
     "make_endpoint",
     "refuse_unusable",
+    "remove_stale_lock",
     "url_of",
 ]
+
+log = logger(__name__)
 
 _NO_TLS_OF_OURS = re.compile("unix:|ssl:|systemd:.*domain=UNIX")
 """Endpoints that --tls-cert leaves as they are: none of another machine, or of TLS already."""
 
 _TCP = re.compile(r"tcp:(\d+)(?::interface=((?:\\.|[^\\:])*))?\Z")
+
+
+_UNIX = re.compile(r"unix:(?:address=)?((?:\\.|[^\\:])+)")
 
 
 class CannotListen(Exception):
@@ -71,6 +81,38 @@ def make_endpoint(reactor: Any, text: str, certificate: ServerCertificate | None
         )
     except (ValueError, TypeError, LookupError, OSError, BadCertificate) as error:
         exit_with_error(USAGE_ERROR, f"sxhost: --listen {text!r} does not work: {error}.")
+
+
+def remove_stale_lock(text: str) -> None:
+    """Remove the lock of a ``unix:`` endpoint whose owner has ended.
+
+    Twisted writes the owner's number into it, and takes whatever has that number now for the
+    owner: another program, or in a container this host itself.  The owner is older than its
+    lock, and answers on its socket.
+    """
+    unix = _UNIX.match(text)
+    if unix is None:
+        return
+    path = re.sub(r"\\(.)", r"\1", unix[1])
+    lock = Path(f"{path}.lock")
+    try:
+        owner, made = int(lock.readlink().name), lock.lstat().st_mtime
+        began = process_started(owner)
+        if owner == os.getpid() or (made < began and not _anybody_answers(path)):
+            log.warn("Removing {lock}: its process is gone", lock=str(lock))
+            lock.unlink()
+    except (OSError, ValueError):
+        return  # there is none, or Twisted says what is wrong with it
+
+
+def _anybody_answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True
 
 
 def cannot_listen_sentence(place: str, error: object) -> str:

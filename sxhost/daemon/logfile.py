@@ -6,21 +6,36 @@ Whatever a client or an agent says is escaped in each of them, and a token of ou
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import IO, Any, Final
+from fcntl import F_GETFL, F_SETFL, fcntl
+from typing import IO, Any, Final, cast
 
 from twisted.logger import FileLogObserver, LogEvent, formatEvent, formatTime
 from twisted.python.logfile import LogFile
 
 from sxhost.config import LogFormat
+from sxhost.logs import logger
 from sxhost.visible import escape_hidden
 
-__all__ = ["ACCESS", "FORMATS", "as_combined", "as_json", "as_text", "escaped", "observer"]
+__all__ = [
+    "ACCESS",
+    "FORMATS",
+    "LogFileObserver",
+    "RotatedLogFile",
+    "as_combined",
+    "as_json",
+    "as_text",
+    "escaped",
+    "observer",
+]
+
+log = logger(__name__)
 
 ACCESS: Final = "access"
 """Marks the event of an answered request."""
@@ -88,12 +103,73 @@ def escaped(text: str) -> str:
     return escape_hidden(_without_secrets(text))
 
 
+class RotatedLogFile(LogFile):
+    """The log's file, which others may move away (``mv``) or truncate (``copytruncate``).
+
+    It is only ever appended to, so that a file which was truncated has no hole.
+    """
+
+    def _openFile(self) -> None:
+        super()._openFile()
+        number = self._file.fileno()
+        fcntl(number, F_SETFL, fcntl(number, F_GETFL) | os.O_APPEND)
+
+    def shouldRotate(self) -> bool:
+        """Return whether the file has become too large, as it is now."""
+        if not super().shouldRotate():
+            return False
+        self.size = os.fstat(self._file.fileno()).st_size
+        return bool(super().shouldRotate())
+
+    def rotate(self) -> None:
+        """Begin a new file; if somebody has moved the old one away, where it was."""
+        if self.is_moved:
+            self.reopen()
+        else:
+            super().rotate()
+
+    def reopen(self) -> None:
+        """Open the file at the path; if that fails, write on into the old one."""
+        before = self._file
+        try:
+            self._openFile()
+        except OSError as error:
+            self._file = before
+            log.warn("The log is not reopened: {error}", error=str(error))
+        else:
+            before.close()
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the path leads to another file than the open one, or to none."""
+        try:
+            here = os.stat(self.path)  # noqa: PTH116 - Twisted's path is a text
+        except FileNotFoundError:
+            return True
+        return not os.path.samestat(here, os.fstat(self._file.fileno()))
+
+
+class LogFileObserver(FileLogObserver):
+    """Writes the log to a file that rotates."""
+
+    def __init__(
+        self, file: RotatedLogFile, format_event: Callable[[LogEvent], str | None]
+    ) -> None:
+        super().__init__(cast("IO[Any]", file), format_event)
+        self.file = file
+
+    def reopen_moved(self) -> None:
+        """Begin a new file if the old one was moved away."""
+        if self.file.is_moved:
+            self.file.reopen()
+
+
 def observer(
     twistd: Mapping[str, Any], kind: LogFormat, reactor: Any
 ) -> FileLogObserver | None:
     """Return the observer that writes the log where twistd would; None: twistd's own writes it.
 
-    SIGUSR1 begins a new file, as it does with twistd.
+    SIGUSR1 begins a new file, as it does with twistd; in place of one that was moved away, too.
 
     :raises OSError: the file cannot be opened.
     """
@@ -101,13 +177,18 @@ def observer(
         return None
     place = twistd["logfile"]
     if twistd["nodaemon"] and place in (None, "", "-"):
+        _on_usr1(reactor, lambda: None)  # there is nothing to rotate, nor a reason to die
         return FileLogObserver(_escape_unencodable(sys.stdout), FORMATS[kind])
     if place == "-":
         return None  # twistd says that a daemon has no stdout
-    file = LogFile.fromFullPath(place or "twistd.log")
+    file = RotatedLogFile.fromFullPath(place or "twistd.log")
+    _on_usr1(reactor, file.rotate)
+    return LogFileObserver(file, FORMATS[kind])
+
+
+def _on_usr1(reactor: Any, act: Callable[[], object]) -> None:
     if signal.getsignal(signal.SIGUSR1) in (None, signal.SIG_DFL):
-        signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(file.rotate))
-    return FileLogObserver(file, FORMATS[kind])
+        signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(act))
 
 
 def _escape_unencodable(stream: IO[str]) -> IO[str]:

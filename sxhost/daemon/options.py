@@ -82,6 +82,17 @@ class Options(usage.Options):
             tls=self._tls(values),
             **fields,
         )
+        self["pidfile"] = self._take_pidfile()
+
+    def _take_pidfile(self) -> str:
+        """Return the pidfile of twistd, which then checks and writes none itself.
+
+        It would refuse to start by the number alone, which another program may have by now.
+        """
+        if self.parent is None:
+            return ""
+        pidfile, self.parent["pidfile"] = self.parent["pidfile"] or "", ""
+        return str(Path(pidfile).absolute()) if pidfile else ""
 
     def _value(self, option: ServingOption) -> Any:
         """Return what the command line says, else the environment, else the default."""

@@ -15,7 +15,14 @@ from typing import Any, Final
 from sxhost import files
 from sxhost.logs import logger
 
-__all__ = ["AlreadyRunning", "PidFile", "on_hangup", "warn_of_others", "warn_of_root"]
+__all__ = [
+    "AlreadyRunning",
+    "PidFile",
+    "on_hangup",
+    "process_started",
+    "warn_of_others",
+    "warn_of_root",
+]
 
 log = logger(__name__)
 
@@ -119,7 +126,7 @@ class PidFile:
         pid = _read_pid(handle)
         if not stat.S_ISREG(os.fstat(handle).st_mode) or (pid and not pid.isdigit()):
             raise AlreadyRunning(f"{self.path} is there already, and is no pidfile.")
-        if pid and _process_started(int(pid)) < os.fstat(handle).st_mtime:
+        if pid and process_started(int(pid)) < os.fstat(handle).st_mtime:
             raise AlreadyRunning(_another_host_runs(pid, self.path))
 
     def _is_at_path(self, handle: int) -> bool:
@@ -149,7 +156,7 @@ def _read_pid(handle: int) -> bytes:
     return b""
 
 
-def _process_started(pid: int) -> float:
+def process_started(pid: int) -> float:
     """Return the Unix time at which a process began; never (infinity) if there is none.
 
     One that is younger than a pidfile did not write it: it has only got the same number.

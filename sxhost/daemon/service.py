@@ -19,7 +19,12 @@ from sxhost.address import HostAddress
 from sxhost.auth.tls import ServerCertificate
 from sxhost.auth.tokens import TokenStore, TokenStoreError
 from sxhost.config import address_file
-from sxhost.daemon.listening import CannotListen, cannot_listen_sentence, url_of
+from sxhost.daemon.listening import (
+    CannotListen,
+    cannot_listen_sentence,
+    remove_stale_lock,
+    url_of,
+)
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile, warn_of_others, warn_of_root
 from sxhost.daemon.systemd import Notifier
 from sxhost.faces.pi.multiplexer import Multiplexer
@@ -72,6 +77,7 @@ class HostService(MultiService):
         multiplexer: Multiplexer,
         certificate: ServerCertificate | None = None,
         reloads: Sequence[Callable[[], None]] = (),
+        stops: Sequence[Callable[[], None]] = (),
         pidfile: PidFile | None = None,
     ) -> None:
         super().__init__()
@@ -87,6 +93,8 @@ class HostService(MultiService):
         self._routes = routes
         self._certificate = certificate
         self._reloads = reloads
+        self._stops = stops
+        """What stops before the sessions do: it speaks with them."""
         self._pidfile = pidfile
         sessions.setServiceParent(self)
         notifier.setServiceParent(self)
@@ -148,6 +156,7 @@ class HostService(MultiService):
             self._pidfile.claim()
         for place, endpoint in self._endpoints:
             refused: list[Failure] = []
+            remove_stale_lock(place)
             endpoint.listen(self._site).addCallbacks(self.ports.append, refused.append)
             if refused:
                 why = refused[0].value
@@ -159,7 +168,10 @@ class HostService(MultiService):
         self.sessions.port = next(filter(None, numbers), 0)
 
     def reload(self) -> None:
-        """Read the certificate and the policy again."""
+        """Read the certificate and the policy again; reopen the log if it was moved away."""
+        reopen = getattr(self.observer, "reopen_moved", None)  # a log on stdout has none
+        if reopen is not None:
+            reopen()
         for reload in self._reloads:
             reload()
 
@@ -174,6 +186,8 @@ class HostService(MultiService):
         await DeferredList([maybeDeferred(port.stopListening) for port in self.ports])
         # Streams end before requests are waited for: they would go on for ever.
         self.multiplexer.stop()
+        for stop in self._stops:
+            stop()
         await self.sessions.end_streams()
         await self._site.drain()
         await self.sessions.close()

@@ -18,6 +18,7 @@ from sxhost.config import (
     DEFAULT_PORT,
     Durability,
     EmitContent,
+    KeptNative,
     LogFormat,
     LogLevelName,
     Settings,
@@ -182,8 +183,14 @@ SERVING_OPTIONS: Final = (
         "durability",
     ),
     ServingOption(
+        "native",
+        "Events on disk that have the agent's own message: none, facts (not pieces) or all",
+        choice(KeptNative),
+        "native",
+    ),
+    ServingOption(
         "retain",
-        "Events kept on disk for each session",
+        "Facts kept on disk for each session",
         number(1, 1_000_000_000),
         "limits.retain",
     ),
@@ -195,7 +202,7 @@ SERVING_OPTIONS: Final = (
     ),
     ServingOption(
         "max-events",
-        "Events buffered in memory for each session",
+        "Facts buffered in memory for each session",
         number(1, 1_000_000),
         "limits.events",
     ),
@@ -263,6 +270,9 @@ SERVING_OPTIONS: Final = (
     ),
     ServingOption(
         "resume-at-boot", "Start hosted agents again with the host", FLAG, "resume_at_boot"
+    ),
+    ServingOption(
+        "discover", "Show agents that run here without hooks as sessions", FLAG, "discover"
     ),
     ServingOption(
         BYPASS,

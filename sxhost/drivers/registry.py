@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 
 from twisted.internet.interfaces import IReactorTime
 
+from sxhost.drivers.acp.presets import PRESETS, preset
 from sxhost.drivers.contracts import Driver, DriverEntryPoint
 from sxhost.errors import BadField
 from sxhost.process.contracts import Spawn
@@ -20,7 +22,12 @@ Loader = Callable[[], DriverEntryPoint]
 
 def installed() -> Mapping[str, Loader]:
     """Return a loader for each installed driver, by the name in ``--agent``."""
-    return {entry.name: entry.load for entry in entry_points(group=GROUP)}
+    presets = {name: partial(_load_preset, name) for name in PRESETS}
+    return {**presets, **{entry.name: entry.load for entry in entry_points(group=GROUP)}}
+
+
+def _load_preset(name: str) -> DriverEntryPoint:
+    return preset(name)
 
 
 class Registry:

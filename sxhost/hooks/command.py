@@ -10,7 +10,7 @@ import os
 import sys
 
 from sxhost.address import HostAddress
-from sxhost.files import read_private
+from sxhost.files import open_unlinked, read_private
 from sxhost.hooks.deadline import Deadline
 
 TYPE_CHECKING = False
@@ -38,6 +38,14 @@ DECISION_MARGIN = 2.0
 BODY_MOST = 900_000
 """Bytes of a hook that are sent as they are: the host takes a mebibyte."""
 
+LINES_READ = 256 * 1024
+"""Bytes of the end of an agent's own file that are looked at for a host on another machine."""
+
+LINES_MOST = 64 * 1024
+"""Bytes of lines that are sent along."""
+
+LINES_FIELD = "sxhost_transcript"
+
 ADDRESS_MOST = 4096
 INPUT_MOST = 64 * 1024 * 1024
 TEXT_MOST = 48_000
@@ -53,6 +61,7 @@ Tells the host what an agent's hook was told: JSON, or standard input. Prints th
   --url         the host  [SXHOST_URL, or port 7432 of this machine]
   --token-file  where its token is  [SXHOST_TOKEN_FILE, SXHOST_TOKEN, or your own host's]
   --ca          authorities to believe  [SXHOST_CA, or the system's]
+  --lines       send the last lines of the agent's own file along, as to a host elsewhere
   --verbose     say on stderr what goes wrong; SXHOST_HOOK_DEBUG=1 does the same
 
 Where nobody has to decide, the agent waits for 1 second in all: SXHOST_HOOK_TIMEOUT.
@@ -103,11 +112,14 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], deadline: Deadline
         raise HookError("the host runs this agent itself")
     options = parse(arguments[1:])
     ask, wait = "--ask" in options, float(options.get("--wait", "60"))
+    environ = environ_with_options(options, environ)
     body = fitted(os.fsencode(options[JSON]) if options.get(JSON) else read_all(0))
+    if "--lines" in options or not is_local(host_url(environ)):
+        body = with_lines(body)
     path = f"/hooks/{arguments[0]}?wait={wait:g}" + ("&ask=1" if ask else "")
     waits_for_decision = b'"PermissionRequest"' in body or (ask and b'"PreToolUse"' in body)
     patience = wait + DECISION_MARGIN if waits_for_decision and wait else 0.0
-    return post(path, body, patience, environ_with_options(options, environ), deadline)
+    return post(path, body, patience, environ, deadline)
 
 
 def parse(arguments: Sequence[str]) -> dict[str, str]:
@@ -151,26 +163,45 @@ def fitted(body: bytes) -> bytes:
     import json
 
     hook = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
-    text = json.dumps(shortened(hook), ensure_ascii=False)
+    for most in (TEXT_MOST, TEXT_MOST // 8, TEXT_MOST // 64):
+        shorter = encoded(shortened(hook, most))
+        if len(shorter) <= BODY_MOST:
+            return shorter
+    return encoded({name: folded(value) for name, value in hook.items()})
+
+
+def encoded(value: object) -> bytes:
+    """Return a value as JSON, with U+FFFD for half characters."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False)
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def shortened(value: object) -> object:
-    """Return a JSON value with its long texts cut."""
-    if isinstance(value, str) and len(value) > TEXT_MOST:
-        return f"{value[:TEXT_MOST]}… ({len(value) - TEXT_MOST} characters more)"
+def shortened(value: object, most: int) -> object:
+    """Return a JSON value with its texts cut to `most` characters."""
+    if isinstance(value, str) and len(value) > most:
+        return f"{value[:most]}… ({len(value) - most} characters more)"
     if isinstance(value, dict):
-        return {name: shortened(each) for name, each in value.items()}
+        return {name: shortened(each, most) for name, each in value.items()}
     if isinstance(value, list):
-        return [shortened(each) for each in value]
+        return [shortened(each, most) for each in value]
     return value
+
+
+def folded(value: object) -> object:
+    """Return a field of a hook: a large one as the beginning of its JSON, and its size."""
+    whole = encoded(value)
+    if len(whole) <= TEXT_MOST:
+        return value
+    return f"{whole[:TEXT_MOST].decode('utf-8', 'ignore')}… ({len(whole)} bytes)"
 
 
 def post(
     path: str, body: bytes, patience: float, environ: Mapping[str, str], deadline: Deadline
 ) -> bytes:
     """Post a hook and return the answer, for which there are `patience` seconds more."""
-    url = environ.get("SXHOST_URL") or announced(environ) or DEFAULT_URL
+    url = host_url(environ)
     host = HostConnection(url, environ.get("SXHOST_CA", ""), deadline)
     token = given_token(environ)
     status, answer = host.request(path, body, patience, token)
@@ -184,6 +215,58 @@ def post(
             f"the host answered {status}: {answer[:200].decode('utf-8', 'replace')}"
         )
     return answer
+
+
+def host_url(environ: Mapping[str, str]) -> str:
+    """Return where the host is."""
+    return environ.get("SXHOST_URL") or announced(environ) or DEFAULT_URL
+
+
+def is_local(url: str) -> bool:
+    """Return whether a host is on this machine, and reads the agent's own file itself."""
+    address = HostAddress(url)
+    local = ("localhost", "::1")
+    return bool(address.socket_path) or address.name in local or address.name[:4] == "127."
+
+
+def with_lines(body: bytes) -> bytes:
+    """Return a hook with the last lines of its agent's own file; as it was if there are none.
+
+    Each hook repeats some: the host knows those that it has.
+    """
+    import json
+
+    try:
+        hook = json.loads(body)
+        lines = last_lines(hook["transcript_path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return body
+    return json.dumps({**hook, LINES_FIELD: lines}).encode()
+
+
+def last_lines(path: str) -> list[str]:
+    """Return the last whole lines of a file of this user, those that are not too long."""
+    import stat
+
+    file = open_unlinked(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            return []
+        start = max(0, found.st_size - LINES_READ)
+        *whole, _ = os.pread(file, LINES_READ, start).split(b"\n")
+    finally:
+        os.close(file)
+    lines: list[str] = []
+    room = LINES_MOST
+    for line in reversed(whole[bool(start) :]):
+        if len(line) > LINES_MOST // 2:
+            continue  # one long line does not keep the others away
+        room -= len(line)
+        if room < 0:
+            break
+        lines.append(line.decode("utf-8", "replace"))
+    return lines[::-1]
 
 
 def announced(environ: Mapping[str, str]) -> str:

@@ -16,8 +16,9 @@ from uuid import uuid4
 from msgspec import Raw, to_builtins
 from msgspec.structs import replace
 
+from sxhost.agent_files.facts import tool_title
 from sxhost.codec.json import encode
-from sxhost.codec.shorten import fold, shorten_to_fit
+from sxhost.codec.shorten import shorten_to_fit
 from sxhost.drivers.claude.approvals import permission_result, question_of
 from sxhost.drivers.claude.background import TASKS_MOST, background_task
 from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
@@ -65,6 +66,8 @@ class Hook:
         self.session_id = self.text("thread-id" if self.is_notice else "session_id")
         self.name = self.text("type" if self.is_notice else "hook_event_name")
         self.key = self.text("tool_use_id") or uuid4().hex
+        self.turn = self.text("prompt_id") or self.text("turn_id") or self.text("turn-id")
+        """The agent's own id of its turn; empty if it gives none."""
 
     def text(self, name: str) -> str:
         """Return the text of a field; empty if it is missing or no text."""
@@ -109,7 +112,7 @@ class Hook:
 
         A turn that goes on with a message of ours has more answers than one.
         """
-        turn = self.text("turn_id") or self.text("turn-id")
+        turn = self.turn if self.agent == "codex" else ""
         if not turn or name not in ("message", "complete"):
             return None
         return f"{name}:{turn[:128]}:{sha256(encode(data)).hexdigest()[:16]}"
@@ -233,7 +236,7 @@ class Hook:
 
     def title(self) -> str:
         """Return the title of a tool's use in one line, in the format of scorpiox-host."""
-        return ": ".join(filter(None, (self.text("tool_name"), _summary(self._input))))
+        return tool_title(self.text("tool_name"), self._input)
 
 
 # What has happened.
@@ -314,13 +317,6 @@ OTHER: Final = {"pre-compact": "compact", "subagent-stop": "subagent-done"}
 
 
 # Texts.
-
-
-def _summary(given: Mapping[str, Any]) -> str:
-    """Return the most telling field of a tool's input, in one line."""
-    names = ("command", "file_path", "path", "pattern", "url", "query", "description")
-    texts = [given[name] for name in names if isinstance(given.get(name), str)]
-    return fold(texts[0]) if texts else ""
 
 
 def _output(value: Any) -> Any:

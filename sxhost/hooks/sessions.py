@@ -7,23 +7,37 @@ agent that the host itself runs are ignored: its driver reports already.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, Final, NamedTuple
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
+from twisted.internet.interfaces import IReactorTime
 
+from sxhost.agent_files.follower import Follower
+from sxhost.agent_files.running import RunningAgent, find_running, is_running
 from sxhost.errors import BadField, UnknownSession
-from sxhost.hooks.payload import Hook
+from sxhost.hooks.payload import PROVIDERS, Hook
+from sxhost.hooks.transcripts import AttachedTranscripts
 from sxhost.logs import logger
 from sxhost.model.host import Host
 from sxhost.model.names import check_session_id
-from sxhost.model.session import EventDraft, Message, PullQuery, Registration
+from sxhost.model.session import Discovered, EventDraft, Message, PullQuery, Registration
 from sxhost.project import git_branch, project_root
 
 __all__ = ["HookHandler", "HookQuery", "HookReply"]
 
 log = logger(__name__)
+
+ANSWERED_AT_TERMINAL: Final = "answered at the terminal"
+"""Why an approval is closed that the agent's own user has decided."""
+
+SUCCESSION_S: Final = 10.0
+"""Seconds after the end of a conversation within which another may go on with its session."""
+
+CHANGES_CONVERSATION: Final = frozenset({"clear", "resume"})
+"""Why a conversation ends and another begins in the same process."""
 
 DELIVERY_LEASE: Final = 30.0
 """Seconds that an answer with messages may take to be read."""
@@ -54,19 +68,62 @@ class HookReply(Struct, frozen=True):
     messages: Sequence[Message] = ()
 
 
-class HookHandler:
-    """Turns hooks into events, approvals and deliveries through the verbs of `host`."""
+UNANSWERABLE: Final = "not answerable"
+"""A field of the metadata of sessions that were discovered, as long as they have no hooks."""
 
-    def __init__(self, host: Host) -> None:
+
+class Asking(NamedTuple):
+    """A hook that waits for a decision, and since when (Unix ms)."""
+
+    hook: Hook
+    since_ms: int
+
+
+class Left(NamedTuple):
+    """A session whose process goes on with another conversation; when it was left (Unix ms)."""
+
+    session_id: str
+    at_ms: int
+
+
+class HookHandler:
+    """Turns hooks into events, approvals and deliveries through the verbs of `host`.
+
+    `follower` follows the transcripts of agents of the host's own user; `find` returns those
+    that run for a user, and `is_running` tells whether a process still does.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        clock: IReactorTime,
+        follower: Follower | None = None,
+        environ: Mapping[str, str] = {},
+        *,
+        find: Callable[[int], list[RunningAgent]] = find_running,
+        is_running: Callable[[int], bool] = is_running,
+    ) -> None:
         self._host = host
+        self._environ = environ
+        self._follower = follower
+        self._find_running = find
+        self._is_running = is_running
+        self._transcripts = AttachedTranscripts(host, clock, follower, self._withdraw_answered)
         self._registrations: OrderedDict[str, Registration] = OrderedDict()
         self._hooked_places: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._asking: dict[str, dict[str, Hook]] = {}
+        self._left: dict[tuple[str, str, str], list[Left]] = {}
+        """Sessions that others may go on with, by agent, directory and reason."""
+        self._unhooked: dict[str, int] = {}
+        """Discovered sessions without hooks, and their processes."""
+        self._asking: dict[str, dict[str, Asking]] = {}
         """The hooks that wait for a decision, by session and by the key of their question."""
 
-    async def handle_hook(self, hook: Hook, query: HookQuery) -> HookReply:
+    async def handle_hook(
+        self, hook: Hook, query: HookQuery, *, is_local: bool = False
+    ) -> HookReply:
         """Append the events of a hook and return the answer for its agent.
 
+        :param is_local: whether the hook comes from the host's own user on this machine.
         :raises BadField: it does not say whose hook it is, or which.
         """
         if not hook.name:
@@ -74,6 +131,7 @@ class HookHandler:
         session_id = check_session_id(hook.session_id)
         if self._host.is_hosted(session_id) or self._is_internal(session_id, hook):
             return HookReply()
+        self._transcripts.follow(session_id, hook, self._environ, is_local=is_local)
         try:
             return await self._handle(session_id, hook, query)
         except UnknownSession:  # it was deleted since
@@ -83,16 +141,69 @@ class HookHandler:
     async def _handle(self, session_id: str, hook: Hook, query: HookQuery) -> HookReply:
         await self._withdraw_overtaken(session_id, hook)
         await self._ensure_registered(session_id, hook)
+        await self._succeed(session_id, hook)
+        if hook.name == "UserPromptSubmit":
+            await self._transcripts.note_prompt(session_id, hook.text("prompt"))
         if hook.can_ask and query.wait and (hook.may_ask or query.ask):
-            await self._append_events(session_id, hook.events())
+            await self._append_events(session_id, hook, hook.events())
             return HookReply(await self._await_decision(session_id, hook, query.wait))
         messages = await self._messages(session_id, hook.deliverable_modes)
         drafts = [*hook.events(goes_on=bool(messages)), *map(_message_event, messages)]
-        await self._append_events(session_id, drafts)
+        await self._append_events(session_id, hook, drafts)
         if not messages:
             return HookReply()
         answer = hook.answer_with_messages([message.content for message in messages])
         return HookReply(answer, session_id, messages)
+
+    async def discover(self, uid: int) -> list[Discovered]:
+        """Show agents that run for a user without hooks as attached sessions.
+
+        They can be read; nobody can answer them before their hooks are installed.
+        """
+        if self._follower is None:
+            return []
+        found, find = list[Discovered](), partial(self._find_running, uid)
+        for running in await self._follower.run_in_thread(find):
+            session_id = running.session_id
+            if self._host.is_hosted(session_id):
+                continue
+            known = self._host.stored_session(session_id)
+            is_new = not self._host.knows(session_id)
+            if is_new or (known is not None and known.pid != running.pid):
+                await self._host.register(session_id, _registration_of(running, is_new=is_new))
+            self._transcripts.follow_running(running, with_past=is_new)
+            marked = is_new or (known is not None and UNANSWERABLE in known.metadata)
+            if marked:
+                self._unhooked[session_id] = running.pid
+            else:
+                self._unhooked.pop(session_id, None)
+            found.append(
+                Discovered(
+                    id=session_id,
+                    agent=running.agent,
+                    pid=running.pid,
+                    cwd=running.cwd,
+                    answerable=not marked,
+                )
+            )
+        await self._end_unhooked(self._follower)
+        return found
+
+    async def _end_unhooked(self, follower: Follower) -> None:
+        """Tell that discovered agents have ended: no hook does."""
+        unhooked = dict(self._unhooked)
+
+        def find_ended() -> list[str]:
+            return [one for one, pid in unhooked.items() if not self._is_running(pid)]
+
+        for session_id in await follower.run_in_thread(find_ended):
+            if self._unhooked.get(session_id) == unhooked[session_id]:
+                del self._unhooked[session_id]
+                self._transcripts.end_running(session_id, unhooked[session_id])
+
+    def close(self) -> None:
+        """Follow no transcript any more."""
+        self._transcripts.close()
 
     async def acknowledge_messages(self, reply: HookReply) -> None:
         """Acknowledge the messages of an answer that the agent has read."""
@@ -134,10 +245,13 @@ class HookHandler:
             registration = replace(
                 registration, git_branch=git_branch(project_root(registration.cwd))[:512]
             )
+        stored = self._host.stored_session(session_id)
+        if stored is not None and stored.metadata.get(UNANSWERABLE):
+            registration = replace(registration, metadata={})
         await self._host.register(session_id, registration)
         if known is None:
             await self._host.withdraw_questions(session_id, "its agent no longer waits")
-        self._registrations[session_id] = registration
+        self._registrations[session_id] = replace(registration, metadata=None)
         if len(self._registrations) > MOST_SESSIONS:
             self._registrations.popitem(last=False)
 
@@ -147,12 +261,37 @@ class HookHandler:
         Claude shows its dialog while its hook waits, and does not end the hook with it.
         """
         for key, asking in tuple(self._asking.get(session_id, {}).items()):
-            if hook.settles_question_of(asking):
-                await self._host.withdraw_question(session_id, key, "its own user has decided")
+            if hook.settles_question_of(asking.hook):
+                await self._host.withdraw_question(session_id, key, ANSWERED_AT_TERMINAL)
 
-    async def _append_events(self, session_id: str, drafts: Sequence[EventDraft]) -> None:
-        if drafts:
-            await self._host.fire_batch(session_id, drafts)
+    async def _withdraw_answered(self, session_id: str, before_ms: int | None) -> None:
+        """Withdraw the questions of dialogs that were answered at the terminal."""
+        for key, asking in tuple(self._asking.get(session_id, {}).items()):
+            is_earlier = asking.hook.may_ask and asking.since_ms <= (before_ms or 0)
+            if before_ms is None or is_earlier:
+                await self._host.withdraw_question(session_id, key, ANSWERED_AT_TERMINAL)
+
+    async def _succeed(self, session_id: str, hook: Hook) -> None:
+        """Have a session go on with the one that its agent's user has left for it.
+
+        Where two in one directory are left at once, nobody knows which it is, and none is.
+        """
+        now_ms, reason = self._host.now_ms(), hook.text("reason") or hook.text("source")
+        if reason not in CHANGES_CONVERSATION:
+            return
+        place = (hook.agent, hook.text("cwd"), reason)
+        recent = [left for left in self._left.pop(place, []) if _is_recent(left, now_ms)]
+        if hook.name == "SessionEnd":
+            self._left[place] = [*recent, Left(session_id, now_ms)]
+        elif hook.name == "SessionStart" and len(recent) == 1:
+            await self._host.continue_session(recent[0].session_id, session_id)
+
+    async def _append_events(
+        self, session_id: str, hook: Hook, drafts: Sequence[EventDraft]
+    ) -> None:
+        news = self._transcripts.merge_hook(session_id, hook, drafts)
+        if news:
+            await self._host.fire_batch(session_id, news)
 
     async def _messages(self, session_id: str, modes: frozenset[str]) -> list[Message]:
         """Lease the queued messages whose mode allows delivery by this hook."""
@@ -173,11 +312,11 @@ class HookHandler:
         """Open an approval; return its decision as the hook's answer, empty if too late."""
         question = hook.question(patience + APPROVAL_GRACE)
         asking = self._asking.setdefault(session_id, {})
-        asking[question.key] = hook
+        entry = asking[question.key] = Asking(hook, self._host.now_ms())
         try:
             answer = await self._host.ask(session_id, question, patience)
         finally:
-            if asking.get(question.key) is hook:
+            if asking.get(question.key) is entry:
                 del asking[question.key]
             if not asking:
                 self._asking.pop(session_id, None)
@@ -186,3 +325,20 @@ class HookHandler:
 
 def _message_event(message: Message) -> EventDraft:
     return EventDraft.of("user-message", {"text": message.content, "by": "message"})
+
+
+def _registration_of(running: RunningAgent, *, is_new: bool) -> Registration:
+    mark: dict[str, object] = {
+        UNANSWERABLE: "until its hooks are installed (sxhost hook install)"
+    }
+    return Registration(
+        agent=running.agent,
+        provider=PROVIDERS.get(running.agent),
+        cwd=running.cwd[:4096],
+        pid=running.pid,
+        metadata=mark if is_new else None,
+    )
+
+
+def _is_recent(left: Left, now_ms: int) -> bool:
+    return now_ms - left.at_ms <= SUCCESSION_S * 1000

@@ -46,7 +46,12 @@ CODEX_HOOKS: Final = (
     *("Stop", "SubagentStart", "SubagentStop", "PreCompact"),
 )
 OURS: Final = re.compile(r"/hooks/(claude|codex)(\?|\Z)|sxhost\S{0,255} hook (claude|codex)\b")
-NOTIFY: Final = re.compile(r'^notify *= *\[.*"hook", "codex"(?:, ".*")?\]\r?\n', re.MULTILINE)
+_WORDS = r"""(?:[^\]"']|"(?:\\.|[^"\\])*"|'[^'\n]*')*?"""
+NOTIFY: Final = re.compile(
+    rf"""^notify\s*=\s*\[{_WORDS}["']hook["']\s*,\s*["']codex["']{_WORDS}\][^\n]*(?:\n|\Z)""",
+    re.MULTILINE,
+)
+"""Our ``notify``, also as somebody has written it in more than one line."""
 ONLY_COMMANDS: Final = ("SessionStart", "SessionEnd")
 """The first knows no HTTP; the other complains aloud where nobody answers."""
 
@@ -120,9 +125,17 @@ def without_our_hooks(what: str, text: str) -> str:
     try:
         hooks = value_at(text, ("hooks",))
         for name in hooks if isinstance(hooks, dict) else ():
-            text = remove_values(text, ("hooks", name), _is_ours)
+            text = _without_hooks_of(name, remove_values(text, ("hooks", name), _is_all_ours))
     except NotJSON as error:
         raise BadSettings(str(error)) from None
+    return text
+
+
+def _without_hooks_of(name: str, text: str) -> str:
+    """Remove our hooks from groups that have others too, where somebody has put them."""
+    groups = value_at(text, ("hooks", name))
+    for index in range(len(groups) if isinstance(groups, list) else 0):
+        text = remove_values(text, ("hooks", name, index, "hooks"), _is_ours)
     return text
 
 
@@ -141,7 +154,7 @@ def installed_hooks(what: str, text: str) -> Sequence[str]:
     except NotJSON as error:
         raise BadSettings(str(error)) from None
     named = hooks.items() if isinstance(hooks, dict) else ()
-    return [n for n, groups in named if isinstance(groups, list) and any(map(_is_ours, groups))]
+    return [name for name, groups in named if _any_ours(groups)]
 
 
 def read(path: Path) -> str:
@@ -209,13 +222,26 @@ def _decision_options(wiring: Wiring) -> list[str]:
     return [*(["--ask"] if wiring.ask else []), *wait]
 
 
-def _is_ours(group: Any) -> bool:
-    """Tell whether a group of hooks is one that we have written."""
-    hooks = group.get("hooks") if isinstance(group, dict) else None
-    if not isinstance(hooks, list) or len(hooks) != 1 or not isinstance(hooks[0], dict):
-        return False
-    place = hooks[0].get("url") or hooks[0].get("command")
+def _is_ours(hook: Any) -> bool:
+    """Tell whether a hook is one that we have written."""
+    place = (hook.get("url") or hook.get("command")) if isinstance(hook, dict) else None
     return isinstance(place, str) and OURS.search(place) is not None
+
+
+def _hooks_of(group: Any) -> list[Any]:
+    hooks = group.get("hooks") if isinstance(group, dict) else None
+    return hooks if isinstance(hooks, list) else []
+
+
+def _is_all_ours(group: Any) -> bool:
+    """Tell whether a group has hooks, and none of anybody else."""
+    hooks = _hooks_of(group)
+    return bool(hooks) and all(map(_is_ours, hooks))
+
+
+def _any_ours(groups: Any) -> bool:
+    found = groups if isinstance(groups, list) else []
+    return any(_is_ours(hook) for group in found for hook in _hooks_of(group))
 
 
 def _with_notify(text: str, wiring: Wiring) -> str:

@@ -9,6 +9,7 @@ event_types   events with a meaning, one type for each: encoded and decoded
 host          the verbs of a host as Protocols: of the service, and of a client to it
 limits        every bound, with unit and reason
 names         patterns of ids, names and cursors; texts of bounded length
+pieces        which pieces of a log belong together, and what has them whole
 rights        which scope each field takes, and what only the host may report: tables
               that tests walk
 session       sessions, events, messages: the structs of the native API

@@ -31,6 +31,7 @@ from sxhost.model.session import NULL, BackgroundTask, Event, raw_json
 from sxhost.model.turn import TurnStatus
 
 __all__ = [
+    "COUNTS",
     "EVENT_TYPES",
     "NULL",
     "PIECES",
@@ -276,6 +277,8 @@ class ThinkingEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str
     cut: bool = False
     """Whether it broke off: `text` is what had come."""
+    late: bool = False
+    """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -296,6 +299,8 @@ class ToolStartEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The call in one line, for a person."""
     input: Raw
     """The call's arguments: an object, or null where the agent does not tell (ACP)."""
+    late: bool = False
+    """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -326,6 +331,8 @@ class ToolDoneEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Its output in all, a text; as far as it came, if it was cut.  Of hooks, any JSON."""
     exit_code: int | UnsetType | None = UNSET
     """Of a command; null or missing where it is not known, or the tool has none."""
+    late: bool = False
+    """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -376,7 +383,7 @@ class DiffEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the conversation has used so far; what is not known is left out, or null.
 
-    Claude Code: since its process began, not since the conversation did.
+    In hosted sessions no count ever falls, also where an agent's new process counts anew.
     """
 
     name: ClassVar[Literal["usage"]] = "usage"
@@ -393,7 +400,20 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens that the model can take in all."""
     cost_usd: float | UnsetType | None = UNSET
     """US dollars; not codex."""
+    message: dict[str, object] | UnsetType = UNSET
+    """What the last message has used, in the same fields; its `id`.  Attached agents alone."""
     native: Raw | UnsetType = UNSET
+
+
+COUNTS: Final = (
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "total_tokens",
+    "cost_usd",
+)
+"""The fields of a usage that count up."""
 
 
 class CompactEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -264,6 +264,12 @@ class Host(RemoteHost, Protocol):
         It is closed after `wait_s` seconds, by `withdraw_question`, or when the caller leaves.
         """
 
+    async def continue_session(self, old_id: str, new_id: str) -> None:
+        """Have an attached session go on with another one.
+
+        Its title (if the new one has none), its labels and its queued messages move over.
+        """
+
     async def withdraw_question(self, session_id: str, key: str, reason: str) -> None:
         """Close the approval of a question that needs no answer any more."""
 

@@ -52,8 +52,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     busy_within: Seconds = 300.0
     """Seconds in which a session was heard that makes no room for another."""
 
-    events: Count = 256
-    """Events buffered for each session: what a late reader still gets."""
+    events: Count = 1024
+    """Facts buffered for each session: what a late reader still gets."""
 
     ring_bytes: Bytes = 4 * MIB
     """Bytes of memory for them in one session: 16 of the largest; the rest is on the disk."""
@@ -62,7 +62,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Bytes of memory for the events of all sessions: 200,000 of the usual size."""
 
     retain: Count = 10_000
-    """Events kept on disk for each session: several days of work."""
+    """Facts kept on disk for each session: several days of work."""
+
+    retain_pieces: Count = 100_000
+    """Pieces kept on disk for each session until something has them whole: an hour of talk."""
 
     retain_days: Days = 7
     """Days that an event is kept on disk."""

@@ -31,6 +31,7 @@ __all__ = [
     "Accepted",
     "Claim",
     "Detail",
+    "Discovered",
     "Done",
     "Event",
     "EventDraft",
@@ -163,7 +164,8 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which events to read: those after a cursor or a number, of some `types` (``a,b``).
 
     With `follow` the answer stays open and brings new events; with `state` also changes of
-    state.
+    state.  Without `follow`, pieces that the log has whole are left out, unless `pieces` asks
+    for those that are still there.
     """
 
     after: Annotated[str, Meta(pattern=CURSOR)] = ""
@@ -171,6 +173,7 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     types: str = ""
     follow: bool = False
     state: bool = False
+    pieces: bool = False
 
     def names(self) -> frozenset[str]:
         """Return the event names asked for; none means all."""
@@ -277,6 +280,10 @@ class Session(Struct, frozen=True, kw_only=True):
     usage: object = None
     native_id: str = ""
     """The agent's own id of the conversation."""
+    continues: str = ""
+    """The session that this one goes on with, after ``/clear`` or ``/resume``."""
+    continued_by: str = ""
+    """The session that goes on with this one."""
     turn: Turn | None = None
     """The running turn, or the last one."""
     launch: Launch | None = None
@@ -334,6 +341,10 @@ class Detail(Summary, frozen=True, kw_only=True):
     message_count: int = 0
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""
+    continues: str = ""
+    """The session that this one goes on with, after ``/clear`` or ``/resume``."""
+    continued_by: str = ""
+    """The session that goes on with this one."""
     turn: Turn | None = None
     background: list[BackgroundTask] = []
     """What still runs in the background, whether or not a turn does."""
@@ -341,6 +352,15 @@ class Detail(Summary, frozen=True, kw_only=True):
     sandbox: str | None = None
     command: list[str] | None = None
     events: list[Event]
+
+
+class Succession(Struct, frozen=True, kw_only=True):
+    """Fields that the host sets where one session goes on with another; None is not changed."""
+
+    continues: str | None = None
+    continued_by: str | None = None
+    title: str | None = None
+    labels: dict[str, str] | None = None
 
 
 class Hosting(Struct, frozen=True, kw_only=True):
@@ -368,6 +388,17 @@ class Hosted(Struct, frozen=True, kw_only=True):
     ok: bool = True
     session: Summary
     turn: Turn | None = None
+
+
+class Discovered(Struct, frozen=True, kw_only=True):
+    """An agent that runs for the host's user, and its session."""
+
+    id: str
+    agent: str
+    pid: int
+    cwd: str
+    answerable: bool
+    """Whether it has hooks, by which it takes messages and answers."""
 
 
 class Registered(Struct, frozen=True, kw_only=True):
@@ -409,6 +440,10 @@ class Memory(Struct, frozen=True, kw_only=True):
 
     events: int = 0
     """The newest events; `hot_bytes` at the most."""
+    largest: int = 0
+    """Those of the session that has most; `ring_bytes` at the most."""
+    superseded: int = 0
+    """Texts and outputs whose pieces are about to leave, since the log has them whole."""
 
 
 class Status(Struct, frozen=True, kw_only=True):

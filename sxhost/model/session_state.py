@@ -19,6 +19,9 @@ from sxhost.model.event_types import (
     CompleteEvent,
     ErrorEvent,
     StartedEvent,
+    ThinkingEvent,
+    ToolDoneEvent,
+    ToolStartEvent,
     TurnStartedEvent,
     decode_event,
 )
@@ -64,6 +67,8 @@ _STATE_AFTER: Final[dict[str, StateName]] = {
 _CHANGE_PENDING: Final = frozenset(
     {"approval-requested", "approval-resolved", "complete", "error", "idle", "ended"}
 )
+_REPEATED: Final = frozenset({"startup", "compact"})
+"""Reasons of a start that hooks may tell in the middle of a turn."""
 _CHANGE_TURN: Final = frozenset({"turn-started", "complete", "error"})
 _CHANGE_BACKGROUND: Final = frozenset({"background", "complete", "started", "asleep", "ended"})
 _SAME_PROCESS: Final = frozenset({"compact", "clear"})
@@ -123,6 +128,8 @@ class _Now(msgspec.Struct):
         new = _STATE_AFTER.get(event.event)
         if new is None and self.name == "stalled" and _is_of_agent(session, event):
             new = "working"
+        if event.event == "started" and self._runs() and _is_repeated_start(session, event):
+            return
         if self.turn_over and self._begins_no_turn(event, session):
             new = self._rested()
         elif new == "working":
@@ -133,6 +140,9 @@ class _Now(msgspec.Struct):
         if new is not None:
             self.since_ms = self.since_ms if new == self.name else event.ts_ms
             self.name, self.latest = new, event
+
+    def _runs(self) -> bool:
+        return self.name in ("working", "waiting") and not self.turn_over
 
     def _begins_no_turn(self, event: Event, session: Session) -> bool:
         """Return whether an event after a turn leaves its agent at rest."""
@@ -262,8 +272,12 @@ def _is_of_agent(session: Session, event: Event) -> bool:
 
 
 def _reason(event: Event) -> str:
-    """Return an event's name, with its data where that is a text."""
+    """Return an event's name, with its data if that is a text; or that its turn was cut."""
     data = bytes(event.data)
+    if event.event == "complete" and b'"interrupted"' in data:
+        match decode_event(event):
+            case CompleteEvent(status="interrupted"):
+                return "interrupted"
     if not data.startswith(b'"') or data == b'""':
         return event.event
     return f"{event.event}: {msgspec.json.decode(data)}"[:_REASON_LENGTH]
@@ -271,8 +285,26 @@ def _reason(event: Event) -> str:
 
 def _is_late(event: Event, turn: Turn | None) -> bool:
     """Return whether an event comes after its turn has ended: it is not work any more."""
-    has_ended = turn is not None and turn.status != "running"
-    return has_ended and event.event not in ("turn-started", "user-message")
+    if event.event in ("turn-started", "user-message"):
+        return False
+    if turn is None:
+        return b'"late"' in bytes(event.data) and _says_late(event)
+    return turn.status != "running"
+
+
+def _says_late(event: Event) -> bool:
+    match decode_event(event):
+        case ThinkingEvent(late=late) | ToolStartEvent(late=late) | ToolDoneEvent(late=late):
+            return late
+    return False
+
+
+def _is_repeated_start(session: Session, event: Event) -> bool:
+    """Return whether a start is none: Codex tells of it late, Claude after compaction."""
+    match decode_event(event):
+        case StartedEvent(reason=reason):
+            return session.launch is None and reason in _REPEATED
+    return False
 
 
 def _turn_after(turn: Turn | None, event: Event) -> Turn | None:

@@ -152,6 +152,8 @@ class Abilities(Struct, frozen=True, kw_only=True):
     set_model: bool = False
     resume: bool = False
     """Whether a conversation can go on in a new process."""
+    counted_anew: frozenset[str] = frozenset()
+    """The fields of its usage that each process counts from nothing, not the conversation."""
 
 
 # Turns.

@@ -14,9 +14,11 @@ memory          the store that forgets with its process
 message_queue   one session's messages: queue, leases, keys
 recent_events   a cache of the newest events of all logs, which a store feeds
 retention       what a journal drops, and when
+runs            events as a journal has them: rows of facts, or of pieces
 state           what is known of all sessions
 steady_clock    the time of day as retention believes it: steps forward count once they
                 have lasted
+superseded      pieces that the log has whole, until they have left
 transaction     changes made to copies first, then committed
 verbs           the verbs that every store has in common, as operations of transactions
 write_batch     what a transaction writes, as rows

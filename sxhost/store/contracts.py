@@ -24,7 +24,15 @@ from msgspec import Raw, Struct
 
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
-from sxhost.model.session import Event, Hosting, Message, MessageDraft, Registration, Session
+from sxhost.model.session import (
+    Event,
+    Hosting,
+    Message,
+    MessageDraft,
+    Registration,
+    Session,
+    Succession,
+)
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.store.recent_events import RecentEvents
 
@@ -78,7 +86,7 @@ class Sessions(Protocol):
         """A cache of all sessions, to be read at once."""
 
     async def register(
-        self, session_id: str, registration: Registration | Hosting, at: int
+        self, session_id: str, registration: Registration | Hosting | Succession, at: int
     ) -> tuple[Session, bool]:
         """Create or update a session; return it, and whether it is new.
 
@@ -136,12 +144,16 @@ class EventLog(Protocol):
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`.
 
-        No session means all of them together, in the order of their ids.
+        Pieces that the log has whole may be among them for a while (`recent.superseded`).
+                No session means all of them together, in the order of their ids.
 
         :param limit: the most events to return.
         :param size: bytes of data after which to stop, so that no reader costs more.
         :param names: the events to return; none means all.
         """
+
+    async def seq_before(self, session_id: str, count: int) -> int:
+        """Return the number after which a session's last `count` facts come; 0 for all."""
 
     async def sweep(self, at: int) -> None:
         """Drop what is older than the host retains, in small steps."""

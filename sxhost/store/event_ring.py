@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from operator import attrgetter
 
+from sxhost.model.event_types import PIECES
+from sxhost.model.pieces import stream_of
 from sxhost.model.session import Event
 
 __all__ = ["OVERHEAD", "EventRing", "weight"]
@@ -14,20 +18,28 @@ OVERHEAD = 512
 """Bytes that an event takes in memory beside its data: its struct, numbers, names and key."""
 
 
+_seq, _id = attrgetter("seq"), attrgetter("id")
+
+
 def weight(event: Event) -> int:
     """Return how many bytes of memory an event counts for."""
     return len(event.data) + OVERHEAD
 
 
 class EventRing:
-    """The newest events of a session: at most `limit`, and `max_size` bytes.
+    """The newest events of a session: at most `limit` facts with the pieces between them.
 
-    It has all whose id is greater than `start`.
+    They have at most `max_size` bytes.  It has all events whose id is greater than `start`, but
+    for superseded pieces.
     """
 
     def __init__(self, limit: int, max_size: int, start: int = 0) -> None:
         self.start = start
         self.size = 0
+        self.facts = 0
+        """How many of the events are no pieces."""
+        self.keys_start = start
+        """It finds the keys of all events whose id is greater."""
         self._limit = limit
         self._max_size = max_size
         self._events: deque[Event] = deque()
@@ -45,11 +57,12 @@ class EventRing:
         """Add events at the end, with the idempotency keys of some; return those that left."""
         self._events.extend(events)
         self.size += sum(map(weight, events))
+        self.facts += sum(event.event not in PIECES for event in events)
         for key, event in keys.items():
             self._keys[key] = event
             self._key_of[event.seq] = key
         left: list[Event] = []
-        while len(self._events) > self._limit or self.size > self._max_size:
+        while self.facts > self._limit or self.size > self._max_size:
             left.append(self.pop())
         return left
 
@@ -57,27 +70,52 @@ class EventRing:
         """Remove the oldest event."""
         oldest = self._events.popleft()
         self.start = oldest.id
-        self.size -= weight(oldest)
-        if self._key_of:
-            self._keys.pop(self._key_of.pop(oldest.seq, ""), None)
+        self.facts -= oldest.event not in PIECES
+        self._left(oldest)
         return oldest
+
+    def _left(self, event: Event) -> None:
+        self.size -= weight(event)
+        if self._key_of and event.seq in self._key_of:
+            self._keys.pop(self._key_of.pop(event.seq), None)
+        self.keys_start = max(self.keys_start, event.id)
+
+    def drop_pieces(self, ends: Mapping[str, int], *, but_keys: bool) -> list[Event]:
+        """Remove the pieces of streams that precede the streams' ends; return them.
+
+        :param but_keys: whether those stay that have an idempotency key.
+        """
+        dropped = [
+            event
+            for event in self._events
+            if event.event in PIECES
+            and event.seq < ends.get(stream_of(event) or "", 0)
+            and not (but_keys and event.seq in self._key_of)
+        ]
+        left = {event.seq for event in dropped}
+        if left:
+            self._events = deque(event for event in self._events if event.seq not in left)
+        for event in dropped:
+            self._left(event)
+        return dropped
+
+    def seq_before(self, count: int) -> int | None:
+        """Return the number after which the last `count` facts come; None if it has fewer."""
+        if count > self.facts:
+            return None
+        for event in reversed(self._events):
+            count -= event.event not in PIECES
+            if count <= 0:
+                return event.seq - 1
+        return None
 
     def after(self, seq: int) -> list[Event]:
         """Return the events in the ring whose number is greater than `seq`."""
-        if not self._events:
-            return []
-        return list(islice(self._events, max(0, seq - self._events[0].seq + 1), None))
+        return list(islice(self._events, bisect_right(self._events, seq, key=_seq), None))
 
     def since(self, position: int) -> Iterator[Event]:
         """Go through the events in the ring whose id is greater than `position`."""
-        low, high = 0, len(self._events)
-        while low < high:
-            middle = (low + high) // 2
-            if self._events[middle].id > position:
-                high = middle
-            else:
-                low = middle + 1
-        return islice(self._events, low, None)
+        return islice(self._events, bisect_right(self._events, position, key=_id), None)
 
     @property
     def oldest(self) -> Event | None:

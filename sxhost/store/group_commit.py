@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from sxhost.errors import HostError
 from sxhost.logs import logger
+from sxhost.model.pieces import KeptNative
 from sxhost.store.event_ring import EventRing
 from sxhost.store.journal import Journal
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
@@ -64,11 +65,13 @@ class GroupCommitter:
         journal: Journal,
         threads: Threads,
         committed: Callable[[Transaction], Awaitable[None]],
+        native: KeptNative = "facts",
     ) -> None:
         self._state = state
         self._journal = journal
         self._threads = threads
         self._committed = committed
+        self._native = native
         self._queue: list[QueuedOperation] = []
         self._writing = False
 
@@ -127,7 +130,9 @@ class GroupCommitter:
             results = [_attempt(operation.run, transaction) for operation in group]
             if transaction.writes:
                 # It is encoded in the thread: nothing changes it meanwhile.
-                await self._threads.write(lambda: self._journal.write(write_batch(transaction)))
+                await self._threads.write(
+                    lambda: self._journal.write(write_batch(transaction, self._native))
+                )
             transaction.commit()
         except Exception as error:  # noqa: BLE001 - it is raised where each operation waits
             transaction, results = Transaction(self._state), [Failure() for _ in group]

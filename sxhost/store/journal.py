@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, Protocol
 from msgspec import Struct
 
 from sxhost.model.auth import AuditEntry
+from sxhost.model.pieces import Superseded
 from sxhost.model.session import Event
 from sxhost.store.recent_events import Floor
 from sxhost.store.state import StoredSession
 
-__all__ = ["Journal", "Numbers", "ReadLimit", "Restored", "Row", "WriteBatch"]
+__all__ = ["EventCounts", "Journal", "Numbers", "ReadLimit", "Restored", "Row", "WriteBatch"]
 
 Row = tuple[Any, ...]
 """The columns of one row."""
@@ -51,6 +52,13 @@ class Numbers(NamedTuple):
         return Numbers(*(max([last, *more]) for last, more in pairs))
 
 
+class EventCounts(NamedTuple):
+    """How many events of a session's log are facts, and how many pieces."""
+
+    facts: int
+    pieces: int
+
+
 class ReadLimit(NamedTuple):
     """When to stop reading: at so many events, or at so many bytes of rows."""
 
@@ -67,6 +75,8 @@ class Restored(Struct):
     archived: list[str]
     """Archived sessions: only their floors are told besides."""
     floors: dict[str, Floor]
+    superseded: list[Superseded]
+    """Pieces that are to leave."""
     audit: list[AuditEntry]
 
 
@@ -101,6 +111,18 @@ class Journal(Protocol):
 
         Times are in milliseconds.  Returns the floors that moved.
         """
+
+    def drop_pieces(self, superseded: Sequence[Superseded]) -> Sequence[Superseded]:
+        """Drop a step's worth of superseded pieces; return of which nothing is left."""
+
+    def seq_before(self, session_id: str, count: int) -> int:
+        """Return the number after which a session's last `count` facts come; 0 for all."""
+
+    def count_events(self, session_id: str) -> EventCounts:
+        """Count the events of a session's log."""
+
+    def first_retained(self, session_id: str, most: EventCounts) -> int:
+        """Return the `seq` below which a session's log has no more than it may keep."""
 
     def read(
         self, session_id: str | None, seq: int, position: int, limit: ReadLimit

@@ -30,6 +30,7 @@ class ImmediateCommitter:
         transaction = Transaction(self._state)
         result = operation(transaction)
         transaction.commit()
+        self._state.drop_superseded()
         return result
 
     async def record(self, session_id: str) -> SessionRecord:
@@ -80,8 +81,15 @@ class MemoryStore(TransactionVerbs):
         found = (e for e in events if e.id > position and (not names or e.event in names))
         return take_enough(found, limit, size)
 
-    async def sweep(self, at: int) -> None:
-        """Do nothing: only numbers push events out of a ring."""
+    async def sweep(self, at: int) -> None:  # noqa: ARG002 - nothing grows old here
+        """Let go of pieces that the log has whole; only numbers push other events out."""
+        while self._state.drop_superseded():
+            pass
+
+    async def seq_before(self, session_id: str, count: int) -> int:
+        """Return the number after which a session's last `count` facts come; 0 for all."""
+        self._state.record(session_id)
+        return self.recent.seq_before(session_id, count) or 0
 
     async def ping(self) -> None:
         """Do nothing: nothing is in the way."""

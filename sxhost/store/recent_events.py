@@ -1,7 +1,8 @@
 """The end of all logs in memory: each session's newest events, and the last of all sessions.
 
 It is bounded in number and in bytes: `ring_bytes` for a session, `hot_bytes` for all.  What
-leaves it is read from the journal, where there is one.
+leaves it is read from the journal, where there is one; but for superseded pieces, which nobody
+needs to read.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from sxhost.errors import UnknownSession
+from sxhost.model.event_types import PIECES
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event
+from sxhost.model.pieces import Superseded, stream_of
+from sxhost.model.session import Event, Memory
 from sxhost.store.event_ring import EventRing, weight
+from sxhost.store.superseded import SupersededPieces, by_session
 
 __all__ = ["RECENT", "Floor", "RecentEvents", "take_enough"]
 
@@ -76,6 +80,8 @@ class RecentEvents:
         """Bytes of memory that the events take, `hot_bytes` at the most."""
         self.line_start = 0
         """The id after which the line of all sessions has every event."""
+        self.superseded = SupersededPieces()
+        """Pieces that the log has whole and that are still there."""
         self._limits = limits
         self._only_copy = only_copy
         self._line_length = line_length
@@ -142,6 +148,17 @@ class RecentEvents:
             return None
         return ring.after(seq)
 
+    def seq_before(self, session_id: str, count: int) -> int | None:
+        """Return the number after which a session's last `count` facts come; 0 for all.
+
+        None means that memory has not so many.
+        """
+        ring = self._rings.get(session_id)
+        if ring is None:
+            return None
+        seq = ring.seq_before(count)
+        return 0 if seq is None and (self._only_copy or not ring.start) else seq
+
     def retained(
         self, session_id: str | None, *, seq: int = 0, position: int = 0
     ) -> Iterable[Event]:
@@ -165,6 +182,11 @@ class RecentEvents:
             newer.append(event)
         newer.reverse()
         return newer
+
+    def memory(self) -> Memory:
+        """Return the figures of what is in memory."""
+        largest = max((ring.size for ring in self._rings.values()), default=0)
+        return Memory(events=self.size, largest=largest, superseded=len(self.superseded))
 
     # What a store feeds.
 
@@ -194,6 +216,31 @@ class RecentEvents:
         if self.size > self._limits.hot_bytes:
             self._shrink()
 
+    def drop_pieces(self, superseded: Iterable[Superseded]) -> None:
+        """Let go of pieces that the log has whole."""
+        dropped: dict[int, Event] = {}
+        ends = by_session(superseded)
+        for session_id, streams in ends.items():
+            ring = self._rings.get(session_id)
+            if ring is not None:
+                # Without a journal nothing else would know what an idempotency key stands for.
+                left = ring.drop_pieces(streams, but_keys=self._only_copy)
+                dropped.update((event.id, event) for event in left)
+
+        def leaves(event: Event) -> bool:
+            if event.event not in PIECES or event.session not in ends:
+                return False
+            ring = self._rings.get(event.session)
+            if ring is not None and event.id > ring.start:
+                return event.id in dropped
+            return event.seq < ends[event.session].get(stream_of(event) or "", 0)
+
+        in_line = [event for event in self._line if leaves(event)]
+        dropped.update((event.id, event) for event in in_line)
+        if in_line:
+            self._line = deque(event for event in self._line if event.id not in dropped)
+        self.size -= sum(map(weight, dropped.values()))
+
     def drop(self, session_id: str, floor: Floor) -> None:
         """Take note that retention has moved the floor of a session's log."""
         pruned = max(floor.pruned, self._floors.get(session_id, WHOLE).pruned)
@@ -208,6 +255,7 @@ class RecentEvents:
     def remove(self, session_id: str) -> None:
         """Remove a session that was deleted, and all its events."""
         self._close(session_id)
+        self.superseded.forget(session_id)
         self._floors.pop(session_id, None)
         end = self._archived.pop(session_id, self.position)
         if end > self.line_start:  # one that was archived long ago has nothing in the line

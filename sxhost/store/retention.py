@@ -1,4 +1,4 @@
-"""What a journal drops: what is more than `retain` events of a session, or too old."""
+"""What a journal drops: what is too old, superseded, or more than a session's log may keep."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from twisted.internet.defer import DeferredLock
 
 from sxhost.errors import HostError
 from sxhost.logs import logger
+from sxhost.model.event_types import PIECES
 from sxhost.store.group_commit import Threads
-from sxhost.store.journal import Journal
+from sxhost.store.journal import EventCounts, Journal
 from sxhost.store.recent_events import Floor
 from sxhost.store.state import StoreState
 from sxhost.store.steady_clock import SteadyClock
-from sxhost.store.transaction import Transaction
+from sxhost.store.transaction import SessionDraft, Transaction
 
 __all__ = ["Retention"]
 
@@ -37,19 +38,47 @@ class Retention:
         self._threads = threads
         self._wall = SteadyClock(state.seconds)
         self._opened_s, self._opened_event = state.seconds(), 0
+        self._counts: dict[str, EventCounts] = {}
+        """Of long logs: how many events they have, or a few more."""
 
     def begin(self) -> None:
         """Take note of where the log ends as it is opened."""
         self._opened_s, self._opened_event = self._state.seconds(), self._state.last_event
 
-    async def shorten(self, transaction: Transaction) -> None:
-        """Shorten the logs that a transaction has made too long, a step each."""
-        retain = self._state.limits.retain
+    async def after_commit(self, transaction: Transaction) -> None:
+        """Shorten the logs that a transaction has made too long; drop what is superseded.
+
+        A step of each.
+        """
         for session_id, draft in transaction.sessions.items():
-            if draft.new_events and session_id in self._state.records:
-                last = draft.session.event_count
-                if last - self._state.recent.floor(session_id).seq + 1 > retain * SLACK:
-                    await self._drop(self._journal.prune, session_id, last - retain + 1)
+            if draft.is_new or draft.deleted or draft.archived:
+                self._counts.pop(session_id, None)
+            elif draft.new_events and session_id in self._state.records:
+                try:
+                    await self._shorten(session_id, draft)
+                except HostError as error:
+                    log.warn("a log was not counted: {error}", error=error)
+        await self._drop_some_superseded()
+
+    async def _shorten(self, session_id: str, draft: SessionDraft) -> None:
+        most = EventCounts(self._state.limits.retain, self._state.limits.retain_pieces)
+        begins = self._state.recent.floor(session_id).seq
+        if draft.session.event_count - begins < min(most):
+            return
+        counts = self._counts.get(session_id)
+        if counts is None:
+            counts = await self._threads.write(self._journal.count_events, session_id)
+        else:
+            pieces = sum(event.event in PIECES for event in draft.new_events)
+            facts = len(draft.new_events) - pieces
+            counts = EventCounts(counts.facts + facts, counts.pieces + pieces)
+        if counts.pieces > most.pieces * SLACK:  # most of them may have left by now
+            counts = await self._threads.write(self._journal.count_events, session_id)
+        self._counts[session_id] = counts
+        if any(count > limit * SLACK for count, limit in zip(counts, most, strict=True)):
+            below = await self._threads.write(self._journal.first_retained, session_id, most)
+            if not await self._drop(self._journal.prune, session_id, below):
+                self._counts[session_id] = EventCounts(*map(min, counts, most))
 
     async def drop_older(self, at: int) -> bool:
         """Drop what is too old, in steps between other writes; return whether it could tell.
@@ -79,3 +108,20 @@ class Retention:
                 if self._state.known.holds(session_id):
                     self._state.recent.drop(session_id, floor)
             return bool(floors)
+
+    async def drop_superseded(self) -> None:
+        """Drop all pieces that have lingered since they were superseded, in steps."""
+        while await self._drop_some_superseded():
+            pass
+
+    async def _drop_some_superseded(self) -> bool:
+        """Drop some pieces from memory, then from the journal; return whether that was done."""
+        due = self._state.drop_superseded()
+        if due:
+            try:
+                gone = await self._threads.write(self._journal.drop_pieces, due)
+            except HostError as error:
+                log.warn("superseded pieces stay for now: {error}", error=error)
+                return False
+            self._state.recent.superseded.remove(gone)
+        return bool(due)

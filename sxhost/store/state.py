@@ -12,6 +12,7 @@ from sxhost.errors import UnknownSession
 from sxhost.model.approval import Approval
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.limits import Limits
+from sxhost.model.pieces import Superseded
 from sxhost.model.session import Message, Session
 from sxhost.store.approvals import ApprovalBook
 from sxhost.store.event_ring import EventRing
@@ -36,6 +37,8 @@ class StoredSession(Struct, frozen=True):
     session: Session
     messages: list[tuple[Message, str | None]]
     approvals: list[Approval]
+    streams: list[str] = []
+    """The streams that its log has pieces of."""
 
 
 class SessionRecord(Struct, eq=False):
@@ -45,6 +48,8 @@ class SessionRecord(Struct, eq=False):
     ring: EventRing
     messages: MessageQueue
     approvals: ApprovalBook
+    streams: dict[str, None]
+    """The streams of its pieces that nothing has whole yet (`sxhost.model.pieces`)."""
 
 
 class StoreState:
@@ -99,6 +104,18 @@ class StoreState:
             return list(self.audit)[-query.limit :]
         return [entry for entry in self.audit if entry.id > query.after][: query.limit]
 
+    def drop_superseded(self) -> Sequence[Superseded]:
+        """Let memory go of some pieces that the log has whole; return which, if any are due.
+
+        Where there is a journal, it is to drop them next.
+        """
+        due = self.recent.superseded.due(self.seconds())
+        if due:
+            self.recent.drop_pieces(due)
+            if self.only_copy:
+                self.recent.superseded.remove(due)
+        return due
+
     # What a journal has kept.
 
     def start_at(self, event: int, message: int, approval: int) -> None:
@@ -112,7 +129,8 @@ class StoreState:
         messages.restore(stored.messages)
         approvals = ApprovalBook(stored.session.id, self.limits)
         approvals.restore(stored.approvals)
-        return SessionRecord(stored.session, ring, messages, approvals)
+        streams = dict.fromkeys(stored.streams)
+        return SessionRecord(stored.session, ring, messages, approvals, streams)
 
     def restore(self, stored: StoredSession) -> None:
         """Add a session as the journal has it; its ring begins empty."""

@@ -17,6 +17,7 @@ from sxhost.codec.json import encode
 from sxhost.errors import SessionLimit, UnknownSession
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry
+from sxhost.model.pieces import Superseded, stream_of, superseded_by
 from sxhost.model.session import (
     Event,
     Hosting,
@@ -25,6 +26,7 @@ from sxhost.model.session import (
     Registration,
     Session,
     State,
+    Succession,
 )
 from sxhost.model.session_state import apply_events
 from sxhost.store.approvals import ApprovalBook
@@ -33,6 +35,9 @@ from sxhost.store.message_queue import MessageQueue
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
 
 __all__ = ["SessionDraft", "Transaction"]
+
+STREAMS = 4096
+"""Streams of a session's pieces that are remembered until something has them whole."""
 
 
 class SessionDraft:
@@ -46,12 +51,16 @@ class SessionDraft:
         approvals: ApprovalBook,
     ) -> None:
         self.session = session
+        self.streams = dict(record.streams) if record is not None else {}
+        """The streams of pieces that nothing has whole yet."""
         self.is_new = record is None
         self.replaces = False
         """Whether an older session of this id is deleted by the same transaction."""
         self.deleted = self.archived = False
         self.new_events: list[Event] = []
         self.new_keys: dict[str, Event] = {}
+        self.superseded: list[Superseded] = []
+        """Pieces that the new events have whole."""
         self.changed_messages: dict[int, Message] = {}
         self.changed_approvals: dict[int, Approval] = {}
         self.copied_messages = self.copied_approvals = self.is_new
@@ -104,9 +113,23 @@ class SessionDraft:
         in_memory = self._record.ring.find_key(key) if self._record else None
         return self.new_keys.get(key) or in_memory or older.get(key)
 
+    def add_events(self, events: Sequence[Event]) -> None:
+        """Add new events; note which streams of pieces they begin and end."""
+        self.new_events += events
+        for event in events:
+            stream = stream_of(event)
+            if stream is not None:
+                self.streams[stream] = None
+            for whole in superseded_by(event, self.streams):
+                del self.streams[whole]
+                self.superseded.append(Superseded(event.session, whole, event.seq))
+        while len(self.streams) > STREAMS:
+            del self.streams[next(iter(self.streams))]
+
     def apply_to(self, record: SessionRecord) -> None:
         """Make the record what the draft is."""
         record.session = self.session
+        record.streams = self.streams
         if self.copied_messages:
             record.messages = self._messages
             record.messages.forgotten.clear()
@@ -133,7 +156,7 @@ class Transaction:
         self._state = state
 
     def register(
-        self, session_id: str, registration: Registration | Hosting, at: int
+        self, session_id: str, registration: Registration | Hosting | Succession, at: int
     ) -> tuple[Session, bool]:
         """Create or update a session; tell whether it is new."""
         draft, created = self._draft_or_new(session_id, at)
@@ -198,7 +221,7 @@ class Transaction:
             events.append(event)
         if new:
             self.at_ms = at
-            changed.new_events += new
+            changed.add_events(new)
             changed.session = apply_events(changed.session, new, at)
         return events
 
@@ -329,6 +352,9 @@ class Transaction:
         state.recent.append(appended, self.last_event)
         state.last_event, state.last_message = self.last_event, self.last_message
         state.last_approval, state.at_ms = self.last_approval, self.at_ms
+        drafts = (draft for draft in self.sessions.values() if not draft.deleted)
+        superseded = [each for draft in drafts for each in draft.superseded]
+        state.recent.superseded.add(superseded, state.seconds())
         for session_id in self.dropped:
             state.remove(session_id)
         for kept in self.revived.values():
@@ -341,7 +367,8 @@ class Transaction:
         if draft.is_new:
             ring = self._state.recent.open(session_id)
             messages, approvals = draft.messages, draft.approvals
-            self._state.add(SessionRecord(draft.session, ring, messages, approvals))
+            record = SessionRecord(draft.session, ring, messages, approvals, {})
+            self._state.add(record)
         draft.apply_to(self._state.records[session_id])
         self._state.known.put(draft.session)
 

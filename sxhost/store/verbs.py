@@ -7,7 +7,14 @@ from typing import Protocol, TypeVar
 
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
-from sxhost.model.session import Hosting, Message, MessageDraft, Registration, Session
+from sxhost.model.session import (
+    Hosting,
+    Message,
+    MessageDraft,
+    Registration,
+    Session,
+    Succession,
+)
 from sxhost.store.contracts import SessionCounts
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.store.message_queue import MessageQueue
@@ -58,7 +65,7 @@ class TransactionVerbs:
     # Sessions.
 
     async def register(
-        self, session_id: str, registration: Registration | Hosting, at: int
+        self, session_id: str, registration: Registration | Hosting | Succession, at: int
     ) -> tuple[Session, bool]:
         """Create or update a session; return it, and whether it is new."""
         return await self._committer.run(lambda tx: tx.register(session_id, registration, at))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-from sxhost.codec.json import encode, encode_lines
-from sxhost.model.session import Event
+from sxhost.codec.json import encode
+from sxhost.model.pieces import KeptNative
 from sxhost.store.journal import WriteBatch
+from sxhost.store.runs import pack, runs_of, stored
 from sxhost.store.transaction import SessionDraft, Transaction
 
 __all__ = ["ARCHIVED", "write_batch"]
@@ -14,18 +13,18 @@ __all__ = ["ARCHIVED", "write_batch"]
 ARCHIVED = "archived:"
 """Begins the name under which `meta` keeps since when a session is archived."""
 
-ROW_SIZE = 64 * 1024
-"""Bytes of data in one row of the log: who reads an event reads its whole row."""
 
+def write_batch(transaction: Transaction, native: KeptNative = "facts") -> WriteBatch:
+    """Return the rows that a transaction writes.
 
-def write_batch(transaction: Transaction) -> WriteBatch:
-    """Return the rows that a transaction writes."""
+    :param native: which events are kept with the agent's own message.
+    """
     batch = WriteBatch()
     for session_id, draft in transaction.sessions.items():
         if draft.deleted or draft.replaces:
             batch.deleted_sessions.append(session_id)
         if not draft.deleted:
-            _add_session(batch, session_id, draft, transaction.at_ms)
+            _add_session(batch, session_id, draft, transaction.at_ms, native)
         if draft.archived:
             since = (ARCHIVED + session_id, str(transaction.at_ms))
             batch.rows.setdefault("meta", []).append(since)
@@ -42,15 +41,20 @@ def write_batch(transaction: Transaction) -> WriteBatch:
     return batch
 
 
-def _add_session(batch: WriteBatch, session_id: str, draft: SessionDraft, at: int) -> None:
+def _add_session(
+    batch: WriteBatch, session_id: str, draft: SessionDraft, at: int, native: KeptNative
+) -> None:
     rows = batch.rows
     if draft.session_changed:
         rows.setdefault("session", []).append((session_id, encode(draft.session)))
-    for run in _runs(draft.new_events):
-        row = (run[0].id, session_id, run[0].seq, len(run), at, encode_lines(run))
+    for stream, run in runs_of(draft.new_events):
+        body = pack([stored(event, stream, native) for event in run])
+        row = (run[0].id, session_id, run[0].seq, len(run), at, stream, body)
         rows.setdefault("log", []).append(row)
+    if draft.superseded:
+        rows.setdefault("superseded", []).extend(map(tuple, draft.superseded))
     if draft.new_keys:
-        keys = [(session_id, key, event.seq) for key, event in draft.new_keys.items()]
+        keys = [(session_id, key, event.seq, event.id) for key, event in draft.new_keys.items()]
         rows.setdefault("key", []).extend(keys)
     for message in draft.changed_messages.values():
         key = draft.messages.key_of(message.id)
@@ -60,17 +64,3 @@ def _add_session(batch: WriteBatch, session_id: str, draft: SessionDraft, at: in
         rows.setdefault("approval", []).append(asked)
     batch.deleted_approvals.extend(draft.forgotten_approvals)
     batch.deleted_messages.extend(draft.forgotten_messages)
-
-
-def _runs(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Split events where the ids of another session's lie between them, and into rows."""
-    run: list[Event] = []
-    size = 0
-    for event in events:
-        if run and (event.id != run[-1].id + 1 or size >= ROW_SIZE):
-            yield run
-            run, size = [], 0
-        run.append(event)
-        size += len(event.data)
-    if run:
-        yield run

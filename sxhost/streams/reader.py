@@ -48,15 +48,21 @@ class LogReader:
 
         They come in pages.  A cursor of another epoch begins with the oldest.
         """
-        session = await self._sessions.session(session_id)
-        buffered = max(0, session.event_count - self._limits.events)
+        await self._sessions.session(session_id)
+        buffered = await self._log.seq_before(session_id, self._limits.events)
         cursor = Cursor.parse(query.after or str(buffered))
         ours = cursor.epoch == self._log.epoch
         start = cursor.position if ours else 0
         seq = 0 if cursor.epoch else cursor.position
         pages = self._pages(session_id, start, seq=seq, names=query.names())
-        async for page in _at_most(query.limit, pages):
+        async for page in _at_most(query.limit, self._chosen(pages, pieces=query.pieces)):
             yield page
+
+    async def _chosen(self, pages: Pages, *, pieces: bool) -> Pages:
+        """Leave pieces out that the log has whole, unless they are asked for."""
+        superseded = self._log.recent.superseded
+        async for page in pages:
+            yield page if pieces else [event for event in page if not superseded.has(event)]
 
     async def log(self, query: LogQuery) -> Pages:
         """Read the events of many sessions, in the order of their ids, in pages."""
@@ -64,7 +70,8 @@ class LogReader:
         begin = await self.find_position(None, query.after)
         pages = self._pages(None, begin.position, names=frozenset())
         wanted = (list(filter(feed.wants, page)) async for page in pages)
-        async for page in _at_most(min(query.limit, MOST), wanted):
+        chosen = self._chosen(wanted, pieces=query.pieces)
+        async for page in _at_most(min(query.limit, MOST), chosen):
             yield page
 
     async def _pages(
@@ -105,11 +112,14 @@ class LogReader:
         session = await self._sessions.session(session_id)
         if session.event_count < cursor.position < END_OF_LOG:
             return oldest
-        seq = cursor.position if after else max(0, session.event_count - self._limits.events)
+        buffered = 0 if after else await self._log.seq_before(session_id, self._limits.events)
+        seq = cursor.position if after else buffered
         events = await self._log.read_events(
             session_id, seq=min(seq, session.event_count), limit=1
         )
-        missed = f"{seq}" if after and events and events[0].seq > seq + 1 else ""
+        # Events that are not there are missing if retention has dropped them.
+        is_missing = seq + 1 < recent.floor(session_id).seq
+        missed = f"{seq}" if after and events and is_missing else ""
         return Position(events[0].id - 1 if events else recent.position, missed, "retention")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Raw
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from sxhost.drivers.contracts import NativeAnswer, Reports, Started
@@ -99,7 +100,7 @@ class FakeDriver:
     """
 
     def __init__(self, **can: bool) -> None:
-        self.can = Abilities(**{"steer": True, "resume": True, "compact": True, **can})
+        self.can = replace(Abilities(steer=True, resume=True, compact=True), **can)
         self.agents: list[FakeAgent] = []
         self.refuse: Exception | None = None
         self.slow: Deferred[None] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,12 +13,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.web.resource import IResource, Resource
 
+from sxhost.agent_files.follower import Follower
+from sxhost.agent_files.running import RunningAgent
 from sxhost.agents.dependencies import Agents
 from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore
 from sxhost.client.host import HostClient
+from sxhost.faces.native import hooks
 from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi.multiplexer import Multiplexer
+from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
 from sxhost.http.request_context import context_of
@@ -29,6 +34,7 @@ from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
 from sxhost.streams.notifier import LogNotifier
 from sxhost.tap import RESPONSE_FORMATS, faces
+from sxhost.waiting import run_inline
 
 from .agents import FakeDrivers
 from .waiting import result_of, started
@@ -110,6 +116,8 @@ class HostInMemory:
         self.browsers = BrowserLogins(self.clock, self.wall_ms, self.limits)
         self.drivers = drivers or FakeDrivers()
         self.bypass = False
+        self.running: list[RunningAgent] = []
+        """Agents that run without hooks, to be discovered."""
         self.agents = Agents(self.drivers)
         self.restart()
         self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
@@ -121,6 +129,14 @@ class HostInMemory:
         )
         self.metrics = Metrics(self.service)
         self.mux = Multiplexer(self.service, self.clock)
+        self.follower = Follower(self.clock, run_inline, os.geteuid())
+        self.hook_handler = HookHandler(
+            self.service,
+            self.clock,
+            self.follower,
+            find=lambda _uid: self.running,
+            is_running=lambda pid: any(one.pid == pid for one in self.running),
+        )
         self.routes = faces(
             self.service,
             self.metrics,
@@ -133,6 +149,7 @@ class HostInMemory:
                 host_uid=UID,
             ),
             self.mux,
+            hooks.routes(self.hook_handler, UID),
             bypass=self.bypass,
         )
         self.serve(make_tree(self.routes, self.limits, RESPONSE_FORMATS, self.service.slices))

@@ -75,6 +75,8 @@ class Transcript:
         self.first = first.seq
         self.last = first.seq - 1
         self.ended = False
+        self.ended_at = 0
+        """The event that has ended the turn, where an event of the host's own did."""
         self.size = 0
         """About how many bytes are kept."""
         self.tools: dict[str, ToolExecution] = {}
@@ -88,12 +90,21 @@ class Transcript:
         self._answers: list[int] = []
         """The events with which the model's answers, each with its tools, have begun."""
 
-    def covers(self, event: Event) -> bool:
-        """Tell whether all that precedes an event in its turn is in this transcript."""
+    def covers(self, event: Event, missing: int = 0) -> bool:
+        """Tell whether all that precedes an event in its turn is in this transcript.
+
+        :param missing: the id up to which events of the session may be missing; what else is
+            not in the log are pieces that it has whole.
+        """
         if event.seq <= self.last:
             # The id tells apart two sessions that had the same name one after the other.
             return self.first <= event.seq and event.id <= self._last_id
-        return event.seq == self.last + 1
+        return event.seq == self.last + 1 or missing <= self._last_id < event.id
+
+    @property
+    def lacks_answers(self) -> bool:
+        """Whether there are messages, but not where the model began to answer."""
+        return bool(self._messages) and not self._answers
 
     # Events are added.
 
@@ -203,7 +214,7 @@ class Transcript:
 
     def _end_turn(self, event: Event, data: CompleteEvent | ErrorEvent) -> None:
         """End the turn: what is being written is cut; a failure is a message at least."""
-        self.ended = True
+        self.ended, self.ended_at = True, event.seq
         status = "failed" if data.status == "failed" else "interrupted"
         unfinished = [growing for growing in self._growing if growing.last is None]
         for growing in unfinished:

@@ -68,13 +68,17 @@ class TranscriptCache:
         self._transcripts: dict[str, list[Transcript]] = {}
         self._used: OrderedDict[int, Transcript] = OrderedDict()
         self._size = 0
+        self._missing: dict[str, int] = {}
+        """By session: the id up to which a reader was told that events are missing."""
         self._reading: dict[str, Signal] = {}
         """The sessions whose events are being read back, and who waits for that."""
 
     def add(self, event: Event, data: AgentEvent) -> Transcript:
         """Return the transcript of an event's turn, to which it is added unless it was."""
         rules, transcripts = self._rules_of(event.session), self._of(event.session)
-        found = next((each for each in reversed(transcripts) if each.covers(event)), None)
+        missing = self._missing.get(event.session, 0)
+        covering = (each for each in reversed(transcripts) if each.covers(event, missing))
+        found = next(covering, None)
         if found is None or (event.seq > found.last and rules.begins(event, found)):
             found = self._begin(event)
         self._used.move_to_end(id(found))
@@ -84,6 +88,10 @@ class TranscriptCache:
             self._size += found.size - size
             self._drop_unused()
         return found
+
+    def note_gap(self, session_id: str, end: int) -> None:
+        """Note that a reader misses events of a session up to an id."""
+        self._missing[session_id] = max(end, self._missing.get(session_id, 0))
 
     def _rules_of(self, session_id: str) -> FoldRules:
         return self._rules.get(self._agent(session_id), HOST_RULES)
@@ -131,6 +139,8 @@ class TranscriptCache:
             before = await self._events_before(self._rules_of(session_id), seq, read)
             if before and self._rules_of(session_id).ends(before[0]):
                 self._begin(before.pop(0), after=True)
+            if before and not self.covers(session_id, before[0].seq):
+                self._begin(before[0])
             for event in before:
                 self.add(event, decode_event(event))
         finally:
@@ -139,20 +149,21 @@ class TranscriptCache:
     async def _events_before(self, rules: FoldRules, seq: int, read: ReadEvents) -> list[Event]:
         """Return the events between an event and the last start or end of a turn before it."""
         found: list[Event] = []
-        start = seq - 1
+        start, reach = seq - 1, PAGE
         while start > 0 and len(found) < BACK:
-            before = max(0, start - PAGE)
-            page = [event for event in await read(before, PAGE) if event.seq <= start]
+            before = max(0, start - reach)
+            page = [event for event in await read(before, reach) if event.seq <= start]
             for index in reversed(range(len(page))):
                 if rules.begins(page[index], None) or rules.ends(page[index]):
                     return [*page[index:], *found]
-            if not page:
-                break
             found, start = [*page, *found], before
+            if not page:  # pieces have left, or retention has dropped what was there
+                reach *= 2
         return found
 
     def forget(self, session_id: str) -> None:
         """Drop the transcripts of a session that is deleted, or begun anew."""
+        self._missing.pop(session_id, None)
         for transcript in self._transcripts.pop(session_id, ()):
             self._used.pop(id(transcript))
             self._size -= transcript.size + OVERHEAD

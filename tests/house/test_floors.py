@@ -68,6 +68,12 @@ ROOMS = {
     "transcripts": Room(
         "3", ("transcripts/*.py",), rooms_of("codec model waiting"), rooms_of("msgspec")
     ),
+    "agent_files": Room(
+        "4",
+        ("agent_files/*.py",),
+        rooms_of("codec files logs model process visible waiting"),
+        rooms_of("msgspec twisted"),
+    ),
     "audit": Room(
         "4",
         ("audit.py",),
@@ -123,8 +129,11 @@ ROOMS = {
     "hooks": Room(
         "5",
         ("hooks/*.py",),
-        rooms_of("address auth codec drivers errors files logs model project visible"),
-        rooms_of("msgspec"),
+        rooms_of(
+            "address agent_files auth codec drivers errors files logs model project "
+            "visible waiting"
+        ),
+        rooms_of("msgspec twisted"),
     ),
     "http": Room(
         "4",
@@ -178,8 +187,9 @@ ROOMS = {
         "8",
         ("tap.py",),
         rooms_of(
-            "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
-            "http logs service slices store telemetry visible"
+            "agent_files auth config daemon faces/codex_sse faces/codexd "
+            "faces/native faces/pi hooks http logs service slices store telemetry "
+            "visible waiting"
         ),
         rooms_of("msgspec twisted"),
     ),
@@ -197,8 +207,8 @@ ROOMS = {
         "9",
         ("testing/*.py",),
         rooms_of(
-            "agents auth client drivers errors faces/native faces/pi http model "
-            "process service store streams top"
+            "agent_files agents auth client drivers errors faces/native faces/pi "
+            "hooks http model process service store streams top waiting"
         ),
         rooms_of("msgspec treq twisted zope"),
     ),

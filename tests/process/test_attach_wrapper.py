@@ -19,9 +19,10 @@ from urllib.request import urlopen
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 
 from sxhost.attach.agent import AgentSession
-from sxhost.attach.terminal import LINE_MOST, OutputLines
+from sxhost.attach.terminal import LINE_MOST, PROGRESS_S, OutputLines
 from sxhost.attach.wrapper import Wrapped
 from tests.support.daemons import clean_environ
 from tests.support.hosts import PATIENCE, Host, StartHost, until
@@ -60,10 +61,34 @@ def is_there(host: Host, name: str) -> Callable[[], bool]:
     return look
 
 
+def test_line_that_is_drawn_again_is_told_in_pieces() -> None:
+    clock, told = Clock(), list[str]()
+    whole: list[str] = []
+    lines = OutputLines(whole.extend, told.append, clock)
+    lines.receive_data(b"begin\n10%\r")
+    assert told == []
+    lines.receive_data(b"20%\r")
+    clock.advance(PROGRESS_S)
+    clock.advance(60)
+    assert told == ["20%"]
+    lines.receive_data(b"\r\xe2\x9c")
+    lines.receive_data(b"\x93 30%")
+    clock.advance(PROGRESS_S)
+    assert told == ["20%", "\u2713 30%"]
+    lines.receive_data(b"\r40%\rdone\r\nnext\r")
+    assert whole == ["begin", "10%\r20%\r\r\u2713 30%\r40%\rdone"]
+    lines.receive_data(b"\n")
+    clock.advance(PROGRESS_S)
+    assert told == ["20%", "\u2713 30%"]
+    lines.receive_data(b"x\r")
+    lines.flush()
+    assert not clock.getDelayedCalls()
+
+
 @given(st.lists(st.binary(max_size=30), max_size=8))
 def test_output_is_split_into_lines_however_it_arrives(pieces: list[bytes]) -> None:
     reported: list[str] = []
-    lines = OutputLines(reported.extend)
+    lines = OutputLines(reported.extend, lambda _text: None, Clock())
     for piece in pieces:
         lines.receive_data(piece)
     lines.flush()
@@ -74,7 +99,7 @@ def test_output_is_split_into_lines_however_it_arrives(pieces: list[bytes]) -> N
 
 def test_unterminated_line_is_bounded() -> None:
     reported: list[str] = []
-    lines = OutputLines(reported.extend)
+    lines = OutputLines(reported.extend, lambda _text: None, Clock())
     for _ in range(100):
         lines.receive_data(b"x" * 10_000)
     lines.flush()
@@ -143,7 +168,7 @@ def test_signals_reach_the_program_and_its_exit_code_is_passed_on(
 
 def test_signal_during_the_start_is_not_lost() -> None:
     with subprocess.Popen(["sleep", "600"]) as started:
-        program = Wrapped(cast(AgentSession, None))
+        program = Wrapped(cast(AgentSession, None), Clock())
         program.signal(signal.SIGTERM)
         program.makeConnection(cast(Any, SimpleNamespace(pid=started.pid)))
         assert started.wait(PATIENCE) == -signal.SIGTERM

@@ -51,7 +51,7 @@ ALL = ["approve", "approve_session", "deny", "cancel"]
 
 def test_only_possible_choices_are_offered() -> None:
     assert asking(ALL).prompt == "  [y]es [a]lways [n]o [c]ancel > "
-    assert asking(["approve", "later", "deny"]).prompt == "  [y]es [n]o later > "
+    assert asking(["approve", "later", "deny"]).prompt == "  [y]es [n]o 1 later > "
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_inquiries_are_asked_one_by_one() -> None:
         Inquiry(id="why", text="Why?"),
     ]
     ask_ = asking(["approve", "cancel"], inquiries)
-    assert ask_.prompt == "  Which? red / blue > "
+    assert ask_.prompt == "  Which? 1 red / 2 blue > "
     assert ask_.parse_line("red") is None
     assert ask_.prompt == "  Why? > "
     assert ask_.parse_line("") is None, "nothing is no answer"
@@ -239,6 +239,22 @@ def test_run_without_a_terminal_prints_how_to_answer(shell: Shell) -> None:
         assert process.wait(PATIENCE) == 0
 
 
+def test_run_without_a_terminal_prints_how_to_answer_a_question(shell: Shell) -> None:
+    with shell.start("run", "--agent", "echo", "QUESTION: Which? | red | blue") as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        assert next(line for line in lines if "1 red" in line) == "  Which? 1 red / 2 blue\n"
+        words = next(lines).split()
+        assert (words[:2], words[3]) == (["sxhost", "answer"], "CHOICE")
+        refused = shell.run("approve", words[2])
+        assert refused.returncode == 1
+        assert "no answer: Which? (1 red, 2 blue)." in refused.stderr
+        assert f"sxhost answer {words[2]} CHOICE" in refused.stderr
+        shell.output("answer", words[2], "2")
+        assert process.stdout.read() == "approve (own)\nanswer: blue\n"
+        assert process.wait(PATIENCE) == 0
+
+
 class Terminal:
     """Someone who types at a command that runs."""
 
@@ -277,13 +293,19 @@ def test_run_at_a_terminal_asks_for_the_decision(shell: Shell) -> None:
     terminal.type("what?")
     terminal.until("[y]es")
     terminal.type("y")
-    terminal.until("red / blue > ")
-    terminal.type("blue")
+    terminal.until("1 red / 2 blue > ")
+    terminal.type("2")
     terminal.until("(completed)")
     assert terminal.close() == 0
     closed = shell.lines("approvals", "--all")
     decided = [one["resolution"]["decision"] for one in closed if one["session"] == "typed"]
     assert decided == ["approve", "approve"]
+    (answers,) = (
+        a["resolution"].get("answers")
+        for a in closed
+        if a["session"] == "typed" and a["inquiries"]
+    )
+    assert answers == {"answer": "blue"}
 
 
 def test_run_accepts_a_decision_from_elsewhere(shell: Shell) -> None:

@@ -143,6 +143,21 @@ def test_hook_of_ten_megabytes_is_shortened(running_host: Host, tmp_path: Path) 
     assert event["data"]["output"].endswith("… (9952000 characters more)")
 
 
+@pytest.mark.parametrize(
+    "output", [["x" * 40_000] * 30, ["字" * 40_000] * 8, "字" * 400_000, [["x"] * 300_000]]
+)
+def test_a_fact_over_the_limit_is_kept(
+    running_host: Host, tmp_path: Path, output: object
+) -> None:
+    used = {**SAID, "hook_event_name": "PostToolUse", "tool_use_id": "t1", "tool_name": "Bash"}
+    text = json.dumps({**used, "tool_response": output}).encode()
+    done = run(tmp_path, running_host.url, "claude", "--verbose", stdin=text)
+    (event,) = events(running_host)
+    assert event["event"] == "tool-done", done.stderr
+    assert (event["data"]["item"], event["data"]["status"]) == ("t1", "completed")
+    assert "… (" in str(event["data"]["output"])
+
+
 def test_odd_characters_cost_no_hook(running_host: Host, tmp_path: Path) -> None:
     begun = b'{"session_id":"a","hook_event_name":"UserPromptSubmit","prompt":"%s"}'
     long = b"x" * 1_000_000

@@ -50,6 +50,50 @@ def test_hooks_of_others_stay() -> None:
     assert ours["hooks"][0]["url"] == "http://127.0.0.1:7432/hooks/claude?wait=60"
 
 
+OURS = {"type": "command", "command": "/opt/sxhost hook claude", "timeout": 5}
+THEIR = {"type": "command", "command": "say done"}
+
+
+@pytest.mark.parametrize(
+    ("groups", "left"),
+    [
+        ([{"matcher": "*", "hooks": [OURS, THEIR]}], [{"matcher": "*", "hooks": [THEIR]}]),
+        ([{"hooks": [THEIR, OURS]}], [{"hooks": [THEIR]}]),
+        ([{"hooks": [OURS, THEIR, OURS]}], [{"hooks": [THEIR]}]),
+        ([{"matcher": "Bash", "hooks": [OURS]}], None),
+        ([{"hooks": [OURS, {**OURS, "timeout": 9}]}], None),
+        (
+            [{"hooks": [THEIR]}, {"hooks": [OURS, THEIR]}, {"hooks": [OURS]}],
+            [{"hooks": [THEIR]}] * 2,
+        ),
+        ([{"hooks": []}, {"hooks": [OURS]}, 7], [{"hooks": []}, 7]),
+    ],
+)
+def test_our_hooks_are_ours_wherever_they_stand(groups: list[object], left: object) -> None:
+    text = json.dumps({"model": "opus", "hooks": {"Stop": groups}}, indent=2)
+    assert installed_hooks("hooks", text) == ["Stop"]
+    hooks = {} if left is None else {"hooks": {"Stop": left}}
+    assert json.loads(without_our_hooks("hooks", text)) == {"model": "opus", **hooks}
+    wired = with_our_hooks("claude", "hooks", text, WIRING)
+    assert with_our_hooks("claude", "hooks", wired, WIRING) == wired
+    placed = json.dumps(json.loads(wired)["hooks"]["Stop"])
+    assert placed.count("/hooks/claude") + placed.count("hook claude") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'notify = ["/opt/sxhost", "hook", "codex"]\n',
+        'notify = [\n  "/opt/sx]host", # here\n  "hook", "codex",\n  "--url", "http://x"\n]\n',
+        "notify=['/opt/sxhost', 'hook', 'codex']",
+    ],
+)
+def test_notify_is_ours_however_it_is_written(text: str) -> None:
+    settings = f'model = "gpt"\n{text}'
+    assert installed_hooks("notify", settings) == ["notify"]
+    assert without_our_hooks("notify", settings) == 'model = "gpt"\n'
+
+
 def test_session_start_hook_is_always_a_command() -> None:
     hooks = json.loads(with_our_hooks("claude", "hooks", "", WIRING))["hooks"]
     (entry,) = hooks["SessionStart"][0]["hooks"]

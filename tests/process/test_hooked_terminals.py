@@ -66,7 +66,7 @@ def test_user_of_claude_may_answer_first(claude: Bench) -> None:
         until(lambda: claude.ask("/approvals"))
         until(lambda: pressed(terminal, b"\r") and not claude.ask("/approvals"))
     (closed,) = claude.ask("/approvals?all=1")
-    assert closed["resolution"]["reason"] == "its own user has decided"
+    assert closed["resolution"]["reason"] == "answered at the terminal"
     assert (claude.agent.cwd / "made").exists()
 
 

@@ -17,7 +17,14 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, LogLevel, capturedLogs
 from twisted.python.failure import Failure
 
-from sxhost.daemon.logfile import FORMATS, as_combined, as_json, as_text, escaped
+from sxhost.daemon.logfile import (
+    FORMATS,
+    RotatedLogFile,
+    as_combined,
+    as_json,
+    as_text,
+    escaped,
+)
 from sxhost.logs import logger, set_level
 from sxhost.testing import HostInMemory
 from tests.conftest import FailureLog
@@ -328,6 +335,73 @@ def test_daemon_reopens_its_log_file_on_sigusr1(
             for file in (before, log)]  # fmt: skip
     assert "/status" in uris[1]
     assert "/status" not in uris[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGHUP])
+@pytest.mark.parametrize("create", [False, True], ids=["nocreate", "create"])
+def test_daemon_writes_on_where_its_log_was_moved_away(
+    start_daemon: StartDaemon, tmp_path: Path, number: signal.Signals, create: bool
+) -> None:
+    daemon = start_daemon(*DAEMON, *FREE_PORT, "--log-format", "json")
+    log, moved = tmp_path / "log", tmp_path / "log-20260101"
+    url = url_in(log).rstrip('",')
+    ask(f"{url}/health")  # it runs, and knows of signals
+    log.rename(moved)
+    if create:
+        log.touch(0o600)
+    daemon.send(number)
+    while not (log.exists() and "/status" in log.read_text()):
+        ask(f"{url}/status")
+        assert not daemon.has_ended()
+    daemon.stop()
+    assert "Stopped" in log.read_text()
+    assert "Stopped" not in moved.read_text()
+    assert not (tmp_path / "log.1").exists()
+
+
+def log_file(path: Path, **more: Any) -> RotatedLogFile:
+    file: RotatedLogFile = RotatedLogFile.fromFullPath(str(path), **more)
+    return file
+
+
+def test_truncated_log_has_no_hole_and_counts_anew(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    file = log_file(path, rotateLength=10)
+    file.write("12345678")
+    path.write_bytes(b"")  # copytruncate
+    file.write("ab")
+    file.write("cd")
+    assert path.read_bytes() == b"abcd"
+    assert not (tmp_path / "log.1").exists()
+    file.write("0123456789")
+    file.write("next")
+    file.close()
+    assert (path.read_bytes(), (tmp_path / "log.1").read_bytes()) == (
+        b"next",
+        b"abcd0123456789",
+    )
+
+
+def test_log_that_grows_too_large_after_it_was_moved_is_reopened(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    file = log_file(path, rotateLength=4)
+    file.write("12345")
+    path.rename(tmp_path / "moved")
+    file.write("next")
+    file.close()
+    assert path.read_bytes() == b"next"
+    assert not (tmp_path / "log.1").exists()
+
+
+def test_log_that_cannot_be_reopened_goes_on_in_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "log"
+    path.parent.mkdir()
+    file = log_file(path)
+    path.parent.rename(tmp_path / "elsewhere")
+    file.rotate()
+    file.write("on")
+    file.close()
+    assert (tmp_path / "elsewhere" / "log").read_bytes() == b"on"
 
 
 def test_foreground_log_file_is_twistds_option(start_host: StartHost, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def append(
     """Append events in one row; in these tests a session's numbers are the host's."""
     numbers = range(first, first + count)
     events = [Event("x", Raw(b'"words"'), 0, n, n, 0, session) for n in numbers]
-    row = (first, session, first, count, at, encode_lines(events))
+    row = (first, session, first, count, at, None, encode_lines(events))
     rows.write(connection, WriteBatch({"log": [row]}))
 
 

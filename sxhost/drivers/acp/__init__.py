@@ -1,7 +1,8 @@
 """The ACP driver, for any agent that speaks the Agent Client Protocol v1.
 
-The launch has to give the agent's command.  Each conversation has a process of its own, so
-that a question which waits in one cannot hold up another.  https://agentclientprotocol.com
+The launch gives the agent's command, unless the agent is one of the presets.  Each conversation
+has a process of its own, so that a question which waits in one cannot hold up another.
+https://agentclientprotocol.com
 
 - A turn is one call of ``session/prompt``; its result ends the turn.  The stop reason
   ``cancelled`` interrupts it; all others complete it, and any but ``end_turn`` is reported as
@@ -19,6 +20,7 @@ that a question which waits in one cannot hold up another.  https://agentclientp
 agent            an agent's methods; its turns
 connection       calls that open, set up and close a conversation
 settings         models, efforts, modes and commands that a conversation offers
+presets          agents that are known by their own names, with their commands
 prompt           params of ``initialize`` and ``session/prompt``; reasons of refusals
 messages         ACP's requests and results as structs
 updates          the kinds of ``session/update`` as structs

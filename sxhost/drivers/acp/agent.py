@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from secrets import token_hex
 from typing import Any
 
@@ -14,7 +15,7 @@ from twisted.internet.task import deferLater
 
 from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.acp.connection import STOP_S, AcpConnection
-from sxhost.drivers.acp.events import UpdateTranslator
+from sxhost.drivers.acp.events import TOKEN_NAMES, UpdateTranslator
 from sxhost.drivers.acp.messages import PromptResult
 from sxhost.drivers.acp.pending_requests import PendingRequests
 from sxhost.drivers.acp.prompt import content_blocks, refusal_reason
@@ -40,6 +41,12 @@ from sxhost.process.contracts import ChildExit, Command, Spawn
 __all__ = ["ACPAgent"]
 
 log = logger(__name__)
+
+LAST_WORDS_S = 0.25
+"""Seconds without an update after which a turn whose prompt is answered is over."""
+
+LAST_WORDS_CHECKS = 20
+"""How many such intervals are waited for at most."""
 
 REPLAY_QUIET_S = 0.25
 """Seconds without an update after which a replay of the past counts as over."""
@@ -77,7 +84,10 @@ class ACPAgent:
         self._turn: Deferred[None] | None = None
         """Fires when the running turn is over."""
         self._cancelled = False
-        self.can = Abilities(resume=True)
+        self._updates_received = 0
+        self._end_of_turn: Callable[[], None] | None = None
+        """Ends the turn whose prompt is answered, while its last words may come."""
+        self.can = Abilities(resume=True, counted_anew=frozenset(TOKEN_NAMES))
         """What it can do; before ``initialize`` is answered, it may be able to resume."""
 
     def _update_abilities(self) -> None:
@@ -85,6 +95,7 @@ class ACPAgent:
             compact=self._settings.compact_prompt is not None,
             set_model=self._settings.has_models,
             resume=self._connection.agent_info.agent_capabilities.resumes,
+            counted_anew=frozenset(TOKEN_NAMES),
         )
 
     # Start and end.
@@ -178,10 +189,33 @@ class ACPAgent:
             result: PromptResult = await self._peer.call("session/prompt", params, PromptResult)
         except AgentFailed as error:
             if self._peer.running:  # else the host ends the turn, see the contract
-                self._end_turn(
-                    "interrupted" if self._cancelled else "failed", refusal_reason(error)
+                status: TurnStatus = "interrupted" if self._cancelled else "failed"
+                await self._after_last_words(
+                    partial(self._end_turn, status, refusal_reason(error))
                 )
             return
+        await self._after_last_words(partial(self._finish_turn, result, compacts=compacts))
+
+    async def _after_last_words(self, end: Callable[[], None]) -> None:
+        """End the turn once the agent is quiet for a moment, or gone.
+
+        Agents answer a prompt while its last updates are still on their way.
+        """
+        self._end_of_turn = end
+        for _ in range(LAST_WORDS_CHECKS):
+            before = self._updates_received
+            await deferLater(self._clock, LAST_WORDS_S)
+            if self._updates_received == before:
+                break
+        self._end_answered_turn()
+
+    def _end_answered_turn(self) -> None:
+        """End the turn whose prompt is answered, if there is one."""
+        end, self._end_of_turn = self._end_of_turn, None
+        if end is not None:
+            end()
+
+    def _finish_turn(self, result: PromptResult, *, compacts: bool) -> None:
         self._updates.add_turn_usage(result)
         if result.stop_reason == "cancelled":
             self._end_turn("interrupted", "", result)
@@ -252,6 +286,7 @@ class ACPAgent:
 
     def notification_received(self, method: str, params: Raw) -> None:
         """Report an update; a notification of another method is native."""
+        self._updates_received += 1
         handle = self._handlers.get(method)
         if handle is not None:
             handle(params)
@@ -268,6 +303,7 @@ class ACPAgent:
 
     def process_exited(self, how: ChildExit) -> None:
         """Report the end, after everything that was open."""
+        self._end_answered_turn()
         self._turn = None
         self._requests.questions.forget_all()
         self._updates.tools.cut_open_items()

@@ -31,6 +31,7 @@ from sxhost.drivers.contracts import Reports, Started
 from sxhost.drivers.kit.pending_questions import PendingQuestions
 from sxhost.errors import AgentFailed
 from sxhost.model.approval import Answer, Question
+from sxhost.model.event_types import COUNTS
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
 from sxhost.process.contracts import ChildExit, Command, Spawn
 
@@ -53,7 +54,9 @@ ENVIRONMENT: Final = {"DISABLE_AUTOUPDATER": "1"}
 class ClaudeAgent:
     """One process of Claude Code: an `Agent`."""
 
-    can = Abilities(steer=True, compact=True, set_model=True, resume=True)
+    can = Abilities(
+        steer=True, compact=True, set_model=True, resume=True, counted_anew=frozenset(COUNTS)
+    )
 
     def __init__(
         self, launch: Launch, reports: Reports, spawn: Spawn, clock: IReactorTime

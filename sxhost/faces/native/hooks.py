@@ -13,10 +13,12 @@ from sxhost.codec.json import encode
 from sxhost.errors import HostError
 from sxhost.hooks.payload import Hook
 from sxhost.hooks.sessions import HookHandler, HookQuery, HookReply
+from sxhost.http.authentication import is_forwarded
 from sxhost.http.router import Handler, Route
 from sxhost.logs import logger
-from sxhost.model.host import Host
+from sxhost.model.caller import current_caller
 from sxhost.model.names import SessionId
+from sxhost.model.session import Discovered
 from sxhost.waiting import background
 
 __all__ = ["HookAnswer", "routes"]
@@ -69,14 +71,20 @@ class HookAnswer(Struct, frozen=True, rename="camel", omit_defaults=True):
 class HookResponse:
     """A response to a hook that is written once the answer is known, while the agent waits."""
 
-    def __init__(self, sessions: HookHandler, hook: Hook, query: HookQuery) -> None:
+    def __init__(
+        self, sessions: HookHandler, hook: Hook, query: HookQuery, host_uid: int | None
+    ) -> None:
+        self._host_uid = host_uid
         self._sessions = sessions
         self._hook = hook
         self._query = query
 
     async def serve(self, request: Request) -> None:
         """Handle the hook, write the answer, and note whether it was sent."""
-        reply = await self._sessions.handle_hook(self._hook, self._query)
+        caller = current_caller.get()
+        is_own = self._host_uid is not None and caller.uid == self._host_uid
+        is_local = is_own and not is_forwarded(request)
+        reply = await self._sessions.handle_hook(self._hook, self._query, is_local=is_local)
         if reply.messages:
             self._confirm_once_sent(request, reply)
         body = encode(reply.answer)
@@ -99,22 +107,33 @@ def _confirm(work: Awaitable[None]) -> None:
 class HookHandlers:
     """The handlers, one for each agent that has hooks."""
 
-    def __init__(self, host: Host) -> None:
-        self._sessions = HookHandler(host)
+    def __init__(self, sessions: HookHandler, host_uid: int | None) -> None:
+        self._sessions = sessions
+        self._host_uid = host_uid
 
     async def claude(self, hook: dict[str, object], query: HookQuery) -> HookResponse:
         """Handle a hook of Claude Code."""
-        return HookResponse(self._sessions, Hook("claude", hook), query)
+        return HookResponse(self._sessions, Hook("claude", hook), query, self._host_uid)
 
     async def codex(self, hook: dict[str, object], query: HookQuery) -> HookResponse:
         """Handle a hook or a notification of Codex."""
-        return HookResponse(self._sessions, Hook("codex", hook), query)
+        return HookResponse(self._sessions, Hook("codex", hook), query, self._host_uid)
+
+    async def discover(self) -> Sequence[Discovered]:
+        """Show the agents that run for the host's user as sessions, with or without hooks."""
+        if self._host_uid is None:
+            return []
+        return await self._sessions.discover(self._host_uid)
 
 
-def routes(host: Host) -> Sequence[Route]:
-    """Return the routes that agents' hooks are posted to."""
-    handlers = HookHandlers(host)
+def routes(sessions: HookHandler, host_uid: int | None = None) -> Sequence[Route]:
+    """Return the routes that agents' hooks are posted to.
+
+    :param host_uid: the host's user, whose agents' transcripts are read; None: nobody's are.
+    """
+    handlers = HookHandlers(sessions, host_uid)
     return (
+        Route("POST", "/discover", handlers.discover, "Find running agents."),
         _route("/hooks/claude", handlers.claude, "Take a hook of Claude Code.", HookInput),
         _route(
             "/hooks/codex", handlers.codex, "Take a hook of Codex.", (HookInput, NoticeInput)

@@ -63,4 +63,6 @@ class PiEncoding:
         """Return the frame of a gap; pi's protocol has no other control frame of a stream."""
         if name != "gap":
             return b""
+        end = Cursor.parse(str(fields["to"])).position
+        self._transcripts.note_gap(str(fields["sessionId"]), end)
         return self.wrap(encode({"type": "gap", **fields}))

@@ -52,9 +52,11 @@ class EventStreams:
             self._incarnations[session_id] = incarnation
 
         async def read(seq: int, limit: int) -> list[Event]:
-            return await self.host.events(session_id, EventQuery(after=str(seq), limit=limit))
+            query = EventQuery(after=str(seq), limit=limit, pieces=True)
+            return await self.host.events(session_id, query)
 
-        following = await self.host.events(session_id, EventQuery(after=cursor, limit=1))
+        query = EventQuery(after=cursor, limit=1, pieces=True)
+        following = await self.host.events(session_id, query)
         seq = following[0].seq if following else detail.event_count + 1
         await self._transcripts.read_back(session_id, seq, read)
 

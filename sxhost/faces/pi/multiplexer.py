@@ -16,14 +16,13 @@ from sxhost.faces.pi.executor import CommandExecutor
 from sxhost.faces.pi.executor_state import ExecutorState
 from sxhost.faces.pi.responses import Response, notification, server_ready
 from sxhost.faces.pi.server_commands import ServerCommands, recovery_summary
-from sxhost.faces.pi.session_files import RunInThread, run_inline
 from sxhost.faces.pi.session_info import Sessions
 from sxhost.faces.pi.subscribers import ClientTransport, Subscriber, Subscribers
 from sxhost.faces.pi.validation import BadCommand, parse
 from sxhost.logs import logger
 from sxhost.model.caller import Caller, current_caller
 from sxhost.model.host import Host
-from sxhost.waiting import Signal, background
+from sxhost.waiting import RunInThread, Signal, background, run_inline
 
 __all__ = ["Client", "Multiplexer"]
 

@@ -7,14 +7,13 @@ sessions (after its links are followed), and begin as such a file does.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from heapq import nlargest
 from itertools import chain, islice
 from pathlib import Path
 from stat import S_ISREG
-from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -23,21 +22,7 @@ from sxhost.codec.well_formed import decode_from_program
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_tree import tree_of
 
-__all__ = ["Header", "RunInThread", "SessionFiles", "run_inline", "session_files"]
-
-T = TypeVar("T")
-
-
-class RunInThread(Protocol):
-    """Runs work that waits for disks outside of the reactor's thread."""
-
-    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        """Run the work; return its result."""
-
-
-async def run_inline(work: Callable[[], T], /) -> T:
-    """Run the work in this thread: for tests, which have no other."""
-    return work()
+__all__ = ["Header", "SessionFiles", "session_files"]
 
 
 HEADER_BYTES = 65_536

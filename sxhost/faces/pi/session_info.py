@@ -12,13 +12,13 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.errors import HostError
-from sxhost.faces.pi.session_files import RunInThread
 from sxhost.model.event_types import NULL
 from sxhost.model.host import Host
 from sxhost.model.session import Detail, EventQuery, SessionQuery
 from sxhost.model.session_state import MESSAGE_EVENTS
 from sxhost.transcripts.messages import Message
 from sxhost.transcripts.transcript import Transcript
+from sxhost.waiting import RunInThread
 
 __all__ = ["AGENT_TIMEOUT_S", "Sessions"]
 

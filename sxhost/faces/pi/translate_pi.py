@@ -20,7 +20,7 @@ from sxhost.model.session import Event
 from sxhost.model.turn import CutReason
 from sxhost.transcripts.growing_message import GrowingMessage
 from sxhost.transcripts.messages import Block, Message, TextBlock, ThinkingBlock, ToolCallBlock
-from sxhost.transcripts.transcript import Transcript
+from sxhost.transcripts.transcript import Transcript, ends_turn
 from sxhost.transcripts.transcript_cache import FoldRules
 
 __all__ = ["FOLD_RULES", "LOST_AGENT", "translate"]
@@ -115,6 +115,9 @@ def _append(transcript: Transcript, event: Event, data: events.AgentEvent) -> No
     """Add an event to the transcript of its run: pi's own line if it has one."""
     if isinstance(data, events.ToolOutputEvent) or _is_unreported(data):
         transcript.fold(event, data)
+    elif isinstance(data, events.CompleteEvent | events.ErrorEvent):
+        if not transcript.ended and transcript.lacks_answers:  # pi's own lines have left
+            transcript.fold(event, data)
     else:
         _append_line(transcript, event.seq, _line_of(data))
     transcript.advance(event)
@@ -145,6 +148,12 @@ def _is_unreported(data: events.AgentEvent) -> bool:
     if isinstance(data, events.MessageEvent | events.ThinkingEvent):
         return data.cut
     return isinstance(data, events.ErrorEvent) and data.reason in LOST_AGENT
+
+
+def _ends_here(at: LoggedEvent) -> bool:
+    """Tell whether a turn's end has ended the transcript: pi's own line of it has left."""
+    is_end = isinstance(at.data, events.CompleteEvent | events.ErrorEvent)
+    return is_end and at.transcript.ended_at == at.seq
 
 
 def _append_step(transcript: Transcript, seq: int, line: PiLine) -> None:
@@ -189,12 +198,18 @@ def _with_result(transcript: Transcript, message: dict[str, Raw]) -> dict[str, R
     return {"content": Raw(b"[]"), **known, **message}
 
 
+def _begins_run(event: Event, before: Transcript | None) -> bool:
+    """Tell whether a run begins; pi's own line of that leaves the log with its turn's end."""
+    starts_turn = event.event == "turn-started" and (before is None or before.ended)
+    return starts_turn or _has_type(event, b'"agent_start"')
+
+
 FOLD_RULES = FoldRules(
-    begins=lambda event, _before: _has_type(event, b'"agent_start"'),
-    ends=lambda event: _has_type(event, b'"agent_end"'),
+    begins=_begins_run,
+    ends=lambda event: _has_type(event, b'"agent_end"') or ends_turn(event),
     append=_append,
 )
-"""How the events of pi are folded: by pi's own lines."""
+"""How the events of pi are folded: by pi's own lines, as long as the log has them."""
 
 
 # An event is translated.
@@ -212,7 +227,9 @@ def translate(at: LoggedEvent) -> PiEvents:
         yield from _translate_line(at, _line_of(at.data), native)
     elif isinstance(at.data, events.MessageEvent) and at.data.cut:
         yield from completed_messages(at)
-    elif isinstance(at.data, events.ToolOutputEvent) or _is_unreported(at.data):
+    elif (
+        isinstance(at.data, events.ToolOutputEvent) or _is_unreported(at.data) or _ends_here(at)
+    ):
         yield from translate_any.translate(at)
 
 

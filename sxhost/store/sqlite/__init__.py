@@ -11,5 +11,6 @@ pruning    drops old rows of the log, a step at a time
 reading    reads back sessions and events
 rows       rows with their checksums, written and checked
 store      the store: a state with this journal
+upgrades   what SQL cannot do to bring a database up to date
 ========== =====================================================================
 """

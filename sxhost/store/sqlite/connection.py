@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from sxhost.errors import StorageFull, StoreUnavailable
+from sxhost.model.pieces import Superseded
 from sxhost.model.session import Event
 from sxhost.store.contracts import StoreUnusable
-from sxhost.store.journal import ReadLimit, Restored, WriteBatch
+from sxhost.store.journal import EventCounts, ReadLimit, Restored, WriteBatch
 from sxhost.store.recent_events import Floor
 from sxhost.store.sqlite import epoch, integrity, pruning, reading, rows
 from sxhost.store.sqlite.file import (
@@ -172,6 +173,24 @@ class SQLiteConnection:
         with self._transaction() as connection:
             return pruning.prune_older(connection, now, age, last)
 
+    def drop_pieces(self, superseded: Sequence[Superseded]) -> Sequence[Superseded]:
+        """Drop a step's worth of superseded pieces; return of which nothing is left."""
+        with self._transaction() as connection:
+            return pruning.drop_pieces(connection, superseded)
+
+    def count_events(self, session_id: str) -> EventCounts:
+        """Count the events of a session's log; errors as for `read`."""
+        with _errors_for_clients():
+            return reading.count_events(_in_use(self._writer), session_id)
+
+    def first_retained(self, session_id: str, most: EventCounts) -> int:
+        """Return the first `seq` that a session's log keeps; errors as for `read`."""
+        with _errors_for_clients():
+            connection = _in_use(self._writer)
+            facts = reading.seq_before(connection, session_id, most.facts)
+            pieces = reading.seq_before(connection, session_id, most.pieces, pieces=True)
+            return max(facts, pieces) + 1
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with _errors_for_clients():
@@ -198,6 +217,11 @@ class SQLiteConnection:
         """
         with _errors_for_clients():
             return reading.read(_in_use(self._reader), session_id, seq, position, limit)
+
+    def seq_before(self, session_id: str, count: int) -> int:
+        """Return the number after which the last `count` facts come; errors as for `read`."""
+        with _errors_for_clients():
+            return reading.seq_before(_in_use(self._reader), session_id, count)
 
     def read_session(self, session_id: str) -> StoredSession | None:
         """Return what there is of a session, but for its events; errors as for `read`."""

@@ -18,7 +18,7 @@ import msgspec
 
 from sxhost import files
 from sxhost.store.contracts import StoreUnusable
-from sxhost.store.sqlite import epoch, rows
+from sxhost.store.sqlite import epoch, rows, upgrades
 
 __all__ = [
     "create",
@@ -141,9 +141,28 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) ->
 
 
 def upgrade(connection: sqlite3.Connection, version: int, steps: Sequence[str]) -> None:
-    """Run the scripts after `version`, all or none."""
-    body = "\n".join(steps[version:])
-    connection.executescript(f"BEGIN;\n{body}\nPRAGMA user_version = {len(steps)};\nCOMMIT;")
+    """Run the scripts after `version`, and what follows each, all or none."""
+    connection.executescript("BEGIN IMMEDIATE;")
+    try:
+        for number, script in enumerate(steps[version:], version + 1):
+            for statement in _statements(script):
+                connection.execute(statement)
+            upgrades.UPGRADES.get(number, lambda _: None)(connection)
+        connection.execute(f"PRAGMA user_version = {len(steps)}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a script: `executescript` would end the transaction that it is to be in."""
+    statement = ""
+    for part in script.split(";")[:-1]:
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 @contextmanager

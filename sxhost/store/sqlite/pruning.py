@@ -12,11 +12,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from sxhost.model.pieces import Superseded
 from sxhost.store.recent_events import Floor
 from sxhost.store.sqlite.reading import last_numbers
 from sxhost.store.sqlite.rows import PRUNED, insert
 
-__all__ = ["PRUNE_ROWS", "prune", "prune_older"]
+__all__ = ["PRUNE_ROWS", "drop_pieces", "prune", "prune_older"]
 
 PRUNE_ROWS = 256
 """Rows that one step of retention deletes at the most: a millisecond or two."""
@@ -41,6 +42,30 @@ def prune_older(
     before = min(now, newest[0] if newest else 0) - age
     oldest = _step(connection, "WHERE id <= ? ORDER BY id", (last,))
     return _drop(connection, list(takewhile(lambda row: row.at < before, oldest)))
+
+
+def drop_pieces(
+    connection: sqlite3.Connection, superseded: Sequence[Superseded]
+) -> Sequence[Superseded]:
+    """Drop a step's worth of superseded pieces; return of which nothing is left.
+
+    Where a session was deleted meanwhile, and has begun again, its log is another one.
+    """
+    noted = "FROM superseded WHERE session = ? AND stream = ? AND seq = ?"
+    pieces = "FROM log WHERE session = ? AND stream = ? AND seq < ? ORDER BY seq LIMIT ?"
+    gone: list[Superseded] = []
+    left = PRUNE_ROWS
+    for each in superseded:
+        rows: list[tuple[int]] = []
+        if connection.execute(f"SELECT 1 {noted}", each).fetchone() is not None:
+            rows = connection.execute(f"SELECT id {pieces}", (*each, left)).fetchall()
+        connection.executemany("DELETE FROM log WHERE id = ?", rows)
+        left -= len(rows)
+        if left <= 0:
+            break
+        connection.execute(f"DELETE {noted}", each)
+        gone.append(each)
+    return gone
 
 
 class _LogRow(Struct):

@@ -14,14 +14,25 @@ import msgspec
 
 from sxhost.model.approval import Approval
 from sxhost.model.auth import AuditEntry
-from sxhost.model.session import Event, Message, Session
-from sxhost.store.journal import Numbers, ReadLimit, Restored
+from sxhost.model.pieces import Superseded
+from sxhost.model.session import NULL, Event, Message, Session
+from sxhost.store.journal import EventCounts, Numbers, ReadLimit, Restored
 from sxhost.store.recent_events import Floor
+from sxhost.store.runs import unpack
 from sxhost.store.sqlite.rows import COLUMNS, PRUNED, check_row
 from sxhost.store.state import StoredSession
 from sxhost.store.write_batch import ARCHIVED
 
-__all__ = ["empty_archives", "last_numbers", "lookup", "read", "read_session", "restore"]
+__all__ = [
+    "count_events",
+    "empty_archives",
+    "last_numbers",
+    "lookup",
+    "read",
+    "read_session",
+    "restore",
+    "seq_before",
+]
 
 BODY = COLUMNS["log"].index("body")
 
@@ -42,7 +53,7 @@ _approval = msgspec.json.Decoder(Approval)
 _entry = msgspec.json.Decoder(AuditEntry)
 
 
-_COLUMNS = "SELECT id, session, seq, count, at, body, crc FROM log"
+_COLUMNS = f"SELECT {', '.join(COLUMNS['log'])}, crc FROM log"
 _READ = {
     True: f"{_COLUMNS} WHERE session = ?1 AND seq >= coalesce((SELECT seq FROM log"
     " WHERE session = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1), 0) ORDER BY seq",
@@ -75,9 +86,10 @@ def read(
         for row in rows:
             *columns, crc = row
             check_row("log", columns, crc)
-            found = _events.decode_lines(row[BODY])
+            lines = unpack(row[BODY])
+            found = _events.decode_lines(lines)
             events += (e for e in found if e.seq > seq and e.id > position)
-            size += len(row[BODY])
+            size += len(lines)
             if len(events) >= limit.events or size >= limit.size:
                 return events, False
     return events, True
@@ -103,15 +115,47 @@ def _seq_near(connection: sqlite3.Connection, session_id: str, event_id: int) ->
 def lookup(
     connection: sqlite3.Connection, session_id: str, keys: Sequence[str]
 ) -> dict[str, Event]:
-    """Return the retained events that were appended under `keys`."""
-    query = "SELECT seq FROM key WHERE session = ? AND key = ?"
+    """Return the retained events that were appended under `keys`.
+
+    Of a piece that has left, since something has it whole, only the numbers are known.
+    """
+    query = "SELECT seq, id FROM key WHERE session = ? AND key = ?"
     found: dict[str, Event] = {}
     for key in keys:
         row = connection.execute(query, (session_id, key)).fetchone()
-        events = read(connection, session_id, row[0] - 1, 0, ReadLimit(1, 0))[0] if row else []
-        if events and events[0].seq == row[0]:
-            found[key] = events[0]
+        if row is not None:
+            seq, number = row
+            events = read(connection, session_id, seq - 1, 0, ReadLimit(1, 0))[0]
+            is_there = events and events[0].seq == seq
+            left = Event("", NULL, 0, seq, number, 0, session_id)
+            found[key] = events[0] if is_there else left
     return found
+
+
+def seq_before(
+    connection: sqlite3.Connection, session_id: str, count: int, *, pieces: bool = False
+) -> int:
+    """Return the number after which a session's last `count` facts come; 0 for all.
+
+    :param pieces: count pieces instead.
+    """
+    nature = "IS NOT NULL" if pieces else "IS NULL"
+    query = (
+        f"SELECT seq, count FROM log WHERE session = ? AND stream {nature} ORDER BY seq DESC"
+    )
+    with closing(connection.execute(query, (session_id,))) as found:
+        for seq, events in found:
+            if events >= count:
+                return int(seq + events - count - 1)
+            count -= events
+    return 0
+
+
+def count_events(connection: sqlite3.Connection, session_id: str) -> EventCounts:
+    """Count the events of a session's log."""
+    of = "SELECT coalesce(sum(count), 0) FROM log WHERE session = ? AND stream IS"
+    numbers = (f"{of} NULL", f"{of} NOT NULL")
+    return EventCounts(*(connection.execute(q, (session_id,)).fetchone()[0] for q in numbers))
 
 
 def last_numbers(connection: sqlite3.Connection) -> Numbers:
@@ -139,6 +183,11 @@ def restore(connection: sqlite3.Connection) -> Restored:
     for session_id, body in connection.execute(approvals):
         if session_id in sessions:
             sessions[session_id].approvals.append(_approval.decode(body))
+    streams = "SELECT DISTINCT session, stream FROM log WHERE stream IS NOT NULL"
+    for session_id, stream in connection.execute(streams):
+        if session_id in sessions:
+            sessions[session_id].streams.append(stream)
+    superseded = connection.execute("SELECT session, stream, seq FROM superseded")
     audit = connection.execute("SELECT body FROM audit ORDER BY id")
     return Restored(
         epoch=meta["epoch"],
@@ -150,6 +199,7 @@ def restore(connection: sqlite3.Connection) -> Restored:
             for name, value in meta.items()
             if name.startswith(PRUNED)
         },
+        superseded=[Superseded(*row) for row in superseded],
         audit=[_entry.decode(body) for (body,) in audit],
     )
 
@@ -162,10 +212,12 @@ def read_session(connection: sqlite3.Connection, session_id: str) -> StoredSessi
         return None
     messages = connection.execute(f"SELECT body, key FROM message {of}", (session_id,))
     approvals = connection.execute(f"SELECT body FROM approval {of}", (session_id,))
+    streams = "SELECT DISTINCT stream FROM log WHERE session = ? AND stream IS NOT NULL"
     return StoredSession(
         _session.decode(row[0]),
         [(_message.decode(body), key) for body, key in messages],
         [_approval.decode(body) for (body,) in approvals],
+        [stream for (stream,) in connection.execute(streams, (session_id,))],
     )
 
 

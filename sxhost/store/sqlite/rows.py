@@ -19,8 +19,9 @@ __all__ = ["COLUMNS", "PRUNED", "check", "check_row", "insert", "write"]
 COLUMNS = {
     "meta": ("name", "value"),
     "session": ("id", "body"),
-    "log": ("id", "session", "seq", "count", "at", "body"),
-    "key": ("session", "key", "seq"),
+    "log": ("id", "session", "seq", "count", "at", "stream", "body"),
+    "key": ("session", "key", "seq", "id"),
+    "superseded": ("session", "stream", "seq"),
     "message": ("id", "session", "body", "key"),
     "approval": ("id", "session", "body"),
     "audit": ("id", "body"),
@@ -68,7 +69,7 @@ def _delete_session(connection: sqlite3.Connection, session_id: str) -> None:
     connection.execute("DELETE FROM session WHERE id = ?", (session_id,))
     for name in (PRUNED + session_id, ARCHIVED + session_id):
         connection.execute("DELETE FROM meta WHERE name = ?", (name,))
-    for table in ("log", "key", "message", "approval"):
+    for table in ("log", "key", "superseded", "message", "approval"):
         connection.execute(f"DELETE FROM {table} WHERE session = ?", (session_id,))
 
 

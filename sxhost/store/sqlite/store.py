@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sxhost.errors import UnknownSession
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
+from sxhost.model.pieces import KeptNative
 from sxhost.model.session import Event
 from sxhost.store.contracts import Draft
 from sxhost.store.group_commit import GroupCommitter, Threads
@@ -29,6 +30,7 @@ class SQLiteStore(TransactionVerbs):
     """A state with a journal: what memory no longer has is read from there.
 
     :param seconds: a monotonic clock.
+    :param native: which events are kept with the agent's own message.
     """
 
     name = "sqlite"
@@ -39,6 +41,8 @@ class SQLiteStore(TransactionVerbs):
         seconds: Callable[[], float],
         journal: Journal,
         threads: Threads,
+        *,
+        native: KeptNative = "facts",
     ) -> None:
         self.epoch = ""
         self._journal = journal
@@ -46,7 +50,7 @@ class SQLiteStore(TransactionVerbs):
         state = StoreState(limits, seconds, only_copy=False)
         self._retention = Retention(state, journal, threads)
         super().__init__(
-            state, GroupCommitter(state, journal, threads, self._retention.shorten)
+            state, GroupCommitter(state, journal, threads, self._retention.after_commit, native)
         )
 
     @property
@@ -82,6 +86,7 @@ class SQLiteStore(TransactionVerbs):
         for session_id, floor in restored.floors.items():
             if state.known.holds(session_id):
                 state.recent.drop(session_id, floor)
+        state.recent.superseded.add(restored.superseded, float("-inf"))
         self._retention.begin()
 
     # The log.
@@ -105,7 +110,7 @@ class SQLiteStore(TransactionVerbs):
 
         def append(transaction: Transaction) -> list[Event] | None:
             now = records.get(session_id)
-            if keys and (now is not record or (record and record.ring.start > as_of)):
+            if keys and (now is not record or (record and record.ring.keys_start > as_of)):
                 return None
             return transaction.append_events(session_id, drafts, at, older)
 
@@ -119,7 +124,7 @@ class SQLiteStore(TransactionVerbs):
         # What is in memory now may not be when it is this operation's turn.
         found = {key: event for key in keys if (event := record.ring.find_key(key))}
         unknown = sorted(keys - found.keys())
-        if record.ring.start and unknown:
+        if record.ring.keys_start and unknown:
             found |= await self._threads.read(self._journal.lookup, session_id, unknown)
         return found
 
@@ -164,8 +169,18 @@ class SQLiteStore(TransactionVerbs):
         async with self._retention.dropping:  # what it has dropped before is known by now
             return page
 
+    async def seq_before(self, session_id: str, count: int) -> int:
+        """Return the number after which a session's last `count` facts come; 0 for all."""
+        if not self.known.holds(session_id):
+            raise UnknownSession(session_id)
+        seq = self.recent.seq_before(session_id, count)
+        if seq is None:
+            seq = await self._threads.read(self._journal.seq_before, session_id, count)
+        return seq
+
     async def sweep(self, at: int) -> None:
-        """Drop what is too old, step by step, between other writes."""
+        """Drop what is superseded or too old, step by step, between other writes."""
+        await self._retention.drop_superseded()
         if await self._retention.drop_older(at):
             for session_id in await self._threads.read(self._journal.empty_archives):
                 await self.delete(session_id)

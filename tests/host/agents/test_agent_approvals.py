@@ -19,7 +19,7 @@ from sxhost.errors import (
     StoreUnavailable,
     UnknownApproval,
 )
-from sxhost.model.approval import Answer, Approval, Inquiry, Question
+from sxhost.model.approval import Answer, Approval, Inquiry, Option, Question
 from sxhost.model.auth import AuditQuery
 from sxhost.model.caller import Caller, current_caller
 from sxhost.model.limits import Limits
@@ -316,15 +316,15 @@ def test_close_leaves_approvals_open(rig: Rig) -> None:
 
 def test_answer_must_fit_its_question() -> None:
     asked = question(inquiries=[Inquiry(id="name", text="Who?")])
-    check_answer(Answer(decision="approve", answers={"name": "Ada"}), asked)
-    check_answer(Answer(decision="deny"), asked)
+    check_answer(Answer(decision="approve", answers={"name": "Ada"}), asked, 7)
+    check_answer(Answer(decision="deny"), asked, 7)
     for wrong in (
         Answer(decision="perhaps"),
         Answer(decision="approve", answers={"age": "7"}),
         Answer(decision="approve", answers={"name": "Ada", "age": ["7"]}),
     ):
         with pytest.raises(BadField):
-            check_answer(wrong, asked)
+            check_answer(wrong, asked, 7)
 
 
 @pytest.mark.parametrize(
@@ -340,3 +340,23 @@ def test_dialog_expires_after_a_minute(
     rig.clock.advance(seconds)
     assert rig.state(approval) == ("expired", "cancel", "host")
     assert [answer.decision for _, answer in rig.told] == ["cancel"]
+
+
+def test_yes_is_no_answer_to_a_question() -> None:
+    labels = [Option("Red"), Option("Blue")]
+    inquiry = Inquiry(id="q1", text="Which?", options=labels, other=False)
+    asked = question(inquiries=[inquiry, Inquiry(id="q2", text="Why?")])
+    for decision in ("approve", "approve_session"):
+        with pytest.raises(BadField, match=r"Which\? \(1 Red, 2 Blue\)\.; Why\?") as refused:
+            check_answer(Answer(decision=decision), asked, 7)
+        assert "sxhost answer 7 CHOICE" in refused.value.message
+    for given in ("Green", ["Red", "Green"], "2"):
+        with pytest.raises(BadField, match=r"one of these: Which\? \(1 Red, 2 Blue\)"):
+            check_answer(Answer(decision="approve", answers={"q1": given}), asked, 7)
+    for answer in (
+        Answer(decision="deny"),
+        Answer(decision="cancel"),
+        Answer(decision="approve", answers={}),  # somebody means to say nothing
+        Answer(decision="approve", answers={"q1": ["Red", "Blue"], "q2": "so"}),
+    ):
+        check_answer(answer, asked, 7)

@@ -26,7 +26,7 @@ from sxhost.agents.event_writer import (
 )
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, StoreUnavailable, UnknownSession
-from sxhost.model.event_types import CustomEvent, ToolDoneEvent, raw_json
+from sxhost.model.event_types import CustomEvent, ToolDoneEvent, encode_data, raw_json
 from sxhost.model.session import EventDraft
 from sxhost.testing import is_done, result_of, started
 
@@ -283,6 +283,15 @@ def test_oversized_data_is_shortened() -> None:
     assert len(encode(large)) <= 1000
     assert without_native == {"tool": "t", "status": "failed", "output": "short", "cut": True}
     assert fits == "fits"
+
+
+def test_oversized_event_keeps_what_it_is_about() -> None:
+    for output in (["x" * 400] * 30, "x" * 5000, {"a": ["字"] * 5000}):
+        done = ToolDoneEvent(item="i", tool="t", status="failed", output=output)
+        fit = decode(fitting(encode_data(done), 1000))
+        about = {name: fit[name] for name in fit if name != "output"}
+        assert about == {"item": "i", "tool": "t", "status": "failed", "cut": True}
+        assert fit["output"].endswith(f"… ({len(encode(output))} bytes)")
 
 
 JSON = st.recursive(

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from sxhost.agents.dependencies import Agents
 from sxhost.drivers.contracts import Started
 from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
-from sxhost.model.event_types import MessageEvent, ToolOutputEvent
+from sxhost.model.event_types import MessageEvent, ToolOutputEvent, UsageEvent
 from sxhost.model.session import EventQuery, MessageDraft, PullQuery, Registration
 from sxhost.model.turn import Launch, Process, TurnDraft
 from sxhost.process.contracts import ChildExit
@@ -387,6 +387,27 @@ class TestRest:
         with pytest.raises(AgentFailed, match="lost"):
             submit(lab)
         assert len(lab.drivers.by_agent["fake"].agents) == before + 1
+
+    @pytest.mark.parametrize("how", ["sleep", "crash", "host"])
+    def test_usage_never_counts_down(self, lab: HostInMemory, how: str) -> None:
+        driver = lab.drivers.by_agent["fake"] = FakeDriver()
+        driver.can = replace(driver.can, counted_anew=frozenset({"input_tokens"}))
+        started_in(lab)
+        submit(lab)
+        lab.drivers.last.reports.report_event(UsageEvent(input_tokens=10, total_tokens=9))
+        lab.drivers.last.reports.turn_ended("completed")
+        settle(lab)
+        if how == "sleep":
+            idle_for_long(lab)
+        elif how == "crash":
+            lab.drivers.last.reports.exited(ChildExit(code=1))
+        else:
+            reborn(lab, kill=True)
+        submit(lab)
+        lab.drivers.last.reports.report_event(UsageEvent(input_tokens=4, total_tokens=4))
+        settle(lab)
+        usage = result_of(lab.service.session("a")).usage
+        assert usage == {"input_tokens": 14, "total_tokens": 9}
 
     def test_turn_wakes_an_agent_that_sleeps(self, host: HostInMemory) -> None:
         submit(host)

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from sxhost.codec.json import encode
 from sxhost.drivers.acp import make
-from sxhost.drivers.acp.agent import EMPTY_TURN, REPLAY_CHECKS, REPLAY_QUIET_S
+from sxhost.drivers.acp.agent import EMPTY_TURN, LAST_WORDS_S, REPLAY_CHECKS, REPLAY_QUIET_S
 from sxhost.drivers.acp.connection import CALL_S, STOP_S
 from sxhost.errors import AgentFailed, BadField, TurnInProgress, Unsupported
 from sxhost.model.approval import Answer
@@ -387,6 +387,7 @@ def test_an_error_after_an_interrupt_is_an_interrupt(fake: FakeAcp) -> None:
     fake.submit()
     result_of(fake.agent.interrupt())
     fake.child.say(rpc(3, error={"code": -32603, "message": "aborted"}))
+    fake.clock.advance(LAST_WORDS_S)
     assert fake.turns == [("interrupted", "aborted")]
 
 
@@ -615,3 +616,31 @@ def test_native_is_json(fake: FakeAcp) -> None:
     question = fake.ask(0, *ALL)
     assert json.loads(encode(question.native))["sessionId"] == "s1"
     assert isinstance(started(fake.agent.interrupt()), Deferred)
+
+
+def test_words_after_the_answer_belong_to_its_turn() -> None:
+    fake = FakeAcp()
+    fake.start()
+    fake.submit()
+    fake.child.say(rpc(fake._prompt, result={"stopReason": "end_turn"}))
+    for word in ("late ", "words"):
+        fake.clock.advance(0.06)
+        fake.update("agent_message_chunk", content=words(word))
+    assert fake.turns == []
+    fake.clock.advance(LAST_WORDS_S)
+    fake.clock.advance(LAST_WORDS_S)
+    assert fake.turns == [("completed", "")]
+    told = [each[0] for each in fake.reports.told]
+    assert [data["text"] for _, data in fake.reports.events("message")] == ["late words"]
+    assert told[-1] == "turn_ended"
+
+
+def test_an_agent_that_leaves_after_its_answer_has_ended_the_turn() -> None:
+    fake = FakeAcp()
+    fake.start()
+    fake.submit()
+    fake.child.say(rpc(fake._prompt, result={"stopReason": "end_turn"}))
+    fake.child.die()
+    assert fake.turns == [("completed", "")]
+    fake.clock.advance(LAST_WORDS_S)
+    assert fake.turns == [("completed", "")]

@@ -10,10 +10,11 @@ from twisted.internet.task import Clock
 
 from sxhost.drivers.contracts import DriverEntryPoint
 from sxhost.drivers.registry import Registry, installed
-from sxhost.errors import BadField
+from sxhost.errors import AgentFailed, BadField
+from sxhost.model.turn import Launch
 from sxhost.process.contracts import Spawn
-from sxhost.testing import FakeDriver, result_of
-from tests.support.fake_children import FakeSpawn
+from sxhost.testing import FakeDriver, is_done, result_of, started
+from tests.support.fake_children import FakeReports, FakeSpawn
 
 
 class Counted(FakeDriver):
@@ -38,6 +39,19 @@ def test_all_of_ours_are_installed_and_can_be_made() -> None:
     for load in known.values():
         driver = load()(FakeSpawn(), Clock())
         result_of(driver.close())
+
+
+@pytest.mark.parametrize("given", [None, ["/opt/gemini", "--acp", "--debug"]])
+def test_acp_agent_that_is_known_has_its_command(given: list[str] | None) -> None:
+    spawn = FakeSpawn()
+    driver = installed()["gemini"]()(spawn, Clock())
+    agent = driver.agent(Launch(agent="gemini", command=given), FakeReports())
+    starting = started(agent.start())
+    assert list(spawn.children[-1].command.argv) == (given or ["gemini", "--acp"])
+    assert not is_done(starting)
+    spawn.child.die()
+    with pytest.raises(AgentFailed):
+        result_of(starting)
 
 
 def test_each_is_made_once_and_let_go_of_once() -> None:

@@ -389,7 +389,7 @@ def test_permission_decided_at_the_agent_is_closed(lab: HostInMemory, name: str)
     assert result_of(asked).json() == {}
     assert approvals(lab) == []
     (closed,) = lab.request("GET", "/approvals?all=1").json()
-    assert closed["resolution"]["reason"] == "its own user has decided"
+    assert closed["resolution"]["reason"] == "answered at the terminal"
 
 
 SUBAGENT = {"id": "s1", "type": "subagent", "status": "running", "description": "look"}

@@ -142,10 +142,17 @@ def test_the_least_recently_used_transcript_is_dropped(monkeypatch: pytest.Monke
     assert cache._size == 4 * module.OVERHEAD
 
 
+def test_pieces_that_have_left_are_no_gap() -> None:
+    cache = new()
+    begun = add(cache, event(1, "turn-started"))
+    assert add(cache, event(9, "message", item="m", text="x")) is begun
+
+
 def test_a_gap_in_the_log_begins_a_new_transcript() -> None:
     cache = new()
     add(cache, event(1, "turn-started"))
     add(cache, event(2, "message-delta", item="m", text="abc"))
+    cache.note_gap("s", event(8, "x").id)
     assert grown(cache, event(9, "message-delta", item="m", text="x")) == 1
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from sxhost.drivers.acp import make
-from sxhost.drivers.acp.agent import ACPAgent
+from sxhost.drivers.acp.agent import LAST_WORDS_S, ACPAgent
 from sxhost.drivers.contracts import Started
 from sxhost.model.approval import Question
 from sxhost.model.turn import Launch, TurnDraft
@@ -71,6 +71,7 @@ class FakeAcp:
 
     def end(self, reason: str = "end_turn", **more: Any) -> None:
         self.child.say(rpc(self._prompt, result={"stopReason": reason, **more}))
+        self.clock.advance(LAST_WORDS_S)
 
     def said(self, method: str) -> list[Any]:
         """The params that a method was called with."""

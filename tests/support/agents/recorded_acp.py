@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 
 from sxhost.codec.json import encode
 from sxhost.drivers.acp import make
-from sxhost.drivers.acp.agent import ACPAgent
+from sxhost.drivers.acp.agent import LAST_WORDS_S, ACPAgent
 from sxhost.drivers.acp.approvals import DECISIONS
 from sxhost.drivers.contracts import Started
 from sxhost.model.approval import Answer
@@ -79,7 +79,13 @@ class Play:
                 self._out(message)
             elif message["method"] == "session/load":
                 self._deaf = message["id"]
+        self._end_turn()
         return self
+
+    def _end_turn(self) -> None:
+        """Be quiet long enough that an answered turn is over, whatever words came late."""
+        for _ in range(2):
+            self.clock.advance(LAST_WORDS_S)
 
     def _is_ours(self, message: Record) -> bool:
         unknown = message["params"].get("sessionId") == "ses_nosuch"
@@ -100,6 +106,7 @@ class Play:
         """Do what makes the host say this, and see that it does."""
         if wanted.get("method") == "session/prompt":
             self._await_ready()
+            self._end_turn()
             result_of(self.agent.submit(TurnDraft(input=wanted["params"]["prompt"][0]["text"])))
         elif wanted.get("method") == "session/cancel":
             result_of(self.agent.interrupt())

@@ -109,5 +109,5 @@ def test_all_commands_that_take_a_persons_words_are_such() -> None:
         for name, command in every_command(sxhost)
         if words & {p.name for p in command.params if isinstance(p, click.Argument)}
     }
-    assert taking == {"send", "turn", "steer", "new", "run", "fire"}
+    assert taking == {"send", "turn", "steer", "new", "run", "fire", "answer"}
     assert taking == {n for n, c in every_command(sxhost) if isinstance(c, WordsCommand)}

@@ -12,7 +12,7 @@ from tests.support.log_rows import append, seqs
 def test_retention_goes_in_steps(connection: sqlite3.Connection) -> None:
     for number in range(1, 401):
         append(connection, number, 1)
-    rows.insert(connection, "key", [("a", "early", 1), ("a", "late", 400)])
+    rows.insert(connection, "key", [("a", "early", 1, 1), ("a", "late", 400, 400)])
     assert pruning.prune(connection, "a", 300) == {"a": Floor(257, 256)}
     assert pruning.prune(connection, "a", 300) == {"a": Floor(300, 299)}
     assert pruning.prune(connection, "a", 300) == {}

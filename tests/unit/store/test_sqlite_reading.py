@@ -37,7 +37,7 @@ def interleaved(connection: sqlite3.Connection, batches: list[tuple[str, int]]) 
             Event("x", Raw(b"1"), 0, before + 1 + n, first + n, 0, session)
             for n in range(count)
         ]
-        row = (first, session, before + 1, count, 0, encode_lines(events))
+        row = (first, session, before + 1, count, 0, None, encode_lines(events))
         rows.write(connection, WriteBatch({"log": [row]}))
         log += events
     return log
@@ -83,6 +83,7 @@ def test_nothing_is_sorted_or_looked_through(
 
 def test_a_key_leads_to_its_event(connection: sqlite3.Connection) -> None:
     append(connection, 1, 5)
-    rows.insert(connection, "key", [("a", "third", 3), ("a", "gone", 9)])
-    found = reading.lookup(connection, "a", ["third", "gone", "never"])
-    assert {key: event.seq for key, event in found.items()} == {"third": 3}
+    rows.insert(connection, "key", [("a", "third", 3, 3), ("a", "left", 9, 12)])
+    found = reading.lookup(connection, "a", ["third", "left", "never"])
+    numbers = {key: (event.seq, event.id) for key, event in found.items()}
+    assert numbers == {"third": (3, 3), "left": (9, 12)}, "a piece has left, its key has not"

@@ -11,9 +11,10 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import MessageDraft, Registration
 from sxhost.store.contracts import Draft
 from sxhost.store.journal import WriteBatch
+from sxhost.store.runs import ROW_SIZE
 from sxhost.store.state import StoreState
 from sxhost.store.transaction import Transaction
-from sxhost.store.write_batch import ROW_SIZE, write_batch
+from sxhost.store.write_batch import write_batch
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_what_was_appended_together_is_one_row(state: StoreState) -> None:
     transaction.append_events("a", [draft()], 7, {})
     batch = written(transaction)
     assert log_rows(batch) == [(1, "a", 1, 3, 7)]
-    assert batch.rows["key"] == [("a", "k", 2)]
+    assert batch.rows["key"] == [("a", "k", 2, 2)]
     assert [row[0] for row in batch.rows["session"]] == ["a"]
 
 

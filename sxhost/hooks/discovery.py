@@ -1,0 +1,48 @@
+"""Looks now and then for agents that run without hooks, and shows them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from sxhost.errors import HostError
+from sxhost.hooks.sessions import HookHandler
+from sxhost.logs import logger
+from sxhost.waiting import background
+
+__all__ = ["DISCOVERY_S", "Discovery"]
+
+log = logger(__name__)
+
+DISCOVERY_S: Final = 5.0
+"""Seconds between two looks: each reads the names of all processes."""
+
+
+class Discovery(Service):
+    """Discovers the agents of the user `uid` as long as the service runs."""
+
+    def __init__(self, hooks: HookHandler, clock: IReactorTime, uid: int) -> None:
+        self._hooks = hooks
+        self._uid = uid
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = clock
+
+    def startService(self) -> None:
+        """Look for the first time, and from then on."""
+        super().startService()
+        self._looking.start(DISCOVERY_S, now=True)
+
+    def stopService(self) -> None:
+        """Look no more."""
+        if self._looking.running:
+            self._looking.stop()
+        super().stopService()
+
+    def _look(self) -> Deferred[None]:
+        return background(
+            self._hooks.discover(self._uid), log, "looking for running agents", (HostError,)
+        )
