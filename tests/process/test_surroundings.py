@@ -19,6 +19,7 @@ from tests.support.daemons import clean_environ
 
 COMMANDS = {
     "": ["--port", "0", "--state-dir", "/dev/null/x"],
+    "answer": ["answer", "a", "1", "x"],
     "approvals": ["approvals"],
     "approve": ["approve", "a", "1"],
     "attach": ["attach", "--", "true"],
@@ -26,6 +27,7 @@ COMMANDS = {
     "completion": ["completion", "bash"],
     "deny": ["deny", "a", "1"],
     "emit": ["emit", "--type", "user", "--content", "x", "--verbose"],
+    "end": ["end", "a"],
     "events": ["events", "a", "-f"],
     "fire": ["fire", "a", "note", "-"],
     "hook claude": ["hook", "claude", "--verbose"],
@@ -37,6 +39,7 @@ COMMANDS = {
     "new": ["new", "--agent", "echo", "-"],
     "open": ["open"],
     "policy test": ["policy", "test", "nothing"],
+    "prune": ["prune", "--dry-run"],
     "pull": ["pull", "a"],
     "register": ["register", "a"],
     "rm": ["rm", "a"],
