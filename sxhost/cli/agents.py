@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.client.stream import EventStream
     from sxhost.model.approval import Answer, Approval
-    from sxhost.model.turn import Launch
+    from sxhost.model.session import Hosted
+    from sxhost.model.turn import Launch, Submitted
 
 __all__ = [
     "approval_line",
@@ -106,7 +107,14 @@ def new(link: HostLink, prompt: str | None, **options: Any) -> None:
     """
     first = None if prompt is None else text_or_stdin(prompt)
     launch = launch_from_options(first, options)
-    made = link.run_with_client(lambda host: host.start(launch))
+
+    async def start(host: HostClient) -> Hosted:
+        from sxhost.cli.run import waiting_for
+
+        with link.saying_if_slow(waiting_for(launch)):
+            return await host.start(launch)
+
+    made = link.run_with_client(start)
     link.show(made, made.session.id)
 
 
@@ -124,9 +132,12 @@ def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
     from sxhost.model.turn import TurnDraft
 
     draft = TurnDraft(input=text_or_stdin(text), **options)
-    found, begun = link.run_with_client(
-        lambda host: on_session(host, session_id, lambda one: host.submit(one, draft))
-    )
+
+    async def submit(host: HostClient) -> tuple[str, Submitted]:
+        with link.saying_if_slow(f"Waiting until the agent of {session_id} runs …"):
+            return await on_session(host, session_id, lambda one: host.submit(one, draft))
+
+    found, begun = link.run_with_client(submit)
     link.show(begun, f"{found} turn {begun.turn.id}: {begun.turn.status}")
 
 

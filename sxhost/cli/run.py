@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from sxhost.model.session import Summary
     from sxhost.model.turn import Launch
 
-__all__ = ["TurnView"]
+__all__ = ["TurnView", "waiting_for"]
 
 log = logger(__name__)
 
@@ -91,7 +91,8 @@ class TurnView:
         The agent ends with it, however that ends, unless it is to `keep`; `forget` deletes
         the session, too.
         """
-        made = await host.start(self._launch)
+        with self._link.saying_if_slow(waiting_for(self._launch)):
+            made = await host.start(self._launch)
         self._session = made.session.id
         reactor = self._link.reactor
         stop = reactor.addSystemEventTrigger(
@@ -241,6 +242,12 @@ class TurnView:
             pass  # the stream brings the decision that counts
         except (HostError, HostUnreachable) as error:
             self._line(str(error), fg="red")
+
+
+def waiting_for(launch: Launch) -> str:
+    """Return what is waited for while an agent starts."""
+    program = f" ({' '.join(launch.command)})" if launch.command else ""
+    return f"Waiting until {launch.agent}{program} is ready for its first turn …"
 
 
 def _stop_on_hangup(reactor: Any) -> None:

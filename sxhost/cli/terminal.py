@@ -45,6 +45,9 @@ Work = Callable[["HostClient"], Awaitable[T]]
 HOST_SAID_NO, USAGE, NO_HOST = 1, 2, 3
 """Exit statuses, beside 0 for done; 2 is click's too."""
 
+SLOW_S = 2.0
+"""Seconds after which a person wants to know what is waited for."""
+
 INTERRUPTED = 130
 """The exit status of a shell's command that SIGINT has ended: 128 + 2."""
 
@@ -108,6 +111,16 @@ class HostLink:
         if not results:
             sys.exit(INTERRUPTED)
         return results[0]
+
+    @contextmanager
+    def saying_if_slow(self, what: str) -> Iterator[None]:
+        """Say on stderr what is waited for, if it takes more than `SLOW_S` seconds."""
+        saying = self.reactor.callLater(SLOW_S, partial(put, what, err=True))
+        try:
+            yield
+        finally:
+            if saying.active():
+                saying.cancel()
 
     def _shutting_down(self) -> None:
         self.interrupted = True

@@ -210,6 +210,23 @@ def test_end_ends_an_agent_and_prune_forgets_what_is_over(shell: Shell) -> None:
     assert shell.output(*only) == ""
 
 
+@pytest.mark.parametrize("command", ["run", "new"])
+def test_slow_start_says_what_is_waited_for(shell: Shell, command: str) -> None:
+    slow = ("--native", '{"start":"slow","slow_ms":2500}')
+    done = shell.run(command, "--agent", "echo", *slow, "hello")
+    assert done.returncode == 0
+    assert "Waiting until echo is ready for its first turn" in done.stderr
+    quick = shell.run(command, "--agent", "echo", "hello")
+    assert "Waiting" not in quick.stderr
+
+
+def test_slow_wake_says_what_is_waited_for(shell: Shell) -> None:
+    slow = ("--native", '{"start":"slow","slow_ms":2500}')
+    shell.run("run", "--agent", "echo", "--id", "sleepy", *slow, "hello")
+    done = shell.run("turn", "sleepy", "again")
+    assert done.stderr == "Waiting until the agent of sleepy runs …\n"
+
+
 def test_run_rm_forgets_the_session(shell: Shell) -> None:
     shell.run("run", "--agent", "echo", "--id", "brief", "--rm", "hello")
     assert shell.run("show", "brief").returncode == 1
