@@ -35,17 +35,20 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 COMMANDS = {
+    "answer": ["answer", "s", "1", "x"],
     "approvals": ["approvals"],
     "approve": ["approve", "s", "1"],
     "attach": ["attach", "--id", "x", "--", "true"],
     "audit": ["audit"],
     "deny": ["deny", "s", "1"],
+    "end": ["end", "s"],
     "events": ["events", "s"],
     "fire": ["fire", "s", "note", "hi"],
     "hook install": ["hook", "install", "claude", "--http", "--dry-run"],
     "interrupt": ["interrupt", "s"],
     "new": ["new", "--agent", "echo", "--id", "n"],
     "open": ["open", "--print"],
+    "prune": ["prune"],
     "pull": ["pull", "s"],
     "register": ["register", "s"],
     "rm": ["rm", "s"],
@@ -90,7 +93,16 @@ def test_command_reaches_a_host_on_ipv6(shell: Shell, name: str) -> None:
     assert "Codepoint" not in done.stderr
     assert "No host answers" not in done.stderr
     if done.returncode:  # it is the host that says no
-        assert name in ("approve", "deny", "interrupt", "steer", "turn", "token revoke")
+        assert name in (
+            "answer",
+            "end",
+            "approve",
+            "deny",
+            "interrupt",
+            "steer",
+            "turn",
+            "token revoke",
+        )
 
 
 def test_stream_of_a_host_on_ipv6_is_followed(shell: Shell) -> None:
