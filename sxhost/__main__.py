@@ -5,6 +5,10 @@ import sys
 
 def main() -> int:
     """Run the command line of this process and return its exit status."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from sxhost.surroundings import open_standard_files
+
+        open_standard_files()
     words = sys.argv[1:]
     if words[:1] == ["emit"]:
         from sxhost.telemetry.command import main as emit
@@ -14,9 +18,12 @@ def main() -> int:
         from sxhost.hooks.command import main as hook
 
         return hook(words[1:])
-    from sxhost.cli.main import main as others
+    from sxhost.surroundings import sentences_for_errors
 
-    others(words)
+    with sentences_for_errors():
+        from sxhost.cli.main import main as others
+
+        others(words)
     return 0
 
 

@@ -109,7 +109,7 @@ def _settings_reports() -> Iterator[dict[str, Any]]:
     from sxhost.hooks.settings import BadSettings, installed_hooks, read, settings_files
 
     for agent in AGENTS.choices:
-        for place in (None, _project()):
+        for place in _places():
             for what, path in settings_files(agent, os.environ, place).items():
                 found = {"agent": agent, "file": str(path), "hooks": [], "error": ""}
                 try:
@@ -117,6 +117,14 @@ def _settings_reports() -> Iterator[dict[str, Any]]:
                 except BadSettings as error:
                     found["error"] = str(error)
                 yield found
+
+
+def _places() -> Sequence[Path | None]:
+    """Return where settings can be: the user's, and the project's if its directory is there."""
+    try:
+        return None, _project()
+    except FileNotFoundError:
+        return (None,)
 
 
 def _agent_command(agent: str) -> click.Command:

@@ -37,7 +37,9 @@ def serve(daemon: bool, pid_file: str | None, options: dict[str, Any]) -> NoRetu
 
     from sxhost.config import state_dir
     from sxhost.daemon.preflight import make_state_dir
+    from sxhost.surroundings import leave_removed_directory
 
+    leave_removed_directory()
     directory = Path(options["state_dir"] or state_dir(os.environ)).absolute()
     arguments = _twistd_arguments(options)
     before = ["--nodaemon"]
@@ -90,8 +92,10 @@ def stdio(
     OPTIONS are those of serving (--state-dir, --store, …), for a host inside.
     """
     from sxhost.cli import stdio as piped
+    from sxhost.surroundings import leave_removed_directory
 
     if url is None:
+        leave_removed_directory()
         piped.serve(options)
     if options:
         fail(2, f"{options[0]} is for a host inside, not for --connect.")

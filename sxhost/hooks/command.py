@@ -91,9 +91,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             print_error(f"sxhost hook: {str(error) or type(error).__name__}")
         return 0
     if answer not in (b"", b"{}"):
+        _print(answer)
+    return 0
+
+
+def _print(answer: bytes) -> None:
+    try:
         sys.stdout.buffer.write(answer)
         sys.stdout.buffer.flush()
-    return 0
+    except OSError:  # the agent reads no more
+        os._exit(0)
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str], deadline: Deadline) -> bytes:

@@ -61,6 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0: sent, under way, off or failed; 2: the command line was wrong, and stderr says how.
     """
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from sxhost.surroundings import open_standard_files
+
+        open_standard_files()
     try:
         options = parse_options(sys.argv[1:] if argv is None else argv)
     except UsageError as error:

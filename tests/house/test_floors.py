@@ -42,6 +42,7 @@ ROOMS = {
     "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
     "waiting": Room("0", ("waiting.py",), rooms_of(""), rooms_of("twisted")),
     "model": Room("1", ("__init__.py", "model/*.py"), rooms_of("errors"), rooms_of("msgspec")),
+    "surroundings": Room("1", ("surroundings.py",), rooms_of("visible"), rooms_of("")),
     "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
     "codec": Room("2", ("codec/*.py",), rooms_of("errors model visible"), rooms_of("msgspec")),
     "config": Room("2", ("config.py",), rooms_of("files model"), rooms_of("msgspec")),
@@ -144,7 +145,8 @@ ROOMS = {
         "3",
         ("telemetry/*.py",),
         rooms_of(
-            "codec config errors localnet logs model project treq_url trust visible waiting"
+            "codec config errors localnet logs model project surroundings treq_url "
+            "trust visible waiting"
         ),
         rooms_of("msgspec treq twisted"),
     ),
@@ -196,7 +198,8 @@ ROOMS = {
         ("__main__.py", "cli/*.py"),
         rooms_of(
             "address attach auth client codec config daemon errors faces/pi hooks "
-            "localnet logs model policy project telemetry top trust visible waiting"
+            "localnet logs model policy project surroundings telemetry top trust "
+            "visible waiting"
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),
