@@ -74,7 +74,15 @@ REFUSED = {
 """Commands for which there is nothing to do."""
 
 NO_HOST = {
-    *("completion", "emit", "hook claude", "hook codex", "hook status", "hook uninstall"),
+    *(
+        "completion",
+        "discover",
+        "emit",
+        "hook claude",
+        "hook codex",
+        "hook status",
+        "hook uninstall",
+    ),
     *("policy test", "stdio", "stop", "token show", "trust"),
 }
 

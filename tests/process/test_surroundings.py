@@ -26,6 +26,7 @@ COMMANDS = {
     "audit": ["audit"],
     "completion": ["completion", "bash"],
     "deny": ["deny", "a", "1"],
+    "discover": ["discover"],
     "emit": ["emit", "--type", "user", "--content", "x", "--verbose"],
     "end": ["end", "a"],
     "events": ["events", "a", "-f"],
