@@ -40,10 +40,11 @@ SLOWEST_FIRST = ("contracts", "process", "house", "host", "unit", "stress")
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # `( pytest & )` and some runners start us so, and each host that a test starts would
-    # inherit it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# `( pytest & )`, nohup and some runners start us with these ignored, and each host that a test
+# starts would inherit that; what is handled is not inherited.
+for _name in ("SIGINT", "SIGQUIT", "SIGHUP"):
+    if signal.getsignal(_number := signal.Signals[_name]) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 
 @implementer(ILogObserver)
