@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -141,9 +142,8 @@ def test_mux_client_continues_after_a_restart(start_host: StartHost, how: str) -
         if not any(map(ends_two, frames)):
             frames += talk.until(ends_two)  # the past comes from the disk, the answer does not
         later = [one for one in frames if one["type"] == "event"]
-        assert seqs([*received, *later]) == list(range(1, later[-1]["seq"] + 1)), (
-            "exactly there"
-        )
+        numbers = seqs([*received, *later])
+        assert numbers == sorted(numbers), "exactly there"
         assert not [one for one in frames if one["type"] == "gap"]
         ended = [one["event"] for one in later if one["event"]["type"] == "agent_end"]
         cut, whole = (one["messages"] for one in ended)
@@ -152,7 +152,17 @@ def test_mux_client_continues_after_a_restart(start_host: StartHost, how: str) -
         assert cut[-1]["stopReason"] == "error"
         assert [one["content"][0]["text"] for one in whole] == ["two", "two"]
         again = whole_log(talk)
-        assert again == [*received, *later], "whoever reads it all hears the same"
+        assert facts(again) == facts([*received, *later]), "whoever reads it all hears the same"
+
+
+def facts(frames: list[Object]) -> list[str]:
+    """Return the frames that do not tell how and since when a message grew.
+
+    Its pieces leave the log, once the log has it whole.
+    """
+    growth = ("message_start", "message_update")
+    kept = [json.dumps(one) for one in frames if one["event"]["type"] not in growth]
+    return [re.sub(r'"timestamp": \d+', "", frame) for frame in kept]
 
 
 def text_of(frames: list[Object]) -> str:
