@@ -206,9 +206,9 @@ def untimed(value: Any) -> Any:
         return [untimed(one) for one in value if not is_system(one)]
     if not isinstance(value, dict):
         return value
-    lost = ("willRetry",) if "messages" in value else ()
+    lost = {"willRetry"} if "messages" in value else set()
     if value.get("role") in ("user", "toolResult"):
-        lost = ("timestamp", "durationMs")
+        lost = {"timestamp", "durationMs"}
     return {k: untimed(v) for k, v in value.items() if k not in lost}
 
 
