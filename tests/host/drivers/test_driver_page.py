@@ -85,7 +85,7 @@ class Parrot:
 
     def events(self, *names: str) -> list[Any]:
         """Return the data of the events of some names."""
-        lines = self.host.request("GET", "/sessions/p/events").body.splitlines()
+        lines = self.host.request("GET", "/sessions/p/events?pieces=1").body.splitlines()
         events = [json.loads(line) for line in lines]
         return [event["data"] for event in events if event.get("event") in names]
 
