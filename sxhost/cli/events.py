@@ -29,26 +29,31 @@ __all__ = ["commands"]
 @click.option("--after", default="", help="Only events after this number or cursor.")
 @click.option("--limit", type=click.IntRange(1), help="Print at most so many.")
 @click.option("--types", default="", metavar="A,B", help="Only these events.")
+@click.option("--pieces", is_flag=True, help="Also pieces of what is there whole.")
 @linked
 def events(
-    link: HostLink, session_id: str, *, follow: bool, after: str, limit: int | None, types: str
+    link: HostLink, session_id: str, *, follow: bool, limit: int | None, **selection: Any
 ) -> None:
-    """Print a session's events."""
+    """Print a session's events.
+
+    Pieces of a text or output are left out once the whole is there; a moment later they are
+    gone, and --pieces shows those that are not yet. With --follow all pieces are printed.
+    """
     if follow:
         from sxhost.cli.follow import watch
 
-        selection: dict[str, Any] = {"after": after, "types": _list(types)}
+        chosen = {"after": selection["after"], "types": _list(selection["types"])}
 
         async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
             found = await find_session(host, session_id)
-            return host.subscribe(found, **selection, **link_options)
+            return host.subscribe(found, **chosen, **link_options)
 
         watch(link, subscribe, limit)
         return
     from sxhost.model.names import UNLIMITED
     from sxhost.model.session import EventQuery
 
-    query = EventQuery(after=after, limit=limit or UNLIMITED, types=types)
+    query = EventQuery(limit=limit or UNLIMITED, **selection)
     _, found = link.run_with_client(
         lambda host: on_session(host, session_id, lambda one: host.events(one, query))
     )

@@ -77,6 +77,10 @@ class Transcript:
         self.ended = False
         self.ended_at = 0
         """The event that has ended the turn, where an event of the host's own did."""
+        self.awaits_lines = False
+        """Whether its turn has begun, and no line of the agent beside facts has come (pi)."""
+        self.lacks_lines_from = 0
+        """The event from which on such lines have left the log (pi); 0 if they have not."""
         self.size = 0
         """About how many bytes are kept."""
         self.tools: dict[str, ToolExecution] = {}
@@ -259,6 +263,10 @@ class Transcript:
         if limit is not None and end - first > limit:
             first, end = (end - limit, end) if before is not None else (first, first + limit)
         return self._messages[first:end]
+
+    def begins_answer(self, seq: int) -> bool:
+        """Tell whether an answer of the model begins with an event."""
+        return seq in self._answers
 
     def answer_at(self, seq: int) -> Sequence[Message]:
         """Return the messages of the model's answer that was going on at an event."""

@@ -231,6 +231,14 @@ def test_events_are_filtered(shell: Shell, registered: str) -> None:
     assert shell.output("events", registered, "--after", "4") == ""
 
 
+def test_pieces_of_what_is_not_there_whole_are_always_read(
+    shell: Shell, registered: str
+) -> None:
+    fire_many(shell, registered, ["message", "message-delta"])
+    for words in ([], ["--pieces"], ["--pieces", "--follow", "--limit", "2"]):
+        assert [event["seq"] for event in shell.lines("events", registered, *words)] == [1, 2]
+
+
 def test_fire_with_the_same_key_is_one_event(shell: Shell, registered: str) -> None:
     fire = partial(shell.json, "fire", registered, "complete", "--key", "k")
     assert fire() == fire()
@@ -350,10 +358,11 @@ def test_control_characters_are_escaped(shell: Shell, registered: str) -> None:
 
 
 class Stranger(BaseHTTPRequestHandler):
-    """Refuses everything in the host's form, with words of its own."""
+    """Refuses everything in the host's form, with words of its own and what was asked."""
 
     def do_GET(self) -> None:
-        body = json.dumps({"ok": False, "error": "made_up", "message": ESCAPE}).encode()
+        message = f"{ESCAPE} {self.path}"
+        body = json.dumps({"ok": False, "error": "made_up", "message": message}).encode()
         self.send_response(500)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -376,7 +385,18 @@ def stranger() -> Iterator[str]:
 
 def test_control_characters_of_a_refusal_are_escaped(shell: Shell, stranger: str) -> None:
     done = shell.run("status", "--url", stranger)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{ESCAPED}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{ESCAPED} /status\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "query"),
+    [([], ""), (["--pieces"], "?pieces=1"), (["--after", "7"], "?after=7")],
+)
+def test_a_read_asks_for_what_its_options_say(
+    words: list[str], query: str, shell: Shell, stranger: str
+) -> None:
+    done = shell.run("events", "a", *words, "--url", stranger)
+    assert done.stderr == f"{ESCAPED} /sessions/a/events{query}\n"
 
 
 # Where the host is.

@@ -356,6 +356,26 @@ def test_addr_option_is_host_and_port(start_host: StartHost) -> None:
     assert ask(f"{host.url}/health") == '{"status":"ok"}'
 
 
+@pytest.mark.parametrize(
+    ("native", "kept"),
+    [("none", [False, False]), ("facts", [True, False]), ("all", [True] * 2)],
+)
+def test_native_option_says_what_a_later_host_has(
+    native: str, kept: list[bool], start_host: StartHost
+) -> None:
+    own = b'"data":{"text":"x","native":{"own":1}}'
+    body = b'{"event":"message",%s}\n{"event":"message-delta",%s}\n' % (own, own)
+    kind = {"Content-Type": "application/x-ndjson"}
+    host = start_host("--port=0", f"--native={native}")
+    urlopen(Request(f"{host.url}/sessions/a/events", body, kind)).close()
+    with urlopen(f"{host.url}/sessions/a/events") as events:
+        assert events.read().count(b'"own"') == 2, "who reads now gets it all the same"
+    host.stop()
+    again = start_host("--port=0")
+    with urlopen(f"{again.url}/sessions/a/events?pieces=1&after=0") as events:
+        assert [b'"own"' in line for line in events] == kept
+
+
 def test_several_listen_options(start_host: StartHost, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     host = start_host("--listen", f"unix:{path}:mode=600", "--listen", FREE, command=(SXHOST,))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from msgspec import Raw
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
 
+from sxhost.codec.json import encode
 from sxhost.model.approval import Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
-from sxhost.model.session import MessageDraft
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event, MessageDraft
 from sxhost.store.contracts import Draft, Store
+from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.store import Threads
+from sxhost.store.superseded import LINGER_S
 from sxhost.testing import result_of
 
 MakeStore = Callable[..., Store]
@@ -33,6 +38,23 @@ def draft(event: str = "thinking", data: bytes = b"null", key: str | None = None
 def append(store: Store, session_id: str, *drafts: Draft) -> list[tuple[int, str]]:
     events = result_of(store.append_events(session_id, drafts, 7_000))
     return [(event.seq, event.event) for event in events]
+
+
+def logs_before_and_after_pieces_leave(
+    told: Iterable[tuple[str, Any]],
+) -> tuple[Sequence[Event], Sequence[Event]]:
+    """Return the log of a session as it was written, and once superseded pieces have left.
+
+    :param told: names and data of its events.
+    """
+    clock = Clock()
+    store = MemoryStore(Limits(), clock.seconds)
+    drafts = [Draft(name, Raw(encode(data)), 0, None) for name, data in told]
+    result_of(store.append_events("s", drafts, 0))
+    before = result_of(store.read_events("s"))
+    clock.advance(LINGER_S)
+    result_of(store.sweep(0))
+    return before, result_of(store.read_events("s"))
 
 
 def put(store: Store, content: str, **fields: Any) -> int:

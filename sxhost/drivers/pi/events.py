@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import UNSET, Raw, Struct, json
+from msgspec import UNSET, Raw, Struct, UnsetType, json
 from msgspec.structs import replace
 
 from sxhost.codec.shorten import first_line
@@ -135,14 +135,16 @@ class PiTranslator:
         message = line.message.message
         if message.role == "assistant":
             self._answer_ended(line)
-            self._add_usage(message.usage)
         elif message.role == "toolResult":
             self.open_items.report_native(_without_result(line))
         else:
             self.open_items.report_native(line.native)
 
     def _answer_ended(self, line: DecodedLine) -> None:
-        """Report an answer's texts; the last one has pi's line for them all."""
+        """Report an answer's texts and usage; the last text has pi's line for them all.
+
+        Of an answer without texts, its usage has the line, so that it stays in the log.
+        """
         blocks = [
             (_WHOLE[block.type], f"{self._message_id}-{number}", text)
             for number, block in enumerate(line.message.message.blocks)
@@ -151,15 +153,19 @@ class PiTranslator:
         for number, (event, item, text) in enumerate(blocks, 1):
             native = line.native if number == len(blocks) else UNSET
             self._report(event(item=item, text=text, native=native))
-        if not blocks:
-            self.open_items.report_native(line.native)
         for opened in self.open_items:
             if not opened.is_tool:  # the answer has no such block after all
                 self.open_items.end(opened.beginning.item)
+        has_usage = self._add_usage(
+            line.message.message.usage, UNSET if blocks else line.native
+        )
+        if not blocks and not has_usage:
+            self.open_items.report_native(line.native)
 
-    def _add_usage(self, used: Usage | None) -> None:
+    def _add_usage(self, used: Usage | None, native: Raw | UnsetType = UNSET) -> bool:
+        """Add up and report what was used; tell whether anything was."""
         if used is None or not used.total_tokens:
-            return
+            return False
         sums = {
             name: getattr(self._usage, name) + getattr(used, name)
             for name in Usage.__struct_fields__
@@ -176,8 +182,10 @@ class PiTranslator:
                 total_tokens=usage.total_tokens,
                 context_window=self.context_window,
                 cost_usd=self._cost,
+                native=native,
             )
         )
+        return True
 
     # Tools.
 

@@ -148,9 +148,13 @@ def _tool_events(
             yield from completed_messages(at)
 
 
-def turn_end(at: LoggedEvent) -> bytes:
-    """Return pi's ``turn_end``: the last message of the answer, and what its tools returned."""
-    messages, agent = at.transcript.answer_at(at.seq), at.transcript.agent
+def turn_end(at: LoggedEvent, seq: int | None = None) -> bytes:
+    """Return pi's ``turn_end``: the last message of the answer, and what its tools returned.
+
+    :param seq: an event of the answer, if it is not the one that is translated.
+    """
+    messages = at.transcript.answer_at(at.seq if seq is None else seq)
+    agent = at.transcript.agent
     last = next((each for each in reversed(messages) if each.role == "assistant"), None)
     answer = b"" if last is None else b',"message":' + encode_message(last, agent)
     results = [encode_message(each, agent) for each in messages if each.role == "tool"]

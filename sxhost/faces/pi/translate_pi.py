@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw, Struct
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi import translate_any
+from sxhost.faces.pi.messages import encode_message
 from sxhost.faces.pi.translate_any import LoggedEvent, PiEvents, completed_messages
 from sxhost.model import event_types as events
 from sxhost.model.session import Event
@@ -113,14 +114,72 @@ def _step_of(raw: Raw) -> MessageStep:
 
 def _append(transcript: Transcript, event: Event, data: events.AgentEvent) -> None:
     """Add an event to the transcript of its run: pi's own line if it has one."""
+    _note_lines(transcript, event, data)
     if isinstance(data, events.ToolOutputEvent) or _is_unreported(data):
         transcript.fold(event, data)
-    elif isinstance(data, events.CompleteEvent | events.ErrorEvent):
-        if not transcript.ended and transcript.lacks_answers:  # pi's own lines have left
+    elif isinstance(data, events.UserMessageEvent):
+        if transcript.awaits_lines:  # if they come, a new transcript begins with them
             transcript.fold(event, data)
+    elif isinstance(data, events.CompleteEvent | events.ErrorEvent):
+        lacks_beginning = transcript.lacks_answers and not transcript.awaits_lines
+        if not transcript.ended and (transcript.lacks_lines_from or lacks_beginning):
+            _end_run(transcript, event, data)
     else:
         _append_line(transcript, event.seq, _line_of(data))
+        if transcript.lacks_lines_from and isinstance(data, events.ToolDoneEvent):
+            _add_result(transcript, event, data)
     transcript.advance(event)
+
+
+def _note_lines(transcript: Transcript, event: Event, data: events.AgentEvent) -> None:
+    """Note whether pi's lines are in the log; if they have left, where an answer begins.
+
+    A run without lines begins with the first fact behind the place where they were.  Its next
+    answer is the one that follows the results of tools.
+    """
+    if isinstance(data, events.NativeEvent | events.TurnStartedEvent):
+        transcript.awaits_lines = not isinstance(data, events.NativeEvent)
+    elif not transcript.awaits_lines or transcript.ended:
+        return
+    elif not transcript.lacks_lines_from:
+        if event.seq > transcript.last + 1:
+            transcript.lacks_lines_from = event.seq
+            transcript.begin_answer(event.seq)
+    elif _is_answer(data) and any(m.role == "tool" for m in transcript.answer_at(event.seq)):
+        transcript.begin_answer(event.seq)
+
+
+def _end_run(
+    transcript: Transcript, event: Event, data: events.CompleteEvent | events.ErrorEvent
+) -> None:
+    """End a run; a failure is a message of its own, unless pi's last message has told it."""
+    messages = transcript.answer_at(event.seq)
+    if messages and "errorMessage" in (messages[-1].native or {}):
+        transcript.ended, transcript.ended_at = True, event.seq
+    else:
+        transcript.fold(event, data)
+
+
+def _is_answer(data: events.AgentEvent) -> bool:
+    """Tell whether an event is from the model: a text, or the usage that stands for a call."""
+    is_text = isinstance(data, events.MessageEvent | events.ThinkingEvent)
+    return is_text or (isinstance(data, events.UsageEvent) and bool(_line_of(data).type))
+
+
+def _add_result(transcript: Transcript, event: Event, data: events.ToolDoneEvent) -> None:
+    """Add a tool's result message, whose line has left, as far as its end tells it."""
+    line = _line_of(data)
+    if line.type:
+        failed = data.status != "completed"
+        rest = {"toolCallId": data.item, "toolName": line.tool_name, "isError": failed}
+        fields = {"role": "toolResult", **rest, "timestamp": event.ts_ms}
+        message = {name: Raw(encode(value)) for name, value in fields.items()}
+        native = _with_result(transcript, message)
+        transcript.add_message(
+            Message(
+                seq=event.seq, first=event.seq, ts_ms=event.ts_ms, role="tool", native=native
+            )
+        )
 
 
 def _append_line(transcript: Transcript, seq: int, line: PiLine) -> None:
@@ -219,7 +278,20 @@ def translate(at: LoggedEvent) -> PiEvents:
     """Yield pi's events for an event.
 
     Most events of ours stand beside a line of pi's that is logged as well: they yield nothing.
+    Once such lines have left the log, facts yield what the lines did.
     """
+    if not at.transcript.lacks_lines_from:
+        yield from _translate_event(at)
+        return
+    yield from (*_answer_begun(at), *_translate_event(at))
+    is_input = isinstance(at.data, events.UserMessageEvent)
+    if isinstance(at.data, events.ToolDoneEvent) or (
+        is_input and at.seq > at.transcript.lacks_lines_from
+    ):
+        yield from completed_messages(at)
+
+
+def _translate_event(at: LoggedEvent) -> PiEvents:
     native = bytes(_native_of(at.data))
     if isinstance(at.data, events.ApprovalRequestedEvent):
         yield from translate_any.translate(at)
@@ -233,6 +305,18 @@ def translate(at: LoggedEvent) -> PiEvents:
         yield from translate_any.translate(at)
 
 
+def _answer_begun(at: LoggedEvent) -> PiEvents:
+    """Yield pi's events for the beginning of a run or answer whose own lines have left."""
+    if at.seq == at.transcript.lacks_lines_from:
+        yield from (b'{"type":"agent_start"}', b'{"type":"turn_start"}')
+        for message in at.transcript.page(before=at.seq):
+            encoded = encode_message(message, at.transcript.agent)
+            yield b'{"type":"message_start","message":%s}' % encoded
+            yield b'{"type":"message_end","message":%s}' % encoded
+    elif at.transcript.begins_answer(at.seq):
+        yield from (translate_any.turn_end(at, at.seq - 1), b'{"type":"turn_start"}')
+
+
 def _translate_line(at: LoggedEvent, line: PiLine, native: bytes) -> PiEvents:
     """Yield a line of pi's with what the log does not repeat."""
     is_answer = line.role == "assistant"
@@ -244,7 +328,7 @@ def _translate_line(at: LoggedEvent, line: PiLine, native: bytes) -> PiEvents:
                 yield encode({"type": line.type, "message": {**line.message, "content": []}})
         case "message_update":
             yield _message_update(at, line, native)
-        case "message_end" if not is_answer:
+        case "message_end" if not is_answer or at.transcript.lacks_lines_from:
             yield from completed_messages(at)
         case "turn_end":
             yield translate_any.turn_end(at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Event
 from sxhost.testing import result_of
 from tests.support.agents.recorded_pi import LINES, OLD, Player, tapes
+from tests.support.stores import logs_before_and_after_pieces_leave
 
 Object = dict[str, Any]
 
@@ -159,3 +160,128 @@ def test_thin_readers_get_deltas_without_partial_messages() -> None:
     assert grown
     assert not any("message" in one for one in grown)
     assert [one["messages"] for one in reported if one["type"] == "agent_end"]
+
+
+# Once pi's own lines have left the log.
+
+
+def in_host(player: Player) -> Iterator[tuple[str, Any]]:
+    """Yield a recording's events with what the host itself adds to them: turns, their input."""
+    told = player.reports.told
+    inputs = iter([each[2]["native"]["message"] for each in told if is_input(each)])
+    running = False
+    for what, name, *rest in told:
+        if what == "turn_ended":
+            running = False
+            end = "error" if name == "failed" else "complete"
+            yield end, {"turn": 1, "status": name, "reason": rest[0]}
+        elif what == "event":
+            if not running and rest[0].get("native", {}).get("type") == "agent_start":
+                running = True
+                yield "turn-started", {"turn": 1, "native_id": None}
+                text = next(inputs)["content"][0]["text"]
+                yield "user-message", {"text": text, "by": "turn"}
+            yield name, rest[0]
+
+
+def is_input(told: tuple[Any, ...]) -> bool:
+    native = told[2].get("native", {}) if told[0] == "event" else {}
+    return native.get("type") == "message_end" and native["message"]["role"] == "user"
+
+
+def facts_of(shown: list[Object]) -> list[Object]:
+    """Return the events that say something whole, without what only pi's own lines know."""
+    whole = ("agent_start", "turn_start", "message_end", "turn_end", "agent_end")
+    tools = ("tool_execution_start", "tool_execution_end")
+    return [
+        untimed(one)
+        for one in shown
+        if one["type"] in (*whole, *tools) and one.get("message", {}).get("role") != "system"
+    ]
+
+
+def untimed(value: Any) -> Any:
+    """Return messages without when they came, and without pi's prompt for its model."""
+    if isinstance(value, list):
+        return [untimed(one) for one in value if not is_system(one)]
+    if not isinstance(value, dict):
+        return value
+    lost = {"willRetry"} if "messages" in value else set()
+    if value.get("role") in ("user", "toolResult"):
+        lost = {"timestamp", "durationMs"}
+    return {k: untimed(v) for k, v in value.items() if k not in lost}
+
+
+def is_system(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("role") == "system"
+
+
+class Late:
+    """A recording's frames for a live reader, and for one that comes once pieces have left."""
+
+    def __init__(self, line: str, scenario: str) -> None:
+        whole, self.log = logs_before_and_after_pieces_leave(
+            in_host(Player(line, scenario).play())
+        )
+        live = Translator(Limits(), lambda _: "pi")
+        self.live = decoded(live.translate(event) for event in whole)
+        late = Translator(Limits(), lambda _: "pi")
+        self.frames = {event.seq: late.translate(event) for event in self.log}
+        self.late = decoded(self.frames.values())
+
+    async def read(self, after: int, limit: int) -> list[Event]:
+        return [event for event in self.log if event.seq > after][:limit]
+
+
+def decoded(frames: Iterable[Sequence[bytes]]) -> list[Object]:
+    return [json.loads(one) for some in frames for one in some]
+
+
+@every_line
+@pytest.mark.parametrize("scenario", ["hello", "models", "tool"])
+def test_facts_tell_what_pis_lines_did_once_they_have_left(line: str, scenario: str) -> None:
+    played = Late(line, scenario)
+    assert facts_of(played.late) == facts_of(played.live)
+
+
+@every_line
+@every_scenario
+def test_every_answer_is_told_once_pis_lines_have_left(line: str, scenario: str) -> None:
+    played = Late(line, scenario)
+    assert answers_of(played.late) == answers_of(played.live)
+    for event in played.log:
+        later = Translator(Limits(), lambda _: "pi")
+        result_of(later.read_back("s", event.seq, played.read))
+        assert later.translate(event) == played.frames[event.seq], "wherever reading begins"
+
+
+def answers_of(shown: list[Object]) -> list[Object]:
+    """Return the assistant's messages; those that failed without a word left no fact."""
+    ends = [one["message"] for one in shown if one["type"] == "message_end"]
+    return [
+        one
+        for one in ends
+        if one["role"] == "assistant" and any(b.get("text", b) for b in one["content"])
+    ]
+
+
+def test_a_failure_is_told_once_pis_lines_have_left() -> None:
+    played = Late(OLD, "fail")
+    reasons = [
+        [one["messages"][-1].get("errorMessage") for one in shown if one["type"] == "agent_end"]
+        for shown in (played.late, played.live)
+    ]
+    assert reasons[0] == reasons[1]
+    assert any(reasons[0])
+
+
+def test_a_turn_that_pi_refused_has_no_run() -> None:
+    log, _ = logs_before_and_after_pieces_leave(
+        [
+            ("turn-started", {"turn": 1, "native_id": None}),
+            ("user-message", {"text": "hi", "by": "turn"}),
+            ("error", {"turn": 1, "status": "failed", "reason": "no model"}),
+        ]
+    )
+    runs = Translator(Limits(), lambda _: "pi")
+    assert [runs.translate(event) for event in log] == [()] * 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,8 +20,11 @@ from sxhost.faces.codex_sse.fields import (
 )
 from sxhost.faces.codex_sse.stream import FrameEncoder, ends_turn
 from sxhost.faces.codex_sse.translate import FRAMES
+from sxhost.faces.pi.translator import Translator
 from sxhost.model.approval import Approval, Inquiry, Option
+from sxhost.model.limits import Limits
 from sxhost.model.session import Event
+from tests.support.stores import logs_before_and_after_pieces_leave
 from tests.unit.drivers.test_codex import PATCH, RUN, UNTRUSTED, Scene
 
 ABOUT = Conversation(id="r", session="s", model="m", provider="p", cwd="/w")
@@ -299,6 +303,57 @@ def test_a_real_patch() -> None:
         "/home/user/project/hello.txt": {"type": "add", "content": "hello\n"}
     }
     assert (ended["success"], ended["status"]) == (False, "declined")
+
+
+# Once pieces have left the log.
+
+LEFT = ("_delta", "agent_reasoning_section_break")
+"""What ends the types of frames that are pieces."""
+
+
+def turn_of(scene: Scene) -> list[tuple[str, Any]]:
+    """Return what a log has of a turn: the host's own events around those of the agent."""
+    begun = ("turn-started", {"turn": 1, "native_id": "t"})
+    return [begun, *scene.reports.events(), ("complete", {"turn": 1, "status": "completed"})]
+
+
+@pytest.mark.parametrize("play", [approved, patched])
+def test_who_comes_later_gets_all_but_the_pieces(play: Callable[[], Scene]) -> None:
+    before, after = logs_before_and_after_pieces_leave(turn_of(play()))
+    assert len(after) < len(before)
+    live, late = (
+        [frames.event(each, "e") for each in log]
+        for frames, log in ((FrameEncoder(ABOUT, 1), before), (FrameEncoder(ABOUT, 1), after))
+    )
+    told = [json.loads(one.split(b"data: ")[1]) for one in live if one]
+    again = [json.loads(one.split(b"data: ")[1]) for one in late if one]
+    assert again == [one for one in told if not one["type"].endswith(LEFT)]
+    assert again[-1]["last_agent_message"] == told[-1]["last_agent_message"] is not None
+
+
+@pytest.mark.parametrize("play", [approved, patched])
+def test_a_client_of_the_multiplexer_likewise(play: Callable[[], Scene]) -> None:
+    whole = ("message_end", "tool_execution_start", "tool_execution_end", "turn_end")
+    live, late = (
+        [json.loads(one) for each in log for one in runs.translate(each)]
+        for log in logs_before_and_after_pieces_leave(turn_of(play()))
+        for runs in [Translator(Limits(), lambda _: "codex")]
+    )
+    both = [
+        [one for one in shown if one["type"] in (*whole, "agent_start", "agent_end")]
+        for shown in (untimed(late), untimed(live))
+    ]
+    assert both[0] == both[1]
+    assert both[0][-1]["messages"]
+
+
+def untimed(value: Any) -> Any:
+    """Return frames without when messages began: of a whole text it is when it was whole."""
+    if isinstance(value, list):
+        return [untimed(one) for one in value]
+    if isinstance(value, dict):
+        return {k: untimed(v) for k, v in value.items() if k != "timestamp"}
+    return value
 
 
 # The stream.
