@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import msgspec
 from msgspec import UNSET
 from msgspec.structs import asdict, replace
 
@@ -20,9 +19,9 @@ class UsageTotals:
     """
 
     def __init__(self, last: object) -> None:
-        self._last = (
-            _counts(msgspec.convert(last, UsageEvent)) if isinstance(last, dict) else {}
-        )
+        known = last if isinstance(last, dict) else {}
+        counts = {name: known.get(name) for name in COUNTS}
+        self._last = {name: n for name, n in counts.items() if isinstance(n, int | float)}
         self._before: dict[str, float] = {}
 
     def process_starts(self) -> None:

@@ -35,7 +35,16 @@ def test_what_an_agent_counts_on_is_not_added() -> None:
     assert found == {"input_tokens": 12, "total_tokens": 15, "context_window": 100}
 
 
-@pytest.mark.parametrize("last", [None, "a text", {}, {"input_tokens": None}])
+def test_usage_that_a_log_has_beside_an_agents_own_message_counts() -> None:
+    totals = UsageTotals({"input_tokens": 10, "native": {"total": {"inputTokens": 10}}})
+    totals.process_starts()
+    assert told(totals, input_tokens=1) == {"input_tokens": 11}
+
+
+NOTHING = [None, "a text", [1], {}, {"input_tokens": None}, {"input_tokens": "10"}]
+
+
+@pytest.mark.parametrize("last", NOTHING)
 def test_usage_that_a_log_has_not_is_nothing(last: object) -> None:
     totals = UsageTotals(last)
     totals.process_starts()
