@@ -97,22 +97,30 @@ surroundings = {
     "home is a file": lambda: os.environ.update(HOME="/dev/null"),
     "odd locale": lambda: os.environ.update(LC_ALL="xx_YY.nope", LANG="nope"),
 }
+def begin(prepare, words):
+    out = tempfile.TemporaryFile()
+    pid = os.fork()
+    if not pid:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(out.fileno(), 1)
+        os.dup2(out.fileno(), 2)
+        prepare()
+        os.environ["SXHOST_URL"] = "http://127.0.0.1:1"
+        sys.argv = ["sxhost", *words]
+        sys.exit(main())
+    return pid, out
+
+def end(pid, out):
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with out:
+        out.seek(0)
+        return status, out.read().decode(errors="replace")
+
 bad = []
-for case, prepare in surroundings.items():
-    for name, words in commands.items():
-        with tempfile.TemporaryFile() as out:
-            pid = os.fork()
-            if not pid:
-                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-                os.dup2(out.fileno(), 1)
-                os.dup2(out.fileno(), 2)
-                prepare()
-                os.environ["SXHOST_URL"] = "http://127.0.0.1:1"
-                sys.argv = ["sxhost", *words]
-                sys.exit(main())
-            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            out.seek(0)
-            text = out.read().decode(errors="replace")
+for case, prepare in surroundings.items():  # most commands wait for something: all at once
+    running = [(name, *begin(prepare, words)) for name, words in commands.items()]
+    for name, pid, out in running:
+        status, text = end(pid, out)
         if status not in (0, 1, 2, 3) or "Traceback" in text or "Exception ignored" in text:
             bad.append([case, name, status, text])
 with open("bad", "w") as file:
