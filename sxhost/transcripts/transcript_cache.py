@@ -161,6 +161,20 @@ class TranscriptCache:
                 reach *= 2
         return found
 
+    def drop_ended(self, session_id: str, seq: int) -> bool:
+        """Drop the transcripts of a session's turns that have ended, from an event on, if any.
+
+        They have what the log may have lost since: lines of the agent that no fact has.  Who
+        begins to read there is told the turn as the log has it now.
+        """
+        known = self._transcripts.get(session_id, ())
+        ended = [each for each in known if each.ended and each.last >= seq]
+        for transcript in ended:
+            self._transcripts[session_id].remove(transcript)
+            self._used.pop(id(transcript))
+            self._size -= transcript.size + OVERHEAD
+        return bool(ended)
+
     def forget(self, session_id: str) -> None:
         """Drop the transcripts of a session that is deleted, or begun anew."""
         self._missing.pop(session_id, None)

@@ -48,6 +48,11 @@ class PiEncoding:
                 self._size -= len(self._frames.pop(next(iter(self._frames)))) + OVERHEAD
         return frames
 
+    def drop_frames(self, start: int) -> None:
+        """Drop the frames that are kept of events, from an id on: they are encoded anew."""
+        for number in [number for number in self._frames if number >= start]:
+            self._size -= len(self._frames.pop(number)) + OVERHEAD
+
     def _encode(self, event: Event, epoch: str) -> bytes:
         tail = b',"cursor":"%s","seq":%d}'
         head = b'{"type":"event","sessionId":"%s","event":' % event.session.encode()

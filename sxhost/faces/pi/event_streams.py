@@ -58,6 +58,9 @@ class EventStreams:
         query = EventQuery(after=cursor, limit=1, pieces=True)
         following = await self.host.events(session_id, query)
         seq = following[0].seq if following else detail.event_count + 1
+        if incarnation[0] == "pi" and self._transcripts.drop_ended(session_id, seq):
+            for encoding in self._encodings.values():
+                encoding.drop_frames(following[0].id if following else 0)
         await self._transcripts.read_back(session_id, seq, read)
 
     def forget(self, session_id: str) -> None:

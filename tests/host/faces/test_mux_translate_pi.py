@@ -10,6 +10,7 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
+from sxhost.faces.pi.encoder import PiEncoding
 from sxhost.faces.pi.translator import Translator
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
@@ -223,8 +224,8 @@ class Late:
         whole, self.log = logs_before_and_after_pieces_leave(
             in_host(Player(line, scenario).play())
         )
-        live = Translator(Limits(), lambda _: "pi")
-        self.live = decoded(live.translate(event) for event in whole)
+        self.runs = Translator(Limits(), lambda _: "pi")
+        self.live = decoded(map(self.runs.translate, whole))
         late = Translator(Limits(), lambda _: "pi")
         self.frames = {event.seq: late.translate(event) for event in self.log}
         self.late = decoded(self.frames.values())
@@ -253,6 +254,20 @@ def test_every_answer_is_told_once_pis_lines_have_left(line: str, scenario: str)
         later = Translator(Limits(), lambda _: "pi")
         result_of(later.read_back("s", event.seq, played.read))
         assert later.translate(event) == played.frames[event.seq], "wherever reading begins"
+
+
+@every_line
+def test_a_late_reader_is_told_no_less_when_others_have_read_before(line: str) -> None:
+    played = Late(line, "tool")
+    encoding = PiEncoding(bytes, played.runs)
+    known = [encoding.event(event, "e") for event in played.log]
+    assert played.runs.drop_ended("s", 1)
+    assert not played.runs.drop_ended("s", 1)
+    assert [encoding.event(event, "e") for event in played.log] == known
+    encoding.drop_frames(1)
+    frames = [encoding.event(event, "e") for event in played.log]
+    alone = PiEncoding(bytes, Translator(Limits(), lambda _: "pi"))
+    assert frames == [alone.event(event, "e") for event in played.log] != known
 
 
 def answers_of(shown: list[Object]) -> list[Object]:
