@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
@@ -89,12 +89,17 @@ OPEN = ("--allow-host=127.0.0.1", "--allow-host=x", "--limit=connections=20000")
 
 
 @contextmanager
-def running_host(*options: str, home: Path | None = None, port: int = 0) -> Iterator[Host]:
-    """Start a host on a free port with a state directory of its own; end it at the end."""
-    twistd = str(Path(sys.executable).with_name("twistd"))
+def running_host(
+    *options: str, home: Path | None = None, port: int = 0, program: Sequence[str] = ()
+) -> Iterator[Host]:
+    """Start a host on a free port with a state directory of its own; end it at the end.
+
+    :param program: what is run in place of ``twistd``.
+    """
+    twistd = program or (str(Path(sys.executable).with_name("twistd")),)
     with ExitStack() as stack:
         place = home or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        command = [twistd, "-n", "--pidfile=", "sxhost", f"--port={port}", *OPEN]
+        command = [*twistd, "-n", "--pidfile=", "sxhost", f"--port={port}", *OPEN]
         process = stack.enter_context(
             subprocess.Popen(
                 [*command, f"--state-dir={place}", *options],
