@@ -81,7 +81,6 @@ def fill(home: Path, *options: str, at_once: int = WORDS, program: Sequence[str]
         for number in range(1, TURNS + 1):
             post(host, f"/sessions/{name_of(0)}/turns", {"input": f"Question {number}?"})
             finish(host, name_of(0))
-        time.sleep(2.5)  # superseded pieces linger for a second
 
 
 def conversation(host: Host, session: str) -> Counter[str]:
@@ -95,6 +94,17 @@ def conversation(host: Host, session: str) -> Counter[str]:
     assert asked == {f"Question {number}?" for number in range(1, TURNS + 1)}, names
     assert said == [WORDS] * TURNS, names
     return names
+
+
+def swept(home: Path) -> None:
+    """Wait until superseded pieces left: a host drops them at its start, then each minute."""
+    with closing(sqlite3.connect(home / "sxhost.db")) as connection:
+        while connection.execute("SELECT count(*) FROM superseded").fetchone() != (0,):
+            time.sleep(0.05)
+        (pieces,) = connection.execute(
+            "SELECT count(*) FROM log WHERE stream IS NOT NULL"
+        ).fetchone()
+    print(f"{pieces} rows of pieces are left")
 
 
 def size(home: Path) -> float:
@@ -186,6 +196,7 @@ def main() -> int:
         fill(usual)
         with running_host(home=usual) as host:
             names = conversation(host, name_of(0))
+            swept(usual)
         small = size(usual)
         print(f"{TURNS} turns: {small:.2f} MB; read back: {dict(names)}", flush=True)
         fill(kept, *ALL_KEPT, at_once=AT_ONCE, program=(sys.executable, "-c", KEEPS_PIECES))
