@@ -15,7 +15,7 @@ from tests.support.hosts import PATIENCE
 UNSHARE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c")
 
 AS_PROCESS_1 = """
-import os, signal, subprocess, sys, time
+import contextlib, os, signal, subprocess, sys, time
 from sxhost.daemon.init import leave_process_1
 
 leave_process_1()
@@ -27,8 +27,12 @@ for _ in range(20):
     subprocess.run(["sh", "-c", "(sleep 0.05; exit 3) & exit 0"], check=True)
 
 def states():
-    found = [name for name in os.listdir("/proc") if name.isdigit()]
-    return [open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] for pid in found]
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            stat = open(f"/proc/{pid}/stat").read()
+            found.append(stat.rpartition(")")[2].split()[0])
+    return found
 
 while len(states()) > 2:
     time.sleep(0.01)
