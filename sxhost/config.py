@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from sxhost import files
 from sxhost.model.limits import Limits
+from sxhost.model.names import KeptNative
 
 __all__ = [
     "DEFAULT_HOST",
@@ -23,7 +24,6 @@ __all__ = [
 ]
 
 Durability = Literal["power", "process"]
-KeptNative = Literal["none", "facts", "all"]
 EmitContent = Literal["full", "redacted", "none"]
 """How much of a conversation's content telemetry contains."""
 

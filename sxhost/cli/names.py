@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import redirect_stderr
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from sxhost.client.host import HostClient
+    from sxhost.errors import ForbiddenScope, HostError
     from sxhost.model.approval import Approval, ApprovalQuery
     from sxhost.model.session import Detail, Summary
 
@@ -103,17 +104,25 @@ async def find_session(host: HostClient, name: str) -> str:
     return (await on_session(host, name, host.session))[0]
 
 
-async def _listed(host: HostClient, refusal: Any) -> Sequence[Summary | Detail]:
+async def _listed(host: HostClient, refusal: HostError) -> Sequence[Summary | Detail]:
     """Return the sessions that a name may stand for: a token may be for one alone."""
     from sxhost.errors import ForbiddenScope
     from sxhost.model.session import SessionQuery
 
     if not isinstance(refusal, ForbiddenScope):
         return await host.sessions(SessionQuery())
+    return [await host.session(_only_session(refusal))]
+
+
+def _only_session(refusal: ForbiddenScope) -> str:
+    """Return the one session that a refused token is for.
+
+    :raises ForbiddenScope: it is for no session; this is the refusal itself.
+    """
     only = refusal.details.get("session")
     if not isinstance(only, str):
         raise refusal
-    return [await host.session(only)]
+    return only
 
 
 def matching_sessions(
@@ -184,10 +193,7 @@ async def _listed_approvals(
     try:
         return await host.approvals(query)
     except ForbiddenScope as refusal:
-        only = refusal.details.get("session")
-        if not isinstance(only, str):
-            raise
-        return await host.session_approvals(only, query)
+        return await host.session_approvals(_only_session(refusal), query)
 
 
 def approval_argument(command: Callable[..., None]) -> Callable[..., None]:
@@ -289,7 +295,7 @@ async def _approvals(host: HostClient) -> Sequence[Approval]:
 
 
 def _ask_to_complete(
-    ctx: click.Context, question: Callable[[HostClient], Awaitable[Sequence[T]]]
+    ctx: click.Context, question: Callable[[HostClient], Coroutine[Any, Any, Sequence[T]]]
 ) -> Sequence[T]:
     """Ask the host that a half-written command names; without an answer there is nothing.
 
@@ -302,7 +308,7 @@ def _ask_to_complete(
     async def work(host: HostClient) -> Sequence[T]:
         from twisted.internet.defer import Deferred
 
-        asking = Deferred.fromCoroutine(_awaited(question(host)))
+        asking = Deferred.fromCoroutine(question(host))
         return await asking.addTimeout(COMPLETION_WITHIN, link.reactor)
 
     try:
@@ -310,7 +316,3 @@ def _ask_to_complete(
             return link.run_with_client(work)
     except SystemExit:
         return []
-
-
-async def _awaited(work: Awaitable[T]) -> T:
-    return await work

@@ -18,12 +18,12 @@ from sxhost.config import (
     DEFAULT_PORT,
     Durability,
     EmitContent,
-    KeptNative,
     LogFormat,
     LogLevelName,
     Settings,
     state_dir,
 )
+from sxhost.model.names import KeptNative
 
 __all__ = ["BYPASS", "SERVING_OPTIONS", "TCP_PORTS", "ServingOption", "ValueType"]
 

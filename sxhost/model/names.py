@@ -20,6 +20,7 @@ __all__ = [
     "UNLIMITED",
     "Argument",
     "EventName",
+    "KeptNative",
     "Key",
     "Label",
     "LabelName",
@@ -42,6 +43,8 @@ UNLIMITED = 2**31 - 1
 """The limit of a query that has none."""
 END_OF_LOG = 10**18
 """A position behind all events: `now` as a cursor."""
+KeptNative = Literal["none", "facts", "all"]
+"""Which events on disk have the agent's own message (``native``)."""
 
 GRAMMARS = {
     SESSION_ID: "1 to 128 letters, digits and `_.:-`, the first a letter or a digit",

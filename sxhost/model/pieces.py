@@ -8,7 +8,7 @@ whoever reads that event instead of them misses nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
@@ -16,13 +16,10 @@ from msgspec import Raw, Struct
 from sxhost.model.event_types import PIECES, WHOLE_OF
 from sxhost.model.session import NULL, Event
 
-__all__ = ["NATIVE", "KeptNative", "Superseded", "stream_of", "superseded_by"]
+__all__ = ["NATIVE", "Superseded", "stream_of", "superseded_by"]
 
 NATIVE: Final = "native"
 """The stream of native events: nothing has them whole, and they end with their turn."""
-
-KeptNative = Literal["none", "facts", "all"]
-"""Which events on disk have the agent's own message (``native``)."""
 
 _TURN_ENDS: Final = frozenset({"complete", "error", "ended"})
 _PIECES_OF: Final = {whole: piece for piece, whole in WHOLE_OF.items()}

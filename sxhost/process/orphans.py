@@ -18,13 +18,7 @@ from sxhost.process.marks import ProcessMark
 from sxhost.process.table import Family, Processes
 from sxhost.process.termination import TerminationReport, terminate
 
-__all__ = ["end_orphans", "find_orphans"]
-
-
-def find_orphans(host_id: str, processes: Processes | None = None) -> list[Process]:
-    """Return the running processes of a host's agents, whichever run of it started them."""
-    family = Family(processes or Processes(), ProcessMark(host_id))
-    return [entry.process for entry in family.look()]
+__all__ = ["end_orphans"]
 
 
 async def end_orphans(

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from sxhost.errors import HostError
 from sxhost.logs import logger
-from sxhost.model.pieces import KeptNative
+from sxhost.model.names import KeptNative
 from sxhost.store.event_ring import EventRing
 from sxhost.store.journal import Journal
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from sxhost.codec.json import encode, encode_lines
 from sxhost.model.event_types import EVENT_TYPES
-from sxhost.model.pieces import NATIVE, KeptNative, stream_of
+from sxhost.model.names import KeptNative
+from sxhost.model.pieces import NATIVE, stream_of
 from sxhost.model.session import Event
 
 __all__ = ["ROW_SIZE", "Run", "pack", "runs_of", "stored", "unpack"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sxhost.codec.json import encode
-from sxhost.model.pieces import KeptNative
+from sxhost.model.names import KeptNative
 from sxhost.store.journal import WriteBatch
 from sxhost.store.runs import pack, runs_of, stored
 from sxhost.store.transaction import SessionDraft, Transaction

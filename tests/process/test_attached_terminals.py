@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from tests.support.agents.real_agents import RealAgents
-from tests.support.hooked_agents import TOUCH, Bench, Terminal, on_a_terminal
+from tests.support.hooked_agents import (
+    TOUCH,
+    Bench,
+    Terminal,
+    hooked_claude,
+    hooked_codex,
+    on_a_terminal,
+)
 from tests.support.hosts import PATIENCE, Host, until
 from tests.support.leftovers import no_leftovers
 
@@ -22,9 +29,7 @@ ESCAPE, ENTER = b"\x1b", b"\r"
 
 @pytest.fixture
 def claude(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Bench:
-    bench = Bench(real_agents.claude(agent_home), running_host)
-    bench.sxhost("hook", "install", "claude")
-    return bench
+    return hooked_claude(real_agents, agent_home, running_host)
 
 
 def state(bench: Bench) -> tuple[str, str]:
@@ -136,12 +141,7 @@ CODEX_FREE = (*OPTIONS, "--ask-for-approval", "never", "--sandbox", "danger-full
 
 @pytest.fixture
 def codex(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Iterator[Bench]:
-    bench = Bench(real_agents.codex(agent_home), running_host)
-    settings = agent_home / ".codex" / "config.toml"
-    with settings.open("a") as file:
-        file.write(f'[projects."{bench.agent.cwd}"]\ntrust_level = "trusted"\n')
-    bench.sxhost("hook", "install", "codex")
-    yield bench
+    yield hooked_codex(real_agents, agent_home, running_host)
     no_leftovers(agent_home, PATIENCE)
 
 

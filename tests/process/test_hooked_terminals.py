@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.agents.real_agents import FakeModel, RealAgents
-from tests.support.hooked_agents import TOUCH, Bench, Terminal, on_a_terminal, words_of_users
+from tests.support.hooked_agents import (
+    TOUCH,
+    Bench,
+    Terminal,
+    hooked_claude,
+    hooked_codex,
+    on_a_terminal,
+    words_of_users,
+)
 from tests.support.hosts import PATIENCE, Host, until
 from tests.support.leftovers import no_leftovers
 
@@ -19,9 +27,7 @@ MANUAL = ("--permission-mode", "manual")
 
 @pytest.fixture
 def claude(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Bench:
-    bench = Bench(real_agents.claude(agent_home), running_host)
-    bench.sxhost("hook", "install", "claude")
-    return bench
+    return hooked_claude(real_agents, agent_home, running_host)
 
 
 def pressed(terminal: Terminal, keys: bytes) -> bool:
@@ -81,12 +87,7 @@ FREE = (*OPTIONS, "--ask-for-approval", "never", "--sandbox", "danger-full-acces
 
 @pytest.fixture
 def codex(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Iterator[Bench]:
-    bench = Bench(real_agents.codex(agent_home), running_host)
-    settings = agent_home / ".codex" / "config.toml"
-    with settings.open("a") as file:
-        file.write(f'[projects."{bench.agent.cwd}"]\ntrust_level = "trusted"\n')
-    bench.sxhost("hook", "install", "codex")
-    yield bench
+    yield hooked_codex(real_agents, agent_home, running_host)
     no_leftovers(agent_home, PATIENCE)  # it does not wait for what it notifies
 
 

@@ -13,12 +13,12 @@ from threading import Thread
 from typing import Any
 from urllib.request import urlopen
 
-import click
 import pytest
 
 from sxhost.cli.main import sxhost
 from tests.process.test_cli import SXHOST, Shell
 from tests.support.certificates import Authority
+from tests.support.commands import leaf_commands
 from tests.support.daemons import clean_environ, run
 from tests.support.hosts import FOREGROUND, PATIENCE, StartHost
 from tests.support.hosts import run as running
@@ -74,29 +74,13 @@ REFUSED = {
 """Commands for which there is nothing to do."""
 
 NO_HOST = {
-    *(
-        "completion",
-        "discover",
-        "emit",
-        "hook claude",
-        "hook codex",
-        "hook status",
-        "hook uninstall",
-    ),
+    *("completion", "emit", "hook claude", "hook codex", "hook status", "hook uninstall"),
     *("policy test", "stdio", "stop", "token show", "trust"),
 }
 
 
-def leaves(command: click.Command, *path: str) -> Iterator[str]:
-    if isinstance(command, click.Group):
-        for name, each in command.commands.items():
-            yield from leaves(each, *path, name)
-    else:
-        yield " ".join(path)
-
-
 def test_every_command_is_here() -> None:
-    assert set(leaves(sxhost)) == COMMANDS.keys() | NO_HOST
+    assert dict(leaf_commands(sxhost)).keys() == COMMANDS.keys() | NO_HOST
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "tail"])

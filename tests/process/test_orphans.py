@@ -13,11 +13,18 @@ from contextlib import contextmanager
 from secrets import token_hex
 
 from sxhost.model.turn import Process
-from sxhost.process.orphans import end_orphans, find_orphans
+from sxhost.process.orphans import end_orphans
 from sxhost.process.table import Processes
 from sxhost.process.termination import TerminationReport
 from tests.process.test_process_child import BROOD, DETACHES, STUBBORN, alive
-from tests.support.programs import HURRY, fixture_in_reactor, in_reactor, python, reactor
+from tests.support.programs import (
+    HURRY,
+    find_orphans,
+    fixture_in_reactor,
+    in_reactor,
+    python,
+    reactor,
+)
 
 HOST = """
 import json, os, sys

@@ -18,6 +18,7 @@ import sxhost
 from sxhost.cli.main import sxhost as commands
 from sxhost.cli.output import Flow, put, put_json, put_table
 from sxhost.visible import escape_hidden
+from tests.support.commands import leaf_commands
 from tests.support.daemons import PATIENCE, SXHOST
 from tests.support.fork_server import fork
 from tests.support.hostile import HOSTILE, Manner, hostile_host, settings
@@ -66,17 +67,7 @@ SGR = re.compile(r"\x1b\[(?:0|1|2|3[123]|1;3[123])?m")
 """The colours that are ours; none of them is in a hostile text."""
 
 
-def leaves(
-    group: click.Group, before: tuple[str, ...] = ()
-) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from leaves(command, (*before, name))
-        else:
-            yield " ".join((*before, name)), command
-
-
-LEAVES = dict(leaves(commands))
+LEAVES = dict(leaf_commands(commands))
 LINKED = [name for name in LEAVES if name not in APART]
 
 

@@ -17,7 +17,6 @@ from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
 from sxhost.process.child import ProcessChild
 from sxhost.process.contracts import ChildExit, Command
-from sxhost.process.orphans import find_orphans
 from sxhost.process.table import ProcessEntry, Processes
 from sxhost.testing import started
 from tests.support.programs import (
@@ -25,6 +24,7 @@ from tests.support.programs import (
     PATIENT,
     Listener,
     Stage,
+    find_orphans,
     in_reactor,
     python,
     reactor,

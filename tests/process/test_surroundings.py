@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 
 from sxhost.cli.main import sxhost
+from tests.support.commands import leaf_commands
 from tests.support.daemons import clean_environ
 
 COMMANDS = {
@@ -129,16 +128,8 @@ os._exit(0)
 """
 
 
-def leaves(command: click.Command, *path: str) -> Iterator[str]:
-    if isinstance(command, click.Group):
-        for name, each in command.commands.items():
-            yield from leaves(each, *path, name)
-    else:
-        yield " ".join(path)
-
-
 def test_every_command_is_tried() -> None:
-    assert set(leaves(sxhost)) | {"", "--help", "--version"} == COMMANDS.keys()
+    assert dict(leaf_commands(sxhost)).keys() | {"", "--help", "--version"} == COMMANDS.keys()
 
 
 def test_no_command_ends_in_a_traceback(tmp_path: Path) -> None:

@@ -12,16 +12,25 @@ import termios
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.request import Request, urlopen
 
 from sxhost.hooks.command import TIMEOUT
-from tests.support.agents.real_agents import FakeModel, RealAgent
+from tests.support.agents.real_agents import FakeModel, RealAgent, RealAgents
 from tests.support.hosts import PATIENCE, Host, until
 from tests.support.places import TOP
 
-__all__ = ["TOUCH", "Bench", "Terminal", "on_a_terminal", "words_of_users"]
+__all__ = [
+    "TOUCH",
+    "Bench",
+    "Terminal",
+    "hooked_claude",
+    "hooked_codex",
+    "on_a_terminal",
+    "words_of_users",
+]
 
 NOBODY = "http://127.0.0.1:9"
 TOUCH = "RUN: touch made"
@@ -173,3 +182,19 @@ def on_a_terminal(bench: Bench, *words: str) -> Iterator[Terminal]:
         yield terminal
     finally:
         terminal.close()
+
+
+def hooked_claude(agents: RealAgents, home: Path, host: Host) -> Bench:
+    """Return Claude Code with our hooks in its settings."""
+    bench = Bench(agents.claude(home), host)
+    bench.sxhost("hook", "install", "claude")
+    return bench
+
+
+def hooked_codex(agents: RealAgents, home: Path, host: Host) -> Bench:
+    """Return a Codex that trusts its directory, with our hooks in its settings."""
+    bench = Bench(agents.codex(home), host)
+    with (home / ".codex" / "config.toml").open("a") as file:
+        file.write(f'[projects."{bench.agent.cwd}"]\ntrust_level = "trusted"\n')
+    bench.sxhost("hook", "install", "codex")
+    return bench

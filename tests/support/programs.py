@@ -15,11 +15,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from sxhost.model.limits import Limits
+from sxhost.model.turn import Process
 from sxhost.process.child import ProcessChild, ProcessSpawner
 from sxhost.process.contracts import ChildExit, Command
+from sxhost.process.marks import ProcessMark
 from sxhost.process.once import OneShotEvent
-from sxhost.process.orphans import end_orphans, find_orphans
-from sxhost.process.table import Processes
+from sxhost.process.orphans import end_orphans
+from sxhost.process.table import Family, Processes
 
 F = TypeVar("F", bound=Callable[..., object])
 in_reactor: Callable[[F], F] = pytest_twisted.ensureDeferred
@@ -114,6 +116,12 @@ async def until(holds: Callable[[], object]) -> None:
     """Wait until something holds; the test's own time limit is the only one."""
     while not holds():
         await deferLater(reactor, 0.01)
+
+
+def find_orphans(host_id: str, processes: Processes | None = None) -> list[Process]:
+    """Return the running processes of a host's agents, whichever run of it started them."""
+    family = Family(processes or Processes(), ProcessMark(host_id))
+    return [entry.process for entry in family.look()]
 
 
 @fixture_in_reactor

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sxhost.errors import UnknownSession
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
-from sxhost.model.pieces import KeptNative
+from sxhost.model.names import KeptNative
 from sxhost.model.session import Event
 from sxhost.store.contracts import Draft
 from sxhost.store.group_commit import GroupCommitter, Threads

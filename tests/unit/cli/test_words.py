@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import click
 import pytest
 from click.testing import CliRunner
 
 from sxhost.cli.main import sxhost
 from sxhost.cli.words import WordsCommand
+from tests.support.commands import leaf_commands
 
 DASHED = (
     *("- fix this", "-1", "-x", "-how are you", "-h is broken", "--- a/file", "--force"),
@@ -94,20 +93,12 @@ def test_help_is_an_option_alone() -> None:
     assert "Usage: say" in CliRunner().invoke(say, ["a", "--help"]).output
 
 
-def every_command(group: click.Command, *path: str) -> Iterator[tuple[str, click.Command]]:
-    if isinstance(group, click.Group):
-        for name, command in group.commands.items():
-            yield from every_command(command, *path, name)
-    else:
-        yield " ".join(path), group
-
-
 def test_all_commands_that_take_a_persons_words_are_such() -> None:
     words = {"text", "prompt", "data", "message", "reason", "answer"}
     taking = {
         name
-        for name, command in every_command(sxhost)
+        for name, command in leaf_commands(sxhost)
         if words & {p.name for p in command.params if isinstance(p, click.Argument)}
     }
     assert taking == {"send", "turn", "steer", "new", "run", "fire", "answer"}
-    assert taking == {n for n, c in every_command(sxhost) if isinstance(c, WordsCommand)}
+    assert taking == {n for n, c in leaf_commands(sxhost) if isinstance(c, WordsCommand)}

@@ -7,7 +7,8 @@ from msgspec import Raw, json
 
 from sxhost.codec.json import encode
 from sxhost.model.event_types import EVENT_TYPES, PIECES
-from sxhost.model.pieces import KeptNative, stream_of
+from sxhost.model.names import KeptNative
+from sxhost.model.pieces import stream_of
 from sxhost.model.session import Event
 from sxhost.store.runs import stored
 
