@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sxhost.cli.formats import columns_of, fit, one_line, pad
 
-__all__ = ["Column", "Line", "lay_out", "table_lines"]
+__all__ = ["Column", "TableRow", "lay_out", "table_lines"]
 
 GAP = 2
 """Blanks between two columns."""
@@ -25,7 +25,7 @@ class Column(NamedTuple):
     """Whether it is set at the right, as numbers are."""
 
 
-class Line(NamedTuple):
+class TableRow(NamedTuple):
     """A line of a table: its cells, and their styles (those of `click.style`), if any."""
 
     cells: Sequence[str]
@@ -45,7 +45,7 @@ def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
         for wide, column in zip(widths, columns, strict=True)
     ]
     least = [min(column.least, wide) for column, wide in zip(columns, widths, strict=True)]
-    for at in sorted(range(len(columns)), key=lambda at: -columns[at].rank):
+    for at in sorted(range(len(columns)), key=lambda at: (-columns[at].rank, -at)):
         if _total(least) <= width or sum(map(bool, least)) == 1:
             break
         least[at] = widths[at] = 0
@@ -63,13 +63,13 @@ def _total(widths: Iterable[int]) -> int:
 
 
 def table_lines(
-    columns: Sequence[Column], lines: Sequence[Line], width: int
+    columns: Sequence[Column], lines: Sequence[TableRow], width: int
 ) -> list[list[tuple[str, str | None]]]:
     """Return a table's lines as pieces with their colours: the heading, then each line."""
-    lines = [Line([one_line(cell) for cell in line.cells], line.colours) for line in lines]
+    lines = [TableRow([one_line(cell) for cell in line.cells], line.colours) for line in lines]
     widths = lay_out(columns, [line.cells for line in lines], width)
     last = max((at for at, wide in enumerate(widths) if wide), default=0)
-    heading = Line([column.title for column in columns], ["bright_black"] * len(columns))
+    heading = TableRow([column.title for column in columns], ["bright_black"] * len(columns))
     return [
         [
             (

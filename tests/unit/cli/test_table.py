@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sxhost.cli.formats import columns_of
-from sxhost.cli.table import Column, Line, lay_out, table_lines
+from sxhost.cli.table import Column, TableRow, lay_out, table_lines
 
 COLUMNS = [
     Column("STATE"),
@@ -21,7 +21,7 @@ ROWS = [
 
 
 def shown(width: int) -> list[str]:
-    lines = table_lines(COLUMNS, [Line(row) for row in ROWS], width)
+    lines = table_lines(COLUMNS, [TableRow(row) for row in ROWS], width)
     return ["".join(text for text, _ in line) for line in lines]
 
 
@@ -40,7 +40,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 
 def test_wide_columns_are_cut_first_then_left_out_by_rank() -> None:
     assert shown(50)[1] == "waiting  api-tests  Fix what…   Bash: make…  2 min"
-    assert shown(32)[0].split() == ["STATE", "ID", "TITLE"]
+    assert shown(30)[0].split() == ["STATE", "ID", "TITLE"]
     assert shown(20)[1] == "waiting  api-tests"
     assert shown(7) == ["STATE", "waiting", "idle"]
     assert shown(4) == ["STA…", "wai…", "idle"]
@@ -52,5 +52,5 @@ def test_column_without_a_text_is_left_out() -> None:
 
 
 def test_cells_are_one_line_and_have_their_colours() -> None:
-    (_, line) = table_lines([Column("A")], [Line(["a\n\x1b[1m"], ["red"])], 80)
+    (_, line) = table_lines([Column("A")], [TableRow(["a\n\x1b[1m"], ["red"])], 80)
     assert line == [("a \\x1b[1m", "red")]
