@@ -32,7 +32,15 @@ from sxhost.client.stream import EventStream, OnLink, ignore_link_changes
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
-from sxhost.model.auth import AuditEntry, AuditQuery, Login, Token, TokenDraft, TokenMade
+from sxhost.model.auth import (
+    AuditEntry,
+    AuditQuery,
+    Identity,
+    Login,
+    Token,
+    TokenDraft,
+    TokenMade,
+)
 from sxhost.model.names import check_session_id
 from sxhost.model.session import (
     Accepted,
@@ -80,6 +88,10 @@ class HostClient:
         self._host = Exchange(url, http, clock, place)
         self._verbs = Verbs(self._host)
         self.url = place or self._host.url
+
+    async def whoami(self) -> Identity:
+        """Tell who asks, with which scopes, and which host this is."""
+        return await self._verbs.get(Identity, "/whoami")
 
     async def status(self) -> Status:
         """Summarise the host."""

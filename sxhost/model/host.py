@@ -18,7 +18,7 @@ from typing import Protocol
 from msgspec import Raw
 
 from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question
-from sxhost.model.auth import AuditEntry, AuditQuery
+from sxhost.model.auth import AuditEntry, AuditQuery, Identity
 from sxhost.model.limits import Limits
 from sxhost.model.session import (
     Accepted,
@@ -61,6 +61,12 @@ Pages = AsyncGenerator[list[Event], None]
 
 class RemoteHost(Protocol):
     """The verbs on sessions, messages and events, and on hosted agents and their approvals."""
+
+    async def whoami(self) -> Identity:
+        """Return who asks, with which scopes, and which host this is.
+
+        :raises Unauthorized: the host does not know the caller.
+        """
 
     async def status(self) -> Status:
         """Summarise the host."""

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from sxhost import files
-from sxhost.store.contracts import StoreUnusable
+from sxhost.store.contracts import StoreInUse, StoreUnusable
 from sxhost.store.sqlite import epoch, rows, upgrades
 
 __all__ = [
@@ -38,7 +38,7 @@ NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 def lock_database(path: Path) -> int:
     """Lock a database for as long as this process lives; return the lock's descriptor.
 
-    :raises StoreUnusable: another host holds it.
+    :raises StoreInUse: another host holds it.
     """
     place = path.with_name(f"{path.name}.lock")
     with errors_as_sentences(path):
@@ -46,7 +46,7 @@ def lock_database(path: Path) -> int:
             lock = files.lock_file(place)
         except BlockingIOError:
             pid = files.read_private(place, 32).decode("ascii", "replace").strip()
-            raise StoreUnusable(f"{path} is in use by the host with pid {pid}.") from None
+            raise StoreInUse(f"{path} is in use by the host with pid {pid}.") from None
         except files.UnsafeFile as error:
             raise StoreUnusable(f"{error}.") from error
         os.pwrite(lock, f"{os.getpid():<20}\n".encode(), 0)  # in place: a disk may be full
