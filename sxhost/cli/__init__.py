@@ -19,6 +19,8 @@ trust     which projects may say where telemetry goes
 stdio     the multiplexer over two pipes
 terminal  a command's two ends: the host, and what it tells of that in lines
 words     commands that take a person's words, whatever these begin with
+formats   times, counts and texts as a person reads them
+table     tables for a terminal
 output    all that is printed: escaped in one place
 ========= =====================================================================
 """
