@@ -12,7 +12,7 @@ from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.project import machine
 from sxhost.service_core import ServiceCore
 from sxhost.streams.reader import LogReader
-from sxhost.transcripts.paging import TranscriptReader
+from sxhost.transcripts.paging import TranscriptPager
 
 __all__ = ["ViewerVerbs"]
 
@@ -48,4 +48,4 @@ class ViewerVerbs:
         def read(after: int, types: str) -> Pages:
             return self._logs.events(session_id, EventQuery(after=str(after), types=types))
 
-        return await TranscriptReader(read, floor, session.event_count).page(query)
+        return await TranscriptPager(read, floor, session.event_count).page(query)

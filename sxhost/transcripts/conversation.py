@@ -2,7 +2,7 @@
 
 The fold takes events in order, from any place of the log, and is the same for the host's
 transcripts, for exports, and for readers who follow live.  Where it begins in the middle, what
-ends there and began before is left out (`Conversation.add`).
+ends there and began before is left out (`ConversationFold.add`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from sxhost.model.session import Event
 from sxhost.model.transcript import ItemKind, TranscriptItem
 from sxhost.transcripts.messages import output_text, plain_text
 
-__all__ = ["Conversation"]
+__all__ = ["ConversationFold"]
 
 Key = tuple[str, str]
 """An item's kind, and the name that its events have for it."""
@@ -53,7 +53,7 @@ Key = tuple[str, str]
 TextEvent = MessageEvent | ThinkingEvent | MessageDeltaEvent | ThinkingDeltaEvent
 
 
-class Conversation:
+class ConversationFold:
     """The items of a stretch of a session's log.
 
     :param items: those that are known already, to go on with.

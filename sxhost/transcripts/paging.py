@@ -20,9 +20,9 @@ from sxhost.model.event_types import (
 from sxhost.model.host import Pages
 from sxhost.model.session import Event
 from sxhost.model.transcript import ItemKind, TranscriptItem, TranscriptPage, TranscriptQuery
-from sxhost.transcripts.conversation import Conversation
+from sxhost.transcripts.conversation import ConversationFold
 
-__all__ = ["TranscriptReader"]
+__all__ = ["TranscriptPager"]
 
 SIZE: Final = 1 << 20
 """Bytes of events that make a page, beside those of the last one."""
@@ -47,7 +47,7 @@ ReadAfter = Callable[[int, str], Pages]
 """Reads a session's retained events after a number; of some types if any are named."""
 
 
-class TranscriptReader:
+class TranscriptPager:
     """Reads pages of one session's transcript.
 
     :param read: reads its events.
@@ -107,8 +107,8 @@ class TranscriptReader:
     def _until(self, query: TranscriptQuery) -> int:
         return self._end if query.before is None else max(0, min(query.before - 1, self._end))
 
-    def _conversation(self, after: int) -> Conversation:
-        return Conversation(whole=after < self._floor)
+    def _conversation(self, after: int) -> ConversationFold:
+        return ConversationFold(whole=after < self._floor)
 
     async def _between(self, after: int, until: int) -> AsyncIterator[Event]:
         async for page in self._read(after, ""):
@@ -130,7 +130,7 @@ class TranscriptReader:
         return kept, is_whole
 
     async def _with_ends(
-        self, conversation: Conversation, after: int
+        self, conversation: ConversationFold, after: int
     ) -> Sequence[TranscriptItem]:
         """Return the items, each as it has ended, if it has soon after a place."""
         count, read = len(conversation), 0
@@ -171,7 +171,7 @@ def _is_shown(item: TranscriptItem, query: TranscriptQuery) -> bool:
     return query.detail != "words" or item.kind in WORDS
 
 
-def _is_written(conversation: Conversation) -> bool:
+def _is_written(conversation: ConversationFold) -> bool:
     """Tell whether a text is being written: its end belongs to the same page."""
     kinds = (conversation.item(place).kind for place in conversation.open)
     return any(kind in ("message", "thinking") for kind in kinds)

@@ -14,7 +14,7 @@ from sxhost.model.session import EventDraft, EventQuery
 from sxhost.model.transcript import TranscriptItem, TranscriptPage, TranscriptQuery
 from sxhost.testing import HostInMemory, is_done, result_of, started
 from sxhost.transcripts import paging
-from sxhost.transcripts.conversation import Conversation
+from sxhost.transcripts.conversation import ConversationFold
 from tests.support.agents.played import Played
 from tests.support.places import RECORDINGS
 
@@ -61,7 +61,7 @@ def backward(lab: HostInMemory, **query: Any) -> list[TranscriptItem]:
 
 
 def whole(lab: HostInMemory) -> list[TranscriptItem]:
-    conversation = Conversation(whole=True)
+    conversation = ConversationFold(whole=True)
     for event in settled(lab, lab.service.events("a", EventQuery(after="0"))):
         conversation.add(event)
     return list(conversation.items)

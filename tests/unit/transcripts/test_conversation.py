@@ -10,7 +10,7 @@ from sxhost.codec.json import encode
 from sxhost.model.approval import Approval
 from sxhost.model.session import Event
 from sxhost.model.transcript import TranscriptItem
-from sxhost.transcripts.conversation import Conversation
+from sxhost.transcripts.conversation import ConversationFold
 
 
 def log(*given: tuple[str, Any], first: int = 1) -> list[Event]:
@@ -21,7 +21,7 @@ def log(*given: tuple[str, Any], first: int = 1) -> list[Event]:
 
 
 def folded(*given: tuple[str, Any], whole: bool = True, first: int = 1) -> list[TranscriptItem]:
-    conversation = Conversation(whole=whole)
+    conversation = ConversationFold(whole=whole)
     for event in log(*given, first=first):
         conversation.add(event)
     return list(conversation.items)
@@ -186,10 +186,10 @@ def test_a_fold_goes_on_with_items_that_are_known() -> None:
         ("tool-done", {"item": "c", "tool": "bash", "status": "completed"}),
         first=5,
     )
-    before, at_once = Conversation(whole=True), Conversation(whole=True)
+    before, at_once = ConversationFold(whole=True), ConversationFold(whole=True)
     for event in first:
         before.add(event)
-    resumed = Conversation(before.items)
+    resumed = ConversationFold(before.items)
     for event in rest:
         resumed.add(event)
     for event in (*first, *rest):
