@@ -52,13 +52,18 @@ def read_token_file(path: Path) -> str:
         raise BadToken(f"No token can be read from {path}: {why.lower()}.") from error
 
 
-def own_host_token(url: str, environ: Mapping[str, str]) -> str | None:
-    """Return the token of this user's own host; None if another user may listen at `url`."""
+def own_host_token(
+    url: str, environ: Mapping[str, str], place: Path | None = None
+) -> str | None:
+    """Return the token of this user's own host; None if another user may listen at `url`.
+
+    :param place: its state directory, if it is not the usual one.
+    """
     from sxhost.auth.tokens import token_file
 
     if not _is_own_host(url):
         return None
-    path = token_file(state_dir(environ))
+    path = token_file(place or state_dir(environ))
     try:
         return _check_token(files.read_private(path).decode("ascii").strip(), str(path))
     except (OSError, ValueError):

@@ -138,7 +138,8 @@ def stdio(
     """Speak the multiplexer's protocol on stdin/out.
 
     Commands and answers are lines of JSON.
-    OPTIONS are those of serving (--state-dir, --store, …), for a host inside.
+    It joins the host that runs already, or starts one inside. OPTIONS are those of serving
+    (--state-dir, --store, …).
     """
     from sxhost.cli import stdio as piped
     from sxhost.surroundings import leave_removed_directory

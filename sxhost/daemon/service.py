@@ -90,6 +90,7 @@ class HostService(MultiService):
         self._endpoints = endpoints
         self._tokens = tokens
         self._address = address_file(tokens.place)
+        self._announced = False
         self._routes = routes
         self._certificate = certificate
         self._reloads = reloads
@@ -150,8 +151,11 @@ class HostService(MultiService):
     def _announce(self) -> None:
         """Write the file in which this user's commands and agents find the address."""
         local = [url for url in self.urls if is_local_url(url) and not url.startswith("https:")]
+        if not local:
+            return  # the file may be that of a host that runs beside this one
         with suppress(OSError):  # then they look where hosts usually are
-            line = "".join(f"{HostAddress(url).url}\n" for url in local[:1])
+            self._announced = True
+            line = f"{HostAddress(local[0]).url}\n"
             files.replace_private(self._address, line.encode(), synced=False)
 
     def _forget_pid(self) -> None:
@@ -188,8 +192,9 @@ class HostService(MultiService):
 
     async def _stop(self) -> None:
         self._notifier.stopping()
-        with suppress(OSError):
-            self._address.unlink()
+        if self._announced:
+            with suppress(OSError):
+                self._address.unlink()
         await DeferredList([maybeDeferred(port.stopListening) for port in self.ports])
         # Streams end before requests are waited for: they would go on for ever.
         self.multiplexer.stop()
