@@ -189,7 +189,7 @@ def test_first_three_commands_bring_agents_in(running_host: Host, tmp_path: Path
 
 def test_curl_comes_after_the_first_agents() -> None:
     text = (TOP / "README.md").read_text()
-    assert text.index("## First steps") < text.index("sxhost run") < text.index("curl ")
+    assert text.index("## First steps") < text.index("sxhost run") < text.index("$ curl ")
 
 
 def test_one_line_passes_the_tests() -> None:
