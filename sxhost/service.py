@@ -53,6 +53,7 @@ from sxhost.service_messages import MessageVerbs
 from sxhost.service_viewers import ViewerVerbs
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import HEARTBEAT_S
+from sxhost.streams.overview import SummaryBroadcaster
 from sxhost.streams.presence import StateBroadcaster
 from sxhost.streams.reader import LogReader
 from sxhost.waiting import background
@@ -95,6 +96,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         self.slices = core.slices
         self._logs = LogReader(store, store, limits, core.slices)
         self._states = StateBroadcaster(core.notifier, store.known, clock, core.current)
+        self._summaries = SummaryBroadcaster(store.known, clock, core.slices, core.summary)
         self._registrar = Registrar(core)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
@@ -125,6 +127,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         if self._sweeper.running:
             self._sweeper.stop()
         self._states.stop()
+        self._summaries.stop()
         await self.end_streams()
         await self._core.supervisor.close()
         self._core.approvals.close()
@@ -332,6 +335,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         sink: Sink,
         *,
         states: bool = False,
+        summaries: bool = False,
     ) -> Subscription:
         """Have events written to `sink` from a cursor on, past and present alike."""
         core = self._core
@@ -348,6 +352,8 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
             raise
         if states:
             self._states.begin(reader)
+        if summaries:
+            await self._summaries.begin(reader)
         return reader
 
     async def deliver_events(self) -> None:

@@ -208,10 +208,12 @@ class Host(RemoteHost, Protocol):
         sink: Sink,
         *,
         states: bool = False,
+        summaries: bool = False,
     ) -> Subscription:
         """Have events written to `sink` from the cursor `after` on, past and present alike.
 
         :param states: whether changes of sessions' states are written, too.
+        :param summaries: whether sessions' summaries are, all at first and as they change.
         :raises UnknownSession: the selection is one session, and there is none.
         :raises SubscriptionLimit: there are as many as may be.
         :raises Stopping: the host is about to end.
