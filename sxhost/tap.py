@@ -106,7 +106,7 @@ def _freeze_loaded_objects() -> None:
 def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> ILogObserver | None:
     """Return the log observer, or end the process with a sentence."""
     try:
-        return observer(twistd, kind, reactor)
+        return observer(twistd, kind, reactor, os.environ)
     except OSError as error:
         exit_with_error(1, f"sxhost: cannot write the log: {error}.")
 

@@ -97,18 +97,24 @@ class HostLink:
 
         gc.enable()
         results: list[T] = []
+        errors: list[OSError] = []
 
         async def run(reactor: Any) -> None:
             self.reactor = reactor
             reactor.addSystemEventTrigger("before", "shutdown", self._shutting_down)
-            with self._refusals():
-                results.append(await work(self.connect(reactor)))
+            try:
+                with self._refusals():
+                    results.append(await work(self.connect(reactor)))
+            except OSError as error:  # what is printed cannot be written
+                errors.append(error)
 
         try:
             react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
         except SystemExit as done:
             if done.code:
                 raise
+        if errors:
+            raise errors[0]
         if not results:
             sys.exit(INTERRUPTED)
         return results[0]
@@ -140,6 +146,8 @@ class HostLink:
         except HostUnreachable as error:
             if not self.interrupted:
                 fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
+        except OSError:
+            raise
         except Exception:  # a defect of ours, with words of others in it
             if self.interrupted:
                 raise

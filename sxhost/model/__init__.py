@@ -16,6 +16,7 @@ session       sessions, events, messages: the structs of the native API
 session_state a session's state, derived from its log and from silence: pure functions
 subscription  following the log live: what is selected, how it is encoded, written where
 summaries     sessions as entries of a list, and the filters of queries
+transcript    a log as the items that a person reads, and pages of it
 turn          starting a hosted agent, input to it, its turns
 ============= =====================================================================
 """

@@ -64,8 +64,12 @@ COMMANDS = {
 }
 
 DRIVER = """
-import json, os, sys, tempfile, sxhost.cli.main, sxhost.hooks.command, sxhost.telemetry.command
+import gc, json, os, sys, tempfile
+from tests.support.fork_server import REACTOR, import_programs
+import_programs()
+del sys.modules[REACTOR]  # a command imports its own
 from sxhost.__main__ import main
+gc.freeze()
 place, commands = json.loads(sys.argv[1])
 os.chdir(place)
 
