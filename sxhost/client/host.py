@@ -65,6 +65,7 @@ from sxhost.model.session import (
     Steered,
     Summary,
 )
+from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
 
 __all__ = ["HostClient", "connect"]
@@ -130,6 +131,11 @@ class HostClient:
         """Read events in order."""
         path = session_path(session_id, "events") + query_of(query)
         return await self._verbs.lines(path)
+
+    async def transcript(self, session_id: str, query: TranscriptQuery) -> TranscriptPage:
+        """Read a page of a session's log as the items of a conversation."""
+        path = session_path(session_id, "transcript")
+        return await self._verbs.get(TranscriptPage, path, query)
 
     async def log(self, query: LogQuery) -> list[Event]:
         """Read the events of many sessions, in the order of their ids."""

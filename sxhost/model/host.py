@@ -45,6 +45,7 @@ from sxhost.model.session import (
     Summary,
 )
 from sxhost.model.subscription import Encoding, Selection, Sink, Subscription
+from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import (
     AgentStatus,
     Launch,
@@ -93,6 +94,9 @@ class RemoteHost(Protocol):
 
     async def events(self, session_id: str, query: EventQuery) -> list[Event]:
         """Read events in order: the buffered ones, or all that are retained after a cursor."""
+
+    async def transcript(self, session_id: str, query: TranscriptQuery) -> TranscriptPage:
+        """Read a page of a session's log as the items of a conversation."""
 
     async def log(self, query: LogQuery) -> list[Event]:
         """Read the events of many sessions, in the order of their ids."""

@@ -124,7 +124,10 @@ ROOMS = {
             "service_messages.py",
             "service_viewers.py",
         ),
-        rooms_of("agents audit codec errors logs model project slices store streams waiting"),
+        rooms_of(
+            "agents audit codec errors logs model project slices store streams "
+            "transcripts waiting"
+        ),
         rooms_of("msgspec twisted"),
     ),
     "hooks": Room(

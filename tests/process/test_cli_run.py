@@ -156,6 +156,15 @@ def test_run_prints_the_answer_and_ends_with_the_turn(shell: Shell) -> None:
     assert shell.json("show", "poem")["turn"]["status"] == "completed"
 
 
+def test_run_whose_output_nobody_reads_ends_quietly(shell: Shell) -> None:
+    with shell.start("run", "--agent", "echo", "x") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(PATIENCE) == 1
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
 def test_run_of_a_failed_turn_exits_nonzero(shell: Shell) -> None:
     done = shell.run("run", "--agent", "echo", "--rm", "FAIL the model is gone")
     assert done.returncode == 1

@@ -40,6 +40,7 @@ def routes(host: RemoteHost) -> Sequence[Route]:
             "Create or update a session.",
             scope="send",
         ),
+        Route("GET", f"{SESSION}/transcript", host.transcript, "Read a conversation."),
         Route("POST", EVENTS, host.fire, "Fire an event.", scope="send"),
         Route(
             "POST",
