@@ -20,7 +20,7 @@ from sxhost.cli.terminal import HOST_SAID_NO, INTERRUPTED, HostLink
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.model.session import Detail, SessionQuery, Summary
+    from sxhost.model.session import Detail, Done, Forgotten, SessionQuery, Summary
 
 __all__ = ["Deed", "do_to_many", "do_to_named"]
 
@@ -34,7 +34,7 @@ LISTED = 10
 class Deed(NamedTuple):
     """What is done to a session, in which word it is told, and what is asked before it."""
 
-    act: Callable[[HostClient, str], Awaitable[object]]
+    act: Callable[[HostClient, str], Awaitable[Done | Forgotten]]
     done: str
     question: str = ""
     """Asked at a terminal before it is done to more than one; empty: it needs no asking."""
@@ -64,7 +64,7 @@ def do_to_named(
         found, done = link.run_with_client(
             lambda host: on_session(host, names[0], partial(deed.act, host))
         )
-        link.show(done, f"{found} {deed.done}")
+        link.show(done, outcome_line(deed, found, done))
         return
 
     async def choose(host: HostClient) -> list[Chosen]:
@@ -90,6 +90,12 @@ def do_to_many(
         return [Chosen(one.id, one) for one in await choose(host)]
 
     Work(link, deed, yes=yes, whole=True).run(chosen)
+
+
+def outcome_line(deed: Deed, session_id: str, done: Done | Forgotten) -> str:
+    """Return the line that it is done, and what the host notes about it."""
+    note = getattr(done, "note", "")
+    return f"{session_id} {deed.done}{'; ' if note else ''}{note}"
 
 
 class Work:
@@ -175,7 +181,7 @@ class Work:
         if self._lost is not None:
             return
         try:
-            await self._deed.act(host, one.id)
+            done = await self._deed.act(host, one.id)
         except HostError as error:
             self._fail(one.id, error.message, error.code)
         except HostUnreachable as error:
@@ -183,7 +189,7 @@ class Work:
         else:
             self._done += 1
             outcome = one.session if self._whole else {"session": one.id, "ok": True}
-            self._link.show(outcome, f"{one.id} {self._deed.done}")
+            self._link.show(outcome, outcome_line(self._deed, one.id, done))
 
     def _fail(self, name: str, message: str, code: str) -> None:
         self._failed += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +16,7 @@ from sxhost.cli.terminal import HostLink, detail_lines, detail_rows, linked, ses
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.model.session import Discovered, Done, SessionQuery, Summary
+    from sxhost.model.session import Discovered, Forgotten, SessionQuery, Summary
 
 __all__ = ["commands"]
 
@@ -36,7 +35,10 @@ def sessions(link: HostLink, query: SessionQuery) -> None:
 @click.command()
 @linked
 def discover(link: HostLink) -> None:
-    """Show agents that run here without hooks as sessions, to be read."""
+    """Find agents that run here without hooks.
+
+    Each becomes a session, to be read.
+    """
     found = link.run_with_client(lambda host: host.discover())
     link.show(found, *map(_discovered_line, found))
 
@@ -60,14 +62,16 @@ def show(link: HostLink, session_id: str) -> None:
 
 @click.command()
 @session_argument
-@click.option("--model")
-@click.option("--provider")
-@click.option("--cwd")
-@click.option("--git-branch")
-@click.option("--title")
-@click.option("--agent")
-@click.option("--pid", type=int)
-@click.option("--label", "labels", multiple=True, metavar="NAME:VALUE")
+@click.option("--model", help="The model that the agent uses.")
+@click.option("--provider", help="Whose model that is.")
+@click.option("--cwd", metavar="DIR", help="The agent's working directory.")
+@click.option("--git-branch", metavar="NAME", help="The branch that it works on.")
+@click.option("--title", help="What the session is about, for lists.")
+@click.option("--agent", help="The kind of agent: claude, codex, …")
+@click.option("--pid", type=int, help="The agent's process: once it is gone, so is the agent.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME:VALUE", help="A label; repeatable."
+)
 @linked
 def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields: Any) -> None:
     """Create a session, or update its fields.
@@ -126,15 +130,18 @@ def prune(link: HostLink, *, query: SessionQuery, lost: bool, dry_run: bool, yes
     do_to_many(link, over, Deed(_forget_if_there, "forgotten", question), yes=yes)
 
 
-async def _forget(host: HostClient, session_id: str) -> Done:
+async def _forget(host: HostClient, session_id: str) -> Forgotten:
     return await host.forget(session_id)
 
 
-async def _forget_if_there(host: HostClient, session_id: str) -> None:
+async def _forget_if_there(host: HostClient, session_id: str) -> Forgotten:
     from sxhost.errors import UnknownSession
+    from sxhost.model.session import Forgotten
 
-    with suppress(UnknownSession):  # somebody was faster
-        await host.forget(session_id)
+    try:
+        return await host.forget(session_id)
+    except UnknownSession:  # somebody was faster
+        return Forgotten(ok=True)
 
 
 def _is_over(session: Summary, lost: bool) -> bool:
