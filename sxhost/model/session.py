@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
+from sxhost.model.delivery import Delivery, InboxKind
 from sxhost.model.limits import Limits
 from sxhost.model.names import (
     CURSOR,
@@ -59,6 +60,7 @@ __all__ = [
     "State",
     "StateChange",
     "Status",
+    "Steered",
     "Summary",
     "SummaryChange",
     "raw_json",
@@ -89,6 +91,8 @@ class Registration(Struct, frozen=True, kw_only=True):
     metadata: dict[str, object] | None = None
     heartbeat_s: Annotated[float, Meta(ge=0, le=86400)] | None = None
     """Seconds within which the agent promises to report again; 0 ends the promise."""
+    inbox: InboxKind | None = None
+    """How the agent takes messages."""
 
 
 class Claim(Registration, frozen=True, kw_only=True):
@@ -154,11 +158,16 @@ class MessageDraft(Struct, frozen=True, kw_only=True):
 
 
 class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which sessions to list: of a state (`state` or `detail_state`), with a label, a page."""
+    """Which sessions to list: a page of those that match all that is given."""
 
     state: str = ""
+    """A `state` or a `detail_state`."""
     label: Annotated[str, Meta(pattern=LABEL)] = ""
     """Written ``name:value``."""
+    agent: Line = ""
+    dir: Path = ""
+    """A directory in which they work, or below which."""
+    project: Line = ""
     limit: Annotated[int, Meta(ge=1, le=UNLIMITED)] = UNLIMITED
     after: str = ""
     """The last id of the previous page; sessions are listed in the order of their ids."""
@@ -291,6 +300,8 @@ class Session(Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     metadata: dict[str, object] = {}
     heartbeat_s: float | None = None
+    inbox: InboxKind | Literal[""] = ""
+    """How an attached agent takes messages; empty as long as that is not known."""
     owner: str | None = None
     """Who has registered an attached session: a token's id, or ``own`` (the host's user)."""
     usage: object = None
@@ -358,6 +369,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
+    project: str = ""
+    """The name of the directory's project: of the next directory upwards that git knows."""
 
 
 class Detail(Summary, frozen=True, kw_only=True):
@@ -367,6 +380,7 @@ class Detail(Summary, frozen=True, kw_only=True):
     heartbeat_s: float | None
     metadata: dict[str, object]
     usage: object
+    inbox: InboxKind | Literal[""] = ""
     message_count: int = 0
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""
@@ -457,11 +471,32 @@ class Accepted(Struct, frozen=True, kw_only=True):
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """The message waits; `queued` counts it and those before it."""
+    """The message waits; `queued` counts it and those before it.
+
+    `delivery` says when it reaches its agent, `note` the same in a sentence.
+    """
 
     ok: bool = True
     id: int
     queued: int
+    delivery: Delivery = "now"
+    note: str = ""
+
+
+class Steered(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The input was added to the running turn, or is the `message` that waits to be."""
+
+    ok: bool
+    delivery: Delivery | None = None
+    note: str = ""
+    message: int | None = None
+
+
+class Forgotten(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The session is forgotten; `note` says what is not over with it, if anything is."""
+
+    ok: bool
+    note: str = ""
 
 
 class Memory(Struct, frozen=True, kw_only=True):
