@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from sxhost.client.requests import why_lost
 from sxhost.codec.lines import LineSplitter, LineTooLong
-from sxhost.model.session import Event, Forgotten, Gap, StateChange, SummaryChange
+from sxhost.model.session import Event, Gap, SessionRemoved, StateChange, SummaryChange
 from sxhost.waiting import Signal
 
 __all__ = [
@@ -72,7 +72,7 @@ Control = (
     Gap
     | StateChange
     | SummaryChange
-    | Forgotten
+    | SessionRemoved
     | ListedFrame
     | HelloFrame
     | Heartbeat

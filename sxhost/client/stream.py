@@ -31,13 +31,13 @@ from sxhost.client.link import (
 from sxhost.client.requests import Exchange
 from sxhost.errors import HostError, HostUnreachable
 from sxhost.model.cursor import Cursor
-from sxhost.model.session import Event, Forgotten, Gap, StateChange, Summary, SummaryChange
+from sxhost.model.session import Event, Gap, SessionRemoved, StateChange, Summary, SummaryChange
 
 __all__ = ["BackOff", "EventStream", "OnLink", "Value", "ignore_link_changes"]
 
 T = TypeVar("T")
 
-Value = Event | Gap | StateChange | SummaryChange | Forgotten
+Value = Event | Gap | StateChange | SummaryChange | SessionRemoved
 """What a stream yields."""
 
 OnLink = Callable[[bool, str], object]
@@ -121,7 +121,7 @@ class EventStream:
         self._summaries: dict[str, Summary] = {}
         self._listed: set[str] = set()
         """The sessions whose summaries have come over this link."""
-        self._forgotten: deque[Forgotten] = deque()
+        self._forgotten: deque[SessionRemoved] = deque()
         """Sessions that have gone while there was no link."""
         self._closed = False
         self._reading: Deferred[Any] | None = None
@@ -217,7 +217,7 @@ class EventStream:
                 self._back_off.reset()
             case EndFrame():
                 self._handle_end(frame)
-            case StateChange() | SummaryChange() | Forgotten() | ListedFrame():
+            case StateChange() | SummaryChange() | SessionRemoved() | ListedFrame():
                 return self._handle_change(frame)
         return None
 
@@ -241,7 +241,7 @@ class EventStream:
         return state
 
     def _handle_change(
-        self, frame: StateChange | SummaryChange | Forgotten | ListedFrame
+        self, frame: StateChange | SummaryChange | SessionRemoved | ListedFrame
     ) -> Value | None:
         """Return a change unless it was yielded: each new connection repeats them all."""
         match frame:
@@ -252,11 +252,11 @@ class EventStream:
                 before = self._summaries.get(session)
                 self._summaries[session] = summary
                 return None if before == summary else frame
-            case Forgotten(session=session):
+            case SessionRemoved(session=session):
                 return frame if self._summaries.pop(session, None) is not None else None
             case ListedFrame():
                 missing = self._summaries.keys() - self._listed
-                self._forgotten.extend(map(Forgotten, sorted(missing)))
+                self._forgotten.extend(map(SessionRemoved, sorted(missing)))
                 for session in missing:
                     del self._summaries[session]
                 return self._forgotten.popleft() if self._forgotten else None

@@ -57,6 +57,7 @@ __all__ = [
     "Sent",
     "Session",
     "SessionQuery",
+    "SessionRemoved",
     "State",
     "StateChange",
     "Status",
@@ -578,7 +579,7 @@ class SummaryChange(Struct, frozen=True, tag_field="frame", tag="summary"):
     summary: Summary
 
 
-class Forgotten(Struct, frozen=True, tag_field="frame", tag="forgotten"):
+class SessionRemoved(Struct, frozen=True, tag_field="frame", tag="forgotten"):
     """A session is in no list any more: it was deleted, or has made room."""
 
     session: str

@@ -20,9 +20,9 @@ from sxhost.errors import BadField, HostError, HostUnreachable, QueueFull, Unkno
 from sxhost.model.session import (
     Event,
     EventDraft,
-    Forgotten,
     Gap,
     Registration,
+    SessionRemoved,
     StateChange,
     SummaryChange,
 )
@@ -177,20 +177,20 @@ def test_summaries_and_sessions_that_have_gone_come_if_requested(
         return [
             (type(value).__name__, value.session)
             for value in reader.got
-            if isinstance(value, SummaryChange | Forgotten)
+            if isinstance(value, SummaryChange | SessionRemoved)
         ]
 
     told = [("SummaryChange", name) for name in ("a", "b", "c")]
     assert changes() == told
     result_of(net.service.forget("a"))
     net.advance(1)
-    told.append(("Forgotten", "a"))
+    told.append(("SessionRemoved", "a"))
     assert changes() == told
     net.cut()
     result_of(net.service.forget("b"))
     result_of(net.service.register("c", Registration(title="new")))
     net.advance(2)
-    told += [("SummaryChange", "c"), ("Forgotten", "b")]
+    told += [("SummaryChange", "c"), ("SessionRemoved", "b")]
     assert changes() == told
     reader.close()
 
