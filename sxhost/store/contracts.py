@@ -53,6 +53,10 @@ class StoreUnusable(Exception):
     """A store cannot begin; the message is a sentence for whoever starts the host."""
 
 
+class StoreInUse(StoreUnusable):
+    """Another host has it, and still runs."""
+
+
 class Draft(Struct, frozen=True):
     """An event that has been checked and has no number yet; `ts_ms` is its Unix time.
 

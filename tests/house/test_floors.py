@@ -122,8 +122,12 @@ ROOMS = {
             "service_agents.py",
             "service_core.py",
             "service_messages.py",
+            "service_viewers.py",
         ),
-        rooms_of("agents audit codec errors logs model slices store streams waiting"),
+        rooms_of(
+            "agents audit codec errors logs model project slices store streams "
+            "transcripts waiting"
+        ),
         rooms_of("msgspec twisted"),
     ),
     "hooks": Room(
