@@ -8,7 +8,8 @@ them, `decode_event` reads them.
 
 Every event of an item (a text, a call of a tool) has the same ``item``, from its first piece to
 the event that has it whole.  Where an event of a subagent has ``parent``, that is the item of
-the call which has started the subagent (Claude Code).  ``native`` is the agent's own message,
+the call which has started the subagent (Claude Code).  What comes after its turn's end has
+``turn``, that one's number.  ``native`` is the agent's own message,
 where that says more than the event.  A field with a default is left out of the JSON where it
 has that value.
 
@@ -237,6 +238,7 @@ class MessageDeltaEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     item: str = ""
     text: str
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -251,6 +253,7 @@ class MessageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str
     cut: bool = False
     """Whether it broke off: `text` is what had come."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -263,6 +266,7 @@ class ThinkingDeltaEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     item: str = ""
     text: str
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -279,6 +283,7 @@ class ThinkingEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether it broke off: `text` is what had come."""
     late: bool = False
     """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -301,6 +306,7 @@ class ToolStartEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The call's arguments: an object, or null where the agent does not tell (ACP)."""
     late: bool = False
     """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -313,6 +319,7 @@ class ToolOutputEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     item: str = ""
     text: str
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -333,6 +340,7 @@ class ToolDoneEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of a command; null or missing where it is not known, or the tool has none."""
     late: bool = False
     """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -360,6 +368,7 @@ class PlanEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Each with ``content`` and ``status``: ``pending``, ``in_progress``, ``completed``."""
     text: str | None = None
     """Codex: the plan as a text, or why it has changed; may be empty."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -376,6 +385,7 @@ class DiffEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """ACP: the file."""
     diff: str
     """In the unified format."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -402,6 +412,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """US dollars; not codex."""
     message: dict[str, object] | UnsetType = UNSET
     """What the last message has used, in the same fields; its `id`.  Attached agents alone."""
+    turn: int | UnsetType = UNSET
     native: Raw | UnsetType = UNSET
 
 
@@ -428,6 +439,7 @@ class CompactEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Echo."""
     tokens_before: int | UnsetType | None = UNSET
     """pi: the tokens of the conversation before."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -440,6 +452,7 @@ class WarningEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     text: str
     """One sentence for a person."""
+    turn: int | UnsetType = UNSET
     native: Raw | UnsetType = UNSET
 
 
@@ -451,6 +464,7 @@ class NativeEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     text: str = ""
     """A notice that is no warning (ACP)."""
+    turn: int | UnsetType = UNSET
     native: Raw
 
 
