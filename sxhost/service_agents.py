@@ -205,4 +205,4 @@ class AgentVerbs:
 
     async def withdraw_questions(self, session_id: str, reason: str) -> None:
         """Close all approvals of a session: its agent waits for none of them any more."""
-        await self._core.approvals.withdraw(session_id, reason)
+        await self._core.questions.withdraw_all(session_id, reason)

@@ -49,6 +49,14 @@ class AttachedQuestions:
                     await self._approvals.close_question(session_id, question.key, reason)
         return answers[0] if answers else None
 
+    async def withdraw_all(self, session_id: str, reason: str) -> None:
+        """Close all approvals of a session; whoever waits for an answer gets none."""
+        for (session, _), waiting in tuple(self._waiting.items()):
+            for waiter in tuple(waiting) if session == session_id else ():
+                waiting[waiter] = reason
+                waiter.poke()
+        await self._approvals.withdraw(session_id, reason)
+
     async def withdraw(self, session_id: str, key: str, reason: str) -> None:
         """Close the approval of a question; whoever waits for its answer gets none."""
         waiting = self._waiting.get((session_id, key))

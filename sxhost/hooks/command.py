@@ -12,6 +12,7 @@ import sys
 from sxhost.address import HostAddress
 from sxhost.files import open_unlinked, read_private
 from sxhost.hooks.deadline import Deadline
+from sxhost.os_process import agent_above, identify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ LINES_MOST = 64 * 1024
 """Bytes of lines that are sent along."""
 
 LINES_FIELD = "sxhost_transcript"
+PROCESS_FIELD = "sxhost_process"
 
 ADDRESS_MOST = 4096
 INPUT_MOST = 64 * 1024 * 1024
@@ -117,6 +119,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], deadline: Deadline
     if "--lines" in options or not is_local(host_url(environ)):
         body = with_lines(body)
     path = f"/hooks/{arguments[0]}?wait={wait:g}" + ("&ask=1" if ask else "")
+    body = with_process(body, arguments[0])
     waits_for_decision = b'"PermissionRequest"' in body or (ask and b'"PreToolUse"' in body)
     patience = wait + DECISION_MARGIN if waits_for_decision and wait else 0.0
     return post(path, body, patience, environ, deadline)
@@ -227,6 +230,18 @@ def is_local(url: str) -> bool:
     address = HostAddress(url)
     local = ("localhost", "::1")
     return bool(address.socket_path) or address.name in local or address.name[:4] == "127."
+
+
+def with_process(body: bytes, agent: str) -> bytes:
+    """Return a hook with its agent's process, by which the host sees the agent's end."""
+    pid = agent_above(agent, os.getppid())
+    found = identify(pid) if pid is not None else None
+    text = body.rstrip()
+    if found is None or not text.startswith(b"{") or not text.endswith(b"}"):
+        return body
+    comma = b"" if text[1:-1].isspace() or len(text) == len(b"{}") else b","
+    words = (f'"{n}":{v}' if isinstance(v, int) else f'"{n}":"{v}"' for n, v in found.items())
+    return text[:-1] + comma + f'"{PROCESS_FIELD}":{{{",".join(words)}}}}}'.encode()
 
 
 def with_lines(body: bytes) -> bytes:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
 
-from msgspec import Raw, to_builtins
+from msgspec import Raw, ValidationError, convert, to_builtins
 from msgspec.structs import replace
 
 from sxhost.agent_files.facts import tool_title
@@ -25,6 +26,7 @@ from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
 from sxhost.model.approval import Answer, Question
 from sxhost.model.names import EVENT_NAME
 from sxhost.model.session import EventDraft, Registration
+from sxhost.model.turn import OSProcess
 
 __all__ = ["Hook"]
 
@@ -50,6 +52,8 @@ MESSAGE_INTRODUCTION: Final = (
 )
 SHORT_TEXT: Final = 512
 
+PROCESS_FIELD: Final = "sxhost_process"
+
 COMMON: Final = frozenset(
     {"session_id", "transcript_path", "cwd", "permission_mode", "hook_event_name"}
 )
@@ -60,7 +64,9 @@ class Hook:
 
     def __init__(self, agent: str, payload: Mapping[str, Any]) -> None:
         self.agent = agent
-        self.payload = payload
+        self.payload = {n: value for n, value in payload.items() if n != PROCESS_FIELD}
+        self.process = _process(payload.get(PROCESS_FIELD))
+        """The agent's process, as ``sxhost hook`` has found it above its own."""
         self.is_notice = agent == "codex" and not self.text("hook_event_name")
         """Whether it was told by Codex's ``notify``, and not by a hook."""
         self.session_id = self.text("thread-id" if self.is_notice else "session_id")
@@ -83,6 +89,8 @@ class Hook:
             model=self.text("model")[:SHORT_TEXT] or None,
             cwd=self.text("cwd")[:4096] or None,
             inbox=None if self.is_notice else "hooks",
+            pid=self.process.pid if self.process else None,
+            os_process=self.process,
         )
 
     @property
@@ -331,6 +339,12 @@ def _output(value: Any) -> Any:
 def _text(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _process(value: Any) -> OSProcess | None:
+    with suppress(ValidationError):
+        return convert(value, OSProcess)
+    return None
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

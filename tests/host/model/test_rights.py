@@ -281,6 +281,7 @@ NEW: dict[str, Any] = {
     "pid": 7,
     "heartbeat_s": 1.0,
     "inbox": "pull",
+    "os_process": {"pid": 7, "started": 1, "boot": "b", "namespace": "n"},
 }
 WHOSE = {"b": "owned", "c": "foreign", "a": "hosted"}
 
