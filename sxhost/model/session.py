@@ -57,11 +57,13 @@ __all__ = [
     "Sent",
     "Session",
     "SessionQuery",
+    "SessionRemoved",
     "State",
     "StateChange",
     "Status",
     "Steered",
     "Summary",
+    "SummaryChange",
     "raw_json",
 ]
 
@@ -159,11 +161,16 @@ class MessageDraft(Struct, frozen=True, kw_only=True):
 
 
 class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which sessions to list: of a state (`state` or `detail_state`), with a label, a page."""
+    """Which sessions to list: a page of those that match all that is given."""
 
     state: str = ""
+    """A `state` or a `detail_state`."""
     label: Annotated[str, Meta(pattern=LABEL)] = ""
     """Written ``name:value``."""
+    agent: Line = ""
+    dir: Path = ""
+    """A directory in which they work, or below which."""
+    project: Line = ""
     limit: Annotated[int, Meta(ge=1, le=UNLIMITED)] = UNLIMITED
     after: str = ""
     """The last id of the previous page; sessions are listed in the order of their ids."""
@@ -173,8 +180,8 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which events to read: those after a cursor or a number, of some `types` (``a,b``).
 
     With `follow` the answer stays open and brings new events; with `state` also changes of
-    state.  Without `follow`, pieces that the log has whole are left out, unless `pieces` asks
-    for those that are still there.
+    state, with `summary` whole summaries.  Without `follow`, pieces that the log has whole are
+    left out, unless `pieces` asks for those that are still there.
     """
 
     after: Annotated[str, Meta(pattern=CURSOR)] = ""
@@ -182,6 +189,7 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     types: str = ""
     follow: bool = False
     state: bool = False
+    summary: bool = False
     pieces: bool = False
 
     def names(self) -> frozenset[str]:
@@ -366,6 +374,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
+    project: str = ""
+    """The name of the directory's project: of the next directory upwards that git knows."""
 
 
 class Detail(Summary, frozen=True, kw_only=True):
@@ -565,3 +575,16 @@ class StateChange(Struct, frozen=True, tag_field="frame", tag="state"):
     detail_state: StateName
     reason: str
     since_ms: int
+
+
+class SummaryChange(Struct, frozen=True, tag_field="frame", tag="summary"):
+    """A session as it is now in a list: one of all at first, or one that has changed."""
+
+    session: str
+    summary: Summary
+
+
+class SessionRemoved(Struct, frozen=True, tag_field="frame", tag="forgotten"):
+    """A session is in no list any more: it was deleted, or has made room."""
+
+    session: str
