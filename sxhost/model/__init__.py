@@ -1,6 +1,7 @@
 """The values of sxhost: frozen structs, which are the wire format too, and their checks.
 
 ============= =====================================================================
+activity      what a session says and does now, a line each: pure functions
 approval      an agent's questions, and the decisions on them
 auth          tokens, logins, the audit
 caller        who sends a request, with which scopes, and until when

@@ -27,8 +27,10 @@ from sxhost.model.names import (
 from sxhost.model.turn import Launch, Process, Turn
 
 __all__ = [
+    "NO_ACTIVITY",
     "NULL",
     "Accepted",
+    "Activity",
     "Claim",
     "Detail",
     "Discovered",
@@ -260,6 +262,17 @@ class BackgroundTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What it is about, in a line."""
 
 
+class Activity(Struct, frozen=True, omit_defaults=True):
+    """What a session does, or what its agent asks: a line, since when, the call that it is."""
+
+    title: str = ""
+    since_ms: int = 0
+    item: str = ""
+
+
+NO_ACTIVITY: Final = Activity()
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """A session as it is stored; `state` follows from its log, without regard to silence."""
 
@@ -299,6 +312,9 @@ class Session(Struct, frozen=True, kw_only=True):
     event_count: int = 0
     message_count: int = 0
     pending_approvals: int = 0
+    preview: str = ""
+    """The beginning of its agent's last words, in a line."""
+    activity: Activity = NO_ACTIVITY
     background: list[BackgroundTask] = []
     """What still runs, whether or not a turn does."""
     turn_over: bool = False
@@ -329,6 +345,16 @@ class Summary(Struct, frozen=True, kw_only=True):
     queued_messages: int
     pending_approvals: int
     rest: Rest = ""
+    preview: str = ""
+    """The beginning of its agent's last words, or why it failed, in a line."""
+    activity: str = ""
+    """The tool's call that runs, or what is asked, in a line; "" if there is none."""
+    activity_since_ms: int | None = None
+    turn_since_ms: int | None = None
+    """When the turn that runs began."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
 
 
 class Detail(Summary, frozen=True, kw_only=True):
