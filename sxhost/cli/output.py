@@ -6,15 +6,30 @@ them, never in them.  Nothing else in the command line's modules prints (a test 
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import click
 
 from sxhost.visible import escape_hidden, escape_hidden_json
 
-__all__ = ["Flow", "fail", "put", "put_code", "put_json", "put_table"]
+__all__ = [
+    "Flow",
+    "at_terminal",
+    "fail",
+    "put",
+    "put_code",
+    "put_json",
+    "put_pieces",
+    "put_table",
+    "terminal_width",
+]
+
+Pieces = Sequence[tuple[str, str | None]]
+"""A line in pieces, each with its style: a colour, ``dim``, ``bold``, or none."""
 
 
 class Flow(str):
@@ -23,12 +38,44 @@ class Flow(str):
     __slots__ = ()
 
 
+def at_terminal() -> bool:
+    """Tell whether a person reads what is printed: in a pipe it stays as it always was."""
+    return sys.stdout.isatty()
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal."""
+    return shutil.get_terminal_size().columns
+
+
+def _has_colours(stream: Any) -> bool:
+    """Tell whether a stream is a terminal with colours, and nobody has switched them off."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(stream.isatty())
+
+
 def put(*lines: str, err: bool = False, nl: bool = True, **style: Any) -> None:
     """Print lines, or without `nl` a beginning; `style` is `click.style`'s."""
     looks = {name: value for name, value in style.items() if value}
+    looks = looks if _has_colours(sys.stderr if err else sys.stdout) else {}
     for line in lines:
         text = escape_hidden(line, "\n\t" if isinstance(line, Flow) else "")
         click.echo(click.style(text, **looks) if looks else text, err=err, nl=nl)
+
+
+def put_pieces(*lines: Pieces) -> None:
+    """Print lines in pieces, each in its style."""
+    colours = _has_colours(sys.stdout)
+    for line in lines:
+        click.echo("".join(_piece(text, style if colours else None) for text, style in line))
+
+
+def _piece(text: str, style: str | None) -> str:
+    shown = escape_hidden(text)
+    if style is None:
+        return shown
+    return click.style(shown, **{style: True} if style in ("dim", "bold") else {"fg": style})
 
 
 def put_json(*values: object) -> None:
