@@ -167,7 +167,8 @@ def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
 def steer(link: HostLink, session_id: str, text: str) -> None:
     """Add to the running turn.
 
-    TEXT may be - for standard input.
+    An agent that the host does not run gets it as an urgent message; the answer says when it
+    is heard.  TEXT may be - for standard input.
     """
     from sxhost.model.turn import SteerDraft
 
@@ -175,7 +176,7 @@ def steer(link: HostLink, session_id: str, text: str) -> None:
     found, done = link.run_with_client(
         lambda host: on_session(host, session_id, lambda one: host.steer(one, draft))
     )
-    link.show(done, f"{found} steered")
+    link.show(done, f"{found} {done.note or 'steered'}")
 
 
 @click.command()

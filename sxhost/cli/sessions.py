@@ -103,7 +103,7 @@ def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields
 def rm(link: HostLink, session_id: str) -> None:
     """End a session and delete its log."""
     found, done = link.run_with_client(lambda host: on_session(host, session_id, host.forget))
-    link.show(done, f"{found} forgotten")
+    link.show(done, f"{found} forgotten{'; ' if done.note else ''}{done.note}")
 
 
 @click.command()

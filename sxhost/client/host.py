@@ -51,6 +51,7 @@ from sxhost.model.session import (
     EventDraft,
     EventQuery,
     Fired,
+    Forgotten,
     Hosted,
     LogQuery,
     Message,
@@ -61,6 +62,7 @@ from sxhost.model.session import (
     Sent,
     SessionQuery,
     Status,
+    Steered,
     Summary,
 )
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
@@ -112,9 +114,9 @@ class HostClient:
             Registered, session_path(session_id, "register"), registration
         )
 
-    async def forget(self, session_id: str) -> Done:
+    async def forget(self, session_id: str) -> Forgotten:
         """End a session and forget it with its log and its inbox."""
-        return await self._verbs.call(Done, "DELETE", session_path(session_id))
+        return await self._verbs.call(Forgotten, "DELETE", session_path(session_id))
 
     async def fire(self, session_id: str, draft: EventDraft) -> Fired:
         """Append an event; an unknown session is registered by it."""
@@ -229,9 +231,9 @@ class HostClient:
         path = session_path(session_id, "turns")
         return await self._verbs.post(Submitted, path, draft, START_WITHIN)
 
-    async def steer(self, session_id: str, draft: SteerDraft) -> Done:
-        """Add to the running turn."""
-        return await self._verbs.post(Done, session_path(session_id, "steer"), draft)
+    async def steer(self, session_id: str, draft: SteerDraft) -> Steered:
+        """Add to the running turn; queue it for an attached agent."""
+        return await self._verbs.post(Steered, session_path(session_id, "steer"), draft)
 
     async def interrupt(self, session_id: str) -> Done:
         """Stop the running turn."""

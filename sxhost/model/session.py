@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
+from sxhost.model.delivery import Delivery, InboxKind
 from sxhost.model.limits import Limits
 from sxhost.model.names import (
     CURSOR,
@@ -39,6 +40,7 @@ __all__ = [
     "EventDraft",
     "EventQuery",
     "Fired",
+    "Forgotten",
     "Gap",
     "Health",
     "HostCounts",
@@ -58,6 +60,7 @@ __all__ = [
     "State",
     "StateChange",
     "Status",
+    "Steered",
     "Summary",
     "raw_json",
 ]
@@ -87,6 +90,8 @@ class Registration(Struct, frozen=True, kw_only=True):
     metadata: dict[str, object] | None = None
     heartbeat_s: Annotated[float, Meta(ge=0, le=86400)] | None = None
     """Seconds within which the agent promises to report again; 0 ends the promise."""
+    inbox: InboxKind | None = None
+    """How the agent takes messages."""
 
 
 class Claim(Registration, frozen=True, kw_only=True):
@@ -288,6 +293,8 @@ class Session(Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     metadata: dict[str, object] = {}
     heartbeat_s: float | None = None
+    inbox: InboxKind | Literal[""] = ""
+    """How an attached agent takes messages; empty as long as that is not known."""
     owner: str | None = None
     """Who has registered an attached session: a token's id, or ``own`` (the host's user)."""
     usage: object = None
@@ -364,6 +371,7 @@ class Detail(Summary, frozen=True, kw_only=True):
     heartbeat_s: float | None
     metadata: dict[str, object]
     usage: object
+    inbox: InboxKind | Literal[""] = ""
     message_count: int = 0
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""
@@ -454,11 +462,32 @@ class Accepted(Struct, frozen=True, kw_only=True):
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """The message waits; `queued` counts it and those before it."""
+    """The message waits; `queued` counts it and those before it.
+
+    `delivery` says when it reaches its agent, `note` the same in a sentence.
+    """
 
     ok: bool = True
     id: int
     queued: int
+    delivery: Delivery = "now"
+    note: str = ""
+
+
+class Steered(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The input was added to the running turn, or is the `message` that waits to be."""
+
+    ok: bool
+    delivery: Delivery | None = None
+    note: str = ""
+    message: int | None = None
+
+
+class Forgotten(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The session is forgotten; `note` says what is not over with it, if anything is."""
+
+    ok: bool
+    note: str = ""
 
 
 class Memory(Struct, frozen=True, kw_only=True):
