@@ -18,12 +18,16 @@ from sxhost.visible import escape_hidden, escape_hidden_json
 
 __all__ = [
     "Flow",
+    "Pieces",
     "at_terminal",
+    "close_screen",
     "fail",
+    "open_screen",
     "put",
     "put_code",
     "put_json",
     "put_pieces",
+    "put_screen",
     "put_table",
     "terminal_width",
 ]
@@ -68,7 +72,41 @@ def put_pieces(*lines: Pieces) -> None:
     """Print lines in pieces, each in its style."""
     colours = _has_colours(sys.stdout)
     for line in lines:
-        click.echo("".join(_piece(text, style if colours else None) for text, style in line))
+        click.echo(_joined(line, colours=colours))
+
+
+def open_screen() -> None:
+    """Take the terminal's other screen, so that what stood on this one is there again after."""
+    if _is_screen():
+        click.echo("\x1b[?1049h\x1b[?25l", nl=False)
+
+
+def close_screen() -> None:
+    """Give the terminal back."""
+    if _is_screen():
+        click.echo("\x1b[?25h\x1b[?1049l", nl=False)
+
+
+def put_screen(lines: Sequence[Pieces], footer: str) -> None:
+    """Draw lines over what the screen has; where there is no screen, print them again."""
+    if not _is_screen():
+        put_pieces(*lines, [(footer, None)], [("", None)])
+        return
+    columns, rows = shutil.get_terminal_size()
+    colours = _has_colours(sys.stdout)
+    drawn = [
+        _joined(line, colours=colours)
+        for line in (*lines[: rows - 1], [(footer[:columns], "dim")])
+    ]
+    click.echo("\x1b[H" + "\x1b[K\n".join(drawn) + "\x1b[K\x1b[J", nl=False)
+
+
+def _is_screen() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _joined(line: Pieces, *, colours: bool) -> str:
+    return "".join(_piece(text, style if colours else None) for text, style in line)
 
 
 def _piece(text: str, style: str | None) -> str:

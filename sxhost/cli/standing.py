@@ -105,8 +105,8 @@ def now_text(session: Summary, asked: Approval | None, now_ms: int) -> str:
         what, since = f"silent in {session.activity or 'its turn'}", session.last_seen_ms
     elif stands == "working":
         what, since = _work_text(session)
-    elif stands in ("failed", "lost", "ended"):
-        what = session.preview or session.reason
+    elif stands == "failed":
+        what = session.preview or session.reason.removeprefix("error: ")
     if not since:
         return what
     return " · ".join(filter(None, (what, age((now_ms - since) / 1000))))
