@@ -17,6 +17,7 @@ from sxhost.eviction import Eviction
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, EventDraft, Hosting, Session, Summary
 from sxhost.model.summaries import summarize
+from sxhost.project import project_name
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import LogNotifier
@@ -96,4 +97,5 @@ class ServiceCore:
 
     async def summary(self, session: Session) -> Summary:
         """Return a session as an entry of a list."""
-        return summarize(self.current(session), await self.store.count_waiting(session.id))
+        queued = await self.store.count_waiting(session.id)
+        return summarize(self.current(session), queued, project_name(session.cwd))

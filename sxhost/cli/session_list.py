@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from sxhost.cli.formats import age, count, dollars, fit, home_path, short_ids, usage_text
 from sxhost.cli.output import Pieces, terminal_width
 from sxhost.cli.standing import (
@@ -30,10 +32,10 @@ __all__ = ["Listed", "list_sessions", "session_table"]
 COLUMNS: Final = (
     Column("STATE"),
     Column("ID", 14),
-    Column("TITLE", 12, rank=3),
+    Column("TITLE", 10, rank=3),
     Column("AGENT", 6, rank=4),
     Column("PROJECT", 8, rank=7),
-    Column("NOW", 18, rank=1, keep=" · "),
+    Column("NOW", 15, rank=1, keep=" · "),
     Column("AGE", rank=5, right=True),
     Column("COST", rank=6, right=True),
 )
@@ -46,6 +48,9 @@ WIDE_COLUMNS: Final = (
     Column("EVENTS", right=True),
     *(Column(name) for name in ("USED", "LABELS")),
 )
+KNOWN_HERE: Final = ("approval", "question", "failed", "asleep")
+"""Words of the list that are no states of the host: they are told apart here."""
+
 WHOLE = 1_000_000
 """Columns of a line that is not cut."""
 
@@ -65,12 +70,15 @@ async def list_sessions(host: HostClient, query: SessionQuery, *, needs_me: bool
     from sxhost.errors import ForbiddenScope
     from sxhost.model.approval import ApprovalQuery
 
-    found, asked = await host.sessions(query), {}
+    stands = query.state if query.state in KNOWN_HERE else ""
+    found = await host.sessions(replace(query, state="") if stands else query)
+    asked: dict[str, Approval] = {}
     if any(session.pending_approvals for session in found):
         with suppress(ForbiddenScope):  # a token for one session may not ask for all
             asked = oldest_by_session(await host.approvals(ApprovalQuery()))
-    if needs_me:
-        found = [one for one in found if standing(one, asked.get(one.id)) in NEEDY]
+    wanted = NEEDY if needs_me else (stands,) if stands else ()
+    if wanted:
+        found = [one for one in found if standing(one, asked.get(one.id)) in wanted]
     return Listed(found, asked)
 
 
@@ -106,7 +114,7 @@ def _hidden(sessions: Sequence[Summary]) -> int:
 
 def _row(session: Summary, short: str, asked: Approval | None, now_ms: int) -> TableRow:
     stands = standing(session, asked)
-    place = " ".join(filter(None, (os.path.basename(session.cwd), session.git_branch)))  # noqa: PTH119
+    place = " ".join(filter(None, (session.project, session.git_branch)))
     cells = (
         *(stands, short, session.title, _agent(session), place),
         *(now_text(session, asked, now_ms), age(now_ms / 1000 - session.start_time)),

@@ -157,11 +157,16 @@ class MessageDraft(Struct, frozen=True, kw_only=True):
 
 
 class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which sessions to list: of a state (`state` or `detail_state`), with a label, a page."""
+    """Which sessions to list: a page of those that match all that is given."""
 
     state: str = ""
+    """A `state` or a `detail_state`."""
     label: Annotated[str, Meta(pattern=LABEL)] = ""
     """Written ``name:value``."""
+    agent: Line = ""
+    dir: Path = ""
+    """A directory in which they work, or below which."""
+    project: Line = ""
     limit: Annotated[int, Meta(ge=1, le=UNLIMITED)] = UNLIMITED
     after: str = ""
     """The last id of the previous page; sessions are listed in the order of their ids."""
@@ -362,6 +367,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
+    project: str = ""
+    """The name of the directory's project: of the next directory upwards that git knows."""
 
 
 class Detail(Summary, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from sxhost.model.session_state import ACTIVE_STATES
 __all__ = ["filter_approvals", "summarize", "summary_filter"]
 
 
-def summarize(view: Session, queued: int) -> Summary:
+def summarize(view: Session, queued: int, project: str) -> Summary:
     """Return a session (with its state of now) as an entry; `queued` messages wait for it."""
     turn = view.turn
     return Summary(
@@ -42,6 +42,7 @@ def summarize(view: Session, queued: int) -> Summary:
         input_tokens=_count(view, "input_tokens"),
         output_tokens=_count(view, "output_tokens"),
         cost_usd=_cost(view),
+        project=project,
     )
 
 
@@ -67,15 +68,23 @@ def filter_approvals(approvals: Sequence[Approval], query: ApprovalQuery) -> lis
     return [a for a in approvals if query.all or a.state == "pending"]
 
 
+def _is_below(path: str, directory: str) -> bool:
+    return bool(path) and f"{path.rstrip('/')}/".startswith(f"{directory}/")
+
+
 def summary_filter(query: SessionQuery) -> Callable[[Summary], bool]:
     """Return a predicate: whether a summary matches `query`."""
     name, _, value = query.label.partition(":")
+    directory = query.dir.rstrip("/")
 
     def matches(view: Summary) -> bool:
         return (
             view.id > query.after
             and query.state in ("", view.state, view.detail_state)
             and (not name or view.labels.get(name) == value)
+            and query.agent in ("", view.agent)
+            and query.project in ("", view.project)
+            and (not query.dir or _is_below(view.cwd, directory))
         )
 
     return matches
