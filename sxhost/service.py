@@ -54,6 +54,7 @@ from sxhost.service_messages import MessageVerbs
 from sxhost.service_viewers import ViewerVerbs
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import HEARTBEAT_S
+from sxhost.streams.overview import SummaryBroadcaster
 from sxhost.streams.presence import StateBroadcaster
 from sxhost.streams.reader import LogReader
 from sxhost.waiting import background
@@ -96,6 +97,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         self.slices = core.slices
         self._logs = LogReader(store, store, limits, core.slices)
         self._states = StateBroadcaster(core.notifier, store.known, clock, core.current)
+        self._summaries = SummaryBroadcaster(store.known, clock, core.slices, core.summary)
         self._registrar = Registrar(core)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
@@ -111,6 +113,8 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         """Begin to sweep, and put right what an earlier process of the host has left."""
         super().startService()
         self._sweeper.start(SWEEP_EVERY, now=True)
+        leaving = self._core.approvals.leave_former_life()  # before a hook can ask again
+        background(leaving, log, "finding the questions of a former life")
         reconciling = self._core.supervisor.reconcile()
         background(reconciling, log, "finding the agents of a former life")
 
@@ -126,6 +130,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         if self._sweeper.running:
             self._sweeper.stop()
         self._states.stop()
+        self._summaries.stop()
         await self.end_streams()
         await self._core.supervisor.close()
         self._core.approvals.close()
@@ -340,6 +345,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         sink: Sink,
         *,
         states: bool = False,
+        summaries: bool = False,
     ) -> Subscription:
         """Have events written to `sink` from a cursor on, past and present alike."""
         core = self._core
@@ -356,6 +362,8 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
             raise
         if states:
             self._states.begin(reader)
+        if summaries:
+            await self._summaries.begin(reader)
         return reader
 
     async def deliver_events(self) -> None:

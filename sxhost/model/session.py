@@ -57,11 +57,13 @@ __all__ = [
     "Sent",
     "Session",
     "SessionQuery",
+    "SessionRemoved",
     "State",
     "StateChange",
     "Status",
     "Steered",
     "Summary",
+    "SummaryChange",
     "raw_json",
 ]
 
@@ -176,8 +178,8 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which events to read: those after a cursor or a number, of some `types` (``a,b``).
 
     With `follow` the answer stays open and brings new events; with `state` also changes of
-    state.  Without `follow`, pieces that the log has whole are left out, unless `pieces` asks
-    for those that are still there.
+    state, with `summary` whole summaries.  Without `follow`, pieces that the log has whole are
+    left out, unless `pieces` asks for those that are still there.
     """
 
     after: Annotated[str, Meta(pattern=CURSOR)] = ""
@@ -185,6 +187,7 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     types: str = ""
     follow: bool = False
     state: bool = False
+    summary: bool = False
     pieces: bool = False
 
     def names(self) -> frozenset[str]:
@@ -567,3 +570,16 @@ class StateChange(Struct, frozen=True, tag_field="frame", tag="state"):
     detail_state: StateName
     reason: str
     since_ms: int
+
+
+class SummaryChange(Struct, frozen=True, tag_field="frame", tag="summary"):
+    """A session as it is now in a list: one of all at first, or one that has changed."""
+
+    session: str
+    summary: Summary
+
+
+class SessionRemoved(Struct, frozen=True, tag_field="frame", tag="forgotten"):
+    """A session is in no list any more: it was deleted, or has made room."""
+
+    session: str
