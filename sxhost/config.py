@@ -19,6 +19,7 @@ __all__ = [
     "USAGE_ERROR",
     "Settings",
     "address_file",
+    "announced_url",
     "host_url",
     "state_dir",
 ]
@@ -113,10 +114,11 @@ def address_file(place: Path) -> Path:
 def host_url(environ: Mapping[str, str]) -> str:
     """Return the host's URL for clients: ``SXHOST_URL``, its address file, or the default."""
     default = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
-    return environ.get("SXHOST_URL") or _announced_url(state_dir(environ)) or default
+    return environ.get("SXHOST_URL") or announced_url(state_dir(environ)) or default
 
 
-def _announced_url(place: Path) -> str:
+def announced_url(place: Path) -> str:
+    """Return the URL that the host of a state directory has left there; empty if it has not."""
     try:
         url = files.read_private(address_file(place)).decode().strip()
     except (OSError, ValueError):

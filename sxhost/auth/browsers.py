@@ -107,7 +107,13 @@ class BrowserLogins:
         login = self._logins.get(browser_id)
         if login is None or not login.matches_secrets(cookie, page) or login.grant.ended:
             return None
-        return Caller(frozenset({"admin"}), token=browser_id, grant=login.grant)
+        return Caller(
+            frozenset({"admin"}),
+            token=browser_id,
+            grant=login.grant,
+            name=NAME,
+            expires_ms=self._expires_ms(login),
+        )
 
     def __contains__(self, browser_id: object) -> bool:
         """Tell whether a login has this id."""
@@ -116,7 +122,6 @@ class BrowserLogins:
     def tokens(self) -> Sequence[Token]:
         """Return the logins as entries of the list of tokens."""
         self._forget_expired()
-        now_ms = self._wall_ms()
         return [
             Token(
                 browser_id,
@@ -124,10 +129,14 @@ class BrowserLogins:
                 None,
                 NAME,
                 login.created_ms,
-                now_ms + int(login.remaining_s() * 1000),
+                self._expires_ms(login),
             )
             for browser_id, login in self._logins.items()
         ]
+
+    def _expires_ms(self, login: BrowserLogin) -> int:
+        """Return when a login ends if nothing more is asked (Unix milliseconds)."""
+        return self._wall_ms() + int(login.remaining_s() * 1000)
 
     def log_out(self, browser_id: str) -> None:
         """End a login, with all streams that are open for it."""

@@ -11,7 +11,7 @@ from sxhost.address import HostAddress
 from sxhost.config import state_dir
 from sxhost.localnet import loopback_addresses
 
-__all__ = ["BadToken", "given_token", "own_host_token", "read_token_file"]
+__all__ = ["BadToken", "given_token", "own_host_token", "read_token_file", "token_source"]
 
 ROOT = 0
 """Root's uid: systemd's sockets are root's, and root could read the token anyway."""
@@ -33,6 +33,13 @@ def given_token(file: str | None, environ: Mapping[str, str]) -> str | None:
     return _check_token(token, "SXHOST_TOKEN") if token else None
 
 
+def token_source(file: str | None, environ: Mapping[str, str]) -> str:
+    """Return where the token is that `given_token` takes; empty if none is named."""
+    if path := file or environ.get("SXHOST_TOKEN_FILE"):
+        return path
+    return "SXHOST_TOKEN" if environ.get("SXHOST_TOKEN", "").strip() else ""
+
+
 def read_token_file(path: Path) -> str:
     """Return the token in a file.
 
@@ -45,13 +52,18 @@ def read_token_file(path: Path) -> str:
         raise BadToken(f"No token can be read from {path}: {why.lower()}.") from error
 
 
-def own_host_token(url: str, environ: Mapping[str, str]) -> str | None:
-    """Return the token of this user's own host; None if another user may listen at `url`."""
+def own_host_token(
+    url: str, environ: Mapping[str, str], place: Path | None = None
+) -> str | None:
+    """Return the token of this user's own host; None if another user may listen at `url`.
+
+    :param place: its state directory, if it is not the usual one.
+    """
     from sxhost.auth.tokens import token_file
 
     if not _is_own_host(url):
         return None
-    path = token_file(state_dir(environ))
+    path = token_file(place or state_dir(environ))
     try:
         return _check_token(files.read_private(path).decode("ascii").strip(), str(path))
     except (OSError, ValueError):

@@ -103,7 +103,14 @@ class TokenStore:
         if not token.is_valid_at(self._wall_ms()):
             return None
         scopes: frozenset[Scope] = frozenset(token.scopes)
-        return Caller(scopes, token.session, token_id, grant=self._grant(token))
+        return Caller(
+            scopes,
+            token.session,
+            token_id,
+            grant=self._grant(token),
+            name=token.name,
+            expires_ms=token.expires_ms,
+        )
 
     def create(self, draft: TokenDraft) -> tuple[Token, str]:
         """Issue a token; return it with its secret, of which only the hash is kept.

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
@@ -19,12 +20,15 @@ from twisted.internet.task import react
 from twisted.logger import FileLogObserver, globalLogBeginner
 
 from sxhost.address import HostAddress
-from sxhost.cli.output import fail
+from sxhost.auth.client_tokens import given_token, own_host_token
+from sxhost.cli.output import fail, put
 from sxhost.client.endpoints import make_client_endpoint
-from sxhost.config import Settings
+from sxhost.config import USAGE_ERROR, Settings, announced_url
 from sxhost.daemon.logfile import as_text
 from sxhost.daemon.options import Options
-from sxhost.daemon.preflight import make_state_dir
+from sxhost.daemon.preflight import make_state_dir, prepare, why_in_use
+from sxhost.daemon.service import CannotStart
+from sxhost.daemon.serving_options import SERVING_OPTIONS
 from sxhost.faces.pi.stdio import Pipe, pipe_to
 from sxhost.logs import logger, set_level
 from sxhost.model.limits import Limits
@@ -35,6 +39,9 @@ __all__ = ["connect", "serve"]
 
 log = logger(__name__)
 
+OF_THE_STORE = ("state-dir", "store", "log-level")
+"""Options that a host which runs already does not contradict: they have led to it."""
+
 ANSWER = b'{"type":"response"'
 """How answers begin."""
 
@@ -42,7 +49,8 @@ ANSWER = b'{"type":"response"'
 def serve(arguments: Sequence[str]) -> NoReturn:
     """Run a host with these options of ``twistd sxhost``, and speak with one client.
 
-    It listens nowhere, unless an option or ``PI_SERVER_PORT`` says so.
+    It listens nowhere, unless an option or ``PI_SERVER_PORT`` says so.  Where a host runs
+    already, on the same store, its client speaks with that one.
     """
     options = Options()
     given = [*arguments]
@@ -50,18 +58,42 @@ def serve(arguments: Sequence[str]) -> NoReturn:
     settings = options["settings"]
     if not any(word.startswith(("--port", "-p", "--host", "--listen")) for word in given):
         settings = replace(settings, listen=settings.listen[1:])
-    _log_to_stderr(settings.log_level)
     os.umask(0o077)
     make_state_dir(settings.state_dir)
+    if in_use := why_in_use(settings):
+        _join(options, settings.state_dir, in_use)
+    _log_to_stderr(settings.log_level)
+    prepare(settings)
     react(lambda reactor: Deferred.fromCoroutine(_serve(reactor, settings)))
+
+
+def _join(options: Options, place: Path, in_use: str) -> NoReturn:
+    """Speak with the host that runs on the store, or end the process with a sentence."""
+    url = announced_url(place)
+    if not url:
+        nowhere = "It listens nowhere, so nobody can join it; --state-dir DIR gives another."
+        fail(1, f"sxhost: {in_use} {nowhere}")
+    for option in SERVING_OPTIONS:
+        if options[option.name] and option.name not in OF_THE_STORE:
+            how = f"to speak with that one: sxhost stdio --connect {url}"
+            fail(1, f"sxhost: {in_use} --{option.name} is for a host inside; {how}")
+    try:
+        token = given_token(None, os.environ) or own_host_token(url, os.environ, place)
+    except ValueError as error:
+        fail(USAGE_ERROR, str(error))
+    put(f"sxhost: {in_use} This joins it, at {url}.", err=True)
+    connect(url, token, os.environ.get("SXHOST_CA"))
 
 
 async def _serve(reactor: Any, settings: Settings) -> None:
     reactor.seconds = time.monotonic
     host = assemble(settings, reactor)
+    try:
+        host.privilegedStartService()
+        host.startService()
+    except CannotStart:  # which has said why
+        raise SystemExit(1) from None
     reactor.addSystemEventTrigger("before", "shutdown", host.stopService)
-    host.privilegedStartService()
-    host.startService()
     pipe = pipe_to(host.multiplexer)
     StandardIO(pipe, reactor=reactor)
     await pipe.closed

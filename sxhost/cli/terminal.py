@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from sxhost.model.session import Detail, Event, Status, Summary
 
 __all__ = [
+    "HOST_SAID_NO",
     "INTERRUPTED",
     "HostLink",
+    "clock_time",
     "detail_lines",
     "detail_rows",
     "event_line",
@@ -96,18 +98,24 @@ class HostLink:
 
         gc.enable()
         results: list[T] = []
+        errors: list[OSError] = []
 
         async def run(reactor: Any) -> None:
             self.reactor = reactor
             reactor.addSystemEventTrigger("before", "shutdown", self._shutting_down)
-            with self._refusals():
-                results.append(await work(self.connect(reactor)))
+            try:
+                with self._refusals():
+                    results.append(await work(self.connect(reactor)))
+            except OSError as error:  # what is printed cannot be written
+                errors.append(error)
 
         try:
             react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
         except SystemExit as done:
             if done.code:
                 raise
+        if errors:
+            raise errors[0]
         if not results:
             sys.exit(INTERRUPTED)
         return results[0]
@@ -128,22 +136,38 @@ class HostLink:
     @contextmanager
     def _refusals(self) -> Iterator[None]:
         """End the process with a sentence if asking fails, but for the user's interrupt."""
-        from sxhost.errors import HostError, HostUnreachable
+        from sxhost.errors import HostError, HostUnreachable, Unauthorized
 
         try:
             yield
         except HostError as error:
-            fail(HOST_SAID_NO, error.message)
+            hint = f" {self._token_hint()}" if isinstance(error, Unauthorized) else ""
+            fail(HOST_SAID_NO, error.message + hint)
         except ValueError as error:
             fail(USAGE, f"This cannot be asked: {str(error).rstrip('.')}.")
         except HostUnreachable as error:
             if not self.interrupted:
                 fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
+        except OSError:
+            raise
         except Exception:  # a defect of ours, with words of others in it
             if self.interrupted:
                 raise
             put(Flow(traceback.format_exc()), err=True)
             sys.exit(HOST_SAID_NO)
+
+    def _token_hint(self) -> str:
+        """Return which token this command has shown to a host that wants another."""
+        from sxhost.auth.client_tokens import own_host_token, token_source
+
+        if place := token_source(self._token_file, os.environ):
+            return f"This command has shown {self.url} the token in {place}."
+        if own_host_token(self.url, os.environ):
+            return f"This command has shown {self.url} the token of your own host."
+        return (
+            f"This command has none for {self.url}: name its file with --token-file FILE or"
+            " SXHOST_TOKEN_FILE, or give it in SXHOST_TOKEN."
+        )
 
     def show(self, value: Any, *lines: str) -> None:
         """Print a value as lines, or for machines as JSON: an object, or a line for each."""
@@ -251,8 +275,12 @@ def event_line(event: Event) -> str:
 
 def row(number: int | str, ts: int, name: str, text: str) -> str:
     """Return a line in the columns of an event; `ts` is in Unix seconds."""
-    clock = time.strftime("%H:%M:%S", time.localtime(ts))
-    return f"{number:>6}  {clock}  {name:<12}  {text}".rstrip()
+    return f"{number:>6}  {clock_time(1000 * ts)}  {name:<12}  {text}".rstrip()
+
+
+def clock_time(ms: int) -> str:
+    """Return the time of day of a moment in Unix milliseconds."""
+    return time.strftime("%H:%M:%S", time.localtime(ms // 1000))
 
 
 def _leave_out_tls(url: str) -> None:

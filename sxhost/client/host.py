@@ -32,7 +32,15 @@ from sxhost.client.stream import EventStream, OnLink, ignore_link_changes
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
-from sxhost.model.auth import AuditEntry, AuditQuery, Login, Token, TokenDraft, TokenMade
+from sxhost.model.auth import (
+    AuditEntry,
+    AuditQuery,
+    Identity,
+    Login,
+    Token,
+    TokenDraft,
+    TokenMade,
+)
 from sxhost.model.names import check_session_id
 from sxhost.model.session import (
     Accepted,
@@ -43,6 +51,7 @@ from sxhost.model.session import (
     EventDraft,
     EventQuery,
     Fired,
+    Forgotten,
     Hosted,
     LogQuery,
     Message,
@@ -53,8 +62,10 @@ from sxhost.model.session import (
     Sent,
     SessionQuery,
     Status,
+    Steered,
     Summary,
 )
+from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
 
 __all__ = ["HostClient", "connect"]
@@ -81,6 +92,10 @@ class HostClient:
         self._verbs = Verbs(self._host)
         self.url = place or self._host.url
 
+    async def whoami(self) -> Identity:
+        """Tell who asks, with which scopes, and which host this is."""
+        return await self._verbs.get(Identity, "/whoami")
+
     async def status(self) -> Status:
         """Summarise the host."""
         return await self._verbs.get(Status, "/status")
@@ -99,9 +114,9 @@ class HostClient:
             Registered, session_path(session_id, "register"), registration
         )
 
-    async def forget(self, session_id: str) -> Done:
+    async def forget(self, session_id: str) -> Forgotten:
         """End a session and forget it with its log and its inbox."""
-        return await self._verbs.call(Done, "DELETE", session_path(session_id))
+        return await self._verbs.call(Forgotten, "DELETE", session_path(session_id))
 
     async def fire(self, session_id: str, draft: EventDraft) -> Fired:
         """Append an event; an unknown session is registered by it."""
@@ -117,6 +132,11 @@ class HostClient:
         path = session_path(session_id, "events") + query_of(query)
         return await self._verbs.lines(path)
 
+    async def transcript(self, session_id: str, query: TranscriptQuery) -> TranscriptPage:
+        """Read a page of a session's log as the items of a conversation."""
+        path = session_path(session_id, "transcript")
+        return await self._verbs.get(TranscriptPage, path, query)
+
     async def log(self, query: LogQuery) -> list[Event]:
         """Read the events of many sessions, in the order of their ids."""
         return await self._verbs.lines("/events" + query_of(query))
@@ -130,6 +150,7 @@ class HostClient:
         types: Sequence[str] = (),
         after: str = "",
         state: bool = False,
+        summary: bool = False,
         fail_fast: bool = False,
         on_link: OnLink = ignore_link_changes,
         jitter: Callable[[], float] = random.random,
@@ -137,7 +158,8 @@ class HostClient:
         """Follow a session's events, or those of all sessions, live (`sxhost.client.stream`).
 
         `after` is a cursor, a number or ``now``; without it what is buffered comes first.
-        With `state` the states of the sessions come too.  `fail_fast`, `on_link` and
+        With `state` the states of the sessions come too, with `summary` their summaries: all
+        at first, then as they change.  `fail_fast`, `on_link` and
         `jitter` are those of `EventStream`.
 
         :raises BadField: an id cannot be one.
@@ -147,12 +169,19 @@ class HostClient:
         query: EventQuery
         if session_id is None:
             path = "/events"
-            query = LogQuery(session=chosen, label=label, types=names, follow=True, state=state)
+            query = LogQuery(
+                session=chosen,
+                label=label,
+                types=names,
+                follow=True,
+                state=state,
+                summary=summary,
+            )
         elif sessions or label:
             raise BadField("session_id", "Name one session, or choose among all of them.")
         else:
             path = session_path(session_id, "events")
-            query = EventQuery(types=names, follow=True, state=state)
+            query = EventQuery(types=names, follow=True, state=state, summary=summary)
         return EventStream(
             self._host,
             lambda cursor: path + query_of(replace(query, after=cursor)),
@@ -211,9 +240,9 @@ class HostClient:
         path = session_path(session_id, "turns")
         return await self._verbs.post(Submitted, path, draft, START_WITHIN)
 
-    async def steer(self, session_id: str, draft: SteerDraft) -> Done:
-        """Add to the running turn."""
-        return await self._verbs.post(Done, session_path(session_id, "steer"), draft)
+    async def steer(self, session_id: str, draft: SteerDraft) -> Steered:
+        """Add to the running turn; queue it for an attached agent."""
+        return await self._verbs.post(Steered, session_path(session_id, "steer"), draft)
 
     async def interrupt(self, session_id: str) -> Done:
         """Stop the running turn."""

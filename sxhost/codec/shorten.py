@@ -11,6 +11,7 @@ __all__ = [
     "TEXT_KEPT",
     "TITLE_MOST",
     "BoundedText",
+    "cut_in_the_middle",
     "cut_large_fields",
     "first_line",
     "fold",
@@ -82,6 +83,22 @@ def _shortened(value: object, most: int) -> object:
     if isinstance(value, list):
         return [_shortened(inner, most) for inner in value]
     return value
+
+
+def cut_in_the_middle(text: str, most: int) -> str:
+    """Return a text's beginning and end, with a line between them that says what is missing.
+
+    The end is what matters of an output, the beginning of what was asked.
+    """
+    if len(text) <= most:
+        return text
+    head, tail = text[: most // 2], text[-(most - most // 2) :]
+    head = head[: head.rfind("\n") + 1] or head
+    tail = tail[tail.find("\n") + 1 :] or tail
+    left = text[len(head) : len(text) - len(tail)]
+    lines = left.count("\n")
+    extent = f"{lines} lines, " if lines > 1 else ""
+    return f"{head.removesuffix(chr(10))}\n… ({extent}{len(left)} characters more)\n{tail}"
 
 
 def first_line(text: str, most: int = TITLE_MOST) -> str:

@@ -7,6 +7,7 @@ init            process 1 of a container, which reaps what is left to it
 pidfile         the pidfile, a warning to root, SIGHUP
 listening       endpoints as the command line writes them
 logfile         the log as it is written
+journald        its lines for systemd's journal
 systemd         systemd is told how the host is
 agents          what hosts agents, put together: programs, drivers, places
 serving_options the table of all options of serving

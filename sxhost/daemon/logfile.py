@@ -20,6 +20,7 @@ from twisted.logger import FileLogObserver, LogEvent, formatEvent, formatTime
 from twisted.python.logfile import LogFile
 
 from sxhost.config import LogFormat
+from sxhost.daemon.journald import is_journal, with_priority
 from sxhost.logs import logger
 from sxhost.visible import escape_hidden
 
@@ -165,11 +166,12 @@ class LogFileObserver(FileLogObserver):
 
 
 def observer(
-    twistd: Mapping[str, Any], kind: LogFormat, reactor: Any
+    twistd: Mapping[str, Any], kind: LogFormat, reactor: Any, environ: Mapping[str, str]
 ) -> FileLogObserver | None:
     """Return the observer that writes the log where twistd would; None: twistd's own writes it.
 
     SIGUSR1 begins a new file, as it does with twistd; in place of one that was moved away, too.
+    Lines for systemd's journal, which ``environ`` tells, have their priority.
 
     :raises OSError: the file cannot be opened.
     """
@@ -178,7 +180,10 @@ def observer(
     place = twistd["logfile"]
     if twistd["nodaemon"] and place in (None, "", "-"):
         _on_usr1(reactor, lambda: None)  # there is nothing to rotate, nor a reason to die
-        return FileLogObserver(_escape_unencodable(sys.stdout), FORMATS[kind])
+        write = FORMATS[kind]
+        if is_journal(sys.stdout, environ):
+            write = with_priority(write)
+        return FileLogObserver(_escape_unencodable(sys.stdout), write)
     if place == "-":
         return None  # twistd says that a daemon has no stdout
     file = RotatedLogFile.fromFullPath(place or "twistd.log")

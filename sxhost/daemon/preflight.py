@@ -10,11 +10,11 @@ from sxhost.auth.tls import BadPEM, ServerCertificate
 from sxhost.config import USAGE_ERROR, Settings
 from sxhost.daemon.listening import refuse_unusable
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile
-from sxhost.store.contracts import StoreUnusable
+from sxhost.store.contracts import StoreInUse, StoreUnusable
 from sxhost.store.sqlite.file import lock_database
 from sxhost.visible import exit_with_error
 
-__all__ = ["load_certificate", "make_state_dir", "prepare"]
+__all__ = ["load_certificate", "make_state_dir", "prepare", "why_in_use"]
 
 
 def prepare(settings: Settings) -> None:
@@ -63,6 +63,18 @@ def _refuse_held_store(database: Path) -> None:
         os.close(lock_database(database))
     except (StoreUnusable, OSError) as error:
         exit_with_error(1, f"sxhost: {error}")
+
+
+def why_in_use(settings: Settings) -> str:
+    """Return the sentence that another host runs on the store; empty if none does."""
+    if settings.database is not None:
+        try:
+            os.close(lock_database(settings.database))
+        except StoreInUse as error:
+            return str(error)
+        except (StoreUnusable, OSError):
+            pass  # `prepare` says it
+    return ""
 
 
 def load_certificate(settings: Settings) -> ServerCertificate | None:

@@ -11,11 +11,41 @@ from sxhost.model.names import SESSION_ID, Line, Scope
 __all__ = [
     "AuditEntry",
     "AuditQuery",
+    "HostIdentity",
+    "Identity",
     "Login",
     "Token",
     "TokenDraft",
     "TokenMade",
 ]
+
+
+class HostIdentity(Struct, frozen=True, kw_only=True):
+    """Which host answers: its machine's name, its version, the epoch of its log."""
+
+    name: str
+    version: str
+    epoch: str
+
+
+class Identity(Struct, frozen=True, kw_only=True):
+    """Who asks, as the host has recognised them, and what they may do there."""
+
+    scopes: list[Scope]
+    session: str | None = None
+    """The only session that the scopes are for; None for all."""
+    token: str | None = None
+    """The id of the token or login; None for callers that need none."""
+    name: str = ""
+    """What the token was called when it was made; ``browser`` of a login."""
+    expires_ms: int | None = None
+    """When the token expires (Unix milliseconds); a login, if nothing more is asked."""
+    host: HostIdentity
+
+    def allows(self, scope: Scope, session_id: str | None = None) -> bool:
+        """Tell whether a request with this scope, for a session or the host, is let in."""
+        is_theirs = self.session is None or session_id == self.session
+        return is_theirs and (scope in self.scopes or "admin" in self.scopes)
 
 
 class TokenDraft(Struct, frozen=True, kw_only=True):

@@ -132,6 +132,10 @@ class Caller(Struct, frozen=True):
     peer: str = ""
     grant: Grant | None = None
     """Access through a token, which can end; None for callers that need no token."""
+    name: str = ""
+    """What the token was called when it was made."""
+    expires_ms: int | None = None
+    """When the token expires (Unix milliseconds); None if it does not."""
 
     @property
     def ended(self) -> GrantEnd | None:

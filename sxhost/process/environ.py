@@ -98,6 +98,7 @@ FOREIGN = (
     # Others' words for "inside of me": a sandbox, a shell of theirs.
     *("CODEX_SANDBOX*", "CODEX_CI", "GEMINI_CLI", "GEMINI_CLI_IDE_*", "OPENCODE"),
     *("PI_CODING_AGENT", "CURSOR_AGENT", "REPL_ID", "AGENT"),
+    *("GOOSE_TERMINAL", "QWEN_CODE", "AUGMENT_AGENT", "OPENCODE_CLIENT"),
     # A trace that something else is a part of.
     *("TRACEPARENT", "TRACESTATE"),
     # A terminal's window or a multiplexer's pane: it is not the agent's, and may be closed.

@@ -36,6 +36,8 @@ __all__ = [
     "ToolCallBlock",
     "message_of",
     "object_or_empty",
+    "output_text",
+    "plain_text",
 ]
 
 MESSAGE_OVERHEAD = 200
@@ -117,17 +119,17 @@ def message_of(event: Event, data: AgentEvent | None = None) -> Message | None:
     """
     match data or decode_event(event):
         case UserMessageEvent(text=text):
-            return _message(event, "user", TextBlock(text or _plain_text(event)))
+            return _message(event, "user", TextBlock(text or plain_text(event)))
         case (MessageEvent() | ThinkingEvent()) as whole:
             block = TextBlock if isinstance(whole, MessageEvent) else ThinkingBlock
             status = "cut" if whole.cut else "completed"
-            text = whole.text or _plain_text(event)
+            text = whole.text or plain_text(event)
             return _message(event, "assistant", block(text), whole.item, status)
         case ToolStartEvent(tool=tool, input=given, item=item):
             call = ToolCallBlock(item=item, tool=tool, input=object_or_empty(given))
             return _message(event, "assistant", call, item)
         case ToolDoneEvent() as done:
-            result = TextBlock(_text_of(done.output))
+            result = TextBlock(output_text(done.output))
             return _message(event, "tool", result, done.item, done.status, tool=done.tool)
         case (CompleteEvent() | ErrorEvent()) as end if end.status == "failed":
             # A turn that failed is a message without words, which says why.
@@ -165,13 +167,13 @@ def object_or_empty(given: Raw) -> Raw:
     return given if bytes(given) != b"null" else Raw(b"{}")
 
 
-def _plain_text(event: Event) -> str:
+def plain_text(event: Event) -> str:
     """Return the data of an event that are a text alone: attached agents may send that."""
     is_text = bytes(event.data).startswith(b'"')
     return msgspec.json.decode(event.data, type=str) if is_text else ""
 
 
-def _text_of(output: object) -> str:
+def output_text(output: object) -> str:
     """Return a tool's output as a text: it is one, or is missing, or is any JSON (hooks)."""
     if isinstance(output, str):
         return output

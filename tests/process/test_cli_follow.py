@@ -249,6 +249,30 @@ def test_following_writes_to_a_file(shell: Shell, session: str, tmp_path: Path) 
     assert place.read_text(encoding="utf-8").split()[2:] == ["thinking", "first"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("tail", "--after", "0"), ("events", "SESSION", "-f"), ("run", "--agent", "echo", "hi")],
+    ids=lambda words: words[0],
+)
+def test_full_disk_is_said_in_a_sentence(
+    shell: Shell, session: str, words: tuple[str, ...]
+) -> None:
+    given = [session if word == "SESSION" else word for word in words]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [SXHOST, *given, "--url", shell.url],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "sxhost: no space left on device."
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_terminal_output_is_coloured(
     shell: Shell, session: str, environ: dict[str, str], coloured: bool

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.support.hosts import StartHost
+from tests.support.daemons import SXHOST, run
+from tests.support.hosts import Host, StartHost
 from tests.support.multiplexer_clients import Talk, over_stdio, over_websocket
 
 Object = dict[str, Any]
@@ -58,3 +59,49 @@ def test_stdio_without_a_host_is_an_error(tmp_path: Path) -> None:
         output = (tmp_path / "stdio.log").read_text()
         assert output.startswith("No host answers at http://127.0.0.1:1: ")
         client.wire.close = lambda: 0  # type: ignore[attr-defined]
+
+
+def test_stdio_beside_a_running_host_joins_it(start_host: StartHost, tmp_path: Path) -> None:
+    host = start_host("--port", "0", "--require-token")
+    address = host.url
+    with over_stdio(tmp_path, {}, *state_of(tmp_path)) as talk:
+        talk.ask("create_session", "here", agent="echo")
+    joined = f"sxhost: {in_use(host, tmp_path)} This joins it, at {address}.\n"
+    assert (tmp_path / "stdio.log").read_text() == joined
+
+
+def test_stdio_beside_a_host_that_it_cannot_join_says_so(
+    running_host: Host, tmp_path: Path
+) -> None:
+    url = running_host.url
+    done = run(tmp_path, SXHOST, "stdio", *state_of(tmp_path), "--agent-root", "/")
+    how = f"to speak with that one: sxhost stdio --connect {url}"
+    said = f"{in_use(running_host, tmp_path)} --agent-root is for a host inside; {how}"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"sxhost: {said}\n")
+    taken = ("--store", "memory:", "--port", str(running_host.port))
+    done = run(tmp_path, SXHOST, "stdio", *state_of(tmp_path), *taken)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "address already in use" in done.stderr
+    done = run(tmp_path, SXHOST, "stdio", *state_of(tmp_path), "--store", "memory:")
+    assert done.returncode == 0
+    assert (tmp_path / "state" / "url").read_text() == f"{url}\n"  # it is still found
+
+
+def test_stdio_beside_another_stdio_says_that_it_listens_nowhere(tmp_path: Path) -> None:
+    with over_stdio(tmp_path, {}, *state_of(tmp_path)) as talk:
+        talk.ask("list_sessions")
+        done = run(tmp_path, SXHOST, "stdio", *state_of(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    why = "It listens nowhere, so nobody can join it; --state-dir DIR gives another.\n"
+    assert done.stderr.endswith(why)
+
+
+def state_of(home: Path) -> tuple[str, str]:
+    """Return the option for the state directory of the hosts that tests start."""
+    return "--state-dir", str(home / "state")
+
+
+def in_use(host: Host, home: Path) -> str:
+    """Return the sentence that a host has the store of a home."""
+    database = home / "state" / "sxhost.db"
+    return f"{database} is in use by the host with pid {host.process.pid}."

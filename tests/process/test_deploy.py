@@ -190,6 +190,19 @@ def test_systemd_is_notified_of_ready_watchdog_and_stopping(start_host: StartHos
         assert host.wait() in CLEAN, host.output()
 
 
+JOURNAL = 'export JOURNAL_STREAM="$(stat -L -c %d:%i /proc/$$/fd/1)"; exec "$@"'
+
+
+def test_lines_for_systemds_journal_have_their_priority(
+    start_host: StartHost, twistd: str
+) -> None:
+    words = [*exec_start("user/sxhost.service")[1:-2], "0"]
+    host = start_host(command=["sh", "-c", JOURNAL, "sh", twistd, *words])
+    assert is_healthy(host.url)
+    host.stop()
+    assert all(re.match(r"<[2-7]>", line) for line in host.output().splitlines())
+
+
 # nginx
 
 
@@ -348,12 +361,26 @@ def replaced(words: list[str], **options: Any) -> list[str]:
 def test_container_command_serves_and_is_healthy(
     start_host: StartHost, twistd: str, tmp_path: Path
 ) -> None:
-    program, *words = replaced(instruction("ENTRYPOINT"), port=0, state_dir=tmp_path / "state")
+    program, *words = replaced(instruction("ENTRYPOINT"), port=0)
     assert program == "twistd"
-    host = start_host(command=[twistd, *words])
+    state = tmp_path / "state"
+    host = start_host("--state-dir", str(state), command=[twistd, *words])
     python, option, check = instruction("CMD")
     assert (python, option, check.count("7432")) == ("python", "-c", 1)
     call(sys.executable, option, check.replace("7432", str(host.port)))
+
+
+def test_commands_in_the_container_find_the_hosts_state(
+    start_host: StartHost, twistd: str, tmp_path: Path
+) -> None:
+    (name, _) = re.findall(r"^ENV (\w+)=(/\S+)$", text_of("Dockerfile"), re.MULTILINE)[0]
+    assert "--state-dir" not in instruction("ENTRYPOINT")
+    environ = {name: str(tmp_path / "state"), "HOME": str(tmp_path)}
+    host = start_host("--port", "0", environ=environ)
+    port, command = host.port, twistd.replace("twistd", "sxhost")
+    assert f":{port} " in call(command, "status", **environ)
+    token = call(command, "token", "show", **environ)
+    assert token.startswith("sxhost_admin_")
 
 
 def test_unhealthy_container_is_detected(upstream: Upstream) -> None:

@@ -28,6 +28,7 @@ def routes(host: RemoteHost) -> Sequence[Route]:
     """Return the routes of the native face over `host`."""
     return (
         Route("GET", "/health", health, "Check that the host serves.", scope="open"),
+        Route("GET", "/whoami", host.whoami, "Tell who asks.", scope="open", asks=True),
         Route("GET", "/status", host.status, "Summarise the host."),
         Route("GET", "/sessions", host.sessions, "List sessions."),
         Route("GET", SESSION, host.session, "Show a session."),
@@ -39,6 +40,7 @@ def routes(host: RemoteHost) -> Sequence[Route]:
             "Create or update a session.",
             scope="send",
         ),
+        Route("GET", f"{SESSION}/transcript", host.transcript, "Read a conversation."),
         Route("POST", EVENTS, host.fire, "Fire an event.", scope="send"),
         Route(
             "POST",

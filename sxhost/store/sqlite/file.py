@@ -10,6 +10,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from sxhost import files
-from sxhost.store.contracts import StoreUnusable
+from sxhost.store.contracts import StoreInUse, StoreUnusable
 from sxhost.store.sqlite import epoch, rows, upgrades
 
 __all__ = [
@@ -37,7 +38,7 @@ NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 def lock_database(path: Path) -> int:
     """Lock a database for as long as this process lives; return the lock's descriptor.
 
-    :raises StoreUnusable: another host holds it.
+    :raises StoreInUse: another host holds it.
     """
     place = path.with_name(f"{path.name}.lock")
     with errors_as_sentences(path):
@@ -45,7 +46,7 @@ def lock_database(path: Path) -> int:
             lock = files.lock_file(place)
         except BlockingIOError:
             pid = files.read_private(place, 32).decode("ascii", "replace").strip()
-            raise StoreUnusable(f"{path} is in use by the host with pid {pid}.") from None
+            raise StoreInUse(f"{path} is in use by the host with pid {pid}.") from None
         except files.UnsafeFile as error:
             raise StoreUnusable(f"{error}.") from error
         os.pwrite(lock, f"{os.getpid():<20}\n".encode(), 0)  # in place: a disk may be full
@@ -90,7 +91,7 @@ def inspect(path: Path) -> None:
     place = f"{path.absolute().as_uri()}?{how}"
     with closing(sqlite3.connect(place, uri=True)) as connection:
         if recognise(connection, path) == len(schema_scripts()):
-            verify(connection)
+            verify(connection, place)
 
 
 def recognise(connection: sqlite3.Connection, path: Path) -> int:
@@ -112,15 +113,24 @@ def recognise(connection: sqlite3.Connection, path: Path) -> int:
     return int(version)
 
 
-def verify(connection: sqlite3.Connection) -> None:
-    """Check the file's structure, and each row's checksum.
+def verify(connection: sqlite3.Connection, place: str) -> None:
+    """Check the structure of the file at a URI, and each row's checksum.
+
+    Both read the whole file, so one of them does in a thread.
 
     :raises sqlite3.DatabaseError: something is not as it was written.
     """
-    (first, *more) = connection.execute("PRAGMA integrity_check(1)").fetchall()
+    with ThreadPoolExecutor(1) as pool:
+        structure = pool.submit(_check_structure, place)
+        rows.check(connection)
+        structure.result()
+
+
+def _check_structure(place: str) -> None:
+    with closing(sqlite3.connect(place, uri=True)) as connection:
+        (first, *more) = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if more or first != ("ok",):
         raise sqlite3.DatabaseError(first[0])
-    rows.check(connection)
 
 
 def schema_scripts() -> list[str]:
@@ -137,7 +147,7 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) ->
         with closing(sqlite3.connect(f"{path}.version-{version}")) as backup:
             connection.backup(backup)
         upgrade(connection, version, steps)
-        verify(connection)
+        verify(connection, path.absolute().as_uri())
 
 
 def upgrade(connection: sqlite3.Connection, version: int, steps: Sequence[str]) -> None:

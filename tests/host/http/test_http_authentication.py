@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from twisted.internet.address import IPv4Address
 
+from sxhost import __version__
 from sxhost.http.authentication import AccessPolicy
 from sxhost.http.router import Route
 from sxhost.model.auth import TokenDraft
+from sxhost.project import machine
 from sxhost.testing import UID, HostInMemory
 from tests.host.http.test_http_router import named, path_of
 from tests.host.http.test_site import Connection
@@ -229,7 +231,20 @@ def test_other_users_need_a_token(gate: Gate, uid: int | None) -> None:
     client = gate.ask(uid=uid)
     assert (client.status, client.body["error"]) == (401, "unauthorized")
     assert b"\r\nWWW-Authenticate: Bearer\r\n" in client.got
+    assert "host_user" not in client.body, "no names for other machines"
     assert gate.refused("/status", bearer(gate.own), uid=uid) == ""
+
+
+@pytest.mark.parametrize("headers", [(), ("Authorization: Bearer wrong",)])
+def test_other_users_of_this_machine_are_told_whose_token_is_where(
+    gate: Gate, headers: tuple[str, ...]
+) -> None:
+    client = gate.ask("/status", *headers, uid=UID + 1, peer="127.0.0.1")
+    assert (client.status, client.body["token_file"]) == (401, "/state/token")
+    assert client.body["host_user"] in client.body["message"]
+    assert "or read /state/token" in client.body["message"]
+    proxied = gate.ask("/status", "Via: 1.1 x", *headers, peer="127.0.0.1")
+    assert "host_user" not in proxied.body
 
 
 @pytest.mark.parametrize(
@@ -503,7 +518,45 @@ def test_read_only_routes_need_the_read_scope(lab: HostInMemory) -> None:
         if route.method != "GET" and route.path != "/login/<code>":
             assert route.needs in ("send", "approve", "admin"), route
     opened = {route.path for route in lab.routes if route.needs == "open"}
-    assert opened == {"/health", "/healthz", "/login/<code>"}
+    assert opened == {"/health", "/healthz", "/login/<code>", "/whoami"}
+
+
+def who(gate: Gate, *headers: str, **how: Any) -> dict[str, Any]:
+    body: dict[str, Any] = gate.ask("/whoami", *headers, **how).body
+    return body
+
+
+@pytest.mark.parametrize("scope", ["read", "send", "approve", "admin"])
+@pytest.mark.parametrize("session", [None, "a"])
+def test_whoami_tells_every_token_what_it_allows(
+    gate: Gate, scope: str, session: str | None
+) -> None:
+    token = gate.token(scope, session=session, name="phone", expires_s=60)
+    told = who(gate, bearer(token), uid=None)
+    assert (told["scopes"], told["session"], told["name"]) == ([scope], session, "phone")
+    assert told["token"] == token.split("_")[1]
+    assert told["expires_ms"] == gate.lab.wall_ms() + 60_000
+    assert told["host"] == {
+        "name": machine()[0],
+        "version": __version__,
+        "epoch": gate.lab.store.epoch,
+    }
+
+
+def test_whoami_tells_callers_without_a_token_who_they_are(gate: Gate) -> None:
+    told = who(gate)
+    assert (told["scopes"], told["token"], told["expires_ms"]) == (["admin"], None, None)
+    browser = who(gate, *log_in(gate), uid=None)
+    assert (browser["name"], browser["scopes"]) == ("browser", ["admin"])
+    assert browser["expires_ms"] == gate.ask("/tokens").body[1]["expires_ms"]
+
+
+def test_whoami_refuses_whom_the_host_does_not_know(gate: Gate) -> None:
+    assert gate.refused("/whoami", uid=None) == "unauthorized"
+    assert gate.refused("/whoami", bearer("wrong"), uid=None) == "unauthorized"
+    token = gate.token("read", expires_s=1)
+    gate.lab.clock.advance(2)
+    assert gate.refused("/whoami", bearer(token), uid=None) == "unauthorized"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/healthz///"])

@@ -31,3 +31,32 @@ def test_a_row_that_was_changed_is_not_read(connection: sqlite3.Connection) -> N
 def test_columns_do_not_run_together() -> None:
     assert rows.checksum(("a", "bc")) != rows.checksum(("ab", "c"))
     assert rows.checksum((1, None)) != rows.checksum(("1", "None"))
+
+
+STREAMS = (None, "words", "it's", 'both "\'" of them', "back\\slash", "\N{SNOWMAN}\n", "a\0b")
+"""Streams, most of which Python's `repr` escapes."""
+
+
+def test_rows_of_the_log_are_as_written_whatever_their_words(
+    connection: sqlite3.Connection,
+) -> None:
+    written = [
+        (number, "a", number, 1, 10**number, stream, bytes([0, number, 255]))
+        for number, stream in enumerate(STREAMS, 1)
+    ]
+    rows.insert(connection, "log", written)
+    rows.check(connection)
+
+
+@pytest.mark.parametrize("column", [*rows.COLUMNS["log"], "crc"])
+@pytest.mark.parametrize("value", [7, "7", "seven", b"7", 7.5])
+def test_any_column_of_the_log_that_was_changed_is_noticed(
+    connection: sqlite3.Connection, column: str, value: object
+) -> None:
+    append(connection, 1, 1)
+    try:
+        connection.execute(f"UPDATE log SET {column} = ?", (value,))
+    except sqlite3.IntegrityError:
+        return  # an `id` that is no number
+    with pytest.raises(sqlite3.DatabaseError, match="a row of log is not as it was written"):
+        rows.check(connection)
