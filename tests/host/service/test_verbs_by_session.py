@@ -251,7 +251,8 @@ def test_answer_to_a_verb(lab: HostInMemory, name: str, verb: str, expected: Ans
     fields = answer.json()
     assert (answer.status, fields.get("error") or fields.get("delivery", "")) == expected
     if expected == NOT_HOSTED:
-        assert "send it a message" in fields["message"]
+        assert ("send it a message" in fields["message"]) == (verb != "end")
+        assert ("End it where it runs" in fields["message"]) == (verb == "end")
 
 
 @pytest.mark.parametrize("name", SESSIONS)
