@@ -1,0 +1,130 @@
+// @ts-check
+// One session's conversation: a window of its transcript, which the host folds, and what is written now.
+import { Refusal, get, path } from "./api.js";
+import { signal } from "./dom.js";
+import { link } from "./state.js";
+
+/** Items of a page, items that are kept, and milliseconds between two looks at a busy session. */
+const PAGE = 100, KEPT = 600, PACE = 200;
+
+/** @typedef {{items: any[], before: number | null, dropped: number, loaded: boolean, error: string, gone: string}} Window */
+
+export class Conversation {
+  /** @param {string} id the session's */
+  constructor(id) {
+    this.id = id;
+    /** @type {{value: Window, peek(): Window}} */
+    this.window = signal({ items: [], before: null, dropped: 0, loaded: false, error: "", gone: "" });
+    /** @type {Map<number, any>} items by the number of their first event */
+    this._items = new Map();
+    this._after = 0;
+    this._through = 0;
+    this._timer = 0;
+    this._drawing = 0;
+    this._closed = false;
+  }
+
+  /** Read the end of it, then follow. */
+  async open() {
+    try {
+      const page = await get(`${path`sessions/${this.id}/transcript`}?limit=${PAGE}&detail=compact`);
+      if (this._closed) return;
+      this._take(page);
+      this._publish({ before: page.before, dropped: page.dropped, loaded: true, error: "" });
+    } catch (error) {
+      this._publish({ loaded: true, error: error instanceof Error ? error.message : String(error) });
+      if (!(error instanceof Refusal)) this._timer = window.setTimeout(() => this.open(), 2000);
+      return;
+    }
+    link.follow("session", {
+      request: () => ({ sessions: [this.id], after: this._through, native: false }),
+      frame: (frame) => this._frame(frame),
+    });
+  }
+
+  close() {
+    this._closed = true;
+    clearTimeout(this._timer);
+    link.leave("session");
+  }
+
+  /** Read what precedes the window. */
+  async older() {
+    const { before } = this.window.peek();
+    if (before === null) return;
+    const page = await get(`${path`sessions/${this.id}/transcript`}?before=${before}&limit=${PAGE}&detail=compact`);
+    for (const item of page.items) if (!this._items.has(item.seq)) this._items.set(item.seq, item);
+    this._publish({ before: page.before, dropped: page.dropped });
+  }
+
+  /** Forget what is far above, while nobody looks there. */
+  trim() {
+    const items = this.window.peek().items;
+    if (items.length <= KEPT) return;
+    for (const item of items.slice(0, -KEPT)) this._items.delete(item.seq);
+    this._publish({ before: items[items.length - KEPT].seq });
+  }
+
+  /** @param {any} page */
+  _take(page) {
+    for (const item of page.items) this._items.set(item.seq, item);
+    this._after = page.after;
+    this._through = page.through;
+  }
+
+  /** @param {any} frame */
+  _frame(frame) {
+    if (frame.frame === "end" && frame.reason === "forgotten") this._publish({ gone: "This session was forgotten." });
+    else if (frame.frame === "gap") this._restart();
+    else if (frame.frame === "error") this._publish({ gone: frame.message });
+    if (frame.session !== this.id || !frame.event || frame.seq <= this._through) return;
+    if (frame.event === "message-delta" || frame.event === "thinking-delta") this._grow(frame);
+    else this._lookSoon();
+  }
+
+  /** Add a piece to the text that is being written. @param {any} frame */
+  _grow(frame) {
+    const kind = frame.event === "message-delta" ? "message" : "thinking";
+    const name = frame.data?.item || "";
+    const items = [...this._items.values()];
+    const known = items.findLast((item) => item.kind === kind && (item.item || "") === name && item.status === "running");
+    const item = known || { kind, seq: frame.from_seq || frame.seq, item: name, status: "running", text: "", ts_ms: frame.ts_ms, end_ms: frame.ts_ms };
+    this._items.set(item.seq, { ...item, text: (item.text || "") + (frame.data?.text || "") });
+    this._through = frame.seq;
+    if (!this._drawing) this._drawing = requestAnimationFrame(() => { this._drawing = 0; this._publish({}); });
+  }
+
+  _lookSoon() {
+    if (!this._timer) this._timer = window.setTimeout(() => this._look(), PACE);
+  }
+
+  /** Read what follows the items that are over. */
+  async _look() {
+    try {
+      const page = await get(`${path`sessions/${this.id}/transcript`}?after=${this._after}&limit=${2 * PAGE}&detail=compact`);
+      this._timer = 0;
+      if (this._closed) return;
+      const through = this._through;
+      for (const [seq, item] of this._items) if (seq > this._after && item.status === "running") this._items.delete(seq);
+      this._take(page);
+      // Pieces that came while this was asked are in the next look.
+      if (this._through < through) this._lookSoon();
+      this._publish({});
+    } catch {
+      this._timer = 0;  // the link comes back, and brings the next event
+    }
+  }
+
+  _restart() {
+    this._items.clear();
+    link.leave("session");
+    this.open();
+  }
+
+  /** @param {Partial<Window>} change */
+  _publish(change) {
+    if (this._closed) return;
+    const items = [...this._items.values()].sort((a, b) => a.seq - b.seq);
+    this.window.value = { ...this.window.peek(), ...change, items };
+  }
+}
