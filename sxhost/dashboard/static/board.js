@@ -2,7 +2,7 @@
 // The board: every session, those first that need somebody.
 import { h, html, useEffect, useMemo, useNow, useRef, useSignal, useState } from "./dom.js";
 import { age, count, dollars, oneLine, project } from "./format.js";
-import { failed, groupOf, groups, sessions } from "./state.js";
+import { approvals, failed, groupOf, groups, sessions } from "./state.js";
 
 const TITLES = { needs: "Needs you", working: "Working", idle: "Idle", over: "Over" };
 /** Rows of a group that are drawn at first, and with each "more". */
@@ -10,7 +10,7 @@ const STEP = { needs: 100, working: 100, idle: 50, over: 10 };
 
 /** @type {Record<string, [string, string]>} */
 const STATES = {
-  waiting: ["❗", "waiting for you"], working: ["▶", "working"], idle: ["○", "idle"], ended: ["■", "ended"],
+  waiting: ["!", "waiting for you"], working: ["▶", "working"], idle: ["○", "idle"], ended: ["■", "ended"],
   stalled: ["⏸", "stalled"], lost: ["?", "lost"], failed: ["✗", "failed"], asleep: ["◌", "asleep"], starting: ["…", "starting"],
 };
 
@@ -98,7 +98,8 @@ function Group({ name, rows, now }) {
 /** @param {{session: any, now: number}} props */
 function Row({ session, now }) {
   const [sign, word] = stateOf(session);
-  const doing = session.preview || session.reason;
+  const asked = approvals.peek().find((approval) => approval.session === session.id);
+  const doing = asked?.title || session.preview || session.reason;
   const unread = session.seen_seq !== undefined && groupOf(session) === "idle" && session.seen_seq < session.event_count;
   return html`
     <li><a class=${`row ${groupOf(session)}`} href=${`#/s/${encodeURIComponent(session.id)}`}>

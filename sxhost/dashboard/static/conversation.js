@@ -17,7 +17,6 @@ export class Conversation {
     this.window = signal({ items: [], before: null, dropped: 0, loaded: false, error: "", gone: "" });
     /** @type {Map<number, any>} items by the number of their first event */
     this._items = new Map();
-    this._after = 0;
     this._through = 0;
     this._timer = 0;
     this._drawing = 0;
@@ -68,8 +67,7 @@ export class Conversation {
   /** @param {any} page */
   _take(page) {
     for (const item of page.items) this._items.set(item.seq, item);
-    this._after = page.after;
-    this._through = page.through;
+    this._through = Math.max(this._through, page.through);
   }
 
   /** @param {any} frame */
@@ -79,7 +77,7 @@ export class Conversation {
     else if (frame.frame === "error") this._publish({ gone: frame.message });
     if (frame.session !== this.id || !frame.event || frame.seq <= this._through) return;
     if (frame.event === "message-delta" || frame.event === "thinking-delta") this._grow(frame);
-    else this._lookSoon();
+    else if (!this._timer) this._timer = window.setTimeout(() => this._look(), PACE);
   }
 
   /** Add a piece to the text that is being written. @param {any} frame */
@@ -94,25 +92,25 @@ export class Conversation {
     if (!this._drawing) this._drawing = requestAnimationFrame(() => { this._drawing = 0; this._publish({}); });
   }
 
-  _lookSoon() {
-    if (!this._timer) this._timer = window.setTimeout(() => this._look(), PACE);
-  }
-
-  /** Read what follows the items that are over. */
+  /** Read on from what is not over: such items are told again, as they are now. */
   async _look() {
     try {
-      const page = await get(`${path`sessions/${this.id}/transcript`}?after=${this._after}&limit=${2 * PAGE}&detail=compact`);
-      this._timer = 0;
-      if (this._closed) return;
-      const through = this._through;
-      for (const [seq, item] of this._items) if (seq > this._after && item.status === "running") this._items.delete(seq);
-      this._take(page);
-      // Pieces that came while this was asked are in the next look.
-      if (this._through < through) this._lookSoon();
-      this._publish({});
+      for (let after = this._settled(), page; after !== null; after = page.after) {
+        page = await get(`${path`sessions/${this.id}/transcript`}?after=${after}&limit=${PAGE}&detail=compact`);
+        if (this._closed) return;
+        this._take(page);
+      }
     } catch {
-      this._timer = 0;  // the link comes back, and brings the next event
+      // The link comes back, and brings the next event.
     }
+    this._timer = 0;
+    this._publish({});
+  }
+
+  /** The event up to which all items are over. */
+  _settled() {
+    const open = [...this._items.values()].filter((item) => item.status === "running" || item.status === "pending");
+    return Math.min(this._through, ...open.map((item) => item.seq - 1));
   }
 
   _restart() {

@@ -16,7 +16,7 @@ export function Item({ item }) {
 
 /** @type {Record<string, (item: any) => any>} */
 const KINDS = {
-  user: (item) => html`<div class="said">${h(Prose, { text: item.text || "" })}</div>`,
+  user: (item) => html`<div class="said">${h(Words, { text: item.text || "" })}</div>`,
   message: (item) => html`${item.status === "running" ? html`<div class="growing">${h(Words, { text: item.text || "" })}<span class="caret">▌</span></div>` : h(Prose, { text: item.text || "" })}
     ${item.status === "cut" && html`<p class="dim">cut off here</p>`}`,
   thinking: (item) => html`<details class="thinking"><summary>Thinking${item.status === "running" ? "…" : ""} <span class="dim">${oneLine(item.text || "", 80)}</span></summary>${h(Block, { text: item.text || "" })}</details>`,
@@ -36,7 +36,7 @@ const SIGNS = /** @type {Record<string, string>} */ ({ running: "▶", completed
 
 /** Prose, as Markdown once that part of the page has come. @param {{text: string}} props */
 function Prose({ text }) {
-  const [Markdown, set] = useState(/** @type {any} */ (loaded));
+  const [Markdown, set] = useState(() => loaded);
   useEffect(() => { if (!Markdown) markdown().then((found) => set(() => found)); }, [Markdown]);
   return Markdown ? h(Markdown, { text }) : html`<div class="growing">${h(Words, { text })}</div>`;
 }
@@ -51,8 +51,7 @@ function Tool({ item }) {
   const took = item.end_ms && item.status !== "running" ? duration(item.end_ms - item.ts_ms) : "";
   const status = item.status || "completed";
   return html`<details class="tool" data-tool><summary><span class=${`sign ${status}`}>${SIGNS[status] || ""}</span>
-      <b>${oneLine(item.tool || "tool", 40)}</b> ${item.title !== item.tool && oneLine(item.title || "", 200)}
-      <span class="dim">${item.exit_code ? `exit ${item.exit_code} ` : ""}${took}</span></summary>
+      <span>${oneLine(item.title || item.tool || "a tool", 200)}</span><span class="dim">${item.exit_code ? `exit ${item.exit_code} ` : ""}${took}</span></summary>
     ${given && h(Block, { text: given.command && Object.keys(given).length === 1 ? written(given.command) : written(given) })}
     ${item.diff && h(Diff, { diff: item.diff })}
     ${item.text && h(Block, { text: item.text })}</details>`;

@@ -75,6 +75,15 @@ function Log({ conversation, toEnd }) {
     else setBelow(items.filter((item) => item.seq > seen.current).length);
   }, [items]);
 
+  // Text becomes taller when its Markdown is set, and the window when a keyboard opens.
+  useEffect(() => {
+    const place = /** @type {HTMLElement} */ (log.current);
+    const watcher = new ResizeObserver(() => { if (following.current) place.scrollTop = place.scrollHeight; });
+    watcher.observe(place);
+    watcher.observe(/** @type {Element} */ (place.firstElementChild));
+    return () => watcher.disconnect();
+  }, []);
+
   const goToEnd = () => { following.current = true; setBelow(0); if (log.current) log.current.scrollTop = log.current.scrollHeight; };
   useEffect(() => { if (toEnd) goToEnd(); }, [toEnd]);
   const older = async () => {
@@ -90,13 +99,13 @@ function Log({ conversation, toEnd }) {
     if (place.scrollTop < 40 && before !== null && !anchor.current) older();
   };
 
-  return html`<div class="log" ref=${log} role="log" aria-live="off" tabindex="0" aria-label="Conversation" onScroll=${scrolled}>
+  return html`<div class="log" ref=${log} role="log" aria-live="off" tabindex="0" aria-label="Conversation" onScroll=${scrolled}><div>
       ${error && html`<p class="notice">${error}</p>`}
       ${before !== null && html`<button class="quiet" onClick=${older}>Older</button>`}
       ${before === null && dropped > 0 && html`<p class="mark">What was before event ${dropped + 1} is not kept any more.</p>`}
       ${loaded && !error && items.length === 0 && html`<p class="empty">Nothing was said here yet.</p>`}
       ${items.map((item) => html`<${Item} key=${item.seq} item=${item} />`)}
       ${gone && html`<p class="notice">${gone}</p>`}
-    </div>
+    </div></div>
     ${below > 0 && html`<button class="pill" data-key="f" onClick=${goToEnd}>▼ ${below} new below</button>`}`;
 }

@@ -61,6 +61,7 @@ function begin(/** @type {any} */ frame) {
   const before = unconfirmed = new Set(known.keys());
   setTimeout(() => { if (before === unconfirmed) before.forEach(forget); }, 3000);
   get("whoami").then((found) => { me.value = found; }, () => {});
+  get("sessions").then((all) => all.forEach(takeSession), () => {});  // TEMPORARY
   loadApprovals();
 }
 
