@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -27,7 +27,7 @@ from twisted.python.threadpool import ThreadPool
 from sxhost.agent_files.follower import Follower
 from sxhost.agent_files.notices import change_notices
 from sxhost.auth.browsers import BrowserLogins
-from sxhost.auth.tokens import TokenStore
+from sxhost.auth.tokens import TokenStore, token_file
 from sxhost.config import LogFormat, Settings
 from sxhost.daemon.agents import make_agents, make_rules
 from sxhost.daemon.init import leave_process_1
@@ -158,7 +158,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         make_site(
             settings, routes, authenticator, reactor, metrics=metrics, slices=sessions.slices
         ),
-        make_notifier(sessions, store, reactor),
+        make_notifier(lambda: host.urls, store, reactor),
         [(text, make_endpoint(reactor, text, certificate)) for text in settings.listen],
         tokens=tokens,
         routes=routes,
@@ -197,13 +197,13 @@ def make_site(
     )
 
 
-def make_notifier(sessions: SessionService, store: Store, reactor: Any) -> Notifier:
+def make_notifier(urls: Callable[[], Sequence[str]], store: Store, reactor: Any) -> Notifier:
     """Return the notifier of systemd; each heartbeat waits for a round trip to the store."""
     return Notifier(
         reactor,
         os.environ,
         probe=lambda: Deferred.fromCoroutine(store.ping()),
-        status=lambda: f"Serving on port {sessions.port}",
+        status=lambda: f"Listening on {', '.join(urls())}",
     )
 
 
@@ -234,6 +234,7 @@ def make_authenticator(
         attempts,
         check_browser=browsers.caller,
         asks=identifying_paths(routes),
+        token_file=str(token_file(tokens.place)),
     )
 
 

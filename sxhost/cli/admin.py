@@ -122,7 +122,13 @@ def token_line(entry: Token) -> str:
 
 @click.command()
 @click.option("--after", type=click.IntRange(0), help="Only entries after this number.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="Print at most so many.",
+)
 @linked
 def audit(link: HostLink, after: int | None, limit: int) -> None:
     """Print the audit log: who did what.

@@ -48,12 +48,20 @@ def launch_options(command: Callable[..., None]) -> Callable[..., None]:
             ),
             click.option("--id", help="The new session's id."),
             click.option("--cwd", help="Its working directory.  [this one]"),
-            click.option("--model"),
-            click.option("--provider"),
-            click.option("--effort"),
-            click.option("--approval-policy"),
-            click.option("--sandbox"),
-            click.option("--title"),
+            click.option("--model", help="The model that it uses.  [the agent's usual one]"),
+            click.option("--provider", help="Whose model that is."),
+            click.option("--effort", help="How much it thinks: low, medium, high, …"),
+            click.option(
+                "--approval-policy",
+                metavar="NAME",
+                help="When it asks: on-request, never, …; agents have their own names.",
+            ),
+            click.option(
+                "--sandbox",
+                metavar="NAME",
+                help="What it may do without asking: read-only, workspace-write, …",
+            ),
+            click.option("--title", help="What the session is about, for lists."),
             click.option(
                 "--resume", metavar="ID", help="Resume the agent's conversation of this id."
             ),
@@ -62,8 +70,19 @@ def launch_options(command: Callable[..., None]) -> Callable[..., None]:
                 metavar="WORDS",
                 help="The program to start, in place of the usual one.",
             ),
-            click.option("--env", multiple=True, metavar="NAME=VALUE"),
-            click.option("--label", "labels", multiple=True, metavar="NAME:VALUE"),
+            click.option(
+                "--env",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="A variable of its environment; repeatable.",
+            ),
+            click.option(
+                "--label",
+                "labels",
+                multiple=True,
+                metavar="NAME:VALUE",
+                help="A label of the session; repeatable.",
+            ),
             click.option(
                 "--native", metavar="JSON", help="Options of this agent alone, as JSON."
             ),
@@ -121,8 +140,8 @@ def new(link: HostLink, prompt: str | None, **options: Any) -> None:
 @click.command(cls=WordsCommand)
 @session_argument
 @click.argument("text")
-@click.option("--model")
-@click.option("--effort")
+@click.option("--model", help="Another model, from this turn on.")
+@click.option("--effort", help="How much it thinks, from this turn on: low, medium, …")
 @linked
 def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
     """Begin a turn of a hosted agent.
@@ -174,7 +193,10 @@ def interrupt(link: HostLink, session_id: str) -> None:
 @session_argument
 @linked
 def end(link: HostLink, session_id: str) -> None:
-    """End an agent and keep its log; a turn or a message starts it again."""
+    """End an agent, and keep its log.
+
+    A turn or a message starts it again.
+    """
     found, done = link.run_with_client(lambda host: on_session(host, session_id, host.end))
     link.show(done, f"{found} ended")
 
@@ -213,7 +235,7 @@ def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
 @click.option(
     "--answer", multiple=True, metavar="NAME=TEXT", help="The answer to one of its questions."
 )
-@click.option("--reason")
+@click.option("--reason", help="Why, for the log.")
 @linked
 def approve(
     link: HostLink,

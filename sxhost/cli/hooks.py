@@ -137,7 +137,7 @@ def _agent_command(agent: str) -> click.Command:
 
         sys.exit(main([agent, *words]))
 
-    run_hook.help = f"The hook itself, which {agent} runs with JSON on standard input."
+    run_hook.help = f"The hook that {agent} runs, with JSON on standard input."
     return run_hook
 
 

@@ -40,7 +40,10 @@ def sessions(link: HostLink, state: str, label: str) -> None:
 @click.command()
 @linked
 def discover(link: HostLink) -> None:
-    """Show agents that run here without hooks as sessions, to be read."""
+    """Find agents that run here without hooks.
+
+    Each becomes a session, to be read.
+    """
     found = link.run_with_client(lambda host: host.discover())
     link.show(found, *map(_discovered_line, found))
 
@@ -64,14 +67,16 @@ def show(link: HostLink, session_id: str) -> None:
 
 @click.command()
 @session_argument
-@click.option("--model")
-@click.option("--provider")
-@click.option("--cwd")
-@click.option("--git-branch")
-@click.option("--title")
-@click.option("--agent")
-@click.option("--pid", type=int)
-@click.option("--label", "labels", multiple=True, metavar="NAME:VALUE")
+@click.option("--model", help="The model that the agent uses.")
+@click.option("--provider", help="Whose model that is.")
+@click.option("--cwd", metavar="DIR", help="The agent's working directory.")
+@click.option("--git-branch", metavar="NAME", help="The branch that it works on.")
+@click.option("--title", help="What the session is about, for lists.")
+@click.option("--agent", help="The kind of agent: claude, codex, …")
+@click.option("--pid", type=int, help="The agent's process: once it is gone, so is the agent.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME:VALUE", help="A label; repeatable."
+)
 @linked
 def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields: Any) -> None:
     """Create a session, or update its fields.

@@ -134,12 +134,13 @@ class HostLink:
     @contextmanager
     def _refusals(self) -> Iterator[None]:
         """End the process with a sentence if asking fails, but for the user's interrupt."""
-        from sxhost.errors import HostError, HostUnreachable
+        from sxhost.errors import HostError, HostUnreachable, Unauthorized
 
         try:
             yield
         except HostError as error:
-            fail(HOST_SAID_NO, error.message)
+            hint = f" {self._token_hint()}" if isinstance(error, Unauthorized) else ""
+            fail(HOST_SAID_NO, error.message + hint)
         except ValueError as error:
             fail(USAGE, f"This cannot be asked: {str(error).rstrip('.')}.")
         except HostUnreachable as error:
@@ -152,6 +153,19 @@ class HostLink:
                 raise
             put(Flow(traceback.format_exc()), err=True)
             sys.exit(HOST_SAID_NO)
+
+    def _token_hint(self) -> str:
+        """Return which token this command has shown to a host that wants another."""
+        from sxhost.auth.client_tokens import own_host_token, token_source
+
+        if place := token_source(self._token_file, os.environ):
+            return f"This command has shown {self.url} the token in {place}."
+        if own_host_token(self.url, os.environ):
+            return f"This command has shown {self.url} the token of your own host."
+        return (
+            f"This command has none for {self.url}: name its file with --token-file FILE or"
+            " SXHOST_TOKEN_FILE, or give it in SXHOST_TOKEN."
+        )
 
     def show(self, value: Any, *lines: str) -> None:
         """Print a value as lines, or for machines as JSON: an object, or a line for each."""

@@ -54,6 +54,7 @@ APART: dict[str, list[list[str]]] = {
         *(["policy.toml", "--command", "ls"], ["policy.toml", "--command", "ls", "--json"]),
         *(["wrong.toml", "--command", "ls"], [HOSTILE.replace("\0", ""), "--command", "ls"]),
     ],
+    "serve": [["--listen", f"tcp:{HOSTILE[1:8]}"]],
     "stdio": [["--connect", "http://127.0.0.1:1"]],
     "token show": [[]],
     "trust": [["--revoke"], [], ["--json"], ["--list"], ["--list", "--json"], ["--revoke"]],

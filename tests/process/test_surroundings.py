@@ -46,6 +46,7 @@ COMMANDS = {
     "run": ["run", "--agent", "echo", "\u00fc"],
     "send": ["send", "a", "-"],
     "sessions": ["sessions"],
+    "serve": ["serve", "--port", "0", "--state-dir", "/dev/null/x"],
     "show": ["show", "a"],
     "status": ["status"],
     "steer": ["steer", "a", "x"],
@@ -64,8 +65,12 @@ COMMANDS = {
 }
 
 DRIVER = """
-import json, os, sys, tempfile, sxhost.cli.main, sxhost.hooks.command, sxhost.telemetry.command
+import gc, json, os, sys, tempfile
+from tests.support.fork_server import REACTOR, import_programs
+import_programs()
+del sys.modules[REACTOR]  # a command imports its own
 from sxhost.__main__ import main
+gc.freeze()
 place, commands = json.loads(sys.argv[1])
 os.chdir(place)
 

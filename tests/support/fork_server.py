@@ -257,7 +257,7 @@ def _reopen_standard_files() -> None:
         setattr(sys, f"__{stream}__", file)
 
 
-def _import_programs() -> None:
+def import_programs() -> None:
     """Import what is to be forked, but no reactor: what epoll knows, forks would share."""
     sys.modules[REACTOR] = ModuleType(REACTOR)
     for module in ("sxhost.tap", "sxhost.cli.main", "sxhost.telemetry.command"):
@@ -279,7 +279,7 @@ def _install_reactor() -> None:
 
 def main(descriptor: int) -> None:
     """Serve the launches that come through a socket; in each program, run it to its end."""
-    _import_programs()
+    import_programs()
     gc.freeze()
     with socket.socket(fileno=descriptor) as launches:
         program = _serve(launches)
