@@ -108,7 +108,7 @@ function Decide({ approval, seen }) {
         <span class="verdict" role="status">${verdict || (seen ? "" : "Read it to its end.")}</span>
         ${can("approve") && html`<button type="button" class="approve" data-key="a" aria-disabled=${!seen} onClick=${() => seen && decide("approve")}>${asks ? "Answer" : "Approve once"}</button>`}
       </div>
-      ${denying && h(Deny, { deny: (reason) => decide("deny", reason) })}
+      ${denying && h(Deny, { deny: (/** @type {string} */ reason) => decide("deny", reason) })}
     </form>`;
 }
 

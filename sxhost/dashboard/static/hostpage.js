@@ -11,6 +11,7 @@ export function HostPage() {
   const [status, setStatus] = useState(/** @type {any} */ (null));
   useEffect(() => { get("status").then(setStatus, () => {}); }, []);
   if (!identity) return null;
+  /** @type {[string, unknown][]} */
   const facts = status && [
     ["machine", identity.host.name], ["version", status.version], ["up for", duration(status.uptime * 1000)],
     ["sessions", `${status.sessions}, ${status.active} active`], ["events so far", count(status.total_events)],
