@@ -17,7 +17,10 @@ export class Conversation {
     this.window = signal({ items: [], before: null, dropped: 0, loaded: false, error: "", gone: "" });
     /** @type {Map<number, any>} items by the number of their first event */
     this._items = new Map();
+    /** The last event that the host's items have. */
     this._through = 0;
+    /** Pieces of texts that came after it. @type {any[]} */
+    this._pieces = [];
     this._timer = 0;
     this._drawing = 0;
     this._closed = false;
@@ -36,7 +39,7 @@ export class Conversation {
       return;
     }
     link.follow("session", {
-      request: () => ({ sessions: [this.id], after: this._through, native: false }),
+      request: () => ({ sessions: [this.id], after: this._pieces.at(-1)?.seq || this._through, native: false }),
       frame: (frame) => this._frame(frame),
     });
   }
@@ -64,10 +67,13 @@ export class Conversation {
     this._publish({ before: items[items.length - KEPT].seq });
   }
 
-  /** @param {any} page */
+  /** Take the host's items, which have what came as pieces until then. @param {any} page */
   _take(page) {
+    for (const [seq, item] of this._items) if (item.growing) this._items.delete(seq);
     for (const item of page.items) this._items.set(item.seq, item);
     this._through = Math.max(this._through, page.through);
+    this._pieces = this._pieces.filter((piece) => piece.seq > this._through);
+    for (const piece of this._pieces) this._grow(piece);
   }
 
   /** @param {any} frame */
@@ -75,21 +81,22 @@ export class Conversation {
     if (frame.frame === "end" && frame.reason === "forgotten") this._publish({ gone: "This session was forgotten." });
     else if (frame.frame === "gap") this._restart();
     else if (frame.frame === "error") this._publish({ gone: frame.message });
-    if (frame.session !== this.id || !frame.event || frame.seq <= this._through) return;
-    if (frame.event === "message-delta" || frame.event === "thinking-delta") this._grow(frame);
-    else if (!this._timer) this._timer = window.setTimeout(() => this._look(), PACE);
+    const last = this._pieces.at(-1)?.seq || this._through;
+    if (frame.session !== this.id || !frame.event || frame.seq <= last) return;
+    if (frame.event === "message-delta" || frame.event === "thinking-delta") {
+      this._pieces.push(frame);
+      this._grow(frame);
+      if (!this._drawing) this._drawing = requestAnimationFrame(() => { this._drawing = 0; this._publish({}); });
+    } else if (!this._timer) this._timer = window.setTimeout(() => this._look(), PACE);
   }
 
-  /** Add a piece to the text that is being written. @param {any} frame */
-  _grow(frame) {
-    const kind = frame.event === "message-delta" ? "message" : "thinking";
-    const name = frame.data?.item || "";
-    const items = [...this._items.values()];
-    const known = items.findLast((item) => item.kind === kind && (item.item || "") === name && item.status === "running");
-    const item = known || { kind, seq: frame.from_seq || frame.seq, item: name, status: "running", text: "", ts_ms: frame.ts_ms, end_ms: frame.ts_ms };
-    this._items.set(item.seq, { ...item, text: (item.text || "") + (frame.data?.text || "") });
-    this._through = frame.seq;
-    if (!this._drawing) this._drawing = requestAnimationFrame(() => { this._drawing = 0; this._publish({}); });
+  /** Add a piece to the text that is being written. @param {any} piece */
+  _grow(piece) {
+    const kind = piece.event === "message-delta" ? "message" : "thinking";
+    const { item: name = "", text = "" } = piece.data || {};
+    const open = [...this._items.values()].findLast((item) => item.kind === kind && (item.item || "") === name && item.status === "running");
+    const item = open || { kind, item: name, text: "", status: "running", growing: true, seq: piece.from_seq || piece.seq, ts_ms: piece.ts_ms };
+    this._items.set(item.seq, { ...item, text: (item.text || "") + text });
   }
 
   /** Read on from what is not over: such items are told again, as they are now. */

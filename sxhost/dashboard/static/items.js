@@ -19,7 +19,7 @@ const KINDS = {
   user: (item) => html`<div class="said">${h(Words, { text: item.text || "" })}</div>`,
   message: (item) => html`${item.status === "running" ? html`<div class="growing">${h(Words, { text: item.text || "" })}<span class="caret">▌</span></div>` : h(Prose, { text: item.text || "" })}
     ${item.status === "cut" && html`<p class="dim">cut off here</p>`}`,
-  thinking: (item) => html`<details class="thinking"><summary>Thinking${item.status === "running" ? "…" : ""} <span class="dim">${oneLine(item.text || "", 80)}</span></summary>${h(Block, { text: item.text || "" })}</details>`,
+  thinking: (item) => html`<details class="reasoning"><summary>Thinking${item.status === "running" ? "…" : ""} <span class="dim">${oneLine(item.text || "", 80)}</span></summary>${h(Block, { text: item.text || "" })}</details>`,
   tool: (item) => h(Tool, { item }),
   plan: (item) => html`<ul class="plan">${(item.entries || []).map((/** @type {any} */ entry, /** @type {number} */ at) => html`<li key=${at} class=${entry.status}>${MARKS[entry.status] || "☐"} ${h(Words, { text: String(entry.content ?? "") })}</li>`)}</ul>`,
   diff: (item) => html`<details><summary>Changes ${item.path}</summary>${h(Diff, { diff: item.diff || "" })}</details>`,
@@ -50,7 +50,7 @@ function Tool({ item }) {
   const given = item.input && Object.keys(item.input).length ? item.input : null;
   const took = item.end_ms && item.status !== "running" ? duration(item.end_ms - item.ts_ms) : "";
   const status = item.status || "completed";
-  return html`<details class="tool" data-tool><summary><span class=${`sign ${status}`}>${SIGNS[status] || ""}</span>
+  return html`<details class="call" data-tool><summary><span class=${`sign ${status}`}>${SIGNS[status] || ""}</span>
       <span>${oneLine(item.title || item.tool || "a tool", 200)}</span><span class="dim">${item.exit_code ? `exit ${item.exit_code} ` : ""}${took}</span></summary>
     ${given && h(Block, { text: given.command && Object.keys(given).length === 1 ? written(given.command) : written(given) })}
     ${item.diff && h(Diff, { diff: item.diff })}

@@ -40,9 +40,8 @@ function publish() {
 /** Those that the last connection knew, and this one has not named yet. @type {Set<string>} */
 let unconfirmed = new Set();
 
-/** @param {any} frame */
-function takeSession(frame) {
-  const { frame: _, session: __, ...summary } = frame;
+/** @param {any} summary */
+function takeSession(summary) {
   const before = known.get(summary.id);
   known.set(summary.id, summary);
   unconfirmed.delete(summary.id);
@@ -58,10 +57,8 @@ function forget(id) {
 function begin(/** @type {any} */ frame) {
   if (epoch.peek() && frame.epoch !== epoch.peek()) known.clear();
   epoch.value = frame.epoch;
-  const before = unconfirmed = new Set(known.keys());
-  setTimeout(() => { if (before === unconfirmed) before.forEach(forget); }, 3000);
+  unconfirmed = new Set(known.keys());
   get("whoami").then((found) => { me.value = found; }, () => {});
-  get("sessions").then((all) => all.forEach(takeSession), () => {});  // TEMPORARY
   loadApprovals();
 }
 
@@ -106,10 +103,11 @@ export const failed = (session) => session.last_event === "error" && session.det
 /** Begin to follow the host. */
 export function start() {
   link.follow("board", {
-    request: () => ({ after: "now", state: true, summary: true, types: ["approval-requested", "approval-resolved"] }),
+    request: () => ({ after: "now", summary: true, types: ["approval-requested", "approval-resolved"] }),
     frame(frame) {
       if (frame.frame === "hello") begin(frame);
-      else if (frame.frame === "session") takeSession(frame);
+      else if (frame.frame === "summary") takeSession(frame.summary);
+      else if (frame.frame === "listed") unconfirmed.forEach(forget);
       else if (frame.frame === "forgotten") forget(frame.session);
       else if (frame.event?.startsWith("approval-")) loadApprovals();
     },
