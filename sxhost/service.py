@@ -33,6 +33,7 @@ from sxhost.model.session import (
     EventDraft,
     EventQuery,
     Fired,
+    Forgotten,
     HostCounts,
     LogQuery,
     Registered,
@@ -53,6 +54,7 @@ from sxhost.service_messages import MessageVerbs
 from sxhost.service_viewers import ViewerVerbs
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import HEARTBEAT_S
+from sxhost.streams.overview import SummaryBroadcaster
 from sxhost.streams.presence import StateBroadcaster
 from sxhost.streams.reader import LogReader
 from sxhost.waiting import background
@@ -66,6 +68,8 @@ SWEEP_EVERY = 60.0
 
 CLOSE_WITHIN = 0.9
 """Seconds that the store gets to close; a disk that hangs does not hold up a stop."""
+
+RUNS_ON = "its agent runs on where it is, and is here again as soon as it reports"
 
 RECENT_EVENTS = 10
 """How many events a session's detail shows: as many as scorpiox-host's."""
@@ -86,15 +90,14 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         limits: Limits,
         agents: Agents = NO_AGENTS,
     ) -> None:
-        core = self._core = ServiceCore(
-            store, clock, wall_ms, limits, agents=agents, send=self.send
-        )
+        core = self._core = ServiceCore(store, clock, wall_ms, limits, agents=agents)
         self.port = 0
         self.telemetry = ""
         self.on_stop: Callable[[], object] = lambda: None
         self.slices = core.slices
         self._logs = LogReader(store, store, limits, core.slices)
         self._states = StateBroadcaster(core.notifier, store.known, clock, core.current)
+        self._summaries = SummaryBroadcaster(store.known, clock, core.slices, core.summary)
         self._registrar = Registrar(core)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
@@ -125,6 +128,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         if self._sweeper.running:
             self._sweeper.stop()
         self._states.stop()
+        self._summaries.stop()
         await self.end_streams()
         await self._core.supervisor.close()
         self._core.approvals.close()
@@ -206,6 +210,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
             heartbeat_s=session.heartbeat_s,
             metadata=session.metadata,
             usage=session.usage,
+            inbox=session.inbox,
             message_count=session.message_count,
             native_id=session.native_id,
             continues=session.continues,
@@ -266,10 +271,11 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         await store.register(old_id, Succession(continued_by=new_id), at)
         await self.move_messages(old_id, new_id)
 
-    async def forget(self, session_id: str) -> Done:
+    async def forget(self, session_id: str) -> Forgotten:
         """End a session and forget it with its log and its inbox."""
         core = self._core
         known = core.store.known.get(session_id)
+        runs_on = known is not None and self._runs_elsewhere(known)
         try:
             await core.supervisor.release(session_id)
             # its readers are told how it ended before it is no more
@@ -282,7 +288,12 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         core.presence.forget(session_id)
         core.notifier.session_removed(session_id)
         log.info("session {session} forgotten", session=session_id)
-        return Done()
+        return Forgotten(ok=True, note=RUNS_ON if runs_on else "")
+
+    def _runs_elsewhere(self, session: Session) -> bool:
+        """Return whether a session's agent is known to go on, whatever the host does."""
+        works = self._core.current(session).state.name in ACTIVE_STATES
+        return session.kind == "attached" and works
 
     # Events.
 
@@ -332,6 +343,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         sink: Sink,
         *,
         states: bool = False,
+        summaries: bool = False,
     ) -> Subscription:
         """Have events written to `sink` from a cursor on, past and present alike."""
         core = self._core
@@ -348,6 +360,8 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
             raise
         if states:
             self._states.begin(reader)
+        if summaries:
+            await self._summaries.begin(reader)
         return reader
 
     async def deliver_events(self) -> None:

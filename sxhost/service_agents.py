@@ -15,7 +15,7 @@ from sxhost.agents.supervisor import new_session_id
 from sxhost.errors import AgentFailed, HostError, NotHosted
 from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question
 from sxhost.model.caller import current_caller
-from sxhost.model.session import Done, Hosted
+from sxhost.model.session import Done, Hosted, MessageDraft, Steered
 from sxhost.model.summaries import filter_approvals
 from sxhost.model.turn import (
     AgentStatus,
@@ -25,8 +25,10 @@ from sxhost.model.turn import (
     Submitted,
     Turn,
     TurnDraft,
+    input_text,
 )
 from sxhost.service_core import ServiceCore
+from sxhost.service_messages import queue_message
 from sxhost.waiting import uncancelled
 
 __all__ = ["AgentVerbs"]
@@ -67,7 +69,7 @@ class AgentVerbs:
         core = self._core
         session = await core.store.session(session_id)
         if session.launch is None:
-            raise NotHosted(session_id)
+            raise NotHosted(session_id, "type there")
         draft = core.supervisor.with_directory(draft)
         changed = check_turn(current_caller.get(), session_id, draft, session.launch)
         whole = replace(draft, native={**draft.native, **spoken})
@@ -82,17 +84,25 @@ class AgentVerbs:
 
         return Submitted(turn=await uncancelled(begin()))
 
-    async def steer(self, session_id: str, draft: SteerDraft) -> Done:
+    async def steer(self, session_id: str, draft: SteerDraft) -> Steered:
         """Add to the running turn; an attached agent gets it as an urgent message."""
-        return await self._act(
-            "steer", session_id, self._core.supervisor.steer(session_id, draft)
-        )
+        core = self._core
+        if (await core.store.session(session_id)).kind == "hosted":
+            await self._act("steer", session_id, core.supervisor.steer(session_id, draft))
+            return Steered(ok=True)
+        message = MessageDraft(content=input_text(draft.input), mode="interrupt")
+        sent = await queue_message(core, session_id, message)
+        return Steered(ok=True, delivery=sent.delivery, note=sent.note, message=sent.id)
 
     async def interrupt(self, session_id: str) -> Done:
-        """Stop the running turn; an attached agent is asked to."""
-        return await self._act(
-            "interrupt", session_id, self._core.supervisor.interrupt(session_id)
-        )
+        """Stop the running turn.
+
+        :raises NotHosted: the agent is not run by the host, which has no way to stop it.
+        """
+        core = self._core
+        if (await core.store.session(session_id)).kind != "hosted":
+            raise NotHosted(session_id, "stop it where it runs (Esc at its terminal)")
+        return await self._act("interrupt", session_id, core.supervisor.interrupt(session_id))
 
     async def end(self, session_id: str) -> Done:
         """End a hosted agent's process; its next turn or message starts it again."""

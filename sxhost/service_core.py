@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
@@ -15,8 +15,9 @@ from sxhost.audit import Audit
 from sxhost.event_drafts import compact_drafts
 from sxhost.eviction import Eviction
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event, EventDraft, Hosting, MessageDraft, Session, Summary
+from sxhost.model.session import Event, EventDraft, Hosting, Session, Summary
 from sxhost.model.summaries import summarize
+from sxhost.project import project_name
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import LogNotifier
@@ -25,15 +26,12 @@ from sxhost.streams.topics import inbox_topic
 
 __all__ = ["ServiceCore"]
 
-Send = Callable[[str, MessageDraft], Awaitable[object]]
-
 
 class ServiceCore:
     """The store, and what stands on it: notifier, presence, supervisor, approvals, audit.
 
     :param clock: monotonic; it decides.
     :param wall_ms: returns the time of day in Unix milliseconds, a label.
-    :param send: queues a message for a session's agent.
     """
 
     def __init__(
@@ -44,7 +42,6 @@ class ServiceCore:
         limits: Limits,
         *,
         agents: Agents,
-        send: Send,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -61,7 +58,7 @@ class ServiceCore:
         dependencies = Dependencies(
             clock, wall_ms, limits, self.approvals, self.append, self.set_hosting, agents.hold
         )
-        self.supervisor = Supervisor(store, store, dependencies, agents, send)
+        self.supervisor = Supervisor(store, store, dependencies, agents)
         self.eviction = Eviction(
             store,
             store,
@@ -100,4 +97,5 @@ class ServiceCore:
 
     async def summary(self, session: Session) -> Summary:
         """Return a session as an entry of a list."""
-        return summarize(self.current(session), await self.store.count_waiting(session.id))
+        queued = await self.store.count_waiting(session.id)
+        return summarize(self.current(session), queued, project_name(session.cwd))

@@ -3,13 +3,17 @@
 ========= =====================================================================
 main      the group of all commands
 serve     serve: in the foreground, as a daemon, over two pipes
-sessions  sessions, show, register, rm
+sessions  sessions, show, register, rm, prune
 messages  send, pull
 events    events, tail, fire
 follow    what goes on: the events of tail and events -f, as they come
 agents    new, turn, steer, interrupt, end, approvals, approve, deny, answer
 answers   the words of answer, as an answer
 names     sessions and approvals by what people call them
+filters   which sessions a list or a command on many is about
+bulk      one thing done to many sessions
+moments   times as people write them
+keyboard  what is typed while a command runs
 run       an agent at the terminal, for one turn
 policy    what the rules of a file would decide
 admin     status, stop, token, open, audit

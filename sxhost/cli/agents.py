@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sxhost.cli.bulk import Deed, do_to_named
+from sxhost.cli.filters import filter_options, session_filter
 from sxhost.cli.names import (
     ApprovalName,
     approval_and_texts,
@@ -16,6 +18,7 @@ from sxhost.cli.names import (
     find_approval,
     on_session,
     session_argument,
+    sessions_argument,
 )
 from sxhost.cli.output import fail
 from sxhost.cli.terminal import INTERRUPTED, HostLink, linked, text_or_stdin
@@ -23,9 +26,9 @@ from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.client.stream import EventStream
+    from sxhost.client.stream import EventStream, Value
     from sxhost.model.approval import Answer, Approval
-    from sxhost.model.session import Hosted
+    from sxhost.model.session import Done, Hosted, SessionQuery
     from sxhost.model.turn import Launch, Submitted
 
 __all__ = [
@@ -167,7 +170,8 @@ def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
 def steer(link: HostLink, session_id: str, text: str) -> None:
     """Add to the running turn.
 
-    TEXT may be - for standard input.
+    An agent that the host does not run gets it as an urgent message; the answer says when it
+    is heard.  TEXT may be - for standard input.
     """
     from sxhost.model.turn import SteerDraft
 
@@ -175,30 +179,42 @@ def steer(link: HostLink, session_id: str, text: str) -> None:
     found, done = link.run_with_client(
         lambda host: on_session(host, session_id, lambda one: host.steer(one, draft))
     )
-    link.show(done, f"{found} steered")
+    link.show(done, f"{found} {done.note or 'steered'}")
 
 
 @click.command()
-@session_argument
+@sessions_argument
+@filter_options
 @linked
-def interrupt(link: HostLink, session_id: str) -> None:
-    """Stop the running turn."""
-    found, done = link.run_with_client(
-        lambda host: on_session(host, session_id, host.interrupt)
-    )
-    link.show(done, f"{found} interrupted")
+def interrupt(link: HostLink, names: Sequence[str], query: SessionQuery) -> None:
+    """Stop the running turns of sessions.
 
-
-@click.command()
-@session_argument
-@linked
-def end(link: HostLink, session_id: str) -> None:
-    """End an agent, and keep its log.
-
-    A turn or a message starts it again.
+    They are named, or chosen by the options from those that are active.
     """
-    found, done = link.run_with_client(lambda host: on_session(host, session_id, host.end))
-    link.show(done, f"{found} ended")
+
+    async def act(host: HostClient, session_id: str) -> Done:
+        return await host.interrupt(session_id)
+
+    deed = Deed(act, "interrupted", concerns=lambda session: session.state == "active")
+    do_to_named(link, names, query, deed)
+
+
+@click.command()
+@sessions_argument
+@filter_options
+@linked
+def end(link: HostLink, names: Sequence[str], query: SessionQuery) -> None:
+    """End agents, and keep their logs.
+
+    They are named, or chosen by the options from those that the host runs.  A turn or a
+    message starts them again.
+    """
+
+    async def act(host: HostClient, session_id: str) -> Done:
+        return await host.end(session_id)
+
+    deed = Deed(act, "ended", concerns=lambda one: one.kind == "hosted" and not one.rest)
+    do_to_named(link, names, query, deed)
 
 
 @click.command()
@@ -206,14 +222,20 @@ def end(link: HostLink, session_id: str) -> None:
 @click.option(
     "--follow", "-f", is_flag=True, help="Print new requests and decisions as they come."
 )
+@filter_options
 @linked
-def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
+def approvals(link: HostLink, *, everything: bool, follow: bool, query: SessionQuery) -> None:
     """List the approvals that agents wait for."""
     from sxhost.model.approval import ApprovalQuery
 
-    query = ApprovalQuery(all=everything)
-    found = link.run_with_client(lambda host: host.approvals(query)) if not follow else []
+    chosen = session_filter(query)
+
+    async def listed(host: HostClient) -> list[Approval]:
+        known = await host.approvals(ApprovalQuery(all=everything))
+        return [approval for approval in known if await chosen(host, approval)]
+
     if not follow:
+        found = link.run_with_client(listed)
         link.show(found, *(line for each in found for line in approval_lines(each)))
         return
     from sxhost.cli.follow import approval_of, watch
@@ -223,7 +245,10 @@ def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
     async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
         return host.subscribe(types=types, **link_options)
 
-    watch(link, subscribe, names=True, look=approval_of)
+    async def of_chosen(host: HostClient, value: Value) -> Value | None:
+        return await approval_of(host, value) if await chosen(host, value) else None
+
+    watch(link, subscribe, names=True, look=of_chosen)
 
 
 @click.command()

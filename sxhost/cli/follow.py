@@ -27,7 +27,7 @@ from sxhost.model.event_types import (
     ApprovalResolvedEvent,
     decode_event,
 )
-from sxhost.model.session import Event, Gap, StateChange
+from sxhost.model.session import Event, Gap, SessionRemoved, StateChange, SummaryChange
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
@@ -107,6 +107,8 @@ def _columns(value: Value) -> tuple[str, str, str]:
         case StateChange():
             name = f"= {value.detail_state}"
             return name, value.session, row("", value.since_ms // 1000, name, value.reason)
+        case SummaryChange() | SessionRemoved():
+            return "", value.session, row("", 0, "session", "")
         case Gap():
             text = f"events are missing ({value.reason})"
             return "gap", "", f"{'-':>6}  --:--:--  {'gap':<12}  {text}"

@@ -39,7 +39,8 @@ def send(link: HostLink, session_id: str, text: str, mode: Any) -> None:
     found, sent = link.run_with_client(
         lambda host: on_session(host, session_id, lambda one: host.send(one, draft))
     )
-    link.show(sent, f"Message {sent.id} queued for {found} ({sent.queued} waiting)")
+    when = sent.note.removeprefix("queued: ")
+    link.show(sent, f"Message {sent.id} queued for {found} ({sent.queued} waiting): {when}")
 
 
 @click.command()

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IReadDescriptor
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from sxhost.cli.answers import answer_to, choice_of, numbered, own_choices, question_text
+from sxhost.cli.keyboard import Keyboard
 from sxhost.cli.output import Flow, put, put_json
 from sxhost.cli.terminal import HostLink
 from sxhost.codec.approval_text import approval_details
-from sxhost.codec.lines import CutLines
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
@@ -298,42 +293,3 @@ class ApprovalPrompt:
         if len(self._answers) < len(self.approval.inquiries):
             return None
         return Answer(decision="approve", answers=self._answers)
-
-
-LONGEST_LINE = 8192
-"""Bytes of a typed line that are kept."""
-
-
-@implementer(IReadDescriptor)
-class Keyboard:
-    """Reads lines from the terminal; `on_line` is called with each."""
-
-    def __init__(self, reactor: Any) -> None:
-        self.on_line: Callable[[str], None] = lambda _input: None
-        self._reactor = reactor
-        self._lines = CutLines(LONGEST_LINE)
-        reactor.addReader(self)
-
-    def fileno(self) -> int:
-        """Return the descriptor of standard input."""
-        return sys.stdin.fileno()
-
-    def doRead(self) -> Failure | None:
-        """Read what was typed."""
-        data = os.read(self.fileno(), 4096)
-        if not data:
-            return Failure(ConnectionDone())
-        for line in self._lines.receive_data(data):
-            self.on_line(line.data.decode(errors="replace"))
-        return None
-
-    def close(self) -> None:
-        """Read no more."""
-        self._reactor.removeReader(self)
-
-    def connectionLost(self, reason: Failure) -> None:
-        """Nobody types any more."""
-
-    def logPrefix(self) -> str:
-        """Name it in the log."""
-        return "keyboard"

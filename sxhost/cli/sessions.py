@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sxhost.cli.names import on_session, session_argument
+from sxhost.cli.bulk import Deed, do_to_many, do_to_named
+from sxhost.cli.filters import filter_options
+from sxhost.cli.names import on_session, session_argument, sessions_argument
 from sxhost.cli.output import fail, put_table
 from sxhost.cli.terminal import HostLink, detail_lines, detail_rows, linked, session_lines
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.model.session import Discovered, Summary
+    from sxhost.model.session import Discovered, Forgotten, SessionQuery, Summary
 
 __all__ = ["commands"]
 
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
 
 @click.command()
-@click.option(
-    "--state",
-    default="",
-    help="Only sessions in this state: active, idle, working, waiting, stalled, …",
-)
-@click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
+@filter_options
 @linked
-def sessions(link: HostLink, state: str, label: str) -> None:
+def sessions(link: HostLink, query: SessionQuery) -> None:
     """List sessions."""
-    from sxhost.model.session import SessionQuery
-
-    query = SessionQuery(state=state, label=label)
     found = link.run_with_client(lambda host: host.sessions(query))
     link.show(found, *session_lines(found))
 
@@ -98,41 +93,55 @@ def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields
 
 
 @click.command()
-@session_argument
+@sessions_argument
+@filter_options
+@yes_option
 @linked
-def rm(link: HostLink, session_id: str) -> None:
-    """End a session and delete its log."""
-    found, done = link.run_with_client(lambda host: on_session(host, session_id, host.forget))
-    link.show(done, f"{found} forgotten")
+def rm(link: HostLink, names: Sequence[str], query: SessionQuery, yes: bool) -> None:
+    """End sessions and delete their logs.
+
+    They are named, or chosen by the options. At a terminal it asks before it deletes several.
+    """
+    deed = Deed(_forget, "forgotten", "Delete these {} sessions with their logs?")
+    do_to_named(link, names, query, deed, yes=yes)
 
 
 @click.command()
 @click.option("--lost", is_flag=True, help="Also those that fell silent: `lost`.")
-@click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
+@filter_options
 @click.option("--dry-run", is_flag=True, help="Only print which.")
+@yes_option
 @linked
-def prune(link: HostLink, lost: bool, label: str, dry_run: bool) -> None:
+def prune(link: HostLink, *, query: SessionQuery, lost: bool, dry_run: bool, yes: bool) -> None:
     """Delete all sessions that are over, with their logs.
 
-    Agents that are asleep, or have ended with their host, are not over: they can go on.
+    Agents that are asleep, or have ended with their host, are not over: they can go on. At a
+    terminal it asks before it deletes several.
     """
+
+    async def over(host: HostClient) -> list[Summary]:
+        return [one for one in await host.sessions(query) if _is_over(one, lost)]
+
+    if dry_run:
+        found = link.run_with_client(over)
+        link.show(found, *(f"{session.id} would be forgotten" for session in found))
+        return
+    question = "Delete these {} sessions, which are over, with their logs?"
+    do_to_many(link, over, Deed(_forget_if_there, "forgotten", question), yes=yes)
+
+
+async def _forget(host: HostClient, session_id: str) -> Forgotten:
+    return await host.forget(session_id)
+
+
+async def _forget_if_there(host: HostClient, session_id: str) -> Forgotten:
     from sxhost.errors import UnknownSession
-    from sxhost.model.session import SessionQuery
+    from sxhost.model.session import Forgotten
 
-    async def forget_all(host: HostClient) -> list[Summary]:
-        done = []
-        for session in await host.sessions(SessionQuery(label=label)):
-            if not _is_over(session, lost):
-                continue
-            with suppress(UnknownSession):  # somebody was faster
-                if not dry_run:
-                    await host.forget(session.id)
-                done.append(session)
-        return done
-
-    found = link.run_with_client(forget_all)
-    lines = (f"{session.id} {'would be ' if dry_run else ''}forgotten" for session in found)
-    link.show(found, *lines)
+    try:
+        return await host.forget(session_id)
+    except UnknownSession:  # somebody was faster
+        return Forgotten(ok=True)
 
 
 def _is_over(session: Summary, lost: bool) -> bool:

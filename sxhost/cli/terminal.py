@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sxhost.model.session import Detail, Event, Status, Summary
 
 __all__ = [
+    "HOST_SAID_NO",
     "INTERRUPTED",
     "HostLink",
     "detail_lines",

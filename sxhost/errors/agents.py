@@ -40,14 +40,18 @@ class NoTurn(HostError):
 
 
 class NotHosted(HostError):
-    """The session is attached: its agent runs elsewhere, and the host cannot do this."""
+    """The session is attached: its agent runs elsewhere, and the host cannot do this.
+
+    `instead` is what can be done.
+    """
 
     status = 409
     code = "not_hosted"
 
-    def __init__(self, session_id: str) -> None:
+    def __init__(self, session_id: str, instead: str = "do it where it runs") -> None:
         super().__init__(
-            f"The session {session_id!r} is attached: its agent is not run by this host."
+            f"The session {session_id!r} is attached: its agent is not run by this host;"
+            f" {instead}, or send it a message."
         )
 
 

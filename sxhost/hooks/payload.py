@@ -82,6 +82,7 @@ class Hook:
             provider=PROVIDERS.get(self.agent),
             model=self.text("model")[:SHORT_TEXT] or None,
             cwd=self.text("cwd")[:4096] or None,
+            inbox=None if self.is_notice else "hooks",
         )
 
     @property

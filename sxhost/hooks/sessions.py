@@ -21,6 +21,7 @@ from sxhost.errors import BadField, UnknownSession
 from sxhost.hooks.payload import PROVIDERS, Hook
 from sxhost.hooks.transcripts import AttachedTranscripts
 from sxhost.logs import logger
+from sxhost.model.delivery import InboxKind
 from sxhost.model.host import Host
 from sxhost.model.names import check_session_id
 from sxhost.model.session import Discovered, EventDraft, Message, PullQuery, Registration
@@ -331,12 +332,14 @@ def _registration_of(running: RunningAgent, *, is_new: bool) -> Registration:
     mark: dict[str, object] = {
         UNANSWERABLE: "until its hooks are installed (sxhost hook install)"
     }
+    inbox: InboxKind = "unhooked" if running.agent in PROVIDERS else "none"
     return Registration(
         agent=running.agent,
         provider=PROVIDERS.get(running.agent),
         cwd=running.cwd[:4096],
         pid=running.pid,
         metadata=mark if is_new else None,
+        inbox=inbox if is_new else None,
     )
 
 

@@ -28,6 +28,7 @@ from sxhost.model.session import (
     EventDraft,
     EventQuery,
     Fired,
+    Forgotten,
     HostCounts,
     Hosted,
     LogQuery,
@@ -40,6 +41,7 @@ from sxhost.model.session import (
     Session,
     SessionQuery,
     Status,
+    Steered,
     Summary,
 )
 from sxhost.model.subscription import Encoding, Selection, Sink, Subscription
@@ -81,7 +83,7 @@ class RemoteHost(Protocol):
     async def register(self, session_id: str, registration: Registration) -> Registered:
         """Create a session, or update the fields that are given."""
 
-    async def forget(self, session_id: str) -> Done:
+    async def forget(self, session_id: str) -> Forgotten:
         """End a session and delete it with its log and its inbox."""
 
     async def fire(self, session_id: str, draft: EventDraft) -> Fired:
@@ -128,11 +130,14 @@ class RemoteHost(Protocol):
     async def submit(self, session_id: str, draft: TurnDraft) -> Submitted:
         """Begin a turn; it goes on after the answer."""
 
-    async def steer(self, session_id: str, draft: SteerDraft) -> Done:
-        """Add to the running turn."""
+    async def steer(self, session_id: str, draft: SteerDraft) -> Steered:
+        """Add to the running turn; queue it for an attached agent."""
 
     async def interrupt(self, session_id: str) -> Done:
-        """Stop the running turn."""
+        """Stop the running turn.
+
+        :raises NotHosted: the agent is not run by the host.
+        """
 
     async def end(self, session_id: str) -> Done:
         """End a hosted agent's process; its next turn or message starts it again."""
@@ -208,10 +213,12 @@ class Host(RemoteHost, Protocol):
         sink: Sink,
         *,
         states: bool = False,
+        summaries: bool = False,
     ) -> Subscription:
         """Have events written to `sink` from the cursor `after` on, past and present alike.
 
         :param states: whether changes of sessions' states are written, too.
+        :param summaries: whether sessions' summaries are, all at first and as they change.
         :raises UnknownSession: the selection is one session, and there is none.
         :raises SubscriptionLimit: there are as many as may be.
         :raises Stopping: the host is about to end.

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from sxhost.model.activity import lines_after
 from sxhost.model.event_types import (
     BackgroundEvent,
     CompleteEvent,
@@ -92,12 +93,15 @@ def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
     )
     for event in events:
         now.apply_event(event, session)
+    lines = lines_after(session, events)
     usage = next((event for event in reversed(events) if event.event == "usage"), None)
     return replace(
         session,
         state=now.state(session.state),
         pending_approvals=now.pending,
         background=now.tasks,
+        preview=lines.preview,
+        activity=lines.activity,
         turn_over=now.turn_over,
         usage=session.usage if usage is None else usage.value(),
         turn=now.turn,

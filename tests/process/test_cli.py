@@ -144,8 +144,9 @@ def test_the_walk_through(walker: Shell, running_host: Host) -> None:
     fire_many(walker, "my-session", ["thinking"])
     running = f"Host running on :{running_host.port} — 3 sessions, 2 active\n"
     assert walker.output("status") == running
-    sent = walker.output("send", "abc-123", "refactor the auth module")
-    assert sent == "Message 1 queued for abc-123 (1 waiting)\n"
+    sent = walker.output("send", "abc-123", "refactor the auth module").partition(": ")
+    assert sent[0] == "Message 1 queued for abc-123 (1 waiting)"
+    assert sent[2] == "heard when its agent asks for messages\n"
     assert walker.output("pull", "abc-123") == "refactor the auth module\n"
     assert walker.output("stop") == "Host stopping\n"
     assert running_host.wait() == 0

@@ -27,6 +27,7 @@ PLACE = Path(sxhost.__file__).parent
 
 GIVEN = {
     "session_id": "s",
+    "names": "s",
     "approval": "s 1",
     "words": "1 x",
     "answer": "1 x",
@@ -81,7 +82,7 @@ def variants(command: click.Command) -> list[list[str]]:
                 words += [param.opts[0], GIVEN[str(param.name)]]
             if param.is_flag and param.name in FLAGS:
                 flags.append(param.opts[0])
-        elif param.required:
+        elif param.required or param.name == "names":
             words += GIVEN[str(param.name)].split()
     return [words, *([flag, *words] for flag in flags)]
 

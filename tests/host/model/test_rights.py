@@ -280,6 +280,7 @@ NEW: dict[str, Any] = {
     "agent": "new",
     "pid": 7,
     "heartbeat_s": 1.0,
+    "inbox": "pull",
 }
 WHOSE = {"b": "owned", "c": "foreign", "a": "hosted"}
 
