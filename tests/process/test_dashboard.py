@@ -182,6 +182,7 @@ def test_denial_carries_words_to_the_agent(dashboard: Dashboard, feed: Feed) -> 
     page = dashboard.open("s/a")
     page.locator("article.card").focus()
     page.keyboard.press("d")
+    expect(page.get_by_label("Words to the agent")).to_be_focused()
     page.keyboard.type("use staging")
     page.keyboard.press("Enter")
     assert asking.decision["behavior"] == "deny"

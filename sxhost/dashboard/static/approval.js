@@ -1,7 +1,7 @@
 // @ts-check
 // One question of an agent, whole; nothing can be approved before it has been seen.
 import { Refusal, path, post } from "./api.js";
-import { h, html, useEffect, useNow, useRef, useState } from "./dom.js";
+import { h, html, useEffect, useLayoutEffect, useNow, useRef, useState } from "./dom.js";
 import { age, duration, oneLine } from "./format.js";
 import { loadApprovals, may, sessions } from "./state.js";
 import { Block, Diff, Words, written } from "./text.js";
@@ -116,7 +116,7 @@ function Decide({ approval, seen }) {
 function Deny({ deny }) {
   const [reason, setReason] = useState("");
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
   const send = (/** @type {Event} */ event) => { event.preventDefault(); deny(reason); };
   return html`<div class="denial">
     <input ref=${field} value=${reason} placeholder="What should it do instead? (optional)" aria-label="Words to the agent" maxlength="4000"
