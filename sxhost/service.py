@@ -113,6 +113,8 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         """Begin to sweep, and put right what an earlier process of the host has left."""
         super().startService()
         self._sweeper.start(SWEEP_EVERY, now=True)
+        leaving = self._core.approvals.leave_former_life()  # before a hook can ask again
+        background(leaving, log, "finding the questions of a former life")
         reconciling = self._core.supervisor.reconcile()
         background(reconciling, log, "finding the agents of a former life")
 

@@ -49,7 +49,7 @@ from sxhost.faces.native import websocket as session_websocket
 from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
-from sxhost.hooks.discovery import Discovery
+from sxhost.hooks.discovery import Discovery, Reunion
 from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
@@ -168,6 +168,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         reloads=[part.reload for part in (certificate, rules) if part is not None],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
+    Reunion(hook_handler, settings.user).setServiceParent(host)
     if settings.discover:
         Discovery(hook_handler, reactor, settings.user).setServiceParent(host)
     if (forwarder := make_forwarder(settings, sessions, reactor)) is not None:

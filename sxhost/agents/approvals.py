@@ -5,7 +5,8 @@ The first decision wins, whoever makes it: a person, a policy, the agent itself,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,12 +27,14 @@ from sxhost.errors import (
 )
 from sxhost.logs import logger
 from sxhost.model.approval import (
+    TERMINAL,
     Answer,
     Approval,
     ApprovalState,
     Inquiry,
     Question,
     Resolution,
+    TerminalAnswer,
 )
 from sxhost.model.auth import AuditEntry
 from sxhost.model.caller import Caller, current_caller
@@ -199,14 +202,54 @@ class ApprovalBroker:
 
     async def close_question(self, session_id: str, key: str, why: str) -> None:
         """Close a question that its agent no longer asks."""
-        entry = self._asked.get(session_id, {}).get(key)
-        if entry is None or not entry.id:
-            return
         answer = Answer(decision="cancel", reason=why)
+        await self._close_key(session_id, key, Outcome(answer, "agent", "withdrawn"))
+
+    async def settle_question(self, session_id: str, key: str, given: TerminalAnswer) -> None:
+        """Close a question that the agent's user has answered in the agent's own dialog."""
+        answer = Answer(decision=given.decision, reason=given.reason)
+        await self._close_key(session_id, key, Outcome(answer, TERMINAL))
+
+    async def _close_key(self, session_id: str, key: str, end: Outcome) -> None:
+        entry = self._asked.get(session_id, {}).get(key)
         try:
-            await self._close(session_id, entry.id, Outcome(answer, "agent", "withdrawn"))
+            number = entry.id if entry is not None else await self._left_open(session_id, key)
+            if number:
+                await self._close(session_id, number, end)
         except (AlreadyAnswered, UnknownSession):
+            if entry is not None:
+                self._drop(entry)
+
+    async def _left_open(self, session_id: str, key: str) -> int:
+        """Return the number of an approval that is open though nobody waits for it here."""
+        known = await self._approvals.approvals(session_id)
+        return next((one.id for one in known if one.state == "pending" and one.key == key), 0)
+
+    async def leave_question(self, session_id: str, key: str) -> None:
+        """Leave a question open that only the agent's own user can answer from now on."""
+        entry = self._asked.get(session_id, {}).get(key)
+        if entry is not None and entry.id:
+            await self._leave(session_id, [entry.id])
             self._drop(entry)
+
+    async def leave_former_life(self) -> None:
+        """Leave all questions of attached agents that a former life of the host had open.
+
+        Hooks that still wait ask again, under the same numbers.
+        """
+        left: dict[str, list[int]] = {}
+        for approval in await self._approvals.approvals(None):
+            session = self._sessions.known.get(approval.session)
+            is_attached = session is not None and session.kind == "attached"
+            if is_attached and approval.state == "pending":
+                left.setdefault(approval.session, []).append(approval.id)
+        for session_id, numbers in left.items():
+            await self._leave(session_id, numbers)
+
+    async def _leave(self, session_id: str, numbers: Sequence[int]) -> None:
+        with suppress(UnknownSession):
+            if await self._approvals.leave_approvals(session_id, numbers, self._wall_ms()):
+                self._notifier.events_appended(session_id)
 
     async def withdraw(self, session_id: str, why: str, by: str = "host") -> None:
         """Close all that a session's agent has asked: it does not wait any more."""

@@ -13,7 +13,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Deadline", "OutOfTime"]
+__all__ = ["ALONGSIDE_S", "BEFORE_S", "Deadline", "OutOfTime", "default_wait"]
+
+ALONGSIDE_S = 82_800.0
+"""Seconds that a hook waits beside its agent's own dialog, if nobody says otherwise: 23 hours.
+
+The host says no after a day (`answer_within`); it is to leave the question to the dialog.
+"""
+
+BEFORE_S = 60.0
+"""The same where the agent shows no dialog before: its user can do nothing meanwhile."""
+
+
+def default_wait(agent: str, hook: str, *, is_subagent: bool) -> float:
+    """Return how many seconds a hook waits for a decision, if nobody says otherwise.
+
+    Claude shows its dialog at once, but for subagents; Codex when the hook has ended.
+    """
+    has_dialog = agent == "claude" and hook == "PermissionRequest" and not is_subagent
+    return ALONGSIDE_S if has_dialog else BEFORE_S
 
 
 class OutOfTime(Exception):
@@ -26,11 +44,19 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._until = time.monotonic() + seconds
+        self.is_extended = False
+        """Whether somebody has heard of the work, and a person may decide about it."""
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left."""
+        return self._until - time.monotonic()
 
     def extend(self, seconds: float) -> None:
         """Give the work so much more time: from here on it waits for a person."""
         self.seconds += seconds
         self._until += seconds
+        self.is_extended = seconds > 0
 
     def run(self, work: Callable[[], bytes]) -> bytes:
         """Return what `work` returns, or raise what it raises.
@@ -49,10 +75,9 @@ class Deadline:
         thread = Thread(target=call, daemon=True)
         thread.start()
         while thread.is_alive():
-            left = self._until - time.monotonic()
-            if left <= 0:
+            if self.left <= 0:
                 raise OutOfTime(f"it took longer than {self.seconds:g} s")
-            thread.join(left)
+            thread.join(max(0.0, self.left))
         if errors:
             raise errors[0]
         return results[0]

@@ -37,6 +37,7 @@ __all__ = [
     "PIECES",
     "WHOLE_OF",
     "AgentEvent",
+    "ApprovalMovedEvent",
     "ApprovalRequestedEvent",
     "ApprovalResolvedEvent",
     "AsleepEvent",
@@ -464,6 +465,13 @@ class ApprovalRequestedEvent(Approval, frozen=True, kw_only=True):
     nature: ClassVar[Nature] = "fact"
 
 
+class ApprovalMovedEvent(Approval, frozen=True, kw_only=True):
+    """From now on it can only be answered at its agent's own terminal, or here again."""
+
+    name: ClassVar[Literal["approval-moved"]] = "approval-moved"
+    nature: ClassVar[Nature] = "fact"
+
+
 class ApprovalResolvedEvent(Approval, frozen=True, kw_only=True):
     """The approval is closed: answered, withdrawn or expired."""
 
@@ -508,6 +516,7 @@ AgentEvent = (
     | WarningEvent
     | NativeEvent
     | ApprovalRequestedEvent
+    | ApprovalMovedEvent
     | ApprovalResolvedEvent
     | CustomEvent
 )

@@ -14,6 +14,7 @@ from sxhost.errors import Reserved
 from sxhost.model.caller import Caller
 from sxhost.model.event_types import (
     EVENT_TYPES,
+    ApprovalMovedEvent,
     ApprovalRequestedEvent,
     ApprovalResolvedEvent,
 )
@@ -94,7 +95,9 @@ that another caller promises would make the session count as lost."""
 
 # Events.
 
-APPROVAL_EVENTS: Final = frozenset({ApprovalRequestedEvent.name, ApprovalResolvedEvent.name})
+APPROVAL_EVENTS: Final = frozenset(
+    {ApprovalRequestedEvent.name, ApprovalMovedEvent.name, ApprovalResolvedEvent.name}
+)
 """Events that the host appends with an approval, in sessions of both kinds."""
 
 HOST_EVENTS: Final = frozenset(EVENT_TYPES)

@@ -57,8 +57,8 @@ def dialog(bench: Bench, terminal: Terminal) -> None:
 
 
 def closed(bench: Bench) -> str:
-    (approval,) = bench.ask("/approvals?all=1")
-    return str((approval["resolution"] or {}).get("reason"))
+    """Return what `sxhost approvals --all` says of the only one."""
+    return bench.sxhost("approvals", "--all").strip()
 
 
 def test_a_yes_at_the_terminal_is_known_while_the_command_runs(claude: Bench) -> None:
@@ -66,7 +66,7 @@ def test_a_yes_at_the_terminal_is_known_while_the_command_runs(claude: Bench) ->
         dialog(claude, terminal)
         press_until(terminal, ENTER, lambda: not claude.ask("/approvals"))
         assert state(claude)[0] == "working"
-        assert closed(claude) == "answered at the terminal"
+        assert closed(claude).endswith("(answered at the terminal)")
         assert "tool-done" not in claude.names()
         (claude.agent.cwd / "over").touch()
         claude.until_told("complete")
@@ -78,8 +78,20 @@ def test_a_no_at_the_terminal_is_known(claude: Bench, keys: bytes) -> None:
     with on_a_terminal(claude, *MANUAL, TOUCH) as terminal:
         dialog(claude, terminal)
         press_until(terminal, keys, lambda: state(claude) == ("idle", "interrupted"))
-        assert not claude.ask("/approvals")  # Claude ends the hook, or its status says so
+        until(lambda: closed(claude).endswith("(denied at the terminal)"))
     assert not (claude.agent.cwd / "made").exists()
+
+
+def test_a_dialog_that_no_hook_can_answer_any_more_is_waited_for(claude: Bench) -> None:
+    claude.sxhost("hook", "install", "claude", "--wait", "1")
+    with on_a_terminal(claude, *MANUAL, LONG) as terminal:
+        dialog(claude, terminal)
+        until(lambda: "only at its terminal, since" in claude.sxhost("approvals"))
+        assert state(claude) == ("waiting", "approval-requested")
+        press_until(terminal, ENTER, lambda: not claude.ask("/approvals"))
+        assert state(claude)[0] == "working"
+        (claude.agent.cwd / "over").touch()
+        claude.until_told("complete")
 
 
 def test_escape_while_the_answer_streams_is_known(

@@ -15,7 +15,7 @@ from sxhost.agent_files.follower import BUSY_S
 from sxhost.agent_files.running import RunningAgent
 from sxhost.hooks.transcripts import AT_REST_S, LINGER_S, SETTLE_S, title_from_prompt
 from sxhost.model.caller import HOST, Caller
-from sxhost.testing import HostInMemory
+from sxhost.testing import HostInMemory, started
 from sxhost.testing.host import UID
 from tests.support.attached_recordings import Moment, moments_of
 
@@ -148,7 +148,7 @@ def test_a_turn_that_is_cut_at_the_terminal_is_known(
     pressed = pressed_at(scenario, key)
     assert state_after(stage, pressed)[0] in ("waiting", "working")
     assert state_after(stage, pressed + SOON_S) == ("idle", "interrupted")
-    assert set(stage.closed()) <= {"answered at the terminal"}
+    assert set(stage.closed()) <= {"denied at the terminal"}
 
 
 def test_a_start_that_is_told_late_does_not_end_the_turn(lab: HostInMemory) -> None:
@@ -320,6 +320,29 @@ def test_esc_before_the_first_word_is_seen_by_claudes_rest(stage: Stage) -> None
     stage.act("claude", status._replace(message={"sessionId": "a", "status": "idle"}))
     stage.advance(BUSY_S + AT_REST_S)
     assert stage.state() == ("idle", "interrupted")
+
+
+@pytest.mark.parametrize(("status", "state"), [("busy", "working"), ("idle", "idle")])
+def test_what_was_answered_while_the_host_was_away_is_known(
+    stage: Stage, status: str, state: str
+) -> None:
+    scenario = "claude-2.1.329/answered-yes"
+    stage.play(scenario, until=pressed_at(scenario, "YES"))
+    session = stage.session["id"]
+    (path,) = stage.home.glob(f".claude/projects/*/{session}.jsonl")
+    stage.host.restart()
+    stage.host.service.startService()
+    assert stage.state()[0] == "waiting"
+    stage.advance(SOON_S)
+    stage.act("claude", Moment(0, "status", {"sessionId": session, "status": status}))
+    agent = RunningAgent(
+        agent="claude", session_id=session, pid=1, cwd="/w", transcript=str(path)
+    )
+    stage.host.running.append(agent)
+    started(stage.host.hook_handler.follow_asking(UID))
+    stage.advance(SOON_S)
+    assert stage.closed() == ["answered at the terminal"]
+    assert stage.state()[0] == state
 
 
 def test_a_session_that_was_deleted_is_not_made_again_by_its_file(stage: Stage) -> None:
