@@ -271,7 +271,7 @@ def test_words_of_agents_are_text(dashboard: Dashboard, feed: Feed) -> None:
         feed.fire(session, "tool-done", tool=text, item="1", status=text, output=text)
         feed.fire(session, "plan", entries=[{"content": text, "status": text}])
         feed.fire(session, "diff", diff=f"--- {text}\n+++ {text}\n+{text}", path=text)
-        feed.fire(session, text.replace("\x00", "")[:60], text=text)
+        feed.fire(session, "mulled-over", text=text)
         feed.fire(
             session, "message", text=f"# {text}\n\n{text}\n\n- {text}\n\n```\n{text}\n```"
         )
