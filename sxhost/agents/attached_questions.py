@@ -70,6 +70,14 @@ class AttachedQuestions:
             del self._waiting[place]
         return end, not waiting
 
+    async def withdraw_all(self, session_id: str, reason: str) -> None:
+        """Close all approvals of a session; whoever waits for an answer gets none."""
+        for (session, _), waiting in tuple(self._waiting.items()):
+            for waiter in tuple(waiting) if session == session_id else ():
+                waiting[waiter] = reason
+                waiter.poke()
+        await self._approvals.withdraw(session_id, reason)
+
     async def end(self, session_id: str, key: str, end: End) -> None:
         """Close the approval of a question; whoever waits for its answer gets none."""
         waiting = self._waiting.get((session_id, key))

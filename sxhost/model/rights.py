@@ -89,6 +89,7 @@ REGISTRATION_SCOPES: Final[Mapping[str, RequiredScopes]] = {
     "pid": RequiredScopes("send", "admin", None),
     "heartbeat_s": RequiredScopes("send", "admin", None),
     "inbox": RequiredScopes("send", "admin", None),
+    "os_process": RequiredScopes("send", "admin", None),
 }
 """The fields of a registration.  Policies match on `labels`, `cwd` and `agent`; a heartbeat
 that another caller promises would make the session count as lost."""
