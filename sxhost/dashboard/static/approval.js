@@ -2,7 +2,7 @@
 // One question of an agent, whole; nothing can be approved before it has been seen.
 import { Refusal, path, post } from "./api.js";
 import { h, html, useEffect, useLayoutEffect, useNow, useRef, useState } from "./dom.js";
-import { age, duration, oneLine } from "./format.js";
+import { age, clock, duration, oneLine } from "./format.js";
 import { loadApprovals, may, sessions } from "./state.js";
 import { Block, Diff, Words, written } from "./text.js";
 
@@ -29,7 +29,7 @@ export function Approval({ approval }) {
       </header>
       ${h(Asked, { approval })}
       <span ref=${end} class="end"></span>
-      ${approval.only_at_terminal_ms ? html`<p class="notice">Only at its terminal can this be answered now.</p>`
+      ${approval.at_terminal_ms ? html`<p class="notice">This can only be answered at its terminal, since ${clock(approval.at_terminal_ms)}.</p>`
         : may("approve", approval.session) ? h(Decide, { approval, seen })
         : html`<p class="dim">To answer this, a token with the scope "approve" is needed.</p>`}
     </article>`;

@@ -2,7 +2,7 @@
 // The board: every session, those first that need somebody.
 import { h, html, useEffect, useMemo, useNow, useRef, useSignal, useState } from "./dom.js";
 import { age, count, dollars, oneLine, project } from "./format.js";
-import { approvals, failed, groupOf, groups, sessions } from "./state.js";
+import { failed, groupOf, groups, sessions } from "./state.js";
 
 const TITLES = { needs: "Needs you", working: "Working", idle: "Idle", over: "Over" };
 /** Rows of a group that are drawn at first, and with each "more". */
@@ -98,26 +98,29 @@ function Group({ name, rows, now }) {
 /** @param {{session: any, now: number}} props */
 function Row({ session, now }) {
   const [sign, word] = stateOf(session);
-  const asked = approvals.peek().find((approval) => approval.session === session.id);
-  const doing = asked?.title || session.preview || session.reason;
   const unread = session.seen_seq !== undefined && groupOf(session) === "idle" && session.seen_seq < session.event_count;
   return html`
     <li><a class=${`row ${groupOf(session)}`} href=${`#/s/${encodeURIComponent(session.id)}`}>
       <span class="state"><span aria-hidden="true">${sign}</span> ${word} <span class="dim">${age(now - session.since_ms)}</span></span>
       <span class="title">${unread && html`<span class="unread" title="not looked at">●</span>`}${titleOf(session)}</span>
       <span class="agent">${session.agent || session.kind}${session.model && html` <span class="dim">${oneLine(session.model, 40)}</span>`}</span>
-      <span class="doing dim">${oneLine(doing, 160)}</span>
-      <span class="place dim">${oneLine(project(session.cwd), 40)}${session.git_branch && ` · ${oneLine(session.git_branch, 40)}`}</span>
+      <span class="doing dim">${doingOf(session, now)}</span>
+      <span class="place dim">${oneLine(session.project || project(session.cwd), 40)}${session.git_branch && ` · ${oneLine(session.git_branch, 40)}`}</span>
       <span class="cost dim">${costOf(session)}</span>
     </a></li>`;
 }
 
-/** @param {any} session */
-function costOf(session) {
-  return [
-    session.cost_usd ? dollars(session.cost_usd) : session.tokens ? `${count(session.tokens)} tokens` : "",
-    session.context_pct ? `${Math.round(session.context_pct)} %` : "",
-  ].filter(Boolean).join(" · ");
+/** What a session does or asks, or its last words. @param {any} session @param {number} now */
+function doingOf(session, now) {
+  if (!session.activity) return oneLine(session.preview || session.reason, 160);
+  return `${oneLine(session.activity, 140)}${session.activity_since_ms ? ` · ${age(now - session.activity_since_ms)}` : ""}`;
+}
+
+/** What it has used until now. @param {any} session */
+export function costOf(session) {
+  if (session.cost_usd) return dollars(session.cost_usd);
+  const tokens = (session.input_tokens || 0) + (session.output_tokens || 0);
+  return tokens ? `${count(tokens)} tokens` : "";
 }
 
 function Empty() {

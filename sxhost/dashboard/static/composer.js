@@ -9,12 +9,13 @@ import { Words } from "./text.js";
 
 const MODES = /** @type {Record<string, string>} */ ({ auto: "as it can", interrupt: "now, interrupting", queue: "after this turn" });
 
-/** @param {any} session @param {string} mode */
+/** What will become of a message, before it is sent. @param {any} session @param {string} mode */
 function prospect(session, mode) {
-  if (session.kind !== "hosted") return session.detail_state === "working" ? "it hears this at its next tool" : "it hears this when somebody types at its terminal";
+  const works = ["working", "waiting", "stalled"].includes(session.detail_state);
+  if (session.kind !== "hosted") return works ? "it hears this at its next tool, or after its turn" : "it hears this when somebody types at its terminal";
   if (session.rest) return "this starts it again";
-  if (session.detail_state !== "working") return "this begins a turn";
-  return { auto: "it is working: this joins the turn if its agent can", interrupt: "this cuts into the turn", queue: "this waits for the end of the turn" }[mode] || "";
+  if (!works) return "this begins a turn";
+  return { auto: "it works: this joins the turn, if its agent can take it", interrupt: "it works: this cuts into the turn", queue: "this waits for the end of the turn" }[mode] || "";
 }
 
 /** @param {{session: any, sent: () => void}} props */
@@ -22,21 +23,25 @@ export function Composer({ session, sent }) {
   const draftKey = `sxhost.draft ${session.id}`;
   const [text, setText] = useState(sessionStorage.getItem(draftKey) || "");
   const [mode, setMode] = useState("auto");
-  const [trouble, setTrouble] = useState("");
+  const [verdict, setVerdict] = useState("");
   const key = useRef("");
-  const change = (/** @type {string} */ words) => { setText(words); sessionStorage.setItem(draftKey, words); };
+  const change = (/** @type {string} */ words) => {
+    if (words) setVerdict("");
+    setText(words);
+    sessionStorage.setItem(draftKey, words);
+  };
 
   async function send() {
     if (!text.trim()) return;
     key.current ||= crypto.randomUUID?.() || String(Math.random());
     try {
-      await post(path`sessions/${session.id}/messages`, { content: text, mode, key: key.current });
+      const { note } = await post(path`sessions/${session.id}/messages`, { content: text, mode, key: key.current });
       key.current = "";
       change("");
-      setTrouble("");
+      setVerdict(note || "");
       sent();
     } catch (error) {
-      setTrouble(sentence(error));
+      setVerdict(sentence(error));
     }
   }
 
@@ -51,7 +56,7 @@ export function Composer({ session, sent }) {
       onInput=${(/** @type {any} */ event) => change(event.target.value)} onKeyDown=${pressed}></textarea>
     <div class="decisions"><select aria-label="When" value=${mode} onChange=${(/** @type {any} */ event) => setMode(event.target.value)}>
         ${Object.entries(MODES).map(([name, words]) => html`<option key=${name} value=${name}>${words}</option>`)}</select>
-      <span class="dim verdict" role="status">${trouble || prospect(session, mode)}</span>
+      <span class="dim verdict" role="status">${(!text && verdict) || prospect(session, mode)}</span>
       <button class="approve" onClick=${send}>Send <kbd>Ctrl ⏎</kbd></button></div></div>`;
 }
 

@@ -29,11 +29,11 @@ function App() {
     window.addEventListener("hashchange", () => { setPlace(location.hash); setHelping(false); });
     listen({ go: navigate, up: () => { setHelping(false); navigate("#/"); }, help: () => setHelping((on) => !on) });
   }, []);
-  const [screen = "", argument = ""] = place.replace(/^#\/?/, "").split("/");
+  const [screen = "", argument = "", view = ""] = place.replace(/^#\/?/, "").split("/");
   return html`
     ${h(Bar, { screen, search, setSearch })}
     ${h(LinkLine, { state })}
-    <main>${state.status === "denied" ? html`<${Denied} />` : h(Screen, { key: `${screen}/${argument}`, screen, argument: decodeURIComponent(argument), search, frozen: state.status !== "live" })}</main>
+    <main>${state.status === "denied" ? html`<${Denied} />` : h(Screen, { key: `${screen}/${argument}`, screen, argument: decodeURIComponent(argument), view, search, frozen: state.status !== "live" })}</main>
     ${helping && html`<${Help} close=${() => setHelping(false)} />`}
     <div class="unseen" role="status" aria-live="polite">${h(News, null)}</div>`;
 }
@@ -57,14 +57,14 @@ function LinkLine({ state }) {
   return html`<p class="link" role="status">${words} <button class="quiet" onClick=${() => link.connect()}>now</button></p>`;
 }
 
-/** @param {{screen: string, argument: string, search: string, frozen: boolean}} props */
-function Screen({ screen, argument, search, frozen }) {
+/** @param {{screen: string, argument: string, view: string, search: string, frozen: boolean}} props */
+function Screen({ screen, argument, view, search, frozen }) {
   const [View, setView] = useState(/** @type {any} */ (null));
   const [error, reset] = useErrorBoundary();
   useEffect(() => { SCREENS[screen]?.().then((found) => setView(() => found), (failure) => setView(() => () => html`<p class="notice">${String(failure)}</p>`)); }, [screen]);
   if (error) return html`<p class="notice">This part of the page has failed: ${String(error)} <button class="quiet" onClick=${reset}>try again</button></p>`;
   if (!SCREENS[screen]) return h(Board, { search, frozen });
-  return View && h(View, { id: argument, navigate });
+  return View && h(View, { id: argument, view, navigate });
 }
 
 function Denied() {

@@ -2,34 +2,54 @@
 // One session: what it is, its conversation, and a line to write in.
 import { path, post, request } from "./api.js";
 import { sentence } from "./approval.js";
-import { stateOf, titleOf } from "./board.js";
+import { costOf, stateOf, titleOf } from "./board.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { h, html, useEffect, useLayoutEffect, useMemo, useNow, useRef, useSignal, useState } from "./dom.js";
-import { age, count, dollars, oneLine } from "./format.js";
+import { age, oneLine } from "./format.js";
 import { Item } from "./items.js";
 import { may, sessions } from "./state.js";
 
 /** Pixels from the end within which a reader counts as being there. */
 const AT_END = 8;
 
-/** @param {{id: string}} props */
-export function Session({ id }) {
+/** @type {Record<string, [string, () => Promise<any>]>} */
+const VIEWS = {
+  changes: ["Changes", async () => (await import("./changes.js")).Changes],
+  events: ["Events", async () => (await import("./events.js")).Events],
+  usage: ["Usage", async () => (await import("./usage.js")).Usage],
+};
+
+/** @param {{id: string, view: string}} props */
+export function Session({ id, view }) {
   const session = useSignal(sessions).get(id);
+  return html`<div class="session">
+    ${session ? h(Head, { session }) : html`<header class="head"><h1>${oneLine(id, 100)}</h1></header>`}
+    <nav class="tabs" aria-label="Views">${["", ...Object.keys(VIEWS)].map((name) => html`<a key=${name} href=${`${path`#/s/${id}`}${name && `/${name}`}`} aria-current=${name === view ? "page" : undefined}>${name ? VIEWS[name][0] : "Conversation"}</a>`)}</nav>
+    ${VIEWS[view] ? h(Other, { key: view, id, view, newest: session?.event_count || 0 }) : h(Talk, { id, session })}</div>`;
+}
+
+/** @param {{id: string, view: string, newest: number}} props */
+function Other({ id, view, newest }) {
+  const [View, setView] = useState(/** @type {any} */ (null));
+  useEffect(() => { VIEWS[view][1]().then((found) => setView(() => found)); }, [view]);
+  return View && h(View, { id, newest });
+}
+
+/** The conversation, and a line to write in. @param {{id: string, session: any}} props */
+function Talk({ id, session }) {
   const conversation = useMemo(() => new Conversation(id), [id]);
   useEffect(() => { conversation.open(); return () => conversation.close(); }, [conversation]);
   const [toEnd, setToEnd] = useState(0);
-  return html`<div class="session">
-    ${session ? h(Head, { session }) : html`<header class="head"><h1>${oneLine(id, 100)}</h1></header>`}
-    ${h(Log, { key: id, conversation, toEnd })}
-    ${session && h(Composer, { key: id, session, sent: () => setToEnd((times) => times + 1) })}</div>`;
+  return html`${h(Log, { key: id, conversation, toEnd })}
+    ${session && h(Composer, { key: id, session, sent: () => setToEnd((times) => times + 1) })}`;
 }
 
 /** @param {{session: any}} props */
 function Head({ session }) {
   const now = useNow(1);
   const [sign, word] = stateOf(session);
-  const facts = [session.agent || session.kind, oneLine(session.model, 40), oneLine(session.cwd, 80), oneLine(session.git_branch, 40), session.cost_usd && dollars(session.cost_usd), session.tokens && `${count(session.tokens)} tokens`, session.context_pct && `${Math.round(session.context_pct)} % of its context`];
+  const facts = [session.agent || session.kind, oneLine(session.model, 40), oneLine(session.cwd, 80), oneLine(session.git_branch, 40), costOf(session)];
   return html`<header class="head"><h1>${titleOf(session)}</h1>
     <span class=${`state ${session.detail_state}`}><span aria-hidden="true">${sign}</span> ${word} <span class="dim">${age(now - session.since_ms)}</span></span>
     <span class="dim">${facts.filter(Boolean).join(" · ")}</span>${h(Actions, { session })}</header>`;
