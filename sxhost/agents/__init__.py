@@ -5,6 +5,7 @@ supervisor         all hosted sessions: started, found again, told, ended in ord
 session            one: its agent, its turns, what it reports
 turns              its turns as the log tells them, and reports that wait for that
 questions          what its agent asks: opened as approvals, answered, withdrawn
+event_turns        which turn an event belongs to, also one that comes late
 event_writer       from its reports to the log: gathered, bounded, never twice
 launch_record      how one's agent is started again, kept as settings change
 settings           what holds for an agent: as it was started, and as turns have changed it

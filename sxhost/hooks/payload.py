@@ -22,7 +22,7 @@ from sxhost.agent_files.facts import tool_title
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import shorten_to_fit
 from sxhost.drivers.claude.approvals import permission_result, question_of
-from sxhost.drivers.claude.background import TASKS_MOST, background_task
+from sxhost.drivers.claude.background import TASKS_MOST, claude_task
 from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
 from sxhost.hooks.deadline import default_wait
 from sxhost.model.approval import Answer, Approval, Question, TerminalAnswer
@@ -206,7 +206,7 @@ class Hook:
     def background(self) -> list[dict[str, str]]:
         """What runs in the background, as Claude's ``Stop`` tells."""
         tasks = [
-            background_task(*(_text(task, name) for name in ("id", "type", "description")))
+            claude_task(*(_text(task, name) for name in ("id", "type", "description")))
             for task in _objects(self.payload.get("background_tasks"))
             if _text(task, "status") not in TASK_ENDS
         ]
