@@ -249,10 +249,11 @@ def test_older_turns_come_as_one_scrolls(dashboard: Dashboard, feed: Feed) -> No
 
 def test_agent_is_started_and_spoken_to(dashboard: Dashboard) -> None:
     page = dashboard.open("new")
-    page.get_by_label("Agent").select_option("echo")
+    page.get_by_label("Agent").fill("echo")
     page.get_by_label("What to do").fill("Roses are red")
     page.get_by_role("button", name="Start").click()
     expect(page.locator(".item.message")).to_have_text(re.compile("Roses are red"))
+    expect(page.get_by_label("Message", exact=True)).to_be_visible()
     page.keyboard.press("c")
     page.keyboard.type("Violets are blue")
     page.keyboard.press("Control+Enter")
@@ -292,6 +293,23 @@ def test_words_of_agents_are_text(dashboard: Dashboard, feed: Feed) -> None:
         assert all(link.startswith("http") for link in links)
     feed.ask("/sessions/s0/approvals/1", {"decision": "deny"})
     assert asking.decision
+
+
+def test_changes_events_and_usage_have_views(dashboard: Dashboard, feed: Feed) -> None:
+    conversation(feed, "a")
+    feed.fire("a", "diff", diff="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new", path="x")
+    for tokens in (100, 300):
+        feed.fire("a", "usage", input_tokens=tokens, output_tokens=10, cost_usd=0.05)
+    page = dashboard.open("s/a/changes")
+    expect(page.locator(".diff .added")).to_have_text(["+new"])
+    expect(page.locator(".log summary")).to_contain_text("+1 −1")
+    page.get_by_role("link", name="Usage").click()
+    expect(page.locator("dl")).to_contain_text("$0.05")
+    expect(page.locator("svg rect")).to_have_count(2)
+    page.get_by_role("link", name="Events").click()
+    expect(page.locator(".log details")).to_have_count(8)
+    page.get_by_label("Only these events").fill("usage")
+    expect(page.locator(".log details")).to_have_count(2)
 
 
 # The link.

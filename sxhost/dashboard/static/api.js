@@ -62,8 +62,9 @@ export async function request(method, path, body) {
   } catch {
     throw new Unreachable();
   }
-  const answer = decode(text);
-  if (!response.ok) throw new Refusal(response.status, answer || {});
+  const lines = response.headers.get("Content-Type") === "application/x-ndjson";
+  const answer = lines ? text.split("\n").filter(Boolean).map(decode) : decode(text);
+  if (!response.ok) throw new Refusal(response.status, /** @type {any} */ (answer) || {});
   return answer;
 }
 

@@ -114,13 +114,12 @@ function Decide({ approval, seen }) {
 
 /** @param {{deny: (reason: string) => void}} props */
 function Deny({ deny }) {
-  const [reason, setReason] = useState("");
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
   useLayoutEffect(() => field.current?.focus(), []);
-  const send = (/** @type {Event} */ event) => { event.preventDefault(); deny(reason); };
+  const send = (/** @type {Event} */ event) => { event.preventDefault(); deny(field.current?.value || ""); };
   return html`<div class="denial">
-    <input ref=${field} value=${reason} placeholder="What should it do instead? (optional)" aria-label="Words to the agent" maxlength="4000"
-      onInput=${(/** @type {any} */ event) => setReason(event.target.value)} onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === "Enter" && send(event)} />
+    <input ref=${field} placeholder="What should it do instead? (optional)" aria-label="Words to the agent" maxlength="4000"
+      onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === "Enter" && send(event)} />
     <button type="button" class="deny" onClick=${send}>Deny</button></div>`;
 }
 

@@ -25,17 +25,19 @@ export function Composer({ session, sent }) {
   const [mode, setMode] = useState("auto");
   const [verdict, setVerdict] = useState("");
   const key = useRef("");
-  const change = (/** @type {string} */ words) => {
-    if (words) setVerdict("");
-    setText(words);
-    sessionStorage.setItem(draftKey, words);
+  const words = useRef(text);  // what is typed may be ahead of what is drawn
+  const change = (/** @type {string} */ typed) => {
+    if (typed) setVerdict("");
+    words.current = typed;
+    setText(typed);
+    sessionStorage.setItem(draftKey, typed);
   };
 
   async function send() {
-    if (!text.trim()) return;
+    if (!words.current.trim()) return;
     key.current ||= crypto.randomUUID?.() || String(Math.random());
     try {
-      const { note } = await post(path`sessions/${session.id}/messages`, { content: text, mode, key: key.current });
+      const { note } = await post(path`sessions/${session.id}/messages`, { content: words.current, mode, key: key.current });
       key.current = "";
       change("");
       setVerdict(note || "");
@@ -51,7 +53,7 @@ export function Composer({ session, sent }) {
   };
   if (!may("send", session.id)) return html`<p class="dim composer">To write here, a token with the scope "send" is needed.</p>`;
   return html`<div class="composer">
-    ${h(Waiting, { session, edit: (/** @type {any} */ words) => change(words) })}
+    ${h(Waiting, { session, edit: change })}
     <textarea rows="2" placeholder=${`Message to ${session.agent || "the agent"}`} aria-label="Message" data-key="c" value=${text}
       onInput=${(/** @type {any} */ event) => change(event.target.value)} onKeyDown=${pressed}></textarea>
     <div class="decisions"><select aria-label="When" value=${mode} onChange=${(/** @type {any} */ event) => setMode(event.target.value)}>

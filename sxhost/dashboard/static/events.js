@@ -18,7 +18,7 @@ export function Events({ id, newest }) {
     return () => clearTimeout(timer);
   }, [id, newest, from, types]);
   return html`<div class="log" tabindex="0">
-    <p><input placeholder="only these events, such as tool-start,error" aria-label="Only these events" value=${types} onChange=${(/** @type {any} */ event) => setTypes(event.target.value.replace(/\s+/g, ""))} /></p>
+    <p><input placeholder="only these events, such as tool-start,error" aria-label="Only these events" value=${types} onInput=${(/** @type {any} */ event) => setTypes(event.target.value.replace(/\s+/g, ""))} /></p>
     ${from > 0 && html`<button class="quiet" onClick=${() => setFrom(Math.max(0, from - PAGE))}>Older</button>`}
     ${events?.length === 0 && html`<p class="empty">No such event is kept.</p>`}
     ${events?.map((event) => html`<details key=${event.seq} class="call"><summary><span class="dim">${event.seq} ${clock(event.ts_ms)}</span> <b>${event.event}</b></summary>${h(Block, { text: JSON.stringify(event.data, null, 2) })}</details>`)}</div>`;

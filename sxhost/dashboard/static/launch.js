@@ -10,7 +10,7 @@ export function Launch({ navigate }) {
   const known = useSignal(sessions);
   const [agents, setAgents] = useState(/** @type {any[]} */ ([]));
   const [verdict, setVerdict] = useState("");
-  useEffect(() => { get("agents").then(setAgents, (error) => setVerdict(sentence(error))); }, []);
+  useEffect(() => { get("agents").then(setAgents, () => {}); }, []);
   const places = [...new Set([...known.values()].sort((a, b) => b.last_seen_ms - a.last_seen_ms).map((each) => each.cwd).filter(Boolean))].slice(0, 30);
 
   async function launch(/** @type {SubmitEvent} */ event) {
@@ -28,7 +28,8 @@ export function Launch({ navigate }) {
   if (!may("admin")) return html`<p class="empty">To start agents, a token with the scope "admin" is needed.</p>`;
   const there = agents.filter((agent) => agent.available), missing = agents.filter((agent) => !agent.available);
   return html`<form class="form" onSubmit=${launch}><h1>New agent</h1>
-    <label>Agent <select name="agent" required>${there.map((agent) => html`<option key=${agent.name} value=${agent.name}>${agent.name} ${agent.version}</option>`)}</select></label>
+    <label>Agent <input name="agent" list="agents" required autocomplete="off" placeholder="claude, codex, pi, …" /></label>
+    <datalist id="agents">${there.map((agent) => html`<option key=${agent.name} value=${agent.name}>${agent.version}</option>`)}</datalist>
     <label>Directory <input name="cwd" list="places" autocomplete="off" placeholder="the host's first directory for agents" /></label>
     <datalist id="places">${places.map((place) => html`<option key=${place} value=${place}></option>`)}</datalist>
     <label>What to do <textarea name="prompt" rows="4" data-key="c"></textarea></label>
