@@ -8,6 +8,7 @@ from functools import partial
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.agents.approvals import ApprovalBroker
+from sxhost.agents.attached_processes import AttachedProcesses
 from sxhost.agents.attached_questions import AttachedQuestions
 from sxhost.agents.dependencies import Agents, Dependencies
 from sxhost.agents.supervisor import Supervisor
@@ -60,6 +61,7 @@ class ServiceCore:
             clock, wall_ms, limits, self.approvals, self.append, self.set_hosting, agents.hold
         )
         self.supervisor = Supervisor(store, store, dependencies, agents)
+        self.processes = AttachedProcesses(store, self.questions, dependencies, agents.watch)
         self.eviction = Eviction(
             store,
             store,

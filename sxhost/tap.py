@@ -143,6 +143,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     metrics = Metrics(sessions)
     follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
     hook_handler = HookHandler(sessions, reactor, follower, os.environ)
+    sessions.on_process_end(hook_handler.read_last_words)
     hook_routes = hooks.routes(hook_handler, settings.user)
     routes = faces(
         sessions, metrics, handlers, multiplexer, hook_routes, bypass=settings.bypass

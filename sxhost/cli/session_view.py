@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["detail_lines", "session_view"]
 
+NOT_SHOWN = frozenset({"events", "os_process"})
+"""Fields of a session that stand elsewhere: its events below, its process as `pid`."""
+
 NAME = 12
 """Columns of a field's name."""
 
@@ -122,7 +125,7 @@ def _asked(approval: Approval, now_ms: int, width: int) -> list[Pieces]:
 
 def detail_lines(detail: Detail) -> list[str]:
     """Return all about a session: a line for each field, then its last events."""
-    names = [name for name in detail.__struct_fields__ if name != "events"]
+    names = [name for name in detail.__struct_fields__ if name not in NOT_SHOWN]
     fields = _texts((name, getattr(detail, name)) for name in names)
     rows = [f"{name:<18}{value}" for name, value in fields]
     return [*rows, *(f"  {event_line(event)}" for event in detail.events)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sxhost.cli.formats import one_line
+from sxhost.cli.formats import clock, one_line
 from sxhost.cli.output import Flow, fail, put, put_json
 from sxhost.config import host_url
 
@@ -29,7 +28,6 @@ __all__ = [
     "HOST_SAID_NO",
     "INTERRUPTED",
     "HostLink",
-    "clock_time",
     "event_line",
     "linked",
     "row",
@@ -228,12 +226,7 @@ def event_line(event: Event, *, raw: bool = False, flat: bool = False) -> str:
 
 def row(number: int | str, ts: int, name: str, text: str) -> str:
     """Return a line in the columns of an event; `ts` is in Unix seconds."""
-    return f"{number:>6}  {clock_time(1000 * ts)}  {name:<12}  {text}".rstrip()
-
-
-def clock_time(ms: int) -> str:
-    """Return the time of day of a moment in Unix milliseconds."""
-    return time.strftime("%H:%M:%S", time.localtime(ms // 1000))
+    return f"{number:>6}  {clock(ts)}  {name:<12}  {text}".rstrip()
 
 
 def _leave_out_tls(url: str) -> None:

@@ -12,6 +12,7 @@ import sys
 from sxhost.address import HostAddress
 from sxhost.files import open_unlinked, read_private
 from sxhost.hooks.deadline import Deadline, default_wait
+from sxhost.os_process import agent_above, identify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ LINES_MOST = 64 * 1024
 """Bytes of lines that are sent along."""
 
 LINES_FIELD = "sxhost_transcript"
+PROCESS_FIELD = "sxhost_process"
 
 ADDRESS_MOST = 4096
 INPUT_MOST = 64 * 1024 * 1024
@@ -129,6 +131,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], deadline: Deadline
     body = fitted(os.fsencode(options[JSON]) if options.get(JSON) else read_all(0))
     if "--lines" in options or not is_local(host_url(environ)):
         body = with_lines(body)
+    body = with_process(body, arguments[0])
     asked = next(
         (name for name in ("PermissionRequest", "PreToolUse") if _names(name, body)), ""
     )
@@ -272,6 +275,18 @@ def is_local(url: str) -> bool:
     address = HostAddress(url)
     local = ("localhost", "::1")
     return bool(address.socket_path) or address.name in local or address.name[:4] == "127."
+
+
+def with_process(body: bytes, agent: str) -> bytes:
+    """Return a hook with its agent's process, by which the host sees the agent's end."""
+    pid = agent_above(agent, os.getppid())
+    found = identify(pid) if pid is not None else None
+    text = body.rstrip()
+    if found is None or not text.startswith(b"{") or not text.endswith(b"}"):
+        return body
+    comma = b"" if text[1:-1].isspace() or len(text) == len(b"{}") else b","
+    words = (f'"{n}":{v}' if isinstance(v, int) else f'"{n}":"{v}"' for n, v in found.items())
+    return text[:-1] + comma + f'"{PROCESS_FIELD}":{{{",".join(words)}}}}}'.encode()
 
 
 def with_lines(body: bytes) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
@@ -21,12 +22,13 @@ from sxhost.agent_files.facts import tool_title
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import shorten_to_fit
 from sxhost.drivers.claude.approvals import permission_result, question_of
-from sxhost.drivers.claude.background import TASKS_MOST, background_task
+from sxhost.drivers.claude.background import TASKS_MOST, claude_task
 from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
 from sxhost.hooks.deadline import default_wait
 from sxhost.model.approval import Answer, Approval, Question, TerminalAnswer
 from sxhost.model.names import EVENT_NAME
 from sxhost.model.session import EventDraft, Registration
+from sxhost.model.turn import OSProcess
 
 __all__ = ["AGENT_ENDED", "DENIED", "Hook"]
 
@@ -54,6 +56,8 @@ MESSAGE_INTRODUCTION: Final = (
 )
 SHORT_TEXT: Final = 512
 
+PROCESS_FIELD: Final = "sxhost_process"
+
 COMMON: Final = frozenset(
     {"session_id", "transcript_path", "cwd", "permission_mode", "hook_event_name"}
 )
@@ -64,7 +68,9 @@ class Hook:
 
     def __init__(self, agent: str, payload: Mapping[str, Any]) -> None:
         self.agent = agent
-        self.payload = payload
+        self.payload = {n: value for n, value in payload.items() if n != PROCESS_FIELD}
+        self.process = _process(payload.get(PROCESS_FIELD))
+        """The agent's process, as ``sxhost hook`` has found it above its own."""
         self.is_notice = agent == "codex" and not self.text("hook_event_name")
         """Whether it was told by Codex's ``notify``, and not by a hook."""
         self.session_id = self.text("thread-id" if self.is_notice else "session_id")
@@ -87,6 +93,7 @@ class Hook:
             model=self.text("model")[:SHORT_TEXT] or None,
             cwd=self.text("cwd")[:4096] or None,
             inbox=None if self.is_notice else "hooks",
+            os_process=self.process,
         )
 
     @property
@@ -198,7 +205,7 @@ class Hook:
     def background(self) -> list[dict[str, str]]:
         """What runs in the background, as Claude's ``Stop`` tells."""
         tasks = [
-            background_task(*(_text(task, name) for name in ("id", "type", "description")))
+            claude_task(*(_text(task, name) for name in ("id", "type", "description")))
             for task in _objects(self.payload.get("background_tasks"))
             if _text(task, "status") not in TASK_ENDS
         ]
@@ -374,6 +381,12 @@ def _output(value: Any) -> Any:
 def _text(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _process(value: Any) -> OSProcess | None:
+    with suppress(msgspec.ValidationError):
+        return msgspec.convert(value, OSProcess)
+    return None
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

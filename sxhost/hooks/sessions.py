@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.agent_files.follower import Follower
-from sxhost.agent_files.running import RunningAgent, find_running, is_running
+from sxhost.agent_files.running import RunningAgent, find_running
 from sxhost.errors import BadField, UnknownSession
 from sxhost.hooks.payload import PROVIDERS, Hook
 from sxhost.hooks.questions import HookQuestions
@@ -50,8 +50,8 @@ class HookQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The query of a hook's request; with `ask` each use of a tool is an approval.
 
     `wait` is for how many seconds the agent waits for a decision before only its own user is
-    asked; 0 asks nobody else.  Without it, it is long where the agent asks its user meanwhile.
-    `key` names the call of the hook: with the same one it asks the same question again.
+    asked; with 0 the host is only told.  Without it, it is long where the agent asks its user
+    meanwhile.  `key` names the call of the hook, which asks the same question again under it.
     """
 
     ask: bool = False
@@ -82,7 +82,7 @@ class HookHandler:
     """Turns hooks into events, approvals and deliveries through the verbs of `host`.
 
     `follower` follows the transcripts of agents of the host's own user; `find` returns those
-    that run for a user, and `is_running` tells whether a process still does.
+    that run for a user.
     """
 
     def __init__(
@@ -93,13 +93,11 @@ class HookHandler:
         environ: Mapping[str, str] = {},
         *,
         find: Callable[[int], list[RunningAgent]] = find_running,
-        is_running: Callable[[int], bool] = is_running,
     ) -> None:
         self._host = host
         self._environ = environ
         self._follower = follower
         self._find_running = find
-        self._is_running = is_running
         self._questions = HookQuestions(host, clock, follower)
         self._transcripts = AttachedTranscripts(
             host, clock, follower, self._questions.settle_answered
@@ -108,8 +106,6 @@ class HookHandler:
         self._hooked_places: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._left: dict[tuple[str, str, str], list[Left]] = {}
         """Sessions that others may go on with, by agent, directory and reason."""
-        self._unhooked: dict[str, int] = {}
-        """Discovered sessions without hooks, and their processes."""
 
     async def handle_hook(
         self, hook: Hook, query: HookQuery, *, is_local: bool = False
@@ -137,7 +133,7 @@ class HookHandler:
         await self._succeed(session_id, hook)
         if hook.name == "UserPromptSubmit":
             await self._transcripts.note_prompt(session_id, hook.text("prompt"))
-        if hook.can_ask and query.wait != 0 and (hook.may_ask or query.ask):
+        if hook.may_ask or (hook.can_ask and query.ask and query.wait != 0):
             await self._append_events(session_id, hook, hook.events())
             wait = hook.default_wait if query.wait is None else query.wait
             return HookReply(await self._questions.ask(session_id, hook, wait, query.key))
@@ -163,14 +159,15 @@ class HookHandler:
                 continue
             known = self._host.stored_session(session_id)
             is_new = not self._host.knows(session_id)
-            if is_new or (known is not None and known.pid != running.pid):
-                await self._host.register(session_id, _registration_of(running, is_new=is_new))
+            registration = _registration_of(running, is_new=is_new)
+            is_back = known is not None and known.os_process != registration.os_process
+            if is_new or is_back:
+                await self._host.register(session_id, registration)
+            if is_back and known is not None and known.state.name == "ended":
+                began = EventDraft.of("started", {"agent": running.agent, "reason": "resume"})
+                await self._host.fire(session_id, began)
             self._transcripts.follow_running(running, with_past=is_new)
             marked = is_new or (known is not None and UNANSWERABLE in known.metadata)
-            if marked:
-                self._unhooked[session_id] = running.pid
-            else:
-                self._unhooked.pop(session_id, None)
             found.append(
                 Discovered(
                     id=session_id,
@@ -180,7 +177,6 @@ class HookHandler:
                     answerable=not marked,
                 )
             )
-        await self._end_unhooked(self._follower)
         return found
 
     async def follow_asking(self, uid: int) -> None:
@@ -196,17 +192,9 @@ class HookHandler:
             if running.session_id in asking:
                 self._transcripts.follow_asking(running)
 
-    async def _end_unhooked(self, follower: Follower) -> None:
-        """Tell that discovered agents have ended: no hook does."""
-        unhooked = dict(self._unhooked)
-
-        def find_ended() -> list[str]:
-            return [one for one, pid in unhooked.items() if not self._is_running(pid)]
-
-        for session_id in await follower.run_in_thread(find_ended):
-            if self._unhooked.get(session_id) == unhooked[session_id]:
-                del self._unhooked[session_id]
-                self._transcripts.end_running(session_id, unhooked[session_id])
+    def read_last_words(self, session_id: str) -> None:
+        """Look at a session's transcript once more: its agent's process is gone."""
+        self._transcripts.read_last_words(session_id)
 
     def close(self) -> None:
         """Follow no transcript any more."""
@@ -246,6 +234,7 @@ class HookHandler:
             known is not None
             and not hook.may_change_registration
             and registration.cwd in (None, known.cwd)
+            and registration.os_process in (None, known.os_process)
         ):
             self._registrations.move_to_end(session_id)
             return
@@ -311,6 +300,7 @@ def _registration_of(running: RunningAgent, *, is_new: bool) -> Registration:
         provider=PROVIDERS.get(running.agent),
         cwd=running.cwd[:4096],
         pid=running.pid,
+        os_process=running.process,
         metadata=mark if is_new else None,
         inbox=inbox if is_new else None,
     )

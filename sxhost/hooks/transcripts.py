@@ -52,7 +52,8 @@ PAST_MOST: Final = 200
 LINGER_S: Final = 5.0
 """Seconds for which the transcript of an agent that has ended is followed."""
 
-PROCESS_ENDED: Final = "its process has ended"
+LAST_LOOK_S: Final = 0.5
+"""Seconds for which it is, once its process is gone: then that is told."""
 
 MOST_SESSIONS: Final = 1024
 """Sessions whose hooks and transcripts are merged."""
@@ -85,8 +86,6 @@ class Attached(Struct):
     """Whether what its file had said before is told, too: no hook has."""
     leaving: IDelayedCall | None = None
     """Ends the following, once its agent has ended."""
-    has_ended: bool = False
-    """Whether its process was found to have ended, without a hook that says so."""
     status: str = ""
     """Claude's own word for what it does."""
     title: str = ""
@@ -206,9 +205,9 @@ class AttachedTranscripts:
         """
         attached = self._of(running.session_id)
         attached.with_past = attached.with_past or with_past
-        if attached.has_ended and attached.leaving is not None:
+        if attached.leaving is not None:
             attached.leaving.cancel()
-            attached.leaving, attached.has_ended = None, False
+            attached.leaving = None
         if self._follower is not None:
             self._follower.follow(running.session_id, running.agent, running.transcript, self)
 
@@ -217,26 +216,18 @@ class AttachedTranscripts:
         self._of(running.session_id).merger.note_work("")
         self.follow_running(running, with_past=False)
 
-    def end_running(self, session_id: str, pid: int) -> None:
-        """Tell that the process of an agent without hooks has ended, after its last words."""
-        attached = self._of(session_id)
+    def read_last_words(self, session_id: str) -> None:
+        """Look at a transcript once more, and then no longer: its agent's process is gone."""
+        attached = self._attached.get(session_id)
+        if attached is None or self._follower is None:
+            return
+        self._follower.wake(session_id)
         if attached.leaving is None:
-            attached.has_ended = True
-            attached.leaving = self._clock.callLater(LINGER_S, self._end, session_id, pid)
-
-    def _end(self, session_id: str, pid: int) -> None:
-        self._of(session_id).leaving = None
-        self.forget(session_id)
-        self._in_background(session_id, self._append_end(session_id, pid))
-
-    async def _append_end(self, session_id: str, pid: int) -> None:
-        known = self._host.stored_session(session_id)
-        if known is not None and known.pid == pid and known.state.name != "ended":
-            data = {"agent": known.agent, "reason": PROCESS_ENDED}
-            await self._host.fire_batch(session_id, [EventDraft.of("ended", data)])
+            attached.leaving = self._clock.callLater(LAST_LOOK_S, self._leave, session_id)
 
     def _leave(self, session_id: str) -> None:
-        self._of(session_id).leaving = None
+        attached = self._of(session_id)
+        attached.leaving, attached.with_past = None, False
         if self._follower is not None:
             self._follower.stop_following(session_id)
 

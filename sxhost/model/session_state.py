@@ -306,7 +306,9 @@ def _is_late(event: Event, turn: Turn | None) -> bool:
         return False
     if turn is None:
         return b'"late"' in bytes(event.data) and _says_late(event)
-    return turn.status != "running"
+    return turn.status != "running" or (
+        b'"turn"' in bytes(event.data) and _is_of_another(event, turn)
+    )
 
 
 def _says_late(event: Event) -> bool:
@@ -314,6 +316,12 @@ def _says_late(event: Event) -> bool:
         case ThinkingEvent(late=late) | ToolStartEvent(late=late) | ToolDoneEvent(late=late):
             return late
     return False
+
+
+def _is_of_another(event: Event, turn: Turn) -> bool:
+    """Return whether an event is of an earlier turn than the one that runs."""
+    late = getattr(decode_event(event), "turn", None)
+    return isinstance(late, int) and late < turn.id
 
 
 def _is_repeated_start(session: Session, event: Event) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,6 +147,26 @@ def test_a_cleared_conversation_goes_on_in_a_new_session(claude: Bench) -> None:
         assert (detail["continues"], detail["title"]) == (old, "Mine")
 
 
+def kill(bench: Bench) -> str:
+    """Kill the agent of the only session; return how it is told to have ended."""
+    session = f"/sessions/{bench.session}"
+    os.kill(bench.ask(session)["os_process"]["pid"], signal.SIGKILL)
+    until(lambda: bench.ask(session)["detail_state"] == "ended")
+    (ended,) = [data for name, data in bench.events() if name == "ended"]
+    return str(ended["reason"])
+
+
+def test_a_claude_that_is_killed_has_ended_and_comes_back(claude: Bench) -> None:
+    with on_a_terminal(claude, *FREE, LONG):
+        claude.until_told("tool-start")
+        told = kill(claude)
+    assert told in ("its process was killed by SIGKILL", "its process is gone")
+    (claude.agent.cwd / "over").touch()
+    with on_a_terminal(claude, *MANUAL, "--resume", claude.session):
+        until(lambda: state(claude)[0] == "idle")
+    assert len(claude.ask("/sessions")) == 1
+
+
 # Codex.
 
 OPTIONS = ("--no-daemon", "--dangerously-bypass-hook-trust")
@@ -172,6 +194,16 @@ def test_what_only_codexs_rollout_has_is_told(codex: Bench) -> None:
     assert names.count("message") == names.count("user-message") == 1
     assert names.count("tool-start") == names.count("tool-done") == 1
     assert codex.ask(f"/sessions/{codex.session}")["usage"]["total_tokens"] == 300
+
+
+def test_a_codex_that_quits_has_ended(codex: Bench) -> None:
+    with on_a_terminal(codex, *CODEX_FREE, "SAY: one") as terminal:
+        codex.until_told("complete")
+        assert state(codex)[0] == "idle"
+        type_line(terminal, b"/quit")
+        until(lambda: state(codex)[0] == "ended")
+    (ended,) = [data for name, data in codex.events() if name == "ended"]
+    assert ended["reason"] in ("its process ended with code 0", "its process is gone")
 
 
 # Without hooks.

@@ -414,7 +414,7 @@ def test_with_its_first_hook_it_can_be_answered(stage: Stage, running: RunningAg
 def test_a_discovered_agent_that_ends_has_ended(stage: Stage, running: RunningAgent) -> None:
     discover(stage, running)
     stage.host.running = []
-    stage.host.request("POST", "/discover")
+    stage.host.processes.end(running.pid)
     stage.advance(LINGER_S)
     assert stage.state()[0] == "ended"
     count = stage.session["event_count"]
@@ -423,23 +423,37 @@ def test_a_discovered_agent_that_ends_has_ended(stage: Stage, running: RunningAg
     assert stage.session["event_count"] == count
 
 
+def test_a_discovered_agent_is_here_again_once_it_is_resumed(
+    stage: Stage, running: RunningAgent
+) -> None:
+    test_a_discovered_agent_that_ends_has_ended(stage, running)
+    count = stage.names().count("user-message")
+    discover(stage, replace(running, pid=8))
+    assert stage.state() == ("idle", "started")
+    assert stage.session["pid"] == 8
+    assert stage.names().count("user-message") == count, "its past is not told again"
+
+
 def test_a_discovered_agent_that_is_resumed_has_not_ended(
     stage: Stage, running: RunningAgent
 ) -> None:
     discover(stage, running)
-    stage.host.running = []
-    stage.host.request("POST", "/discover")
+    stage.host.processes.end(running.pid)
     discover(stage, replace(running, pid=8))
     stage.advance(LINGER_S)
     assert stage.state()[0] == "idle"
     assert stage.session["pid"] == 8
 
 
-def test_an_agent_with_hooks_says_itself_that_it_has_ended(
+def test_an_agent_that_has_hooks_by_now_ends_once_and_says_it_itself(
     stage: Stage, running: RunningAgent
 ) -> None:
     test_with_its_first_hook_it_can_be_answered(stage, running)
     stage.host.running = []
-    stage.host.request("POST", "/discover")
+    stage.host.processes.end(running.pid)
+    hook = {"hook_event_name": "SessionEnd", "reason": "logout"}
+    path = running.transcript
+    stage.hook("claude", {**hook, "session_id": running.session_id, "transcript_path": path})
     stage.advance(LINGER_S)
-    assert "ended" not in stage.names()
+    assert stage.names().count("ended") == 1
+    assert stage.state() == ("ended", "ended")
