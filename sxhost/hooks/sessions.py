@@ -20,7 +20,7 @@ from sxhost.agent_files.running import RunningAgent, find_running
 from sxhost.errors import BadField, UnknownSession
 from sxhost.hooks.payload import PROVIDERS, Hook
 from sxhost.hooks.questions import HookQuestions
-from sxhost.hooks.succession import Succession, serves_one_terminal
+from sxhost.hooks.session_links import SessionLinks, serves_one_terminal
 from sxhost.hooks.transcripts import AttachedTranscripts
 from sxhost.logs import logger
 from sxhost.model.approval import ApprovalQuery
@@ -92,7 +92,7 @@ class HookHandler:
         self._transcripts = AttachedTranscripts(
             host, clock, follower, self._questions.settle_answered
         )
-        self._succession = Succession(host, serves_one)
+        self._links = SessionLinks(host, serves_one)
         self._registrations: OrderedDict[str, Registration] = OrderedDict()
         self._hooked_places: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -120,7 +120,7 @@ class HookHandler:
         await self._questions.end_overtaken(session_id, hook)
         is_new = not self._host.knows(session_id)
         await self._ensure_registered(session_id, hook)
-        await self._succession.note_hook(session_id, hook, is_new=is_new)
+        await self._links.note_hook(session_id, hook, is_new=is_new)
         if hook.name == "UserPromptSubmit":
             await self._transcripts.note_prompt(session_id, hook.text("prompt"))
         if hook.may_ask or (hook.can_ask and query.ask and query.wait != 0):

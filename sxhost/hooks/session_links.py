@@ -15,7 +15,7 @@ from sxhost.model.host import Host
 from sxhost.model.turn import OSProcess
 from sxhost.os_process import boot_id, pid_namespace, read_process
 
-__all__ = ["Succession", "serves_one_terminal"]
+__all__ = ["SessionLinks", "serves_one_terminal"]
 
 SUCCESSION_S: Final = 10.0
 """Seconds after the end of a conversation within which another may go on with its session."""
@@ -43,7 +43,7 @@ def serves_one_terminal(process: OSProcess) -> bool:
     return is_here and b"app-server" not in read_process(process.pid, "cmdline")
 
 
-class Succession:
+class SessionLinks:
     """Has a session go on with the one that its agent's user has left for it."""
 
     def __init__(
