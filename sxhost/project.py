@@ -1,6 +1,6 @@
 """A directory's project and git branch, and this machine's names, without running ``git``.
 
-`sxhost-emit` and `sxhost hook` must be quick and import this, so it imports only `os`.
+`sxhost-emit` and `sxhost hook` must be quick and import this, so it imports little.
 """
 
 # ruff: noqa: PTH112, PTH118, PTH120
@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 
-__all__ = ["Machine", "git_branch", "machine", "project_root"]
+__all__ = ["Machine", "git_branch", "machine", "project_name", "project_root"]
 
 HEAD_SIZE = 4096
 """Bytes that are read of HEAD or of a ``gitdir:`` file; paths and branches are shorter."""
@@ -30,6 +31,19 @@ def project_root(cwd: str) -> str:
     while place and not os.access(f"{place}/.git", os.F_OK):
         place = place.rpartition("/")[0]
     return place or cwd
+
+
+@lru_cache(4096)
+def project_name(cwd: str) -> str:
+    """Return the name of a directory's project; empty if the directory is not known.
+
+    Each directory is looked at once: lists ask again and again.
+    """
+    try:
+        root = project_root(cwd) if cwd.startswith("/") else cwd
+    except ValueError:  # no file can have this name
+        root = cwd
+    return root.rstrip("/").rpartition("/")[2]
 
 
 def git_branch(root: str) -> str:
