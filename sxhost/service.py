@@ -33,6 +33,7 @@ from sxhost.model.session import (
     EventDraft,
     EventQuery,
     Fired,
+    Forgotten,
     HostCounts,
     LogQuery,
     Registered,
@@ -53,6 +54,7 @@ from sxhost.service_messages import MessageVerbs
 from sxhost.service_viewers import ViewerVerbs
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import HEARTBEAT_S
+from sxhost.streams.overview import SummaryBroadcaster
 from sxhost.streams.presence import StateBroadcaster
 from sxhost.streams.reader import LogReader
 from sxhost.waiting import background
@@ -66,6 +68,8 @@ SWEEP_EVERY = 60.0
 
 CLOSE_WITHIN = 0.9
 """Seconds that the store gets to close; a disk that hangs does not hold up a stop."""
+
+RUNS_ON = "its agent runs on where it is, and is here again as soon as it reports"
 
 RECENT_EVENTS = 10
 """How many events a session's detail shows: as many as scorpiox-host's."""
@@ -86,15 +90,14 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         limits: Limits,
         agents: Agents = NO_AGENTS,
     ) -> None:
-        core = self._core = ServiceCore(
-            store, clock, wall_ms, limits, agents=agents, send=self.send
-        )
+        core = self._core = ServiceCore(store, clock, wall_ms, limits, agents=agents)
         self.port = 0
         self.telemetry = ""
         self.on_stop: Callable[[], object] = lambda: None
         self.slices = core.slices
         self._logs = LogReader(store, store, limits, core.slices)
         self._states = StateBroadcaster(core.notifier, store.known, clock, core.current)
+        self._summaries = SummaryBroadcaster(store.known, clock, core.slices, core.summary)
         self._registrar = Registrar(core)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
@@ -110,8 +113,11 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         """Begin to sweep, and put right what an earlier process of the host has left."""
         super().startService()
         self._sweeper.start(SWEEP_EVERY, now=True)
-        reconciling = self._core.supervisor.reconcile()
-        background(reconciling, log, "finding the agents of a former life")
+        leaving = self._core.approvals.leave_former_life()  # before a hook can ask again
+        background(leaving, log, "finding the questions of a former life")
+        core = self._core
+        for part in (core.supervisor, core.processes):
+            background(part.reconcile(), log, "finding the agents of a former life")
 
     def _sweep(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._core.store.sweep(self._core.wall_ms()))
@@ -125,6 +131,8 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         if self._sweeper.running:
             self._sweeper.stop()
         self._states.stop()
+        self._summaries.stop()
+        self._core.processes.close()
         await self.end_streams()
         await self._core.supervisor.close()
         self._core.approvals.close()
@@ -202,10 +210,12 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         settings = in_force(session.launch)
         return Detail(
             **asdict(await self._core.summary(session)),
-            pid=session.pid,
+            pid=session.pid or (session.os_process.pid if session.os_process else None),
             heartbeat_s=session.heartbeat_s,
             metadata=session.metadata,
             usage=session.usage,
+            inbox=session.inbox,
+            os_process=session.os_process,
             message_count=session.message_count,
             native_id=session.native_id,
             continues=session.continues,
@@ -217,6 +227,13 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
             command=session.launch.command if session.launch else None,
             events=[event for event in events if event.event not in PIECES],
         )
+
+    def on_process_end(self, look: Callable[[str], object]) -> None:
+        """Have `look` called with a session's id when its attached agent's process is gone.
+
+        A second later that is told: what it has left may be read before.
+        """
+        self._core.processes.on_gone = look
 
     def knows(self, session_id: str) -> bool:
         """Tell whether there is such a session, archived ones included."""
@@ -266,10 +283,11 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         await store.register(old_id, Succession(continued_by=new_id), at)
         await self.move_messages(old_id, new_id)
 
-    async def forget(self, session_id: str) -> Done:
+    async def forget(self, session_id: str) -> Forgotten:
         """End a session and forget it with its log and its inbox."""
         core = self._core
         known = core.store.known.get(session_id)
+        runs_on = known is not None and self._runs_elsewhere(known)
         try:
             await core.supervisor.release(session_id)
             # its readers are told how it ended before it is no more
@@ -280,9 +298,17 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
                 await core.audit.record("end", session_id)
             raise
         core.presence.forget(session_id)
+        core.processes.forget(session_id)
         core.notifier.session_removed(session_id)
         log.info("session {session} forgotten", session=session_id)
-        return Done()
+        return Forgotten(ok=True, note=RUNS_ON if runs_on else "")
+
+    def _runs_elsewhere(self, session: Session) -> bool:
+        """Return whether a session's agent is known to go on, whatever the host does."""
+        core = self._core
+        state = core.current(session).state.name
+        lives = state == "idle" and core.processes.lives(session.id)
+        return session.kind == "attached" and (state in ACTIVE_STATES or lives)
 
     # Events.
 
@@ -332,6 +358,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         sink: Sink,
         *,
         states: bool = False,
+        summaries: bool = False,
     ) -> Subscription:
         """Have events written to `sink` from a cursor on, past and present alike."""
         core = self._core
@@ -348,6 +375,8 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
             raise
         if states:
             self._states.begin(reader)
+        if summaries:
+            await self._summaries.begin(reader)
         return reader
 
     async def deliver_events(self) -> None:

@@ -13,9 +13,9 @@ from sxhost.agents.session import HostedSession
 from sxhost.agents.settings import check_turn, describe_changes, describe_launch
 from sxhost.agents.supervisor import new_session_id
 from sxhost.errors import AgentFailed, HostError, NotHosted
-from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question
+from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question, TerminalAnswer
 from sxhost.model.caller import current_caller
-from sxhost.model.session import Done, Hosted
+from sxhost.model.session import Done, Hosted, MessageDraft, Steered
 from sxhost.model.summaries import filter_approvals
 from sxhost.model.turn import (
     AgentStatus,
@@ -25,8 +25,10 @@ from sxhost.model.turn import (
     Submitted,
     Turn,
     TurnDraft,
+    input_text,
 )
 from sxhost.service_core import ServiceCore
+from sxhost.service_messages import queue_message
 from sxhost.waiting import uncancelled
 
 __all__ = ["AgentVerbs"]
@@ -67,7 +69,7 @@ class AgentVerbs:
         core = self._core
         session = await core.store.session(session_id)
         if session.launch is None:
-            raise NotHosted(session_id)
+            raise NotHosted(session_id, "Type there, or send it a message.")
         draft = core.supervisor.with_directory(draft)
         changed = check_turn(current_caller.get(), session_id, draft, session.launch)
         whole = replace(draft, native={**draft.native, **spoken})
@@ -82,17 +84,26 @@ class AgentVerbs:
 
         return Submitted(turn=await uncancelled(begin()))
 
-    async def steer(self, session_id: str, draft: SteerDraft) -> Done:
+    async def steer(self, session_id: str, draft: SteerDraft) -> Steered:
         """Add to the running turn; an attached agent gets it as an urgent message."""
-        return await self._act(
-            "steer", session_id, self._core.supervisor.steer(session_id, draft)
-        )
+        core = self._core
+        if (await core.store.session(session_id)).kind == "hosted":
+            await self._act("steer", session_id, core.supervisor.steer(session_id, draft))
+            return Steered(ok=True)
+        message = MessageDraft(content=input_text(draft.input), mode="interrupt")
+        sent = await queue_message(core, session_id, message)
+        return Steered(ok=True, delivery=sent.delivery, note=sent.note, message=sent.id)
 
     async def interrupt(self, session_id: str) -> Done:
-        """Stop the running turn; an attached agent is asked to."""
-        return await self._act(
-            "interrupt", session_id, self._core.supervisor.interrupt(session_id)
-        )
+        """Stop the running turn.
+
+        :raises NotHosted: the agent is not run by the host, which has no way to stop it.
+        """
+        core = self._core
+        if (await core.store.session(session_id)).kind != "hosted":
+            instead = "Stop it where it runs (Esc at its terminal), or send it a message."
+            raise NotHosted(session_id, instead)
+        return await self._act("interrupt", session_id, core.supervisor.interrupt(session_id))
 
     async def end(self, session_id: str) -> Done:
         """End a hosted agent's process; its next turn or message starts it again."""
@@ -186,13 +197,9 @@ class AgentVerbs:
         return await self._core.approvals.decide(session_id, approval_id, answer)
 
     async def ask(self, session_id: str, question: Question, wait_s: float) -> Answer | None:
-        """Open an approval and wait for its decision; None if it was closed without one."""
+        """Open an approval and wait for its decision; None if there was none."""
         return await self._core.questions.ask(session_id, question, wait_s)
 
-    async def withdraw_question(self, session_id: str, key: str, reason: str) -> None:
+    async def end_question(self, session_id: str, key: str, end: str | TerminalAnswer) -> None:
         """Close the approval of a question that needs no answer any more."""
-        await self._core.questions.withdraw(session_id, key, reason)
-
-    async def withdraw_questions(self, session_id: str, reason: str) -> None:
-        """Close all approvals of a session: its agent waits for none of them any more."""
-        await self._core.approvals.withdraw(session_id, reason)
+        await self._core.questions.end(session_id, key, end)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.agents.approvals import ApprovalBroker
+from sxhost.agents.attached_processes import AttachedProcesses
 from sxhost.agents.attached_questions import AttachedQuestions
 from sxhost.agents.dependencies import Agents, Dependencies
 from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
 from sxhost.event_drafts import compact_drafts
 from sxhost.eviction import Eviction
+from sxhost.model.event_types import EndedEvent
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event, EventDraft, Hosting, MessageDraft, Session, Summary
+from sxhost.model.session import Event, EventDraft, Hosting, Session, Summary
 from sxhost.model.summaries import summarize
+from sxhost.project import project_name
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import LogNotifier
@@ -25,15 +28,12 @@ from sxhost.streams.topics import inbox_topic
 
 __all__ = ["ServiceCore"]
 
-Send = Callable[[str, MessageDraft], Awaitable[object]]
-
 
 class ServiceCore:
     """The store, and what stands on it: notifier, presence, supervisor, approvals, audit.
 
     :param clock: monotonic; it decides.
     :param wall_ms: returns the time of day in Unix milliseconds, a label.
-    :param send: queues a message for a session's agent.
     """
 
     def __init__(
@@ -44,7 +44,6 @@ class ServiceCore:
         limits: Limits,
         *,
         agents: Agents,
-        send: Send,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -61,7 +60,8 @@ class ServiceCore:
         dependencies = Dependencies(
             clock, wall_ms, limits, self.approvals, self.append, self.set_hosting, agents.hold
         )
-        self.supervisor = Supervisor(store, store, dependencies, agents, send)
+        self.supervisor = Supervisor(store, store, dependencies, agents)
+        self.processes = AttachedProcesses(store, self.questions, dependencies, agents.watch)
         self.eviction = Eviction(
             store,
             store,
@@ -85,7 +85,15 @@ class ServiceCore:
         events = await self.eviction.run_with_room(append)
         self.presence.hear(session_id)
         self.notifier.events_appended(session_id)
+        if any(draft.event == EndedEvent.name for draft in drafts):
+            await self._close_questions(session_id)
         return events
+
+    async def _close_questions(self, session_id: str) -> None:
+        """Close what an attached agent has asked, which has ended since."""
+        session = self.store.known.get(session_id)
+        if session is not None and session.kind == "attached":
+            await self.approvals.withdraw(session_id, "its agent has ended", "agent")
 
     async def set_hosting(self, session_id: str, fields: Hosting) -> None:
         """Store what the host has to know of a hosted session after a restart."""
@@ -100,4 +108,5 @@ class ServiceCore:
 
     async def summary(self, session: Session) -> Summary:
         """Return a session as an entry of a list."""
-        return summarize(self.current(session), await self.store.count_waiting(session.id))
+        queued = await self.store.count_waiting(session.id)
+        return summarize(self.current(session), queued, project_name(session.cwd))

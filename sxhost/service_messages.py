@@ -6,11 +6,20 @@ from functools import partial
 
 from sxhost.errors import MessageTooLarge, Unsupported
 from sxhost.model.caller import current_caller
-from sxhost.model.session import Done, Message, MessageDraft, PullQuery, Sent
+from sxhost.model.delivery import DELIVERY_NOTES, Delivery, attached_delivery
+from sxhost.model.session import (
+    Done,
+    Message,
+    MessageDraft,
+    PullQuery,
+    Registration,
+    Sent,
+    Session,
+)
 from sxhost.service_core import ServiceCore
 from sxhost.streams.topics import inbox_topic
 
-__all__ = ["MessageVerbs"]
+__all__ = ["MessageVerbs", "queue_message"]
 
 
 MOVE_LEASE_S = 30.0
@@ -31,16 +40,7 @@ class MessageVerbs:
 
         :raises MessageTooLarge: it has more bytes than a message may have.
         """
-        core = self._core
-        size = len(draft.content.encode())
-        if size > core.limits.message_size:
-            raise MessageTooLarge(size, core.limits.message_size)
-        entry = core.audit.entry("send", session_id)
-        put = partial(core.store.put_message, session_id, draft, entry.at_ms, entry)
-        message, queued = await core.eviction.run_with_room(put)
-        core.notifier.topics.poke(inbox_topic(session_id))
-        core.supervisor.deliver_messages(session_id)
-        return Sent(id=message.id, queued=queued)
+        return await queue_message(self._core, session_id, draft)
 
     async def pull(self, session_id: str, query: PullQuery) -> list[Message]:
         """Take the messages that wait, or look at them.
@@ -55,6 +55,7 @@ class MessageVerbs:
         if query.peek:
             return await core.store.peek_messages(session_id)
         await self._check_attached(session_id)
+        await self._note_puller(session_id)
         deadline = core.clock.seconds() + min(query.wait, core.limits.wait)
         caller, topic = current_caller.get(), inbox_topic(session_id)
         with core.notifier.topics.watch(topic) as watch, caller.on_end(watch.poke):
@@ -80,6 +81,13 @@ class MessageVerbs:
             await store.put_message(new_id, draft, self._core.wall_ms())
             await store.ack_message(old_id, message.id)
         self._core.notifier.topics.poke(inbox_topic(new_id))
+
+    async def _note_puller(self, session_id: str) -> None:
+        """Note that an attached agent asks for messages, unless it has said how it does."""
+        session = self._core.store.known.get(session_id)
+        if session is not None and not session.inbox:
+            at = self._core.wall_ms()
+            await self._core.store.register(session_id, Registration(inbox="pull"), at)
 
     async def _take(self, session_id: str, query: PullQuery) -> list[Message]:
         core = self._core
@@ -120,3 +128,36 @@ class MessageVerbs:
             raise Unsupported(
                 "The host delivers this session's messages itself; ?peek=1 shows them."
             )
+
+
+async def queue_message(core: ServiceCore, session_id: str, draft: MessageDraft) -> Sent:
+    """Queue a message for a session's agent.
+
+    :raises MessageTooLarge: it has more bytes than a message may have.
+    """
+    size = len(draft.content.encode())
+    if size > core.limits.message_size:
+        raise MessageTooLarge(size, core.limits.message_size)
+    entry = core.audit.entry("send", session_id)
+    put = partial(core.store.put_message, session_id, draft, entry.at_ms, entry)
+    message, queued = await core.eviction.run_with_room(put)
+    delivery = _delivery(core, await core.store.session(session_id), message)
+    core.notifier.topics.poke(inbox_topic(session_id))
+    core.supervisor.deliver_messages(session_id)
+    note = DELIVERY_NOTES[delivery]
+    return Sent(id=message.id, queued=queued, delivery=delivery, note=note)
+
+
+def _delivery(core: ServiceCore, session: Session, message: Message) -> Delivery:
+    """Return when a message that was just queued reaches its agent."""
+    if message.state != "queued":
+        return "repeated"
+    if session.kind == "hosted":
+        return core.supervisor.delivery(session, message.mode)
+    return attached_delivery(
+        session.inbox,
+        core.current(session).state.name,
+        message.mode,
+        turn_over=session.turn_over,
+        pulls=core.notifier.topics.watched(inbox_topic(session.id)),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -27,7 +27,7 @@ from twisted.python.threadpool import ThreadPool
 from sxhost.agent_files.follower import Follower
 from sxhost.agent_files.notices import change_notices
 from sxhost.auth.browsers import BrowserLogins
-from sxhost.auth.tokens import TokenStore
+from sxhost.auth.tokens import TokenStore, token_file
 from sxhost.config import LogFormat, Settings
 from sxhost.daemon.agents import make_agents, make_rules
 from sxhost.daemon.init import leave_process_1
@@ -47,7 +47,7 @@ from sxhost.faces.native import websocket as session_websocket
 from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
-from sxhost.hooks.discovery import Discovery
+from sxhost.hooks.discovery import Discovery, Reunion
 from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
@@ -143,6 +143,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     metrics = Metrics(sessions)
     follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
     hook_handler = HookHandler(sessions, reactor, follower, os.environ)
+    sessions.on_process_end(hook_handler.read_last_words)
     hook_routes = hooks.routes(hook_handler, settings.user)
     routes = faces(
         sessions, metrics, handlers, multiplexer, hook_routes, bypass=settings.bypass
@@ -156,7 +157,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         make_site(
             settings, routes, authenticator, reactor, metrics=metrics, slices=sessions.slices
         ),
-        make_notifier(sessions, store, reactor),
+        make_notifier(lambda: host.urls, store, reactor),
         [(text, make_endpoint(reactor, text, certificate)) for text in settings.listen],
         tokens=tokens,
         routes=routes,
@@ -166,6 +167,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         reloads=[part.reload for part in (certificate, rules) if part is not None],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
+    Reunion(hook_handler, settings.user).setServiceParent(host)
     if settings.discover:
         Discovery(hook_handler, reactor, settings.user).setServiceParent(host)
     if (forwarder := make_forwarder(settings, sessions, reactor)) is not None:
@@ -195,13 +197,13 @@ def make_site(
     )
 
 
-def make_notifier(sessions: SessionService, store: Store, reactor: Any) -> Notifier:
+def make_notifier(urls: Callable[[], Sequence[str]], store: Store, reactor: Any) -> Notifier:
     """Return the notifier of systemd; each heartbeat waits for a round trip to the store."""
     return Notifier(
         reactor,
         os.environ,
         probe=lambda: Deferred.fromCoroutine(store.ping()),
-        status=lambda: f"Serving on port {sessions.port}",
+        status=lambda: f"Listening on {', '.join(urls())}",
     )
 
 
@@ -232,6 +234,7 @@ def make_authenticator(
         attempts,
         check_browser=browsers.caller,
         asks=identifying_paths(routes),
+        token_file=str(token_file(tokens.place)),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList
@@ -13,7 +12,8 @@ from sxhost.agents.launch_record import LaunchRecord, agent_name, initial_hostin
 from sxhost.agents.session import HostedSession
 from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
 from sxhost.logs import logger
-from sxhost.model.session import EventDraft, Hosting, Message, MessageDraft, Rest, Session
+from sxhost.model.delivery import Delivery
+from sxhost.model.session import EventDraft, Hosting, Message, Mode, Rest, Session
 from sxhost.model.turn import (
     CutReason,
     Launch,
@@ -22,7 +22,6 @@ from sxhost.model.turn import (
     SteerDraft,
     Turn,
     TurnDraft,
-    input_text,
 )
 from sxhost.store.contracts import Inbox, Sessions
 from sxhost.waiting import Signal, background
@@ -34,8 +33,6 @@ log = logger(__name__)
 LEASE_S = 600.0
 """Seconds that a message may take from the inbox until the agent has accepted it."""
 
-Send = Callable[[str, MessageDraft], Awaitable[object]]
-
 
 def new_session_id(agent: str) -> str:
     """Return a name for a new session of an agent."""
@@ -43,7 +40,7 @@ def new_session_id(agent: str) -> str:
 
 
 class Supervisor:
-    """All hosted sessions.  `send` puts a message into the inbox of an attached one."""
+    """All hosted sessions."""
 
     def __init__(
         self,
@@ -51,13 +48,11 @@ class Supervisor:
         inbox: Inbox,
         dependencies: Dependencies,
         agents: Agents,
-        send: Send,
     ) -> None:
         self._sessions = sessions
         self._inbox = inbox
         self._dependencies = dependencies
         self._agents = agents
-        self._send = send
         self._hosted: dict[str, HostedSession] = {}
         self._delivering: set[str] = set()
         self._more: set[str] = set()
@@ -123,18 +118,15 @@ class Supervisor:
         return await (await self.ensure_running(session_id)).submit(draft)
 
     async def steer(self, session_id: str, draft: SteerDraft) -> None:
-        """Add to the running turn; an attached agent gets it as an urgent message."""
-        hosted = await self._hosted_or_send(session_id, draft)
-        if hosted is not None:
-            await hosted.steer(draft.input)
+        """Add to the running turn.
+
+        :raises NotHosted: its agent is not ours.
+        """
+        await (await self._hosted_session(session_id)).steer(draft.input)
 
     async def interrupt(self, session_id: str) -> None:
-        """Stop the running turn; an attached agent is asked to."""
-        hosted = await self._hosted_or_send(
-            session_id, SteerDraft(input="Stop what you are doing.")
-        )
-        if hosted is not None:
-            await hosted.interrupt()
+        """Stop the running turn; for errors see `steer`."""
+        await (await self._hosted_session(session_id)).interrupt()
 
     async def compact(self, session_id: str) -> None:
         """Shorten the conversation."""
@@ -168,7 +160,8 @@ class Supervisor:
         """
         session = await self._sessions.session(session_id)
         if session.kind != "hosted":
-            raise NotHosted(session_id)
+            instead = "End it where it runs; deleting the session only forgets its log."
+            raise NotHosted(session_id, instead)
         await self.release(session_id, "ended")
         if (await self._sessions.session(session_id)).state.name != "ended":  # it was asleep
             ended = EventDraft.of("ended", {"reason": "it was ended while it slept"})
@@ -204,6 +197,22 @@ class Supervisor:
             background(work, log, hosted.id, (HostError,))
 
     # Messages.
+
+    def delivery(self, session: Session, mode: Mode) -> Delivery:
+        """Return when a message of a mode reaches a hosted agent that is sent now."""
+        hosted = self._hosted.get(session.id)
+        try:
+            hosted = hosted or self._restore(session)
+        except AgentFailed:
+            return "agent_ended"
+        match hosted.life.name():
+            case "running" | "waiting" if mode == "queue":
+                return "after_turn"
+            case "running" | "waiting" as state:
+                return _busy_delivery(hosted, mode, waits=state == "waiting")
+            case "idle":
+                return "now"
+        return "starts_agent"
 
     def deliver_messages(self, session_id: str) -> None:
         """Deliver in the background what an agent can take of its messages now."""
@@ -369,17 +378,6 @@ class Supervisor:
         self._hosted[session.id] = hosted
         return hosted
 
-    async def _hosted_or_send(
-        self, session_id: str, instead: SteerDraft
-    ) -> HostedSession | None:
-        """Return a hosted session; to an attached one, send a message instead."""
-        session = await self._sessions.session(session_id)
-        if session.kind == "hosted":
-            return await self._hosted_session(session_id)
-        draft = MessageDraft(content=input_text(instead.input), mode="interrupt")
-        await self._send(session_id, draft)
-        return None
-
     async def _remove(self, session_id: str) -> None:
         """End and forget a session that did not come to be."""
         await self.release(session_id)
@@ -400,3 +398,12 @@ def next_for_busy(queued: list[Message], hosted: HostedSession) -> Message | Non
     if hosted.agent.can.steer and hosted.life.name() == "running":
         wanted.add("auto")
     return next((message for message in queued if message.mode in wanted), None)
+
+
+def _busy_delivery(hosted: HostedSession, mode: Mode, *, waits: bool) -> Delivery:
+    """Return when an agent in a turn gets a message that does not wait for its end."""
+    if mode == "interrupt":
+        return "now" if hosted.agent.can.steer else "stops_turn"
+    if not hosted.agent.can.steer:
+        return "after_turn"
+    return "after_decision" if waits else "now"

@@ -22,7 +22,7 @@ from typing import Any, Final, Self
 from uuid import uuid4
 
 from msgspec import convert
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -35,7 +35,9 @@ from sxhost.client.stream import BackOff
 from sxhost.config import host_url
 from sxhost.errors import HostError, HostUnreachable, UnknownSession
 from sxhost.logs import logger
+from sxhost.model.delivery import InboxKind
 from sxhost.model.session import Message, PullQuery, Registration
+from sxhost.os_process import identify
 from sxhost.project import git_branch, project_root
 from sxhost.waiting import Signal, background
 
@@ -123,6 +125,7 @@ class AgentSession:
             provider=provider,
             cwd=directory,
             pid=os.getpid(),
+            os_process=identify(os.getpid()),
             git_branch=git_branch(project_root(directory)),
             **fields,
         )
@@ -140,6 +143,8 @@ class AgentSession:
 
     def start(self, on_message: OnMessage | None = None) -> None:
         """Begin to report to the host, and to take messages if there is a callback for them."""
+        inbox: InboxKind = "none" if on_message is None else "pull"
+        self._registration = replace(self._registration, inbox=inbox)
         self._run_task(self._report())
         if on_message is not None:
             self._run_task(self._take_messages(on_message))

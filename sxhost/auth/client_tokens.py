@@ -11,7 +11,7 @@ from sxhost.address import HostAddress
 from sxhost.config import state_dir
 from sxhost.localnet import loopback_addresses
 
-__all__ = ["BadToken", "given_token", "own_host_token", "read_token_file"]
+__all__ = ["BadToken", "given_token", "own_host_token", "read_token_file", "token_source"]
 
 ROOT = 0
 """Root's uid: systemd's sockets are root's, and root could read the token anyway."""
@@ -31,6 +31,13 @@ def given_token(file: str | None, environ: Mapping[str, str]) -> str | None:
         return read_token_file(Path(path))
     token = environ.get("SXHOST_TOKEN", "").strip()
     return _check_token(token, "SXHOST_TOKEN") if token else None
+
+
+def token_source(file: str | None, environ: Mapping[str, str]) -> str:
+    """Return where the token is that `given_token` takes; empty if none is named."""
+    if path := file or environ.get("SXHOST_TOKEN_FILE"):
+        return path
+    return "SXHOST_TOKEN" if environ.get("SXHOST_TOKEN", "").strip() else ""
 
 
 def read_token_file(path: Path) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from sxhost.cli.moments import SECONDS
 from sxhost.cli.output import fail, put
 from sxhost.cli.terminal import HostLink, linked, status_line
 from sxhost.model.names import Scope
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["audit", "open_dashboard", "status", "stop", "token"]
 
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 SCOPES = get_args(Scope)
 
 
@@ -122,7 +122,13 @@ def token_line(entry: Token) -> str:
 
 @click.command()
 @click.option("--after", type=click.IntRange(0), help="Only entries after this number.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="Print at most so many.",
+)
 @linked
 def audit(link: HostLink, after: int | None, limit: int) -> None:
     """Print the audit log: who did what.

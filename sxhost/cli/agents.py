@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sxhost.cli.bulk import Deed, do_to_named
+from sxhost.cli.filters import filter_options, session_filter
 from sxhost.cli.names import (
     ApprovalName,
     approval_and_texts,
@@ -16,16 +18,17 @@ from sxhost.cli.names import (
     find_approval,
     on_session,
     session_argument,
+    sessions_argument,
 )
 from sxhost.cli.output import fail
-from sxhost.cli.terminal import INTERRUPTED, HostLink, linked, text_or_stdin
+from sxhost.cli.terminal import INTERRUPTED, HostLink, clock_time, linked, text_or_stdin
 from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.client.stream import EventStream
+    from sxhost.client.stream import EventStream, Value
     from sxhost.model.approval import Answer, Approval
-    from sxhost.model.session import Hosted
+    from sxhost.model.session import Done, Hosted, SessionQuery
     from sxhost.model.turn import Launch, Submitted
 
 __all__ = [
@@ -35,6 +38,10 @@ __all__ = [
     "launch_from_options",
     "launch_options",
 ]
+
+
+STOP_LOOK_S, STOP_LOOKS = 0.1, 50
+"""Seconds between two looks whether a turn that was told to stop has, and how many."""
 
 
 def launch_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -48,12 +55,20 @@ def launch_options(command: Callable[..., None]) -> Callable[..., None]:
             ),
             click.option("--id", help="The new session's id."),
             click.option("--cwd", help="Its working directory.  [this one]"),
-            click.option("--model"),
-            click.option("--provider"),
-            click.option("--effort"),
-            click.option("--approval-policy"),
-            click.option("--sandbox"),
-            click.option("--title"),
+            click.option("--model", help="The model that it uses.  [the agent's usual one]"),
+            click.option("--provider", help="Whose model that is."),
+            click.option("--effort", help="How much it thinks: low, medium, high, …"),
+            click.option(
+                "--approval-policy",
+                metavar="NAME",
+                help="When it asks: on-request, never, …; agents have their own names.",
+            ),
+            click.option(
+                "--sandbox",
+                metavar="NAME",
+                help="What it may do without asking: read-only, workspace-write, …",
+            ),
+            click.option("--title", help="What the session is about, for lists."),
             click.option(
                 "--resume", metavar="ID", help="Resume the agent's conversation of this id."
             ),
@@ -62,8 +77,19 @@ def launch_options(command: Callable[..., None]) -> Callable[..., None]:
                 metavar="WORDS",
                 help="The program to start, in place of the usual one.",
             ),
-            click.option("--env", multiple=True, metavar="NAME=VALUE"),
-            click.option("--label", "labels", multiple=True, metavar="NAME:VALUE"),
+            click.option(
+                "--env",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="A variable of its environment; repeatable.",
+            ),
+            click.option(
+                "--label",
+                "labels",
+                multiple=True,
+                metavar="NAME:VALUE",
+                help="A label of the session; repeatable.",
+            ),
             click.option(
                 "--native", metavar="JSON", help="Options of this agent alone, as JSON."
             ),
@@ -121,8 +147,8 @@ def new(link: HostLink, prompt: str | None, **options: Any) -> None:
 @click.command(cls=WordsCommand)
 @session_argument
 @click.argument("text")
-@click.option("--model")
-@click.option("--effort")
+@click.option("--model", help="Another model, from this turn on.")
+@click.option("--effort", help="How much it thinks, from this turn on: low, medium, …")
 @linked
 def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
     """Begin a turn of a hosted agent.
@@ -148,7 +174,8 @@ def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
 def steer(link: HostLink, session_id: str, text: str) -> None:
     """Add to the running turn.
 
-    TEXT may be - for standard input.
+    An agent that the host does not run gets it as an urgent message; the answer says when it
+    is heard.  TEXT may be - for standard input.
     """
     from sxhost.model.turn import SteerDraft
 
@@ -156,27 +183,66 @@ def steer(link: HostLink, session_id: str, text: str) -> None:
     found, done = link.run_with_client(
         lambda host: on_session(host, session_id, lambda one: host.steer(one, draft))
     )
-    link.show(done, f"{found} steered")
+    link.show(done, f"{found} {done.note or 'steered'}")
 
 
 @click.command()
-@session_argument
+@sessions_argument
+@filter_options
 @linked
-def interrupt(link: HostLink, session_id: str) -> None:
-    """Stop the running turn."""
-    found, done = link.run_with_client(
-        lambda host: on_session(host, session_id, host.interrupt)
-    )
-    link.show(done, f"{found} interrupted")
+def interrupt(link: HostLink, names: Sequence[str], query: SessionQuery) -> None:
+    """Stop the running turns of sessions.
+
+    They are named, or chosen by the options from those that are active.
+    """
+
+    async def act(host: HostClient, session_id: str) -> Done:
+        from sxhost.errors import AgentFailed
+
+        done = await host.interrupt(session_id)
+        if not await is_turn_over(link, host, session_id):
+            raise AgentFailed("It was told to stop, but its turn still runs.")
+        return done
+
+    deed = Deed(act, "interrupted", concerns=lambda session: session.state == "active")
+    do_to_named(link, names, query, deed)
+
+
+async def is_turn_over(link: HostLink, host: HostClient, session_id: str) -> bool:
+    """Return whether a turn that was told to stop does so soon; if we may not look, True."""
+    from contextlib import suppress
+
+    from twisted.internet.task import deferLater
+
+    from sxhost.errors import HostError
+
+    with suppress(HostError):
+        for _ in range(STOP_LOOKS):
+            turn = (await host.session(session_id)).turn
+            if turn is None or turn.status != "running":
+                break
+            await deferLater(link.reactor, STOP_LOOK_S)
+        else:
+            return False
+    return True
 
 
 @click.command()
-@session_argument
+@sessions_argument
+@filter_options
 @linked
-def end(link: HostLink, session_id: str) -> None:
-    """End an agent and keep its log; a turn or a message starts it again."""
-    found, done = link.run_with_client(lambda host: on_session(host, session_id, host.end))
-    link.show(done, f"{found} ended")
+def end(link: HostLink, names: Sequence[str], query: SessionQuery) -> None:
+    """End agents, and keep their logs.
+
+    They are named, or chosen by the options from those that the host runs.  A turn or a
+    message starts them again.
+    """
+
+    async def act(host: HostClient, session_id: str) -> Done:
+        return await host.end(session_id)
+
+    deed = Deed(act, "ended", concerns=lambda one: one.kind == "hosted" and not one.rest)
+    do_to_named(link, names, query, deed)
 
 
 @click.command()
@@ -184,24 +250,33 @@ def end(link: HostLink, session_id: str) -> None:
 @click.option(
     "--follow", "-f", is_flag=True, help="Print new requests and decisions as they come."
 )
+@filter_options
 @linked
-def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
+def approvals(link: HostLink, *, everything: bool, follow: bool, query: SessionQuery) -> None:
     """List the approvals that agents wait for."""
     from sxhost.model.approval import ApprovalQuery
 
-    query = ApprovalQuery(all=everything)
-    found = link.run_with_client(lambda host: host.approvals(query)) if not follow else []
+    chosen = session_filter(query)
+
+    async def listed(host: HostClient) -> list[Approval]:
+        known = await host.approvals(ApprovalQuery(all=everything))
+        return [approval for approval in known if await chosen(host, approval)]
+
     if not follow:
+        found = link.run_with_client(listed)
         link.show(found, *(line for each in found for line in approval_lines(each)))
         return
     from sxhost.cli.follow import approval_of, watch
 
-    types = ("approval-requested", "approval-resolved")
+    types = ("approval-requested", "approval-moved", "approval-resolved")
 
     async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
         return host.subscribe(types=types, **link_options)
 
-    watch(link, subscribe, names=True, look=approval_of)
+    async def of_chosen(host: HostClient, value: Value) -> Value | None:
+        return await approval_of(host, value) if await chosen(host, value) else None
+
+    watch(link, subscribe, names=True, look=of_chosen)
 
 
 @click.command()
@@ -213,7 +288,7 @@ def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
 @click.option(
     "--answer", multiple=True, metavar="NAME=TEXT", help="The answer to one of its questions."
 )
-@click.option("--reason")
+@click.option("--reason", help="Why, for the log.")
 @linked
 def approve(
     link: HostLink,
@@ -319,17 +394,24 @@ def approval_lines(approval: Approval) -> list[str]:
     """Return the line of an approval, and if it waits for a decision what it is about."""
     from sxhost.codec.approval_text import approval_details
 
-    pending = approval.state == "pending"
-    return [approval_line(approval), *(approval_details(approval) if pending else ())]
+    if approval.state != "pending":
+        return [approval_line(approval)]
+    since = approval.at_terminal_ms
+    where = [] if since is None else [f"  only at its terminal, since {clock_time(since)}"]
+    return [approval_line(approval), *where, *approval_details(approval)]
 
 
 def approval_line(approval: Approval) -> str:
     """Return the line of an approval: session, number, state, kind, title, choices."""
     from sxhost.cli.answers import question_text
+    from sxhost.model.approval import TERMINAL
 
     state = approval.resolution.decision if approval.resolution else approval.state
     name = f"{approval.session}  {approval.id}"
     line = f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
+    how = approval.resolution
+    if how is not None and how.by == TERMINAL:
+        return f"{line}  ({how.reason})"
     asked = question_text(approval) if approval.state == "pending" else ""
     return f"{line}  {asked.removeprefix(approval.title).strip()}".rstrip()
 

@@ -25,8 +25,8 @@ NOT_FOUND = 127
 @click.option("--id", "session_id", help="The session's id.")
 @click.option("--title", help="The session's title.  [the command]")
 @click.option("--agent", help="The kind of agent.  [the program]")
-@click.option("--model")
-@click.option("--provider")
+@click.option("--model", help="The model that it uses.")
+@click.option("--provider", help="Whose model that is.")
 @click.option(
     "--detail",
     type=click.Choice(["none", "lines"]),

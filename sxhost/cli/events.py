@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sxhost.cli.filters import is_empty, lasting_filter_options, session_filter
+from sxhost.cli.moments import MOMENT
 from sxhost.cli.names import (
     complete_sessions,
     find_session,
@@ -18,7 +20,8 @@ from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.client.stream import EventStream
+    from sxhost.client.stream import EventStream, Value
+    from sxhost.model.session import SessionQuery
 
 __all__ = ["commands"]
 
@@ -27,18 +30,32 @@ __all__ = ["commands"]
 @session_argument
 @click.option("--follow", "-f", is_flag=True, help="Print new events as they come.")
 @click.option("--after", default="", help="Only events after this number or cursor.")
+@click.option(
+    "--since",
+    type=MOMENT,
+    metavar="TIME",
+    help="Only events since then: 2h (ago), 12:00, yesterday, 2026-11-30, '2026-11-30 14:00'.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Print at most so many.")
 @click.option("--types", default="", metavar="A,B", help="Only these events.")
 @click.option("--pieces", is_flag=True, help="Also pieces of what is there whole.")
 @linked
 def events(
-    link: HostLink, session_id: str, *, follow: bool, limit: int | None, **selection: Any
+    link: HostLink,
+    session_id: str,
+    *,
+    follow: bool,
+    since: float | None,
+    limit: int | None,
+    **selection: Any,
 ) -> None:
     """Print a session's events.
 
     Pieces of a text or output are left out once the whole is there; a moment later they are
     gone, and --pieces shows those that are not yet. With --follow all pieces are printed.
     """
+    if since is not None:
+        selection["after"] = selection["after"] or "0"  # all that there is
     if follow:
         from sxhost.cli.follow import watch
 
@@ -48,15 +65,20 @@ def events(
             found = await find_session(host, session_id)
             return host.subscribe(found, **chosen, **link_options)
 
-        watch(link, subscribe, limit)
+        async def recent(_host: HostClient, value: Value) -> Value | None:
+            return value if _is_since(value, since) else None
+
+        watch(link, subscribe, limit, look=recent)
         return
     from sxhost.model.names import UNLIMITED
     from sxhost.model.session import EventQuery
 
-    query = EventQuery(limit=limit or UNLIMITED, **selection)
+    most = UNLIMITED if since is not None else limit or UNLIMITED
+    query = EventQuery(limit=most, **selection)
     _, found = link.run_with_client(
         lambda host: on_session(host, session_id, lambda one: host.events(one, query))
     )
+    found = [event for event in found if _is_since(event, since)][:limit]
     link.show(found, *map(event_line, found))
 
 
@@ -68,22 +90,29 @@ def events(
     help="Only these sessions.",
     shell_complete=complete_sessions,
 )
-@click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
+@lasting_filter_options
 @click.option("--types", default="", metavar="A,B", help="Only these events.")
 @click.option("--after", default="now", help="Only events after this id or cursor.  [now]")
 @click.option("--state", is_flag=True, help="Print sessions' states, too, as they change.")
 @linked
-def tail(link: HostLink, session: str, types: str, **selection: Any) -> None:
+def tail(
+    link: HostLink, session: str, query: SessionQuery, types: str, **selection: Any
+) -> None:
     """Print the events of all sessions as they come."""
     from sxhost.cli.follow import watch
 
     selection["types"] = _list(types)
+    selection["label"] = query.label
+    chosen = session_filter(query)
+
+    async def of_chosen(host: HostClient, value: Value) -> Value | None:
+        return value if await chosen(host, value) else None
 
     async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
         sessions = [await find_session(host, name) for name in _list(session)]
         return host.subscribe(sessions=sessions, **selection, **link_options)
 
-    watch(link, subscribe, names=True)
+    watch(link, subscribe, names=True, look=None if is_empty(query) else of_chosen)
 
 
 @click.command(cls=WordsCommand)
@@ -114,6 +143,12 @@ def fire(
         )
     )
     link.show(fired, f"{found} event {fired.seq}: {event}")
+
+
+def _is_since(value: Value, since: float | None) -> bool:
+    from sxhost.model.session import Event
+
+    return since is None or not isinstance(value, Event) or value.ts_ms >= since * 1000
 
 
 def _list(comma_separated: str) -> list[str]:

@@ -23,11 +23,12 @@ from sxhost.codec.json import encode
 from sxhost.errors import HostError
 from sxhost.model.approval import Approval, ApprovalQuery
 from sxhost.model.event_types import (
+    ApprovalMovedEvent,
     ApprovalRequestedEvent,
     ApprovalResolvedEvent,
     decode_event,
 )
-from sxhost.model.session import Event, Gap, StateChange
+from sxhost.model.session import Event, Gap, SessionRemoved, StateChange, SummaryChange
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
@@ -40,6 +41,8 @@ Subscribe = Callable[["HostClient", dict[str, Any]], Awaitable["EventStream"]]
 
 Look = Callable[["HostClient", "Value"], Awaitable["Value | None"]]
 """Replaces a value of a stream before it is printed; None skips it."""
+
+ABOUT_APPROVALS = (ApprovalRequestedEvent, ApprovalMovedEvent, ApprovalResolvedEvent)
 
 NAME = 8
 """Columns of a session's name at the least; a longer one moves the others from there on."""
@@ -107,6 +110,8 @@ def _columns(value: Value) -> tuple[str, str, str]:
         case StateChange():
             name = f"= {value.detail_state}"
             return name, value.session, row("", value.since_ms // 1000, name, value.reason)
+        case SummaryChange() | SessionRemoved():
+            return "", value.session, row("", 0, "session", "")
         case Gap():
             text = f"events are missing ({value.reason})"
             return "gap", "", f"{'-':>6}  --:--:--  {'gap':<12}  {text}"
@@ -154,7 +159,7 @@ async def approval_of(host: HostClient, value: Value) -> Value | None:
     if not isinstance(value, Event):
         return value
     event = decode_event(value)
-    if not isinstance(event, ApprovalRequestedEvent | ApprovalResolvedEvent):
+    if not isinstance(event, ABOUT_APPROVALS):
         return None
     try:
         known = await host.session_approvals(value.session, ApprovalQuery(all=True))

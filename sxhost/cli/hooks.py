@@ -39,8 +39,7 @@ def hook() -> None:
 @click.option(
     "--wait",
     type=click.IntRange(0, 86_400),
-    default=60,
-    help="Seconds until it asks its own user.  [60]",
+    help="Seconds until only its own user is asked.  [23 hours beside its own dialog; else 60]",
 )
 @click.option(
     "--http",
@@ -137,7 +136,7 @@ def _agent_command(agent: str) -> click.Command:
 
         sys.exit(main([agent, *words]))
 
-    run_hook.help = f"The hook itself, which {agent} runs with JSON on standard input."
+    run_hook.help = f"The hook that {agent} runs, with JSON on standard input."
     return run_hook
 
 

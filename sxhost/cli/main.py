@@ -1,4 +1,4 @@
-"""``sxhost``: serve, or ask a running host.
+"""``sxhost``: ask a running host, or be one.
 
 Quick commands must be quick: what only some of them need is imported where it is needed.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -20,15 +20,51 @@ from sxhost.cli.attach import attach
 from sxhost.cli.hooks import hook
 from sxhost.cli.output import put_code
 from sxhost.cli.policy import policy
-from sxhost.cli.serve import serve, serving_options, stdio
+from sxhost.cli.serve import become_host, serve, serving_options, stdio
 from sxhost.cli.trust import trust
 from sxhost.visible import escape_hidden
 
 __all__ = ["main"]
 
 
+SECTIONS: Mapping[str, Sequence[str]] = {
+    "See what your agents do": (
+        *("sessions", "show", "log", "transcript", "top", "events", "tail", "search"),
+        *("discover", "usage"),
+    ),
+    "Answer what they ask": ("approvals", "approve", "deny", "answer"),
+    "Run agents, and talk to them": (
+        *("run", "chat", "new", "turn", "send", "steer", "interrupt", "end", "rm", "prune"),
+    ),
+    "Bring in agents that you start yourself": (
+        *("hook", "attach", "register", "fire", "pull", "emit", "trust"),
+    ),
+    "The host": (
+        *("serve", "status", "stop", "open", "token", "audit", "policy", "stdio"),
+        "completion",
+    ),
+}
+"""The commands by what somebody wants, in the order in which the help has them."""
+
+
 class Commands(click.Group):
     """The commands; what click itself says of wrong words passes on none that are hidden."""
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in their sections."""
+        room = formatter.width - 6 - max(map(len, self.commands))
+        left = dict(self.commands)
+        for title, names in (*SECTIONS.items(), ("Others", tuple(left))):
+            found = [(name, left.pop(name)) for name in names if name in left]
+            if found:
+                with formatter.section(title):
+                    lines = [(name, one.get_short_help_str(room)) for name, one in found]
+                    formatter.write_dl(lines)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands first: who asks for help wants one of them."""
+        self.format_commands(ctx, formatter)
+        click.Command.format_options(self, ctx, formatter)
 
     def make_context(self, *given: Any, **named: Any) -> click.Context:
         """Read the words up to the command."""
@@ -57,20 +93,23 @@ def _visible_errors() -> Iterator[None]:
 )
 @click.version_option(__version__, prog_name="sxhost", message="%(prog)s %(version)s")
 @serving_options
-@click.option("--addr", "-a", metavar="HOST:PORT", help="--host and --port in one")
-@click.option("--daemon", is_flag=True, help="Run in the background")
 @click.pass_context
-def sxhost(ctx: click.Context, /, daemon: bool, pid_file: str | None, **options: Any) -> None:
+def sxhost(ctx: click.Context, /, **options: Any) -> None:
     """See, steer and answer every coding agent that runs for you.
 
-    Without a command, serve: in the foreground, or with --daemon in the background.
+    Without a command it is the host: the same as `sxhost serve`, with the same options.
     """
     given = sorted(n for n, value in ctx.params.items() if value not in (None, False, ()))
     if ctx.invoked_subcommand is None:
-        serve(daemon, pid_file, options)
+        become_host(**options)
     elif given:
         name = given[0].replace("_", "-")
         raise click.UsageError(f"--{name} is for serving, not for {ctx.invoked_subcommand}.")
+
+
+for param in sxhost.params:  # `sxhost serve --help` shows them
+    if isinstance(param, click.Option) and param.name != "version":
+        param.hidden = True
 
 
 @sxhost.command()
@@ -79,7 +118,7 @@ def emit() -> None:
 
 
 for command in (
-    *(status, stop, stdio),
+    *(serve, status, stop, stdio),
     *sessions.commands,
     *events.commands,
     *messages.commands,

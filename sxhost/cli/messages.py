@@ -20,7 +20,13 @@ LONG_PULL = 60.0
 @click.command(cls=WordsCommand)
 @session_argument
 @click.argument("text")
-@click.option("--mode", type=click.Choice(["auto", "interrupt", "queue"]), default="auto")
+@click.option(
+    "--mode",
+    type=click.Choice(["auto", "interrupt", "queue"]),
+    default="auto",
+    show_default=True,
+    help="What the agent is to do with it while it works.",
+)
 @linked
 def send(link: HostLink, session_id: str, text: str, mode: Any) -> None:
     """Queue a message for a session's agent.
@@ -33,7 +39,8 @@ def send(link: HostLink, session_id: str, text: str, mode: Any) -> None:
     found, sent = link.run_with_client(
         lambda host: on_session(host, session_id, lambda one: host.send(one, draft))
     )
-    link.show(sent, f"Message {sent.id} queued for {found} ({sent.queued} waiting)")
+    when = sent.note.removeprefix("queued: ")
+    link.show(sent, f"Message {sent.id} queued for {found} ({sent.queued} waiting): {when}")
 
 
 @click.command()

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from sxhost.client.host import HostClient
-    from sxhost.errors import ForbiddenScope, HostError
+    from sxhost.errors import ForbiddenScope
     from sxhost.model.approval import Approval, ApprovalQuery
-    from sxhost.model.session import Detail, Summary
+    from sxhost.model.session import Detail, SessionQuery, Summary
 
 __all__ = [
     "ApprovalName",
@@ -39,9 +39,11 @@ __all__ = [
     "complete_sessions",
     "find_approval",
     "find_session",
+    "listed_sessions",
     "matching_sessions",
     "on_session",
     "session_argument",
+    "sessions_argument",
 ]
 
 T = TypeVar("T")
@@ -86,7 +88,7 @@ async def on_session(
     except (UnknownSession, ForbiddenScope, BadField) as error:
         if not name or (is_id and (may_be_new or isinstance(error, BadField))):
             raise
-        known = await _listed(host, error)
+        known = await listed_sessions(host)
         matches = matching_sessions(name, known)
         if not matches:
             raise
@@ -104,14 +106,23 @@ async def find_session(host: HostClient, name: str) -> str:
     return (await on_session(host, name, host.session))[0]
 
 
-async def _listed(host: HostClient, refusal: HostError) -> Sequence[Summary | Detail]:
-    """Return the sessions that a name may stand for: a token may be for one alone."""
+async def listed_sessions(
+    host: HostClient, query: SessionQuery | None = None
+) -> Sequence[Summary | Detail]:
+    """Return the sessions that match a query; of the one that a token is for, then.
+
+    :raises HostError: the host refuses.
+    """
     from sxhost.errors import ForbiddenScope
     from sxhost.model.session import SessionQuery
+    from sxhost.model.summaries import summary_filter
 
-    if not isinstance(refusal, ForbiddenScope):
-        return await host.sessions(SessionQuery())
-    return [await host.session(_only_session(refusal))]
+    query = query or SessionQuery()
+    try:
+        return await host.sessions(query)
+    except ForbiddenScope as refusal:
+        only = await host.session(_only_session(refusal))
+        return [only] if summary_filter(query)(only) else []
 
 
 def _only_session(refusal: ForbiddenScope) -> str:
@@ -156,6 +167,13 @@ def _list_candidates(name: str, sessions: Sequence[Summary | Detail]) -> None:
 def session_argument(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the argument ID of a session; it is passed on as `session_id`."""
     return click.argument("session_id", metavar="ID", shell_complete=complete_session)(command)
+
+
+def sessions_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the arguments ID of many sessions; they are passed on as `names`."""
+    return click.argument(
+        "names", nargs=-1, metavar="[ID]...", shell_complete=complete_session
+    )(command)
 
 
 # Approvals.
@@ -251,7 +269,7 @@ def complete_session(
     """Complete the id of a session; a title's beginning is completed to its session's id."""
     from click.shell_completion import CompletionItem
 
-    sessions = _ask_to_complete(ctx, _sessions)
+    sessions = _ask_to_complete(ctx, listed_sessions)
     return [
         CompletionItem(session.id, help=escape_hidden(session.title or session.agent or ""))
         for session in (matching_sessions(incomplete, sessions) if incomplete else sessions)
@@ -280,12 +298,6 @@ def complete_approval(
         for one in _ask_to_complete(ctx, _approvals)
         if str(one.id).startswith(incomplete)
     ]
-
-
-async def _sessions(host: HostClient) -> Sequence[Summary]:
-    from sxhost.model.session import SessionQuery
-
-    return await host.sessions(SessionQuery())
 
 
 async def _approvals(host: HostClient) -> Sequence[Approval]:

@@ -1,23 +1,30 @@
-"""``sxhost`` without a command, and ``sxhost stdio``: a host in this process."""
+"""``sxhost serve``, which ``sxhost`` alone is too, and ``stdio``: a host in this process."""
 
 from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
 
-from sxhost.cli.output import fail
+from sxhost.cli.output import fail, put
 from sxhost.daemon.serving_options import SERVING_OPTIONS
 
-__all__ = ["serve", "serving_options", "stdio"]
+__all__ = ["become_host", "serve", "serving_options", "stdio"]
 
 
 def serving_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of ``twistd sxhost``, unchecked: that parses them."""
+    """Give a command the options of a host: those of ``twistd sxhost``, which parses them."""
+    for name, options in (
+        ("--daemon", {"is_flag": True, "help": "Run in the background."}),
+        ("--addr -a", {"metavar": "HOST:PORT", "help": "--host and --port in one"}),
+    ):
+        command = click.option(*name.split(), **options)(command)
     for option in reversed(SERVING_OPTIONS):
         command = click.option(
             *(f"--{option.name}", *([f"-{option.short}"] if option.short else [])),
@@ -29,11 +36,20 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def serve(daemon: bool, pid_file: str | None, options: dict[str, Any]) -> NoReturn:
+@click.command()
+@serving_options
+def serve(**options: Any) -> None:
+    """Start the host.
+
+    It stays in the foreground, or with --daemon goes into the background. `sxhost` alone does
+    the same, and takes the same options.
+    """
+    become_host(**options)
+
+
+def become_host(*, daemon: bool, pid_file: str | None, **options: Any) -> NoReturn:
     """Become ``twistd sxhost`` with these options."""
     from pathlib import Path
-
-    from twisted.scripts.twistd import run
 
     from sxhost.config import state_dir
     from sxhost.daemon.preflight import make_state_dir
@@ -45,13 +61,46 @@ def serve(daemon: bool, pid_file: str | None, options: dict[str, Any]) -> NoRetu
     before = ["--nodaemon"]
     if daemon:
         make_state_dir(directory)
-        before = [f"--logfile={directory / 'sxhost.log'}"]
+        log = str(directory / "sxhost.log")
+        before = [f"--logfile={log}"]
         pid_file = pid_file or str(directory / "sxhost.pid")
+        _stay_to_report(log)
     if pid_file:
         arguments = [*arguments, f"--pid-file={pid_file}"]
+    from twisted.scripts.twistd import run
+
     sys.argv = ["twistd", *before, "--pidfile=", "sxhost", *arguments]
     run()
     sys.exit(0)
+
+
+def _stay_to_report(log: str) -> None:
+    """Go on in a child, which becomes the daemon; here wait for it, and say what it has become.
+
+    A host says where it listens as systemd is told it (sd_notify(3)), before its start is over.
+    """
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    heard.bind("")  # to a name that the kernel chooses: a NUL, and what nobody else has
+    name = os.fsdecode(heard.getsockname()[1:])
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        heard.close()
+        os.environ.setdefault("NOTIFY_SOCKET", f"@{name}")
+        return
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == 0:
+        put(f"The host has started. {_status_of(heard)}", f"Log: {log}", "Stop it: sxhost stop")
+    os._exit(status if status >= 0 else 1)
+
+
+def _status_of(heard: socket.socket) -> str:
+    """Return the status that a host has sent; empty where it has told systemd instead."""
+    with suppress(BlockingIOError):
+        message = heard.recv(8192).decode("utf-8", "replace")
+        found = re.search(r"^STATUS=(.*)$", message, re.MULTILINE)
+        return f"{found[1]}." if found else ""
+    return ""
 
 
 def _twistd_arguments(options: dict[str, Any]) -> list[str]:

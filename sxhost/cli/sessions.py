@@ -3,44 +3,81 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sxhost.cli.names import on_session, session_argument
-from sxhost.cli.output import fail, put_table
+from sxhost.cli.bulk import Deed, do_to_many, do_to_named
+from sxhost.cli.filters import filter_options
+from sxhost.cli.names import on_session, session_argument, sessions_argument
+from sxhost.cli.output import Pieces, at_terminal, fail, put_pieces, put_table
+from sxhost.cli.session_list import Listed, list_sessions, session_table
 from sxhost.cli.terminal import HostLink, detail_lines, detail_rows, linked, session_lines
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.model.session import Discovered, Summary
+    from sxhost.model.session import Discovered, Forgotten, SessionQuery, Summary
 
 __all__ = ["commands"]
 
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
 
 @click.command()
-@click.option(
-    "--state",
-    default="",
-    help="Only sessions in this state: active, idle, working, waiting, stalled, …",
-)
-@click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
+@filter_options
+@click.option("--needs-me", is_flag=True, help="Only those that wait for somebody, or failed.")
+@click.option("--all", "-a", "everything", is_flag=True, help="Also all that are over.")
+@click.option("--wide", "-w", is_flag=True, help="More about each, uncut.")
+@click.option("--watch", is_flag=True, help="Keep the list on the screen, as it changes.")
 @linked
-def sessions(link: HostLink, state: str, label: str) -> None:
-    """List sessions."""
-    from sxhost.model.session import SessionQuery
+def sessions(
+    link: HostLink, query: SessionQuery, *, needs_me: bool, watch: bool, **how: bool
+) -> None:
+    """List sessions, those first that need you.
 
-    query = SessionQuery(state=state, label=label)
-    found = link.run_with_client(lambda host: host.sessions(query))
-    link.show(found, *session_lines(found))
+    In a pipe, and with --json, there is a line for each session, in the order of their ids.
+    """
+
+    async def listed(host: HostClient) -> Listed:
+        return await list_sessions(host, query, needs_me=needs_me)
+
+    if watch and not link.json:
+        link.run_with_client(lambda host: _watch(link, host, listed, **how))
+        return
+    found = link.run_with_client(listed)
+    if link.json or not (at_terminal() or how["wide"]):
+        link.show(found.sessions, *session_lines(found.sessions))
+    else:
+        put_pieces(*session_table(found, _now_ms(), **how))
+
+
+async def _watch(
+    link: HostLink,
+    host: HostClient,
+    listed: Callable[[HostClient], Awaitable[Listed]],
+    **how: bool,
+) -> None:
+    from sxhost.cli.live import keep_drawing
+
+    async def draw() -> list[Pieces]:
+        return session_table(await listed(host), _now_ms(), **how)
+
+    await keep_drawing(link, draw)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @click.command()
 @linked
 def discover(link: HostLink) -> None:
-    """Show agents that run here without hooks as sessions, to be read."""
+    """Find agents that run here without hooks.
+
+    Each becomes a session, to be read.
+    """
     found = link.run_with_client(lambda host: host.discover())
     link.show(found, *map(_discovered_line, found))
 
@@ -64,14 +101,16 @@ def show(link: HostLink, session_id: str) -> None:
 
 @click.command()
 @session_argument
-@click.option("--model")
-@click.option("--provider")
-@click.option("--cwd")
-@click.option("--git-branch")
-@click.option("--title")
-@click.option("--agent")
-@click.option("--pid", type=int)
-@click.option("--label", "labels", multiple=True, metavar="NAME:VALUE")
+@click.option("--model", help="The model that the agent uses.")
+@click.option("--provider", help="Whose model that is.")
+@click.option("--cwd", metavar="DIR", help="The agent's working directory.")
+@click.option("--git-branch", metavar="NAME", help="The branch that it works on.")
+@click.option("--title", help="What the session is about, for lists.")
+@click.option("--agent", help="The kind of agent: claude, codex, …")
+@click.option("--pid", type=int, help="The agent's process: once it is gone, so is the agent.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME:VALUE", help="A label; repeatable."
+)
 @linked
 def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields: Any) -> None:
     """Create a session, or update its fields.
@@ -93,41 +132,55 @@ def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields
 
 
 @click.command()
-@session_argument
+@sessions_argument
+@filter_options
+@yes_option
 @linked
-def rm(link: HostLink, session_id: str) -> None:
-    """End a session and delete its log."""
-    found, done = link.run_with_client(lambda host: on_session(host, session_id, host.forget))
-    link.show(done, f"{found} forgotten")
+def rm(link: HostLink, names: Sequence[str], query: SessionQuery, yes: bool) -> None:
+    """End sessions and delete their logs.
+
+    They are named, or chosen by the options. At a terminal it asks before it deletes several.
+    """
+    deed = Deed(_forget, "forgotten", "Delete these {} sessions with their logs?")
+    do_to_named(link, names, query, deed, yes=yes)
 
 
 @click.command()
 @click.option("--lost", is_flag=True, help="Also those that fell silent: `lost`.")
-@click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
+@filter_options
 @click.option("--dry-run", is_flag=True, help="Only print which.")
+@yes_option
 @linked
-def prune(link: HostLink, lost: bool, label: str, dry_run: bool) -> None:
+def prune(link: HostLink, *, query: SessionQuery, lost: bool, dry_run: bool, yes: bool) -> None:
     """Delete all sessions that are over, with their logs.
 
-    Agents that are asleep, or have ended with their host, are not over: they can go on.
+    Agents that are asleep, or have ended with their host, are not over: they can go on. At a
+    terminal it asks before it deletes several.
     """
+
+    async def over(host: HostClient) -> list[Summary]:
+        return [one for one in await host.sessions(query) if _is_over(one, lost)]
+
+    if dry_run:
+        found = link.run_with_client(over)
+        link.show(found, *(f"{session.id} would be forgotten" for session in found))
+        return
+    question = "Delete these {} sessions, which are over, with their logs?"
+    do_to_many(link, over, Deed(_forget_if_there, "forgotten", question), yes=yes)
+
+
+async def _forget(host: HostClient, session_id: str) -> Forgotten:
+    return await host.forget(session_id)
+
+
+async def _forget_if_there(host: HostClient, session_id: str) -> Forgotten:
     from sxhost.errors import UnknownSession
-    from sxhost.model.session import SessionQuery
+    from sxhost.model.session import Forgotten
 
-    async def forget_all(host: HostClient) -> list[Summary]:
-        done = []
-        for session in await host.sessions(SessionQuery(label=label)):
-            if not _is_over(session, lost):
-                continue
-            with suppress(UnknownSession):  # somebody was faster
-                if not dry_run:
-                    await host.forget(session.id)
-                done.append(session)
-        return done
-
-    found = link.run_with_client(forget_all)
-    lines = (f"{session.id} {'would be ' if dry_run else ''}forgotten" for session in found)
-    link.show(found, *lines)
+    try:
+        return await host.forget(session_id)
+    except UnknownSession:  # somebody was faster
+        return Forgotten(ok=True)
 
 
 def _is_over(session: Summary, lost: bool) -> bool:

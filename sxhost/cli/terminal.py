@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from sxhost.model.session import Detail, Event, Status, Summary
 
 __all__ = [
+    "HOST_SAID_NO",
     "INTERRUPTED",
     "HostLink",
+    "clock_time",
     "detail_lines",
     "detail_rows",
     "event_line",
@@ -134,12 +136,13 @@ class HostLink:
     @contextmanager
     def _refusals(self) -> Iterator[None]:
         """End the process with a sentence if asking fails, but for the user's interrupt."""
-        from sxhost.errors import HostError, HostUnreachable
+        from sxhost.errors import HostError, HostUnreachable, Unauthorized
 
         try:
             yield
         except HostError as error:
-            fail(HOST_SAID_NO, error.message)
+            hint = f" {self._token_hint()}" if isinstance(error, Unauthorized) else ""
+            fail(HOST_SAID_NO, error.message + hint)
         except ValueError as error:
             fail(USAGE, f"This cannot be asked: {str(error).rstrip('.')}.")
         except HostUnreachable as error:
@@ -152,6 +155,19 @@ class HostLink:
                 raise
             put(Flow(traceback.format_exc()), err=True)
             sys.exit(HOST_SAID_NO)
+
+    def _token_hint(self) -> str:
+        """Return which token this command has shown to a host that wants another."""
+        from sxhost.auth.client_tokens import own_host_token, token_source
+
+        if place := token_source(self._token_file, os.environ):
+            return f"This command has shown {self.url} the token in {place}."
+        if own_host_token(self.url, os.environ):
+            return f"This command has shown {self.url} the token of your own host."
+        return (
+            f"This command has none for {self.url}: name its file with --token-file FILE or"
+            " SXHOST_TOKEN_FILE, or give it in SXHOST_TOKEN."
+        )
 
     def show(self, value: Any, *lines: str) -> None:
         """Print a value as lines, or for machines as JSON: an object, or a line for each."""
@@ -216,9 +232,13 @@ def detail_rows(detail: Detail) -> list[tuple[str, str, str]]:
 STYLES = {"working": "green", "waiting": "yellow", "stalled": "red", "lost": "red"}
 
 
+NOT_SHOWN = frozenset({"events", "os_process"})
+"""Fields of a session that stand elsewhere: its events below, its process as `pid`."""
+
+
 def _fields(detail: Detail) -> list[tuple[str, str]]:
     """Return the names and texts of the fields that are not empty."""
-    names = [name for name in detail.__struct_fields__ if name != "events"]
+    names = [name for name in detail.__struct_fields__ if name not in NOT_SHOWN]
     return _texts((name, getattr(detail, name)) for name in names)
 
 
@@ -259,8 +279,12 @@ def event_line(event: Event) -> str:
 
 def row(number: int | str, ts: int, name: str, text: str) -> str:
     """Return a line in the columns of an event; `ts` is in Unix seconds."""
-    clock = time.strftime("%H:%M:%S", time.localtime(ts))
-    return f"{number:>6}  {clock}  {name:<12}  {text}".rstrip()
+    return f"{number:>6}  {clock_time(1000 * ts)}  {name:<12}  {text}".rstrip()
+
+
+def clock_time(ms: int) -> str:
+    """Return the time of day of a moment in Unix milliseconds."""
+    return time.strftime("%H:%M:%S", time.localtime(ms // 1000))
 
 
 def _leave_out_tls(url: str) -> None:

@@ -52,6 +52,7 @@ from sxhost.model.session import (
     EventDraft,
     EventQuery,
     Fired,
+    Forgotten,
     Hosted,
     LogQuery,
     Message,
@@ -62,6 +63,7 @@ from sxhost.model.session import (
     Sent,
     SessionQuery,
     Status,
+    Steered,
     Summary,
 )
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
@@ -113,9 +115,9 @@ class HostClient:
             Registered, session_path(session_id, "register"), registration
         )
 
-    async def forget(self, session_id: str) -> Done:
+    async def forget(self, session_id: str) -> Forgotten:
         """End a session and forget it with its log and its inbox."""
-        return await self._verbs.call(Done, "DELETE", session_path(session_id))
+        return await self._verbs.call(Forgotten, "DELETE", session_path(session_id))
 
     async def fire(self, session_id: str, draft: EventDraft) -> Fired:
         """Append an event; an unknown session is registered by it."""
@@ -153,6 +155,7 @@ class HostClient:
         types: Sequence[str] = (),
         after: str = "",
         state: bool = False,
+        summary: bool = False,
         fail_fast: bool = False,
         on_link: OnLink = ignore_link_changes,
         jitter: Callable[[], float] = random.random,
@@ -160,7 +163,8 @@ class HostClient:
         """Follow a session's events, or those of all sessions, live (`sxhost.client.stream`).
 
         `after` is a cursor, a number or ``now``; without it what is buffered comes first.
-        With `state` the states of the sessions come too.  `fail_fast`, `on_link` and
+        With `state` the states of the sessions come too, with `summary` their summaries: all
+        at first, then as they change.  `fail_fast`, `on_link` and
         `jitter` are those of `EventStream`.
 
         :raises BadField: an id cannot be one.
@@ -170,12 +174,19 @@ class HostClient:
         query: EventQuery
         if session_id is None:
             path = "/events"
-            query = LogQuery(session=chosen, label=label, types=names, follow=True, state=state)
+            query = LogQuery(
+                session=chosen,
+                label=label,
+                types=names,
+                follow=True,
+                state=state,
+                summary=summary,
+            )
         elif sessions or label:
             raise BadField("session_id", "Name one session, or choose among all of them.")
         else:
             path = session_path(session_id, "events")
-            query = EventQuery(types=names, follow=True, state=state)
+            query = EventQuery(types=names, follow=True, state=state, summary=summary)
         return EventStream(
             self._host,
             lambda cursor: path + query_of(replace(query, after=cursor)),
@@ -234,9 +245,9 @@ class HostClient:
         path = session_path(session_id, "turns")
         return await self._verbs.post(Submitted, path, draft, START_WITHIN)
 
-    async def steer(self, session_id: str, draft: SteerDraft) -> Done:
-        """Add to the running turn."""
-        return await self._verbs.post(Done, session_path(session_id, "steer"), draft)
+    async def steer(self, session_id: str, draft: SteerDraft) -> Steered:
+        """Add to the running turn; queue it for an attached agent."""
+        return await self._verbs.post(Steered, session_path(session_id, "steer"), draft)
 
     async def interrupt(self, session_id: str) -> Done:
         """Stop the running turn."""

@@ -14,7 +14,7 @@ from twisted.logger import ILogObserver
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
-from sxhost import files
+from sxhost import __version__, files
 from sxhost.address import HostAddress
 from sxhost.auth.tls import ServerCertificate
 from sxhost.auth.tokens import TokenStore, TokenStoreError
@@ -121,12 +121,20 @@ class HostService(MultiService):
             self.sessions.open()
         if self._certificate is not None:
             self._certificate.warn_if_key_is_readable()
-        for port in self.ports:
-            log.info("Listening on {url}", url=url_of(port))
+        for url in self.urls:
+            log.info("Listening on {url}", url=url)
         self._announce()
-        served = dict.fromkeys(f"{route.method} {route.path}" for route in self._routes)
-        log.info("Serving {routes}", routes=", ".join(served))
+        log.info(
+            "sxhost {version} serves {count} routes; /openapi.json describes them",
+            version=__version__,
+            count=len({(route.method, route.path) for route in self._routes}),
+        )
         super().startService()
+
+    @property
+    def urls(self) -> list[str]:
+        """The addresses at which the host listens."""
+        return [url_of(port) for port in self.ports]
 
     @contextmanager
     def _reporting_failure(self) -> Iterator[None]:
@@ -142,8 +150,7 @@ class HostService(MultiService):
 
     def _announce(self) -> None:
         """Write the file in which this user's commands and agents find the address."""
-        urls = [url_of(port) for port in self.ports]
-        local = [url for url in urls if is_local_url(url) and not url.startswith("https:")]
+        local = [url for url in self.urls if is_local_url(url) and not url.startswith("https:")]
         if not local:
             return  # the file may be that of a host that runs beside this one
         with suppress(OSError):  # then they look where hosts usually are

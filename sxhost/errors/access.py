@@ -23,10 +23,18 @@ class Unauthorized(HostError):
     status = 401
     code = "unauthorized"
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, **where: str) -> None:
+        """Say why, and for whom a token is found `where`: its `host_user`, its `token_file`.
+
+        That is for callers of the host's machine; others are told no names.
+        """
+        owner = where.get("host_user")
+        user = f"user {owner}" if owner else "its user"
+        file = f", or read {where['token_file']}" if where.get("token_file") else ""
         super().__init__(
-            f"{why} Send a token: 'Authorization: Bearer TOKEN'; where the host runs,"
-            " `sxhost token show` prints one."
+            f"{why} Send a token: 'Authorization: Bearer TOKEN'. Where the host runs, {user}"
+            f" can print one with `sxhost token show`{file}.",
+            **where,
         )
 
 

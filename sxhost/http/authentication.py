@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pwd import getpwuid
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -76,7 +77,7 @@ class Authenticator:
 
     `check` looks up tokens, `check_browser` cookies; `opens` tells whether a path is open to
     all, `asks` whether callers of an open path are identified all the same; `uid` is that of
-    the host's user; `attempts` limits wrong tokens.
+    the host's user; `attempts` limits wrong tokens; `token_file` is where the host's own is.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Authenticator:
         *,
         check_browser: CheckBrowser = lambda _cookie, _page: None,
         asks: Callable[[str], object] = lambda _path: None,
+        token_file: str = "",
     ) -> None:
         self._policy = policy
         self._opens = opens
@@ -97,6 +99,7 @@ class Authenticator:
         self._check_browser = check_browser
         self._uid = uid
         self._attempts = attempts
+        self._token_file = token_file
 
     def admit(self, request: Request, uid: int | None) -> Caller:
         """Return the caller of a request; `uid` is the peer's, if the kernel knows it.
@@ -193,19 +196,37 @@ class Authenticator:
                 raise RateLimited(
                     f"{self._attempts.limit} wrong tokens came from here", int(wait) + 1
                 )
-            raise Unauthorized("This token is not known, or has expired.")
+            raise self._refusal(
+                request, "The token that came is not known to this host, or has expired."
+            )
         return found
 
     def _identify_browser(self, request: Request, *, is_host_user: bool) -> Caller:
         """Return the caller of a login's cookie; a stale one is not counted as an attempt."""
         cookie = request.getCookie(cookie_name(request))
         if cookie is None:
-            raise Unauthorized("Nobody is known to ask.")
+            why = (
+                "and this host asks everyone for one"
+                if is_host_user
+                else "and is not known to come from the host's own user"
+            )
+            raise self._refusal(request, f"The request has no token, {why}.")
         page = None if is_host_user else _page_secret(request)
         found = self._check_browser(cookie.decode("latin-1"), page)
         if found is None:
             raise Unauthorized("This login has ended, or is not this page's.")
         return found
+
+    def _refusal(self, request: Request, why: str) -> Unauthorized:
+        """Return what a caller without a valid token is told: on this machine, where one is."""
+        unix = not hasattr(request.getHost(), "port")
+        if not unix and (is_forwarded(request) or not is_local(request.getClientAddress())):
+            return Unauthorized(why)
+        try:
+            user = getpwuid(self._uid).pw_name
+        except KeyError:  # a container's user has no name
+            user = str(self._uid)
+        return Unauthorized(why, host_user=user, token_file=self._token_file)
 
 
 def login_attempts(clock: IReactorTime, limit: int) -> SlidingWindows:

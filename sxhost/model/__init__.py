@@ -1,10 +1,12 @@
 """The values of sxhost: frozen structs, which are the wire format too, and their checks.
 
 ============= =====================================================================
+activity      what a session says and does now, a line each: pure functions
 approval      an agent's questions, and the decisions on them
 auth          tokens, logins, the audit
 caller        who sends a request, with which scopes, and until when
 cursor        a reader's place in the log, as clients keep it and send it back
+delivery      when a message reaches its agent, as its sender is told
 event_types   events with a meaning, one type for each: encoded and decoded
 host          the verbs of a host as Protocols: of the service, and of a client to it
 limits        every bound, with unit and reason

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from msgspec import Raw
 
-from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question
+from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question, TerminalAnswer
 from sxhost.model.auth import AuditEntry, AuditQuery, Identity
 from sxhost.model.limits import Limits
 from sxhost.model.search import SearchPage, SearchQuery
@@ -29,6 +29,7 @@ from sxhost.model.session import (
     EventDraft,
     EventQuery,
     Fired,
+    Forgotten,
     HostCounts,
     Hosted,
     LogQuery,
@@ -41,6 +42,7 @@ from sxhost.model.session import (
     Session,
     SessionQuery,
     Status,
+    Steered,
     Summary,
 )
 from sxhost.model.subscription import Encoding, Selection, Sink, Subscription
@@ -82,7 +84,7 @@ class RemoteHost(Protocol):
     async def register(self, session_id: str, registration: Registration) -> Registered:
         """Create a session, or update the fields that are given."""
 
-    async def forget(self, session_id: str) -> Done:
+    async def forget(self, session_id: str) -> Forgotten:
         """End a session and delete it with its log and its inbox."""
 
     async def fire(self, session_id: str, draft: EventDraft) -> Fired:
@@ -136,11 +138,14 @@ class RemoteHost(Protocol):
     async def submit(self, session_id: str, draft: TurnDraft) -> Submitted:
         """Begin a turn; it goes on after the answer."""
 
-    async def steer(self, session_id: str, draft: SteerDraft) -> Done:
-        """Add to the running turn."""
+    async def steer(self, session_id: str, draft: SteerDraft) -> Steered:
+        """Add to the running turn; queue it for an attached agent."""
 
     async def interrupt(self, session_id: str) -> Done:
-        """Stop the running turn."""
+        """Stop the running turn.
+
+        :raises NotHosted: the agent is not run by the host.
+        """
 
     async def end(self, session_id: str) -> Done:
         """End a hosted agent's process; its next turn or message starts it again."""
@@ -216,10 +221,12 @@ class Host(RemoteHost, Protocol):
         sink: Sink,
         *,
         states: bool = False,
+        summaries: bool = False,
     ) -> Subscription:
         """Have events written to `sink` from the cursor `after` on, past and present alike.
 
         :param states: whether changes of sessions' states are written, too.
+        :param summaries: whether sessions' summaries are, all at first and as they change.
         :raises UnknownSession: the selection is one session, and there is none.
         :raises SubscriptionLimit: there are as many as may be.
         :raises Stopping: the host is about to end.
@@ -277,9 +284,12 @@ class Host(RemoteHost, Protocol):
     # Questions of attached agents.
 
     async def ask(self, session_id: str, question: Question, wait_s: float) -> Answer | None:
-        """Open an approval and wait for its decision; None if it was closed without one.
+        """Open an approval and wait for its decision; None if there was none.
 
-        It is closed after `wait_s` seconds, by `withdraw_question`, or when the caller leaves.
+        It is closed after `wait_s` seconds, by `end_question`, or when the caller leaves; one
+        that is asked at the agent's terminal too then stays open, for that terminal alone.
+
+        :raises Stopping: the host is; the approval stays open, and may be asked for again.
         """
 
     async def continue_session(self, old_id: str, new_id: str) -> None:
@@ -288,8 +298,8 @@ class Host(RemoteHost, Protocol):
         Its title (if the new one has none), its labels and its queued messages move over.
         """
 
-    async def withdraw_question(self, session_id: str, key: str, reason: str) -> None:
-        """Close the approval of a question that needs no answer any more."""
+    async def end_question(self, session_id: str, key: str, end: str | TerminalAnswer) -> None:
+        """Close the approval of a question that needs no answer any more.
 
-    async def withdraw_questions(self, session_id: str, reason: str) -> None:
-        """Close all approvals of a session: its agent waits for none of them any more."""
+        :param end: why, or how it was answered at the agent's own terminal.
+        """

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
+from sxhost.model.delivery import Delivery, InboxKind
 from sxhost.model.limits import Limits
 from sxhost.model.names import (
     CURSOR,
@@ -24,11 +25,13 @@ from sxhost.model.names import (
     Line,
     Path,
 )
-from sxhost.model.turn import Launch, Process, Turn
+from sxhost.model.turn import Launch, OSProcess, Process, Turn
 
 __all__ = [
+    "NO_ACTIVITY",
     "NULL",
     "Accepted",
+    "Activity",
     "Claim",
     "Detail",
     "Discovered",
@@ -37,6 +40,7 @@ __all__ = [
     "EventDraft",
     "EventQuery",
     "Fired",
+    "Forgotten",
     "Gap",
     "Health",
     "HostCounts",
@@ -53,10 +57,13 @@ __all__ = [
     "Sent",
     "Session",
     "SessionQuery",
+    "SessionRemoved",
     "State",
     "StateChange",
     "Status",
+    "Steered",
     "Summary",
+    "SummaryChange",
     "raw_json",
 ]
 
@@ -85,6 +92,10 @@ class Registration(Struct, frozen=True, kw_only=True):
     metadata: dict[str, object] | None = None
     heartbeat_s: Annotated[float, Meta(ge=0, le=86400)] | None = None
     """Seconds within which the agent promises to report again; 0 ends the promise."""
+    inbox: InboxKind | None = None
+    """How the agent takes messages."""
+    os_process: OSProcess | None = None
+    """The agent's process: once it is gone, the session has ended."""
 
 
 class Claim(Registration, frozen=True, kw_only=True):
@@ -150,11 +161,16 @@ class MessageDraft(Struct, frozen=True, kw_only=True):
 
 
 class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which sessions to list: of a state (`state` or `detail_state`), with a label, a page."""
+    """Which sessions to list: a page of those that match all that is given."""
 
     state: str = ""
+    """A `state` or a `detail_state`."""
     label: Annotated[str, Meta(pattern=LABEL)] = ""
     """Written ``name:value``."""
+    agent: Line = ""
+    dir: Path = ""
+    """A directory in which they work, or below which."""
+    project: Line = ""
     limit: Annotated[int, Meta(ge=1, le=UNLIMITED)] = UNLIMITED
     after: str = ""
     """The last id of the previous page; sessions are listed in the order of their ids."""
@@ -164,8 +180,8 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which events to read: those after a cursor or a number, of some `types` (``a,b``).
 
     With `follow` the answer stays open and brings new events; with `state` also changes of
-    state.  Without `follow`, pieces that the log has whole are left out, unless `pieces` asks
-    for those that are still there.
+    state, with `summary` whole summaries.  Without `follow`, pieces that the log has whole are
+    left out, unless `pieces` asks for those that are still there.
     """
 
     after: Annotated[str, Meta(pattern=CURSOR)] = ""
@@ -173,6 +189,7 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     types: str = ""
     follow: bool = False
     state: bool = False
+    summary: bool = False
     pieces: bool = False
 
     def names(self) -> frozenset[str]:
@@ -260,6 +277,17 @@ class BackgroundTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What it is about, in a line."""
 
 
+class Activity(Struct, frozen=True, omit_defaults=True):
+    """What a session does, or what its agent asks: a line, since when, the call that it is."""
+
+    title: str = ""
+    since_ms: int = 0
+    item: str = ""
+
+
+NO_ACTIVITY: Final = Activity()
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """A session as it is stored; `state` follows from its log, without regard to silence."""
 
@@ -275,6 +303,10 @@ class Session(Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     metadata: dict[str, object] = {}
     heartbeat_s: float | None = None
+    inbox: InboxKind | Literal[""] = ""
+    """How an attached agent takes messages; empty as long as that is not known."""
+    os_process: OSProcess | None = None
+    """An attached agent's process."""
     owner: str | None = None
     """Who has registered an attached session: a token's id, or ``own`` (the host's user)."""
     usage: object = None
@@ -299,6 +331,9 @@ class Session(Struct, frozen=True, kw_only=True):
     event_count: int = 0
     message_count: int = 0
     pending_approvals: int = 0
+    preview: str = ""
+    """The beginning of its agent's last words, in a line."""
+    activity: Activity = NO_ACTIVITY
     background: list[BackgroundTask] = []
     """What still runs, whether or not a turn does."""
     turn_over: bool = False
@@ -329,6 +364,18 @@ class Summary(Struct, frozen=True, kw_only=True):
     queued_messages: int
     pending_approvals: int
     rest: Rest = ""
+    preview: str = ""
+    """The beginning of its agent's last words, or why it failed, in a line."""
+    activity: str = ""
+    """The tool's call that runs, or what is asked, in a line; "" if there is none."""
+    activity_since_ms: int | None = None
+    turn_since_ms: int | None = None
+    """When the turn that runs began."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    project: str = ""
+    """The name of the directory's project: of the next directory upwards that git knows."""
 
 
 class Detail(Summary, frozen=True, kw_only=True):
@@ -338,6 +385,8 @@ class Detail(Summary, frozen=True, kw_only=True):
     heartbeat_s: float | None
     metadata: dict[str, object]
     usage: object
+    inbox: InboxKind | Literal[""] = ""
+    os_process: OSProcess | None = None
     message_count: int = 0
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""
@@ -428,11 +477,32 @@ class Accepted(Struct, frozen=True, kw_only=True):
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """The message waits; `queued` counts it and those before it."""
+    """The message waits; `queued` counts it and those before it.
+
+    `delivery` says when it reaches its agent, `note` the same in a sentence.
+    """
 
     ok: bool = True
     id: int
     queued: int
+    delivery: Delivery = "now"
+    note: str = ""
+
+
+class Steered(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The input was added to the running turn, or is the `message` that waits to be."""
+
+    ok: bool
+    delivery: Delivery | None = None
+    note: str = ""
+    message: int | None = None
+
+
+class Forgotten(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The session is forgotten; `note` says what is not over with it, if anything is."""
+
+    ok: bool
+    note: str = ""
 
 
 class Memory(Struct, frozen=True, kw_only=True):
@@ -505,3 +575,16 @@ class StateChange(Struct, frozen=True, tag_field="frame", tag="state"):
     detail_state: StateName
     reason: str
     since_ms: int
+
+
+class SummaryChange(Struct, frozen=True, tag_field="frame", tag="summary"):
+    """A session as it is now in a list: one of all at first, or one that has changed."""
+
+    session: str
+    summary: Summary
+
+
+class SessionRemoved(Struct, frozen=True, tag_field="frame", tag="forgotten"):
+    """A session is in no list any more: it was deleted, or has made room."""
+
+    session: str

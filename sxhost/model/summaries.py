@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sxhost.model.approval import Approval, ApprovalQuery
 from sxhost.model.session import Session, SessionQuery, Summary
@@ -11,8 +11,9 @@ from sxhost.model.session_state import ACTIVE_STATES
 __all__ = ["filter_approvals", "summarize", "summary_filter"]
 
 
-def summarize(view: Session, queued: int) -> Summary:
+def summarize(view: Session, queued: int, project: str) -> Summary:
     """Return a session (with its state of now) as an entry; `queued` messages wait for it."""
+    turn = view.turn
     return Summary(
         id=view.id,
         state="active" if view.state.name in ACTIVE_STATES else "idle",
@@ -34,7 +35,32 @@ def summarize(view: Session, queued: int) -> Summary:
         queued_messages=queued,
         pending_approvals=view.pending_approvals,
         rest=view.rest,
+        preview=view.preview,
+        activity=view.activity.title,
+        activity_since_ms=view.activity.since_ms or None,
+        turn_since_ms=turn.start_ms if turn and turn.status == "running" else None,
+        input_tokens=_count(view, "input_tokens"),
+        output_tokens=_count(view, "output_tokens"),
+        cost_usd=_cost(view),
+        project=project,
     )
+
+
+def _usage(view: Session) -> Mapping[str, object]:
+    return view.usage if isinstance(view.usage, dict) else {}
+
+
+def _count(view: Session, name: str) -> int | None:
+    """Return a count of a session's usage; attached agents may report anything."""
+    value = _usage(view).get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _cost(view: Session) -> float | None:
+    value = _usage(view).get("cost_usd")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
 
 
 def filter_approvals(approvals: Sequence[Approval], query: ApprovalQuery) -> list[Approval]:
@@ -42,15 +68,23 @@ def filter_approvals(approvals: Sequence[Approval], query: ApprovalQuery) -> lis
     return [a for a in approvals if query.all or a.state == "pending"]
 
 
+def _is_below(path: str, directory: str) -> bool:
+    return bool(path) and f"{path.rstrip('/')}/".startswith(f"{directory}/")
+
+
 def summary_filter(query: SessionQuery) -> Callable[[Summary], bool]:
     """Return a predicate: whether a summary matches `query`."""
     name, _, value = query.label.partition(":")
+    directory = query.dir.rstrip("/")
 
     def matches(view: Summary) -> bool:
         return (
             view.id > query.after
             and query.state in ("", view.state, view.detail_state)
             and (not name or view.labels.get(name) == value)
+            and query.agent in ("", view.agent)
+            and query.project in ("", view.project)
+            and (not query.dir or _is_below(view.cwd, directory))
         )
 
     return matches

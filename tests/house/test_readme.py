@@ -164,6 +164,34 @@ def test_set_up_is_two_commands() -> None:
     ]
 
 
+def test_users_install_no_packages_of_the_tests() -> None:
+    install = lines(blocks("README.md", "sh", "\n## Install\n")[0])
+    assert install[:2] == [
+        "python3.11 -m venv ~/.local/share/sxhost",
+        "~/.local/share/sxhost/bin/pip install .",
+    ]
+
+
+def test_first_three_commands_bring_agents_in(running_host: Host, tmp_path: Path) -> None:
+    block = lines(blocks("README.md", "sh", "\n## First steps\n")[0])
+    start, hook, agent = (shlex.split(line, comments=True) for line in block)
+    assert (start, hook[:3], agent[:3]) == (
+        ["sxhost", "--daemon"],
+        ["sxhost", "hook", "install"],
+        ["sxhost", "run", "--agent"],
+    )
+    env = environ(tmp_path, running_host.url)
+    run(shlex.join(hook), env)
+    assert "hook claude" in (tmp_path / ".claude" / "settings.json").read_text()
+    agent[3] = "echo"
+    assert run(shlex.join(agent), env) == f"{agent[4]}\n"
+
+
+def test_curl_comes_after_the_first_agents() -> None:
+    text = (TOP / "README.md").read_text()
+    assert text.index("## First steps") < text.index("sxhost run") < text.index("$ curl ")
+
+
 def test_one_line_passes_the_tests() -> None:
     (line,) = lines(blocks("README.md", "sh", "\n## Test\n")[0])
     assert line == ".venv/bin/python -m pytest -n 2"
@@ -201,11 +229,13 @@ def test_documented_background_start_works(tmp_path: Path) -> None:
     (words,) = (words for words in starts() if "--daemon" in words)
     assert words == ["sxhost", "--daemon"]
     env = environ(tmp_path, "")
-    run(f"{shlex.join(words)} --port 0", env)
+    said = run(f"{shlex.join(words)} --port 0", env)
     state = tmp_path / ".local" / "state" / "sxhost"
     with daemon(state / "sxhost.pid") as ended:
         found = re.search(r"Listening on (http://\S+)", (state / "sxhost.log").read_text())
         assert found
+        assert f"Listening on {found[1]}." in said
+        assert f"Log: {state / 'sxhost.log'}" in said
         assert "running" in run("sxhost status", {**env, "SXHOST_URL": found[1]})
         run("sxhost stop", {**env, "SXHOST_URL": found[1]})
         assert select.select([ended], [], [], PATIENCE)[0]

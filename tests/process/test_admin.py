@@ -85,7 +85,12 @@ def test_command_finds_the_hosts_token_once_the_host_asks_for_one(user: User) ->
     assert user.output("status").startswith("Host running")
     refused = user.run("status")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "Nobody is known to ask. Send a token" in refused.stderr
+    assert "this host asks everyone for one. Send a token" in refused.stderr
+    assert f"or read {user.home / 'state' / 'token'}" in refused.stderr
+    assert f"This command has none for {user.host.url}: name its file" in refused.stderr
+    wrong = user.run("status", SXHOST_TOKEN="wrong")
+    assert "The token that came is not known to this host" in wrong.stderr
+    assert f"has shown {user.host.url} the token in SXHOST_TOKEN." in wrong.stderr
 
 
 def test_a_token_is_taken_from_a_file_or_the_environment(user: User, tmp_path: Path) -> None:
@@ -195,7 +200,8 @@ def test_token_is_sent_only_after_a_401(home: Path) -> None:
     with wanting() as (url, shown):
         done = run(home, SXHOST, "status", "--url", url, STATE_DIRECTORY=str(home))
     assert shown == [None, "Bearer sxhost_admin_secret"]
-    assert (done.returncode, done.stderr) == (1, "A token, please.\n")
+    shown_words = f"A token, please. This command has shown {url} the token of your own host.\n"
+    assert (done.returncode, done.stderr) == (1, shown_words)
 
 
 def test_token_named_by_the_user_is_sent_at_once_and_alone(home: Path) -> None:

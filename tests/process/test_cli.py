@@ -21,6 +21,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sxhost import __version__
+from sxhost.cli.main import sxhost
 from tests.support.daemons import clean_environ
 from tests.support.fork_server import run_forked
 from tests.support.hosts import FOREGROUND
@@ -143,8 +144,9 @@ def test_the_walk_through(walker: Shell, running_host: Host) -> None:
     fire_many(walker, "my-session", ["thinking"])
     running = f"Host running on :{running_host.port} — 3 sessions, 2 active\n"
     assert walker.output("status") == running
-    sent = walker.output("send", "abc-123", "refactor the auth module")
-    assert sent == "Message 1 queued for abc-123 (1 waiting)\n"
+    sent = walker.output("send", "abc-123", "refactor the auth module").partition(": ")
+    assert sent[0] == "Message 1 queued for abc-123 (1 waiting)"
+    assert sent[2] == "heard when its agent asks for messages\n"
     assert walker.output("pull", "abc-123") == "refactor the auth module\n"
     assert walker.output("stop") == "Host stopping\n"
     assert running_host.wait() == 0
@@ -322,14 +324,8 @@ def test_completion_knows_the_commands(shell: Shell) -> None:
 def test_help_lists_the_commands(shell: Shell) -> None:
     text = shell.output("--help")
     assert text == shell.output("-h")
-    listed = {line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()}
-    assert listed == {
-        *("completion", "emit", "events", "fire", "policy", "pull", "register"),
-        *("rm", "send", "sessions", "show", "status", "stop", "tail", "token", "open", "audit"),
-        *("discover", "end", "prune"),
-        *("attach", "hook", "stdio", "trust"),
-        *("new", "turn", "steer", "interrupt", "approvals", "approve", "deny", "answer", "run"),
-    }
+    listed = {line.split()[0] for line in text.splitlines() if line.startswith("  ")}
+    assert sxhost.commands.keys() <= listed
 
 
 def test_every_command_takes_json_and_url(shell: Shell) -> None:

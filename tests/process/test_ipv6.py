@@ -75,7 +75,7 @@ REFUSED = {
 
 NO_HOST = {
     *("completion", "emit", "hook claude", "hook codex", "hook status", "hook uninstall"),
-    *("policy test", "stdio", "stop", "token show", "trust"),
+    *("policy test", "serve", "stdio", "stop", "token show", "trust"),
 }
 
 

@@ -98,15 +98,15 @@ def test_mux_shows_an_attached_session(talk: Talk, host: Host) -> None:
     assert talk.event("message_update", "text_delta")["message"]["content"] == [
         {"type": "text", "text": "thr"}
     ]
-    talk.ask("prompt", "s", message="go on")
+    told = talk.ask("prompt", "s", message="go on")
+    assert told["note"] == "queued: heard when its agent asks for messages"
     talk.ask("follow_up", "s", message="and then")
-    talk.ask("abort", "s")
+    assert talk.refused("abort", "s").startswith("abort is not supported by attached sessions")
     talk.ask("set_session_name", "s", name="mine")
     _, inbox = ask(host, "GET", "/sessions/s/messages")
     assert [(one["content"], one["mode"]) for one in inbox] == [
         ("go on", "auto"),
         ("and then", "queue"),
-        ("Stop what you are doing.", "interrupt"),
     ]
     assert talk.ask("get_last_assistant_text", "s") == {"text": "two"}
     assert talk.ask("get_state", "s")["sessionName"] == "mine"

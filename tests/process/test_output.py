@@ -27,6 +27,7 @@ PLACE = Path(sxhost.__file__).parent
 
 GIVEN = {
     "session_id": "s",
+    "names": "s",
     "approval": "s 1",
     "words": "1 x",
     "answer": "1 x",
@@ -54,6 +55,7 @@ APART: dict[str, list[list[str]]] = {
         *(["policy.toml", "--command", "ls"], ["policy.toml", "--command", "ls", "--json"]),
         *(["wrong.toml", "--command", "ls"], [HOSTILE.replace("\0", ""), "--command", "ls"]),
     ],
+    "serve": [["--listen", f"tcp:{HOSTILE[1:8]}"]],
     "stdio": [["--connect", "http://127.0.0.1:1"]],
     "token show": [[]],
     "trust": [["--revoke"], [], ["--json"], ["--list"], ["--list", "--json"], ["--revoke"]],
@@ -80,7 +82,7 @@ def variants(command: click.Command) -> list[list[str]]:
                 words += [param.opts[0], GIVEN[str(param.name)]]
             if param.is_flag and param.name in FLAGS:
                 flags.append(param.opts[0])
-        elif param.required:
+        elif param.required or param.name == "names":
             words += GIVEN[str(param.name)].split()
     return [words, *([flag, *words] for flag in flags)]
 

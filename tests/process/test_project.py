@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sxhost.project import git_branch, machine, project_root
+from sxhost.project import git_branch, machine, project_name, project_root
 
 
 def repository(root: Path, head: str) -> Path:
@@ -93,3 +93,15 @@ def test_branch_and_root_agree_with_git(tmp_path: Path) -> None:
     assert git_branch(str(tmp_path / "tree")) == "other"
     git("checkout", "-q", "--detach")
     assert git_branch(str(tmp_path)) == git("rev-parse", "--abbrev-ref", "HEAD") == "HEAD"
+
+
+def test_project_is_named_after_its_root(tmp_path: Path) -> None:
+    inside = repository(tmp_path / "shop", "ref: refs/heads/main") / "web" / "src"
+    assert project_name(str(inside)) == "shop"
+    assert project_name(str(tmp_path / "other" / "deep/")) == "deep"
+    assert [project_name(place) for place in ("", "/", "web", "/a\0b")] == [
+        "",
+        "",
+        "web",
+        "a\0b",
+    ]

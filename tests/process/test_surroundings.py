@@ -46,6 +46,7 @@ COMMANDS = {
     "run": ["run", "--agent", "echo", "\u00fc"],
     "send": ["send", "a", "-"],
     "sessions": ["sessions"],
+    "serve": ["serve", "--port", "0", "--state-dir", "/dev/null/x"],
     "show": ["show", "a"],
     "status": ["status"],
     "steer": ["steer", "a", "x"],

@@ -25,6 +25,9 @@ __all__ = ["ATTACHED", "TABLES", "CommandHandler"]
 ATTACHED = "attached"
 """The key of the table for attached sessions."""
 
+ABORT_HINT = ": stop it where it runs (Esc at its terminal), or steer it"
+"""What can be done instead; all hosted agents can be stopped."""
+
 TABLES: Mapping[str, Mapping[str, CommandFunction]] = {
     "pi": {**HOSTED_COMMANDS, **PI_COMMANDS},
     "codex": {**HOSTED_COMMANDS, **CODEX_COMMANDS},
@@ -102,4 +105,5 @@ def command_function(context: CommandContext, command: SessionCommand) -> Comman
         return function
     if kind == "pi":
         raise CommandFailed(UNSUPPORTED[command.type])
-    raise CommandFailed(f"{command.type} is not supported by {context.agent}")
+    hint = ABORT_HINT if command.type == "abort" else ""
+    raise CommandFailed(f"{command.type} is not supported by {context.agent}{hint}")

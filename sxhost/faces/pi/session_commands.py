@@ -149,8 +149,11 @@ async def follow_up(
 
 
 async def _send(context: CommandContext, text: str, mode: Mode) -> object:
-    await context.host.send(context.id, MessageDraft(content=text, mode=mode))
-    return UNSET
+    """Send a message; for an attached agent, tell when that is heard."""
+    sent = await context.host.send(context.id, MessageDraft(content=text, mode=mode))
+    if context.detail.kind == "hosted":
+        return UNSET
+    return {"delivery": sent.delivery, "note": sent.note}
 
 
 async def abort(context: CommandContext, _command: commands.Command) -> object:
@@ -284,13 +287,13 @@ def by_name(*functions: CommandFunction) -> dict[str, CommandFunction]:
 
 
 ANY_SESSION_COMMANDS: Mapping[str, CommandFunction] = by_name(
-    prompt, steer, follow_up, abort, get_state, get_messages, get_last_assistant_text,
+    prompt, steer, follow_up, get_state, get_messages, get_last_assistant_text,
     get_session_stats, get_context_usage, set_session_name,
 )  # fmt: skip
 """The functions that need no more than the session's inbox and log."""
 
 HOSTED_COMMANDS: Mapping[str, CommandFunction] = {
     **ANY_SESSION_COMMANDS,
-    **by_name(set_model, set_thinking_level, compact, extension_ui_response),
+    **by_name(abort, set_model, set_thinking_level, compact, extension_ui_response),
 }
 """The functions for a session whose agent the host runs."""

@@ -49,6 +49,7 @@ from sxhost.model.session import (
     Done,
     EventDraft,
     EventQuery,
+    Forgotten,
     LogQuery,
     Message,
     MessageDraft,
@@ -136,7 +137,7 @@ def listed(lab: HostInMemory, query: SessionQuery) -> list[str]:
 
 def test_forgotten_session_is_unknown(lab: HostInMemory) -> None:
     result_of(lab.client.register("a", Registration()))
-    assert result_of(lab.client.forget("a")) == Done()
+    assert result_of(lab.client.forget("a")) == Forgotten(ok=True)
     assert listed(lab, SessionQuery()) == []
 
 

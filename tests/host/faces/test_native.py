@@ -32,7 +32,11 @@ def test_walk_through_of_the_original_hub(lab: HostInMemory) -> None:
     assert answer == {"ok": True, "event_count": 1, "seq": 1, "id": 1}
     message = {"content": "fix the failing test in auth.c"}
     answer = lab.request("POST", "/sessions/my-session/messages", message).json()
-    assert answer == {"ok": True, "id": 1, "queued": 1}
+    assert {name: answer[name] for name in ("ok", "id", "queued")} == {
+        "ok": True,
+        "id": 1,
+        "queued": 1,
+    }
     pulled = lab.request("GET", "/sessions/my-session/messages").json()
     assert [m["content"] for m in pulled] == ["fix the failing test in auth.c"]
     assert lab.request("GET", "/sessions/my-session/messages").json() == []
@@ -200,3 +204,21 @@ def test_session_limit_error_says_what_to_do(make_lab: MakeLab) -> None:
         429, "session_limit", 1,
     )  # fmt: skip
     assert "--max-sessions" in answer.json()["message"]
+
+
+def test_a_list_tells_what_each_session_says_does_and_has_used(lab: HostInMemory) -> None:
+    for event, data in (
+        ("message", {"text": "On it."}),
+        ("tool-start", {"item": "c", "tool": "bash", "title": "make test", "input": None}),
+        ("usage", {"input_tokens": 7, "output_tokens": True, "cost_usd": 1}),
+    ):
+        lab.request("POST", "/sessions/a/events", {"event": event, "data": data})
+    (told,) = lab.request("GET", "/sessions").json()
+    assert (told["preview"], told["activity"]) == ("On it.", "make test")
+    assert told["activity_since_ms"] == lab.wall_ms()
+    assert (told["input_tokens"], told["output_tokens"], told["cost_usd"]) == (7, None, 1.0)
+    lab.request("POST", "/sessions/b/events", {"event": "usage", "data": "much"})
+    other = lab.request("GET", "/sessions/b").json()
+    assert (other["cost_usd"], other["activity_since_ms"], other["turn_since_ms"]) == (
+        None,
+    ) * 3

@@ -231,7 +231,20 @@ def test_other_users_need_a_token(gate: Gate, uid: int | None) -> None:
     client = gate.ask(uid=uid)
     assert (client.status, client.body["error"]) == (401, "unauthorized")
     assert b"\r\nWWW-Authenticate: Bearer\r\n" in client.got
+    assert "host_user" not in client.body, "no names for other machines"
     assert gate.refused("/status", bearer(gate.own), uid=uid) == ""
+
+
+@pytest.mark.parametrize("headers", [(), ("Authorization: Bearer wrong",)])
+def test_other_users_of_this_machine_are_told_whose_token_is_where(
+    gate: Gate, headers: tuple[str, ...]
+) -> None:
+    client = gate.ask("/status", *headers, uid=UID + 1, peer="127.0.0.1")
+    assert (client.status, client.body["token_file"]) == (401, "/state/token")
+    assert client.body["host_user"] in client.body["message"]
+    assert "or read /state/token" in client.body["message"]
+    proxied = gate.ask("/status", "Via: 1.1 x", *headers, peer="127.0.0.1")
+    assert "host_user" not in proxied.body
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,27 @@ class TestSessions:
         assert listed(lab, label="team:y") == ["b"]
         assert listed(lab, limit=2) == ["a", "b"]
         assert listed(lab, limit=2, after="b") == ["c", "d"]
+
+    def test_sessions_are_filtered_by_agent_and_place(
+        self, lab: HostInMemory, tmp_path: Path
+    ) -> None:
+        (tmp_path / "shop" / ".git").mkdir(parents=True)
+        places = {"a": "shop", "b": "shop/web/src", "c": "shop-2", "d": "web"}
+        for name, place in places.items():
+            registration = Registration(cwd=str(tmp_path / place), agent=f"agent-{name}")
+            result_of(lab.service.register(name, registration))
+        result_of(lab.service.register("e", Registration(cwd="web", agent="agent-e")))
+        result_of(lab.service.register("f", Registration(cwd="/x\0y")))
+        fire(lab, "g", "idle")
+        assert listed(lab, dir=str(tmp_path / "shop")) == ["a", "b"]
+        assert listed(lab, dir=f"{tmp_path}/shop/web/") == ["b"]
+        assert listed(lab, dir="/") == ["a", "b", "c", "d", "f"]
+        assert listed(lab, project="shop") == ["a", "b"]
+        assert listed(lab, project="web") == ["d", "e"]
+        assert listed(lab, project="src") == []
+        assert listed(lab, agent="agent-b") == ["b"]
+        assert listed(lab, agent="agent") == []
+        assert listed(lab, agent="agent-b", project="shop", state="working") == []
 
     def test_session_details_end_with_the_last_ten_events(self, lab: HostInMemory) -> None:
         fire(lab, "a", *(f"e{n}" for n in range(15)))

@@ -1,0 +1,95 @@
+"""What a session says and does now, a line each, for lists of sessions: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
+
+from sxhost.model.event_types import (
+    ApprovalRequestedEvent,
+    AsleepEvent,
+    CompleteEvent,
+    EndedEvent,
+    ErrorEvent,
+    IdleEvent,
+    MessageEvent,
+    StartedEvent,
+    ToolDoneEvent,
+    ToolStartEvent,
+    TurnStartedEvent,
+    decode_event,
+)
+from sxhost.model.session import NO_ACTIVITY, Activity, Event, Session
+
+__all__ = ["SessionLines", "lines_after"]
+
+LINE: Final = 160
+"""Characters of a line."""
+
+_STARTS: Final = frozenset({ToolStartEvent.name, ApprovalRequestedEvent.name})
+_ENDS: Final = frozenset(
+    kind.name
+    for kind in (
+        AsleepEvent,
+        CompleteEvent,
+        EndedEvent,
+        ErrorEvent,
+        IdleEvent,
+        MessageEvent,
+        StartedEvent,
+        ToolDoneEvent,
+        TurnStartedEvent,
+    )
+)
+_CHANGES: Final = _STARTS | _ENDS
+
+
+class SessionLines(Struct, frozen=True):
+    """The lines of a session: its agent's last words, and what it does."""
+
+    preview: str
+    activity: Activity
+
+
+def lines_after(session: Session, events: Iterable[Event]) -> SessionLines:
+    """Return the lines of a session after events."""
+    lines = SessionLines(session.preview, session.activity)
+    for event in events:
+        if event.event in _CHANGES:
+            lines = SessionLines(_preview(lines, event), _activity(lines, event))
+    return lines
+
+
+def _preview(lines: SessionLines, event: Event) -> str:
+    match decode_event(event):
+        case MessageEvent(text=text, parent=None):
+            return _line(text or _text_alone(event)) or lines.preview
+        case ErrorEvent(reason=reason):
+            return _line(reason) or lines.preview
+    return lines.preview
+
+
+def _activity(lines: SessionLines, event: Event) -> Activity:
+    runs = lines.activity
+    match decode_event(event):
+        case ToolStartEvent(title=title, tool=tool, item=item, late=late):
+            return runs if late else Activity(_line(title or tool), event.ts_ms, item)
+        case ApprovalRequestedEvent(title=title):
+            return Activity(_line(title), event.ts_ms)
+        case ToolDoneEvent(item=item) if runs.item and item != runs.item:
+            return runs  # the call that has ended is another one
+        case MessageEvent(parent=str()):
+            return runs
+    return NO_ACTIVITY
+
+
+def _line(text: str) -> str:
+    """Return the beginning of a text in one line."""
+    return " ".join(text[: 4 * LINE].split())[:LINE]
+
+
+def _text_alone(event: Event) -> str:
+    value = event.value() if bytes(event.data).startswith(b'"') else ""
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,54 @@
+"""The lines that lists show of a session: its agent's last words, and what it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from sxhost.codec.json import encode
+from sxhost.model.activity import lines_after
+from sxhost.model.session import Event, Session, State
+
+SESSION = Session(id="a", start_ms=0, last_seen_ms=0, state=State("idle", "", 0))
+
+START = ("tool-start", {"item": "c", "tool": "bash", "title": "make  test\nnow", "input": None})
+OTHER = ("tool-start", {"item": "d", "tool": "read", "title": "", "input": None})
+DONE = ("tool-done", {"item": "c", "tool": "bash", "status": "completed"})
+ASKED = ("approval-requested", {"title": "Run rm"})
+SAID = ("message", {"text": "It is\ndone.", "item": "m"})
+
+CASES: list[tuple[list[tuple[str, Any]], str, str]] = [
+    ([], "", ""),
+    ([START], "", "make test now"),
+    ([START, DONE], "", ""),
+    ([START, OTHER, DONE], "", "read"),
+    ([START, ASKED], "", "Run rm"),
+    ([START, ASKED, ("approval-resolved", {"title": "Run rm"})], "", "Run rm"),
+    ([START, ASKED, DONE], "", ""),
+    ([SAID, START, ("complete", {})], "It is done.", ""),
+    ([SAID, ("error", {"reason": "no credit"})], "no credit", ""),
+    ([("message", "plain"), ("message", {"text": ""})], "plain", ""),
+    ([("message", "x" * 500)], "x" * 160, ""),
+    ([START, ("message", {"text": "sub", "parent": "c"})], "", "make test now"),
+    ([("tool-start", {"tool": "bash", "title": "", "input": None, "late": True})], "", ""),
+    ([("tool-start", 7), ("message", ["x"]), ("custom", "y"), ("usage", None)], "", ""),
+]
+
+
+@pytest.mark.parametrize(("given", "preview", "activity"), CASES)
+def test_lines_follow_from_events(
+    given: list[tuple[str, Any]], preview: str, activity: str
+) -> None:
+    events = [
+        Event(name, Raw(encode(data)), 1, seq, seq, 1000 + seq, "a")
+        for seq, (name, data) in enumerate(given, 1)
+    ]
+    at_once = lines_after(SESSION, events)
+    assert (at_once.preview, at_once.activity.title) == (preview, activity)
+
+
+def test_an_activity_has_its_beginning() -> None:
+    event = Event(START[0], Raw(encode(START[1])), 1, 1, 1, 1234, "a")
+    assert lines_after(SESSION, [event]).activity.since_ms == 1234
