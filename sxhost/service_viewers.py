@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sxhost import __version__
-from sxhost.errors import Unauthorized, UnknownSession
+from sxhost.errors import UnknownSession
 from sxhost.model.auth import HostIdentity, Identity
 from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
@@ -42,9 +42,7 @@ class ViewerVerbs:
     async def whoami(self) -> Identity:
         """Return who asks, with which scopes, and which host this is."""
         caller = current_caller.get()
-        caller.check_ended()
-        if not caller.scopes:
-            raise Unauthorized("Nobody is known to ask.")
+        caller.check_known()
         name, _, _ = machine()
         return Identity(
             scopes=sorted(caller.scopes),
