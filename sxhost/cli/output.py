@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from sxhost.cli.pager import paged
 from sxhost.visible import escape_hidden, escape_hidden_json
 
-__all__ = ["Flow", "fail", "put", "put_code", "put_json", "put_table"]
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["Flow", "fail", "put", "put_code", "put_json", "put_lines", "put_table", "put_views"]
 
 
 class Flow(str):
@@ -52,6 +56,34 @@ def put_table(rows: Iterable[tuple[str, str, str]]) -> None:
             Text(escape_hidden(name)), Text(escape_hidden(value), style=style, overflow="fold")
         )
     Console().print(table)
+
+
+def put_lines(lines: Iterable[str]) -> None:
+    """Print the lines of a document, whose texts are escaped: line breaks in them are meant."""
+    for line in lines:
+        put(Flow(line))
+
+
+def put_views(
+    views: Iterable[RenderableType], width: int | None, pager: str | None = None
+) -> None:
+    """Print what rich lays out, of escaped texts; `width` None: no line is broken or cut.
+
+    :param pager: the shell's command of the pager through which it is read.
+    """
+    from rich.console import Console
+
+    with paged(pager) as file:
+        console = Console(
+            file=file,
+            width=width,
+            force_terminal=width is not None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+        for view in views:
+            console.print(view, soft_wrap=width is None)
 
 
 def put_code(text: str) -> None:
