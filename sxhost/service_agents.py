@@ -13,7 +13,7 @@ from sxhost.agents.session import HostedSession
 from sxhost.agents.settings import check_turn, describe_changes, describe_launch
 from sxhost.agents.supervisor import new_session_id
 from sxhost.errors import AgentFailed, HostError, NotHosted
-from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question
+from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question, TerminalAnswer
 from sxhost.model.caller import current_caller
 from sxhost.model.session import Done, Hosted, MessageDraft, Steered
 from sxhost.model.summaries import filter_approvals
@@ -196,13 +196,9 @@ class AgentVerbs:
         return await self._core.approvals.decide(session_id, approval_id, answer)
 
     async def ask(self, session_id: str, question: Question, wait_s: float) -> Answer | None:
-        """Open an approval and wait for its decision; None if it was closed without one."""
+        """Open an approval and wait for its decision; None if there was none."""
         return await self._core.questions.ask(session_id, question, wait_s)
 
-    async def withdraw_question(self, session_id: str, key: str, reason: str) -> None:
+    async def end_question(self, session_id: str, key: str, end: str | TerminalAnswer) -> None:
         """Close the approval of a question that needs no answer any more."""
-        await self._core.questions.withdraw(session_id, key, reason)
-
-    async def withdraw_questions(self, session_id: str, reason: str) -> None:
-        """Close all approvals of a session: its agent waits for none of them any more."""
-        await self._core.approvals.withdraw(session_id, reason)
+        await self._core.questions.end(session_id, key, end)

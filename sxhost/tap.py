@@ -47,7 +47,7 @@ from sxhost.faces.native import websocket as session_websocket
 from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
-from sxhost.hooks.discovery import Discovery
+from sxhost.hooks.discovery import Discovery, Reunion
 from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
@@ -143,6 +143,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     metrics = Metrics(sessions)
     follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
     hook_handler = HookHandler(sessions, reactor, follower, os.environ)
+    sessions.on_process_end(hook_handler.read_last_words)
     hook_routes = hooks.routes(hook_handler, settings.user)
     routes = faces(
         sessions, metrics, handlers, multiplexer, hook_routes, bypass=settings.bypass
@@ -166,6 +167,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         reloads=[part.reload for part in (certificate, rules) if part is not None],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
+    Reunion(hook_handler, settings.user).setServiceParent(host)
     if settings.discover:
         Discovery(hook_handler, reactor, settings.user).setServiceParent(host)
     if (forwarder := make_forwarder(settings, sessions, reactor)) is not None:

@@ -21,7 +21,7 @@ from sxhost.cli.names import (
     sessions_argument,
 )
 from sxhost.cli.output import fail
-from sxhost.cli.terminal import INTERRUPTED, HostLink, linked, text_or_stdin
+from sxhost.cli.terminal import INTERRUPTED, HostLink, clock_time, linked, text_or_stdin
 from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def approvals(link: HostLink, *, everything: bool, follow: bool, query: SessionQ
         return
     from sxhost.cli.follow import approval_of, watch
 
-    types = ("approval-requested", "approval-resolved")
+    types = ("approval-requested", "approval-moved", "approval-resolved")
 
     async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
         return host.subscribe(types=types, **link_options)
@@ -366,17 +366,24 @@ def approval_lines(approval: Approval) -> list[str]:
     """Return the line of an approval, and if it waits for a decision what it is about."""
     from sxhost.codec.approval_text import approval_details
 
-    pending = approval.state == "pending"
-    return [approval_line(approval), *(approval_details(approval) if pending else ())]
+    if approval.state != "pending":
+        return [approval_line(approval)]
+    since = approval.at_terminal_ms
+    where = [] if since is None else [f"  only at its terminal, since {clock_time(since)}"]
+    return [approval_line(approval), *where, *approval_details(approval)]
 
 
 def approval_line(approval: Approval) -> str:
     """Return the line of an approval: session, number, state, kind, title, choices."""
     from sxhost.cli.answers import question_text
+    from sxhost.model.approval import TERMINAL
 
     state = approval.resolution.decision if approval.resolution else approval.state
     name = f"{approval.session}  {approval.id}"
     line = f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
+    how = approval.resolution
+    if how is not None and how.by == TERMINAL:
+        return f"{line}  ({how.reason})"
     asked = question_text(approval) if approval.state == "pending" else ""
     return f"{line}  {asked.removeprefix(approval.title).strip()}".rstrip()
 

@@ -23,6 +23,7 @@ from sxhost.codec.json import encode
 from sxhost.errors import HostError
 from sxhost.model.approval import Approval, ApprovalQuery
 from sxhost.model.event_types import (
+    ApprovalMovedEvent,
     ApprovalRequestedEvent,
     ApprovalResolvedEvent,
     decode_event,
@@ -40,6 +41,8 @@ Subscribe = Callable[["HostClient", dict[str, Any]], Awaitable["EventStream"]]
 
 Look = Callable[["HostClient", "Value"], Awaitable["Value | None"]]
 """Replaces a value of a stream before it is printed; None skips it."""
+
+ABOUT_APPROVALS = (ApprovalRequestedEvent, ApprovalMovedEvent, ApprovalResolvedEvent)
 
 NAME = 8
 """Columns of a session's name at the least; a longer one moves the others from there on."""
@@ -156,7 +159,7 @@ async def approval_of(host: HostClient, value: Value) -> Value | None:
     if not isinstance(value, Event):
         return value
     event = decode_event(value)
-    if not isinstance(event, ApprovalRequestedEvent | ApprovalResolvedEvent):
+    if not isinstance(event, ABOUT_APPROVALS):
         return None
     try:
         known = await host.session_approvals(value.session, ApprovalQuery(all=True))

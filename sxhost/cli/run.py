@@ -26,6 +26,7 @@ from sxhost.model.event_types import (
     EndedEvent,
     ErrorEvent,
     MessageDeltaEvent,
+    MessageEvent,
     ToolDoneEvent,
     ToolStartEvent,
     TurnStartedEvent,
@@ -49,6 +50,9 @@ log = logger(__name__)
 KEYS = {"y": "approve", "a": "approve_session", "n": "deny", "c": "cancel"}
 WORDS = {"approve": "yes", "approve_session": "always", "deny": "no", "cancel": "cancel"}
 
+AFTER_AN_END = frozenset({"ended", "asleep"})
+"""Events after which an agent says nothing any more."""
+
 INTERRUPTED_WITHIN = 10.0
 """Seconds that an interrupted turn and its agent get to end; then the command ends anyway."""
 
@@ -68,6 +72,10 @@ class TurnView:
         self._status = ""
         """How the last turn has ended; empty while one runs."""
         self._background: list[BackgroundTask] = []
+        self._gone = False
+        """Whether the agent has ended by itself."""
+        self._shown_pieces: set[str] = set()
+        """Texts that were shown piece by piece."""
         self.interrupted = False
         """Whether the user has ended the command."""
         self._over = Signal()
@@ -95,7 +103,7 @@ class TurnView:
         )
         _stop_on_hangup(reactor)
         try:
-            return await self._submit_and_follow(host, made.session)
+            return await self._submit_and_follow(host, made.session, keep=keep)
         finally:
             if self._keyboard is not None:
                 self._keyboard.close()
@@ -108,12 +116,17 @@ class TurnView:
             if not self.interrupted:
                 reactor.removeSystemEventTrigger(stop)
 
-    async def _submit_and_follow(self, host: HostClient, session: Summary) -> str:
+    async def _submit_and_follow(
+        self, host: HostClient, session: Summary, *, keep: bool
+    ) -> str:
         if not self._link.json:
             put(f"{session.id}: {session.agent} {session.model}", err=True)
         async with host.subscribe(self._session, after="0") as stream:
             await host.submit(self._session, TurnDraft(input=self._input))
-            return await self._follow(host, stream)
+            status = await self._follow(host, stream)
+            if not (keep or self._gone):
+                await self._follow_to_end(host, stream)
+            return status or "failed"
 
     async def _interrupt(self, host: HostClient) -> None:
         """Interrupt the turn, since the user has interrupted the command; wait for the end."""
@@ -139,7 +152,20 @@ class TurnView:
                     query = ApprovalQuery(all=True)
                     known = await host.session_approvals(self._session, query)
                     self._show_approvals(host, known)
-        return "failed"
+        return ""
+
+    async def _follow_to_end(self, host: HostClient, stream: Any) -> None:
+        """End the agent, and show what it says up to its end: last words may come late."""
+        with suppress(UnknownSession):  # somebody has deleted it
+            await host.end(self._session)
+            async for value in stream:
+                if isinstance(value, Event):
+                    if value.event in AFTER_AN_END:
+                        return
+                    if self._link.json:
+                        put_json(value)
+                    else:
+                        self._show(value)
 
     def _note_progress(self, event: AgentEvent) -> bool:
         """Note what begins and ends; return whether all is done: what runs on is waited for."""
@@ -149,21 +175,25 @@ class TurnView:
             case TurnStartedEvent():
                 self._status = ""
         end = _end_of_turn(event)
+        self._gone = isinstance(event, EndedEvent)
         if end is not None:
             status, reason = end
             self._status = status or "failed"
             self._line(f"({reason or status})", dim=True)
-            if self._background and not isinstance(event, EndedEvent):
+            if self._background and not self._gone:
                 titles = "; ".join(task.title or task.kind for task in self._background)
                 self._line(f"(in the background: {titles})", dim=True)
-        return bool(self._status) and (not self._background or isinstance(event, EndedEvent))
+        return bool(self._status) and (not self._background or self._gone)
 
     # Showing.
 
     def _show(self, event: Event) -> None:
         match decode_event(event):
-            case MessageDeltaEvent(text=text):
+            case MessageDeltaEvent(item=item, text=text):
+                self._shown_pieces.add(item)
                 self._put_piece(text)
+            case MessageEvent(item=item, text=text) if item not in self._shown_pieces:
+                self._line(Flow(text))
             case ToolStartEvent() as call:
                 self._line(f"$ {call.title or call.tool}", bold=True)
             case ToolDoneEvent(output=str(output)):

@@ -30,6 +30,7 @@ __all__ = [
     "HOST_SAID_NO",
     "INTERRUPTED",
     "HostLink",
+    "clock_time",
     "detail_lines",
     "detail_rows",
     "event_line",
@@ -274,8 +275,12 @@ def event_line(event: Event) -> str:
 
 def row(number: int | str, ts: int, name: str, text: str) -> str:
     """Return a line in the columns of an event; `ts` is in Unix seconds."""
-    clock = time.strftime("%H:%M:%S", time.localtime(ts))
-    return f"{number:>6}  {clock}  {name:<12}  {text}".rstrip()
+    return f"{number:>6}  {clock_time(1000 * ts)}  {name:<12}  {text}".rstrip()
+
+
+def clock_time(ms: int) -> str:
+    """Return the time of day of a moment in Unix milliseconds."""
+    return time.strftime("%H:%M:%S", time.localtime(ms // 1000))
 
 
 def _leave_out_tls(url: str) -> None:

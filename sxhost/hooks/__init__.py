@@ -5,6 +5,7 @@ payload     what agents tell their hooks, in the host's words, and what hooks an
 command     `sxhost hook claude`: a hook's JSON to the host, its answer back; in haste
 deadline    how long an agent waits for its hook at the most
 sessions    agents that report by hooks: registered, heard, asked for, handed messages
+questions   what agents ask by hooks: opened as approvals, ended when they ask no more
 transcripts what the agents' own files say beside their hooks
 discovery   looks now and then for agents that run without hooks
 settings    agents' settings files: our hooks put in and taken out

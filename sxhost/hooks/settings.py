@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from sxhost import files
 from sxhost.codec.json_edit import NotJSON, append_value, remove_values, value_at
+from sxhost.hooks.deadline import default_wait
 
 __all__ = [
     "CLAUDE_HOOKS",
@@ -32,6 +33,9 @@ __all__ = [
 BACKUP: Final = ".sxhost-backup"
 ANSWER_S: Final = 5
 """Seconds that Claude waits for an answer that needs nobody's decision."""
+
+MINUTES_FROM_S: Final = 180
+"""Seconds from which on a time is shown in minutes."""
 
 DECISION_MARGIN_S: Final = 10
 """Seconds that it waits longer than the host does for a decision."""
@@ -76,7 +80,8 @@ class Wiring(Struct, frozen=True, kw_only=True):
     url: str
     http: bool = False
     ask: bool = False
-    wait: float = 60.0
+    wait: float | None = None
+    """Seconds that a decision may take; None: as long as is good for each hook."""
     token_variable: str = ""
 
 
@@ -196,7 +201,11 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
 def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
     """Return one hook; Codex knows no HTTP at all."""
     decides = name == DECISION_HOOKS[0] or (name == DECISION_HOOKS[1] and wiring.ask)
-    seconds = int(wiring.wait) + DECISION_MARGIN_S if decides else ANSWER_S
+    usual = default_wait(agent, name, is_subagent=False)
+    wait = usual if wiring.wait is None else wiring.wait
+    common: dict[str, Any] = {"timeout": int(wait) + DECISION_MARGIN_S if decides else ANSWER_S}
+    if decides and wait:
+        common["statusMessage"] = _status_message(agent, name, wait)
     if agent == "codex" or name in ONLY_COMMANDS or not wiring.http:
         arguments = [
             *wiring.command,
@@ -205,20 +214,31 @@ def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
             *_decision_options(wiring),
             *wiring.options,
         ]
-        return {"type": "command", "command": shlex.join(arguments), "timeout": seconds}
-    query = f"wait={wiring.wait:g}" + ("&ask=1" if wiring.ask else "")
-    url = f"{wiring.url.rstrip('/')}/hooks/{agent}?{query}"
-    entry: dict[str, Any] = {"type": "http", "url": url, "timeout": seconds}
+        return {"type": "command", "command": shlex.join(arguments), **common}
+    query = [] if wiring.wait is None else [f"wait={wiring.wait:g}"]
+    query += ["ask=1"] if wiring.ask else []
+    url = f"{wiring.url.rstrip('/')}/hooks/{agent}" + (f"?{'&'.join(query)}" if query else "")
+    entry: dict[str, Any] = {"type": "http", "url": url, **common}
     if wiring.token_variable:
         entry["headers"] = {"Authorization": f"Bearer ${wiring.token_variable}"}
         entry["allowedEnvVars"] = [wiring.token_variable]
     return entry
 
 
+def _status_message(agent: str, name: str, wait: float) -> str:
+    """Return what the agent shows while its hook waits for a decision.
+
+    Where its own dialog comes only afterwards, its user sees nothing else.
+    """
+    if agent == "claude" and name == DECISION_HOOKS[0]:
+        return "answer here or in sxhost"
+    then = "asks here" if name == DECISION_HOOKS[0] else "goes on"
+    long = f"{wait:g} s" if wait < MINUTES_FROM_S else f"{wait / 60:.0f} min"
+    return f"waiting {long} for an answer in sxhost, then {agent.capitalize()} {then}"
+
+
 def _decision_options(wiring: Wiring) -> list[str]:
-    wait = (
-        [] if wiring.wait == Wiring(command=(), url="").wait else ["--wait", f"{wiring.wait:g}"]
-    )
+    wait = [] if wiring.wait is None else ["--wait", f"{wiring.wait:g}"]
     return [*(["--ask"] if wiring.ask else []), *wait]
 
 

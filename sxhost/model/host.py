@@ -17,7 +17,7 @@ from typing import Protocol
 
 from msgspec import Raw
 
-from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question
+from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question, TerminalAnswer
 from sxhost.model.auth import AuditEntry, AuditQuery, Identity
 from sxhost.model.limits import Limits
 from sxhost.model.session import (
@@ -276,9 +276,12 @@ class Host(RemoteHost, Protocol):
     # Questions of attached agents.
 
     async def ask(self, session_id: str, question: Question, wait_s: float) -> Answer | None:
-        """Open an approval and wait for its decision; None if it was closed without one.
+        """Open an approval and wait for its decision; None if there was none.
 
-        It is closed after `wait_s` seconds, by `withdraw_question`, or when the caller leaves.
+        It is closed after `wait_s` seconds, by `end_question`, or when the caller leaves; one
+        that is asked at the agent's terminal too then stays open, for that terminal alone.
+
+        :raises Stopping: the host is; the approval stays open, and may be asked for again.
         """
 
     async def continue_session(self, old_id: str, new_id: str) -> None:
@@ -287,8 +290,8 @@ class Host(RemoteHost, Protocol):
         Its title (if the new one has none), its labels and its queued messages move over.
         """
 
-    async def withdraw_question(self, session_id: str, key: str, reason: str) -> None:
-        """Close the approval of a question that needs no answer any more."""
+    async def end_question(self, session_id: str, key: str, end: str | TerminalAnswer) -> None:
+        """Close the approval of a question that needs no answer any more.
 
-    async def withdraw_questions(self, session_id: str, reason: str) -> None:
-        """Close all approvals of a session: its agent waits for none of them any more."""
+        :param end: why, or how it was answered at the agent's own terminal.
+        """

@@ -25,7 +25,7 @@ from sxhost.model.names import (
     Line,
     Path,
 )
-from sxhost.model.turn import Launch, Process, Turn
+from sxhost.model.turn import Launch, OSProcess, Process, Turn
 
 __all__ = [
     "NO_ACTIVITY",
@@ -94,6 +94,8 @@ class Registration(Struct, frozen=True, kw_only=True):
     """Seconds within which the agent promises to report again; 0 ends the promise."""
     inbox: InboxKind | None = None
     """How the agent takes messages."""
+    os_process: OSProcess | None = None
+    """The agent's process: once it is gone, the session has ended."""
 
 
 class Claim(Registration, frozen=True, kw_only=True):
@@ -303,6 +305,8 @@ class Session(Struct, frozen=True, kw_only=True):
     heartbeat_s: float | None = None
     inbox: InboxKind | Literal[""] = ""
     """How an attached agent takes messages; empty as long as that is not known."""
+    os_process: OSProcess | None = None
+    """An attached agent's process."""
     owner: str | None = None
     """Who has registered an attached session: a token's id, or ``own`` (the host's user)."""
     usage: object = None
@@ -382,6 +386,7 @@ class Detail(Summary, frozen=True, kw_only=True):
     metadata: dict[str, object]
     usage: object
     inbox: InboxKind | Literal[""] = ""
+    os_process: OSProcess | None = None
     message_count: int = 0
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""

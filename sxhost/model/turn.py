@@ -22,6 +22,7 @@ __all__ = [
     "Launch",
     "LocalImage",
     "ModelDraft",
+    "OSProcess",
     "Process",
     "SteerDraft",
     "Submitted",
@@ -141,6 +142,18 @@ class Process(Struct, frozen=True):
 
     pid: int
     started: int = 0
+
+
+class OSProcess(Struct, frozen=True, kw_only=True):
+    """A process as others can name it, who may be on another machine or in a container."""
+
+    pid: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    started: Annotated[int, Meta(ge=0)]
+    """Clock ticks since the machine's start."""
+    boot: Line
+    """The kernel's name for this life of the machine."""
+    namespace: Line
+    """The kernel's name for the numbering that `pid` is of."""
 
 
 class Abilities(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ Nothing here assumes that this process is the only one that writes.  Three rules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from msgspec import Raw, Struct
@@ -208,7 +208,10 @@ class Approvals(Protocol):
     async def open_approval(
         self, session_id: str, question: Question, at: int, expires_ms: int | None
     ) -> Approval:
-        """Open an approval, with the event that tells of it; a pending one stays as it is."""
+        """Open an approval, with the event that tells of it; a pending one stays as it is.
+
+        :raises AlreadyAnswered: the agent's user has answered it meanwhile, at its terminal.
+        """
 
     async def close_approval(
         self,
@@ -222,6 +225,15 @@ class Approvals(Protocol):
 
         :raises UnknownApproval: it is not remembered.
         :raises AlreadyAnswered: it is closed.
+        :raises OnlyAtTerminal: nobody would hear of the answer but at the terminal.
+        """
+
+    async def leave_approvals(
+        self, session_id: str, ids: Collection[int], at: int
+    ) -> list[Approval]:
+        """Leave approvals to their agent's own terminal; return those that were not before.
+
+        Each comes with the event that tells of it.
         """
 
     async def close_approvals(

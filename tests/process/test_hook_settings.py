@@ -47,7 +47,7 @@ def test_hooks_of_others_stay() -> None:
     hooks = json.loads(with_our_hooks("claude", "hooks", THEIRS, WIRING))["hooks"]
     theirs, ours = hooks["Stop"]
     assert theirs["hooks"][0]["command"] == "say done"
-    assert ours["hooks"][0]["url"] == "http://127.0.0.1:7432/hooks/claude?wait=60"
+    assert ours["hooks"][0]["url"] == "http://127.0.0.1:7432/hooks/claude"
 
 
 OURS = {"type": "command", "command": "/opt/sxhost hook claude", "timeout": 5}

@@ -180,7 +180,9 @@ class ClaudeAgent:
     # Receiving.
 
     def _line_received(self, message: Line, line: bytes) -> None:
-        if _shows_activity(message):
+        if _announces_work(message):
+            self._turns.work_announced()
+        if _shows_activity(message) and self._turns.announced:
             self._turns.activity_seen()
             self._background.report_end()
         match message:
@@ -223,6 +225,16 @@ class ClaudeAgent:
         text = f"This host does not answer {request.request.subtype or 'this'}."
         error = {"subtype": "error", "request_id": request.request_id, "error": text}
         self._client.send_message({"type": "control_response", "response": error})
+
+
+def _announces_work(message: Line) -> bool:
+    """Return whether a line says that Claude begins to work on a message."""
+    match message:
+        case System(subtype="init"):
+            return True
+        case System(subtype="status", status=status):
+            return status in WORKING
+    return False
 
 
 def _shows_activity(message: Line) -> bool:

@@ -5,6 +5,9 @@ while a turn runs is read between two uses of tools, or else answered afterwards
 of its own.  To the host it belongs to the turn that it was added to: that turn ends when all of
 its messages are answered or dropped.  A turn that Claude begins by itself (a task in the
 background has ended) is known by the ``origin`` of its result.
+
+Claude announces all that it does for a message by ``system/init``.  Words that come after a
+result and before that are late: they belong to the turn that is over, and begin none.
 """
 
 from __future__ import annotations
@@ -34,6 +37,9 @@ class ClaudeTurns:
         self._unanswered: set[str] = set()
         self._native_id: str | None = None
         self._reported = False
+        self._announces = False
+        self.announced = True
+        """Whether Claude has announced that it works; what it says before that is late."""
         self.running = False
 
     def message_sent(self, message_id: str) -> None:
@@ -46,7 +52,12 @@ class ClaudeTurns:
         """Begin a turn that nobody has submitted: by a message of the driver, or by Claude."""
         self.running, self._reported, self._native_id = True, True, None
         self._unanswered.update({message_id} if message_id else ())
+        self._translator.begin_turn()
         self._reports.turn_started(None)
+
+    def work_announced(self) -> None:
+        """Note that Claude begins to work on a message, its own or one that it was sent."""
+        self._announces = self.announced = True
 
     def activity_seen(self) -> None:
         """Note that Claude works: on the submitted turn, or else on one of its own."""
@@ -54,6 +65,7 @@ class ClaudeTurns:
             self.begin_turn()
         elif not self._reported:
             self._reported = True
+            self._translator.begin_turn()
             self._reports.turn_started(self._native_id)
 
     def lifecycle_received(self, message: CommandLifecycle) -> None:
@@ -95,7 +107,7 @@ class ClaudeTurns:
     def _end(self, status: TurnStatus, reason: str, native: Raw | None) -> None:
         self._translator.cut_open_items(everything=status != "completed")
         self._translator.interrupting = False
-        self.running = False
+        self.running, self.announced = False, not self._announces
         self._reports.turn_ended(status, reason, native)
 
 
