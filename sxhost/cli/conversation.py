@@ -182,10 +182,13 @@ class ConversationView:
                 yield self._block(item.text)
 
     def _call(self, item: TranscriptItem, sign: str, style: str) -> Text:
-        tool, title = escape_hidden(PLAIN_NAMES.get(item.tool, item.tool)), item.title
+        tool, title = (
+            escape_hidden(PLAIN_NAMES.get(item.tool, item.tool)),
+            item.title or item.tool,
+        )
         is_named = title.lower().startswith(item.tool.lower()) if item.tool else True
         line = self._fitted(
-            f"{sign} {'' if is_named else f'{tool} '}", title or item.tool, self._suffix(item)
+            f"{sign} {'' if is_named else f'{tool} '}", title, self._suffix(item)
         )
         line.stylize(style, 0, len(sign))
         if not is_named:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
-from msgspec.structs import replace
 
+from sxhost.cli.log_reader import ConversationPart, read_conversation
 from sxhost.cli.moments import MOMENT
 from sxhost.cli.names import find_session, session_argument
 from sxhost.cli.output import fail, put_json, put_lines, put_views
@@ -20,8 +20,6 @@ from sxhost.cli.terminal import HostLink, linked
 if TYPE_CHECKING:
     from sxhost.cli.conversation import Look
     from sxhost.client.host import HostClient
-    from sxhost.model.session import Detail
-    from sxhost.model.transcript import TranscriptItem
 
 __all__ = ["commands"]
 
@@ -31,27 +29,7 @@ TURNS = 20
 FOLLOWED = 2
 """Turns that are shown before what is followed."""
 
-PAGE = 500
-"""Items that are asked for at once."""
-
 Format = Literal["md", "html", "json", "jsonl"]
-
-
-class Read:
-    """A part of a conversation that was read: the session, its items, where they end."""
-
-    def __init__(self, session: Detail) -> None:
-        self.session = session
-        self.items: list[TranscriptItem] = []
-        self.through = 0
-        self.dropped = 0
-        self.is_whole = False
-        """Whether nothing that is kept precedes them."""
-
-    def clean(self, clean: Callable[[Any], Any]) -> None:
-        """Take out what is not to be shown."""
-        self.session = clean(replace(self.session, events=[], native_id=""))
-        self.items[:] = map(clean, self.items)
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -123,7 +101,7 @@ def _show(
     look = _look(tools=tools, thinking=thinking)
     detail = "full" if tools or link.json or as_format else "compact"
 
-    async def read(host: HostClient) -> Read:
+    async def read(host: HostClient) -> ConversationPart:
         found = await find_session(host, session_id)
         return await read_conversation(host, found, turns, since, detail)
 
@@ -143,36 +121,7 @@ def _show(
     put_views(_views(look, found), look.width, pager)
 
 
-async def read_conversation(
-    host: HostClient, session_id: str, turns: int | None, since: float | None, detail: Any
-) -> Read:
-    """Read the last turns, what has happened since a moment, or all of a conversation."""
-    from sxhost.cli.conversation import begins_turn, last_turns
-    from sxhost.model.transcript import TranscriptQuery
-
-    read, before = Read(await host.session(session_id)), None
-    while True:
-        query = TranscriptQuery(before=before, limit=PAGE, detail=detail)
-        page = await host.transcript(session_id, query)
-        if before is None:
-            read.through = page.through
-        read.items[:0] = page.items
-        read.dropped, before = page.dropped, page.before
-        begun = sum(map(begins_turn, read.items))
-        is_enough = turns is not None and begun > turns
-        if since is not None and read.items:
-            is_enough = read.items[0].ts_ms < since * 1000
-        if before is None or is_enough:
-            read.is_whole = before is None
-            break
-    if turns is not None:
-        read.items[:] = last_turns(read.items, turns)
-    if since is not None:
-        read.items[:] = [item for item in read.items if item.end_ms >= since * 1000]
-    return read
-
-
-def _views(look: Look, read: Read) -> Iterator[Any]:
+def _views(look: Look, read: ConversationPart) -> Iterator[Any]:
     """Yield what is printed of a conversation."""
     from rich.text import Text
 
@@ -202,7 +151,7 @@ def _look(*, tools: bool, thinking: bool) -> Look:
     )
 
 
-def _print_document(read: Read, as_format: Format) -> None:
+def _print_document(read: ConversationPart, as_format: Format) -> None:
     from sxhost.cli.export import html_document, markdown_document
 
     if as_format == "jsonl":

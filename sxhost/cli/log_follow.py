@@ -7,27 +7,30 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from sxhost.cli import formats
 from sxhost.cli.conversation import ConversationView, Look
 from sxhost.cli.follow import ending_with_pipe, link_reporter
-from sxhost.cli.output import Flow, put, put_views
+from sxhost.cli.output import Flow, put, put_json, put_views
 from sxhost.cli.terminal import HostLink
 from sxhost.model.event_types import MessageDeltaEvent, decode_event
 from sxhost.model.session import Event, Gap
 from sxhost.transcripts.conversation import ConversationFold
 
 if TYPE_CHECKING:
-    from sxhost.cli.log import Read
+    from sxhost.cli.log_reader import ConversationPart
     from sxhost.client.host import HostClient
     from sxhost.model.transcript import TranscriptItem
 
 __all__ = ["LiveConversation", "follow_conversation"]
+
+WHOLE = ("message", "thinking")
 
 Clean = Callable[["TranscriptItem"], "TranscriptItem"]
 
 
 def follow_conversation(
     link: HostLink,
-    read: Callable[[HostClient], Awaitable[Read]],
+    read: Callable[[HostClient], Awaitable[ConversationPart]],
     look: Look,
     clean: Clean | None = None,
 ) -> None:
@@ -38,9 +41,9 @@ def follow_conversation(
 
     async def follow(host: HostClient) -> str:
         begun = await read(host)
-        live = LiveConversation(look, clean)
+        live = LiveConversation(look, clean, json=link.json)
         stream = host.subscribe(
-            begun.session.id,
+            begun.id,
             after=str(begun.through),
             fail_fast=True,
             on_link=link_reporter(link),
@@ -58,9 +61,13 @@ def follow_conversation(
 
 
 class LiveConversation:
-    """Prints a conversation as it goes on; words flow, all else is printed once it is whole."""
+    """Prints a conversation as it goes on; words flow, all else is printed once it is whole.
 
-    def __init__(self, look: Look, clean: Clean | None = None) -> None:
+    :param json: whether items are printed as JSON, each once it is over.
+    """
+
+    def __init__(self, look: Look, clean: Clean | None = None, *, json: bool = False) -> None:
+        self._json = json
         self._look = look
         self._clean = clean
         self._view = ConversationView(look)
@@ -75,7 +82,7 @@ class LiveConversation:
         """Print items that there are already; what they have begun goes on."""
         self._fold = ConversationFold(items)
         for place, item in enumerate(items):
-            if item.status == "running" and item.kind in ("message", "thinking"):
+            if item.status == "running" and (self._json or item.kind in WHOLE):
                 continue  # it comes whole
             self._print(item)
             self._started.add(place)
@@ -84,7 +91,8 @@ class LiveConversation:
         """Print a value of the stream."""
         if isinstance(value, Gap):
             self._end_line()
-            missing = Text(f"(events are missing: {value.reason})", "yellow")
+            why = formats.one_line(value.reason)
+            missing = Text(f"(events are missing: {why})", "yellow")
             put_views([missing], self._look.width)
         elif isinstance(value, Event):
             self._show_event(value)
@@ -99,13 +107,11 @@ class LiveConversation:
 
     def _flow(self, data: MessageDeltaEvent) -> None:
         """Print a piece of the text that flows; one that begins meanwhile comes whole."""
-        begins = self._flowing is None and data.item not in self._flowed
         # A secret may stand in two pieces: what is to be clean comes whole, too.
-        if (
-            self._clean is not None
-            or data.parent
-            or (not begins and data.item != self._flowing)
-        ):
+        if self._json or self._clean is not None or data.parent:
+            return
+        begins = self._flowing is None and data.item not in self._flowed
+        if not begins and data.item != self._flowing:
             return
         self._flowing = data.item
         self._flowed.add(data.item)
@@ -118,7 +124,7 @@ class LiveConversation:
             put("")
             return
         if item.kind in ("tool", "approval"):
-            if item.status == "running" and place in self._started:
+            if item.status == "running" and (self._json or place in self._started):
                 return  # more of its output
             self._started.add(place)
         elif item.status == "running" or item.kind == "diff":
@@ -139,6 +145,9 @@ class LiveConversation:
     def _print(self, item: TranscriptItem) -> None:
         self._end_line()
         shown = self._clean(item) if self._clean is not None else item
+        if self._json:
+            put_json(shown)
+            return
         put_views(self._view.lines(shown), self._look.width)
 
     def _end_line(self) -> None:

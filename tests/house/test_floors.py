@@ -204,10 +204,10 @@ ROOMS = {
         ("__main__.py", "cli/*.py"),
         rooms_of(
             "address attach auth client codec config daemon errors faces/pi hooks "
-            "localnet logs model policy project surroundings telemetry top trust "
-            "visible waiting"
+            "localnet logs model policy project surroundings telemetry top "
+            "transcripts trust visible waiting"
         ),
-        rooms_of("autobahn click msgspec rich twisted zope"),
+        rooms_of("autobahn click markdown_it msgspec rich twisted zope"),
     ),
     "testing": Room(
         "9",
