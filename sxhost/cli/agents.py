@@ -10,6 +10,7 @@ import click
 
 from sxhost.cli.bulk import Deed, do_to_named
 from sxhost.cli.filters import filter_options, session_filter
+from sxhost.cli.formats import clock
 from sxhost.cli.names import (
     ApprovalName,
     approval_and_texts,
@@ -21,7 +22,7 @@ from sxhost.cli.names import (
     sessions_argument,
 )
 from sxhost.cli.output import fail
-from sxhost.cli.terminal import INTERRUPTED, HostLink, clock_time, linked, text_or_stdin
+from sxhost.cli.terminal import INTERRUPTED, HostLink, linked, text_or_stdin
 from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ __all__ = [
     "launch_from_options",
     "launch_options",
 ]
+
+
+STOP_LOOK_S, STOP_LOOKS = 0.1, 50
+"""Seconds between two looks whether a turn that was told to stop has, and how many."""
 
 
 def launch_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -193,10 +198,34 @@ def interrupt(link: HostLink, names: Sequence[str], query: SessionQuery) -> None
     """
 
     async def act(host: HostClient, session_id: str) -> Done:
-        return await host.interrupt(session_id)
+        from sxhost.errors import AgentFailed
+
+        done = await host.interrupt(session_id)
+        if not await is_turn_over(link, host, session_id):
+            raise AgentFailed("It was told to stop, but its turn still runs.")
+        return done
 
     deed = Deed(act, "interrupted", concerns=lambda session: session.state == "active")
     do_to_named(link, names, query, deed)
+
+
+async def is_turn_over(link: HostLink, host: HostClient, session_id: str) -> bool:
+    """Return whether a turn that was told to stop does so soon; if we may not look, True."""
+    from contextlib import suppress
+
+    from twisted.internet.task import deferLater
+
+    from sxhost.errors import HostError
+
+    with suppress(HostError):
+        for _ in range(STOP_LOOKS):
+            turn = (await host.session(session_id)).turn
+            if turn is None or turn.status != "running":
+                break
+            await deferLater(link.reactor, STOP_LOOK_S)
+        else:
+            return False
+    return True
 
 
 @click.command()
@@ -369,7 +398,7 @@ def approval_lines(approval: Approval) -> list[str]:
     if approval.state != "pending":
         return [approval_line(approval)]
     since = approval.at_terminal_ms
-    where = [] if since is None else [f"  only at its terminal, since {clock_time(since)}"]
+    where = [] if since is None else [f"  only at its terminal, since {clock(since / 1000)}"]
     return [approval_line(approval), *where, *approval_details(approval)]
 
 
