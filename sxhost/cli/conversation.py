@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sxhost.model.transcript import TranscriptItem
 
-__all__ = ["ASCII", "UNICODE", "ConversationView", "Look", "Signs", "agent_words"]
+__all__ = ["ASCII", "UNICODE", "ConversationPrinter", "Look", "Signs", "agent_words"]
 
 SHOWN: Final = 2_000
 """Characters of a tool's output that are shown: its beginning and its end."""
@@ -73,7 +73,7 @@ class Look(NamedTuple):
     signs: Signs = UNICODE
 
 
-class ConversationView:
+class ConversationPrinter:
     """Lays out the items of one conversation, in their order."""
 
     def __init__(self, look: Look) -> None:

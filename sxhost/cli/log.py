@@ -125,9 +125,9 @@ def _views(look: Look, read: ConversationPart) -> Iterator[Any]:
     """Yield what is printed of a conversation."""
     from rich.text import Text
 
-    from sxhost.cli.conversation import ConversationView
+    from sxhost.cli.conversation import ConversationPrinter
 
-    view = ConversationView(look)
+    view = ConversationPrinter(look)
     if read.dropped and read.is_whole:
         yield Text(f"(events up to {read.dropped} are not kept any more)", "dim")
     for item in read.items:

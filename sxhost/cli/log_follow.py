@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from sxhost.cli import formats
-from sxhost.cli.conversation import ConversationView, Look
+from sxhost.cli.conversation import ConversationPrinter, Look
 from sxhost.cli.follow import ending_with_pipe, link_reporter
 from sxhost.cli.output import Flow, put, put_json, put_views
 from sxhost.cli.terminal import HostLink
@@ -70,7 +70,7 @@ class LiveConversation:
         self._json = json
         self._look = look
         self._clean = clean
-        self._view = ConversationView(look)
+        self._view = ConversationPrinter(look)
         self._fold = ConversationFold()
         self._flowing: str | None = None
         """The text that is being printed, by its name."""

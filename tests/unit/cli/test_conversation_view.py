@@ -12,7 +12,7 @@ from rich.console import Console
 
 from sxhost.cli.conversation import (
     ASCII,
-    ConversationView,
+    ConversationPrinter,
     Look,
     begins_turn,
     last_turns,
@@ -37,7 +37,7 @@ def shown(*items: TranscriptItem, look: Look = PLAIN) -> str:
     console = Console(
         file=file, width=look.width, force_terminal=False, highlight=False, markup=False
     )
-    view = ConversationView(look)
+    view = ConversationPrinter(look)
     for one in items:
         for each in view.lines(one):
             console.print(each, soft_wrap=look.width is None)
