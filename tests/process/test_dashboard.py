@@ -189,6 +189,51 @@ def test_denial_carries_words_to_the_agent(dashboard: Dashboard, feed: Feed) -> 
     assert "use staging" in str(asking.decision)
 
 
+def test_several_are_approved_together_and_no_others(dashboard: Dashboard, feed: Feed) -> None:
+    asking = [feed.permission(session, command=f"make {session}") for session in ("a", "b")]
+    page = dashboard.open("inbox")
+    cards = page.locator("article.card")
+    expect(cards).to_have_count(2)
+    for number in range(2):
+        expect(page.get_by_label("Answer together").nth(number)).to_be_enabled()
+        page.keyboard.press("j")
+        expect(cards.nth(number)).to_be_focused()
+        page.keyboard.press("x")
+    together = page.get_by_role("button", name="Approve these 2 once")
+    expect(together).to_be_visible()
+    later = feed.permission("c", command="rm -rf /")
+    expect(cards).to_have_count(3)
+    together.click()
+    assert [each.decision["behavior"] for each in asking] == ["allow", "allow"]
+    expect(cards).to_have_count(1)
+    expect(cards).to_contain_text("rm -rf /")
+    feed.ask("/sessions/c/approvals/3", {"decision": "deny"})
+    assert later.decision["behavior"] == "deny"
+
+
+def test_who_does_not_look_is_told_by_a_notice_that_is_taken_back(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    dashboard.context.grant_permissions(["notifications"], origin=dashboard.url)
+    dashboard.page.add_init_script(
+        "window.told = []; window.Notification = class { static permission = 'granted';"
+        " static async requestPermission() { return 'granted'; }"
+        " constructor(title, more) { this.title = title; told.push(`${title}: ${more.body}`); }"
+        " close() { told.push(`closed ${this.title}`); } };"
+        " Object.defineProperty(document, 'hidden', { get: () => true });"
+    )
+    feed.register("a", title="Deploy it")
+    page = dashboard.open("host")
+    page.get_by_label("Tell me what agents ask").check()
+    asking = feed.permission("a", command="make deploy")
+    expect(page).to_have_title("(1) sxhost")
+    assert page.evaluate("told") == ["Deploy it asks: Bash: make deploy"]
+    feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
+    assert asking.decision["behavior"] == "deny"
+    expect(page).to_have_title("sxhost")
+    assert page.evaluate("told")[1:] == ["closed Deploy it asks"]
+
+
 def test_card_goes_when_it_is_answered_elsewhere(dashboard: Dashboard, feed: Feed) -> None:
     feed.register("a")
     asking = feed.permission("a", command="make deploy")
