@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.support.dashboards import Dashboard, Feed, chromium
@@ -329,7 +330,7 @@ def test_words_of_agents_are_text(dashboard: Dashboard, feed: Feed) -> None:
     expect(page.locator("article.card pre")).to_have_text(HOSTILE[0])
     for number in range(len(HOSTILE)):
         page.goto(f"{dashboard.url}/#/s/s{number}")
-        expect(page.locator(".item.message h3, .item.message h4")).to_have_count(1)
+        expect(page.locator(".item.message h2, .item.message h3")).to_have_count(1)
         page.keyboard.press("t")
         assert page.locator("main img, main script, main iframe, main svg").count() == 0
         links = page.locator("main .item .markdown a").evaluate_all(
@@ -414,6 +415,28 @@ def test_reader_is_offered_nothing_that_would_fail(dashboard: Dashboard, feed: F
     expect(page.get_by_role("button", name="Approve once")).to_have_count(0)
     page.goto(f"{dashboard.url}/#/new")
     expect(page.get_by_text('a token with the scope "admin"')).to_be_visible()
+    feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
+    assert asking.decision
+
+
+# Everybody.
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_screens_have_no_obstacles(
+    browser: Browser, running_host: Host, feed: Feed, scheme: str
+) -> None:
+    conversation(feed, "a")
+    feed.fire("a", "usage", input_tokens=100, output_tokens=10)
+    asking = feed.permission("a", command="make deploy")
+    shown = Dashboard(browser, running_host.url, color_scheme=scheme)
+    for place in ("", "inbox", "s/a", "s/a/usage", "s/a/events", "new", "host"):
+        page = shown.open(place)
+        expect(page.locator("h1")).to_have_count(1)
+        expect(page.locator("main")).to_contain_text(re.compile(r"\w{3}"))
+        found = Axe().run(page).response["violations"]
+        assert [(each["id"], each["help"]) for each in found] == [], place
+    shown.close()
     feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
     assert asking.decision
 

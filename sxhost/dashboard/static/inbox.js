@@ -13,6 +13,7 @@ export function Inbox() {
   const [answered, setAnswered] = useState(/** @type {any[]} */ ([]));
   useEffect(() => { get("approvals?all=1").then((all) => setAnswered(recent(all)), () => {}); }, [asked]);
   return html`
+    <h1 class="unseen">Inbox</h1>
     <section aria-label="Asked">
       ${asked.length === 0 && html`<p class="empty">Nobody asks anything.</p>`}
       ${asked.map((approval) => h(Approval, { key: nameOf(approval), approval, batch: asked.length > 1 }))}
