@@ -280,6 +280,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     agent_line: Bytes = 16 * MIB
     """Bytes of a line that an agent prints: a tool's whole output with a picture in it."""
 
+    agent_long_line: Bytes = 256 * MIB
+    """Bytes of a line that is read without its middle; a longer one is nonsense."""
+
     agent_stdin: Bytes = 64 * MIB
     """Bytes that an agent was sent and does not read: it hangs, and some pictures fit."""
 
