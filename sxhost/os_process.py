@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 
 __all__ = [
+    "STARTED",
     "agent_above",
     "boot_id",
     "how_ended",
     "identify",
     "pid_namespace",
+    "read_process",
     "signal_name",
     "stat_fields",
 ]
@@ -47,7 +49,7 @@ def stat_fields(data: bytes) -> list[bytes]:
 
 def identify(pid: int) -> dict[str, int | str] | None:
     """Return the fields of `sxhost.model.turn.OSProcess`; None where that cannot be known."""
-    fields = stat_fields(_read(f"/proc/{pid}/stat"))
+    fields = stat_fields(read_process(pid, "stat"))
     boot, namespace = boot_id(), pid_namespace()
     if len(fields) <= STARTED or not (boot and namespace):
         return None
@@ -62,10 +64,10 @@ def agent_above(agent: str, pid: int) -> int | None:
     for _ in range(MOST_ANCESTORS):
         if pid <= 1:
             return None
-        name = _read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
+        name = read_process(pid, "comm").decode("utf-8", "replace").strip()
         if name == agent or (name in RUNTIMES and agent in _program(pid)):
             return pid
-        fields = stat_fields(_read(f"/proc/{pid}/stat"))
+        fields = stat_fields(read_process(pid, "stat"))
         pid = int(fields[PARENT]) if len(fields) > PARENT else 0
     return None
 
@@ -91,8 +93,13 @@ def signal_name(number: int) -> str:
 
 def _program(pid: int) -> str:
     """Return the path of the program that a runtime runs."""
-    words = _read(f"/proc/{pid}/cmdline").split(b"\0")
+    words = read_process(pid, "cmdline").split(b"\0")
     return words[1].decode("utf-8", "replace") if len(words) > 1 else ""
+
+
+def read_process(pid: int, name: str) -> bytes:
+    """Return the beginning of a file of a process; empty if it cannot be read."""
+    return _read(f"/proc/{pid}/{name}")
 
 
 def _read(path: str) -> bytes:

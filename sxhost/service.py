@@ -210,7 +210,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         settings = in_force(session.launch)
         return Detail(
             **asdict(await self._core.summary(session)),
-            pid=session.pid,
+            pid=session.pid or (session.os_process.pid if session.os_process else None),
             heartbeat_s=session.heartbeat_s,
             metadata=session.metadata,
             usage=session.usage,

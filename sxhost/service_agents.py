@@ -69,7 +69,7 @@ class AgentVerbs:
         core = self._core
         session = await core.store.session(session_id)
         if session.launch is None:
-            raise NotHosted(session_id, "type there")
+            raise NotHosted(session_id, "Type there, or send it a message.")
         draft = core.supervisor.with_directory(draft)
         changed = check_turn(current_caller.get(), session_id, draft, session.launch)
         whole = replace(draft, native={**draft.native, **spoken})
@@ -101,7 +101,8 @@ class AgentVerbs:
         """
         core = self._core
         if (await core.store.session(session_id)).kind != "hosted":
-            raise NotHosted(session_id, "stop it where it runs (Esc at its terminal)")
+            instead = "Stop it where it runs (Esc at its terminal), or send it a message."
+            raise NotHosted(session_id, instead)
         return await self._act("interrupt", session_id, core.supervisor.interrupt(session_id))
 
     async def end(self, session_id: str) -> Done:

@@ -28,12 +28,16 @@ class AttachedQuestions:
 
         It is closed by `end`, and when nobody waits for it any more: after `wait_s` seconds, or
         when the caller is cancelled.  One that the agent asks at its terminal too stays open
-        for as long as its dialog does.
+        for as long as its dialog does; with `wait_s` 0 it is there from the beginning, and no
+        policy is asked either.
 
         :raises QuestionLimit: too many are open already, or too much.
         :raises Stopping: the host is; the question is open when it is back, and may be asked
             again.
         """
+        if not wait_s:
+            await self._approvals.note_question(session_id, question)
+            return None
         notifier, place = self._notifier, (session_id, question.key)
         answers: list[Answer] = []
         with notifier.topics.watch(f"question:{session_id}:{question.key}") as waiter:

@@ -40,6 +40,10 @@ __all__ = [
 ]
 
 
+STOP_LOOK_S, STOP_LOOKS = 0.1, 50
+"""Seconds between two looks whether a turn that was told to stop has, and how many."""
+
+
 def launch_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say how an agent is started."""
     for option in reversed(
@@ -193,10 +197,34 @@ def interrupt(link: HostLink, names: Sequence[str], query: SessionQuery) -> None
     """
 
     async def act(host: HostClient, session_id: str) -> Done:
-        return await host.interrupt(session_id)
+        from sxhost.errors import AgentFailed
+
+        done = await host.interrupt(session_id)
+        if not await is_turn_over(link, host, session_id):
+            raise AgentFailed("It was told to stop, but its turn still runs.")
+        return done
 
     deed = Deed(act, "interrupted", concerns=lambda session: session.state == "active")
     do_to_named(link, names, query, deed)
+
+
+async def is_turn_over(link: HostLink, host: HostClient, session_id: str) -> bool:
+    """Return whether a turn that was told to stop does so soon; if we may not look, True."""
+    from contextlib import suppress
+
+    from twisted.internet.task import deferLater
+
+    from sxhost.errors import HostError
+
+    with suppress(HostError):
+        for _ in range(STOP_LOOKS):
+            turn = (await host.session(session_id)).turn
+            if turn is None or turn.status != "running":
+                break
+            await deferLater(link.reactor, STOP_LOOK_S)
+        else:
+            return False
+    return True
 
 
 @click.command()

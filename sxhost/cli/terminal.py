@@ -232,9 +232,13 @@ def detail_rows(detail: Detail) -> list[tuple[str, str, str]]:
 STYLES = {"working": "green", "waiting": "yellow", "stalled": "red", "lost": "red"}
 
 
+NOT_SHOWN = frozenset({"events", "os_process"})
+"""Fields of a session that stand elsewhere: its events below, its process as `pid`."""
+
+
 def _fields(detail: Detail) -> list[tuple[str, str]]:
     """Return the names and texts of the fields that are not empty."""
-    names = [name for name in detail.__struct_fields__ if name != "events"]
+    names = [name for name in detail.__struct_fields__ if name not in NOT_SHOWN]
     return _texts((name, getattr(detail, name)) for name in names)
 
 

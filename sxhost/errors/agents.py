@@ -48,10 +48,12 @@ class NotHosted(HostError):
     status = 409
     code = "not_hosted"
 
-    def __init__(self, session_id: str, instead: str = "do it where it runs") -> None:
+    def __init__(
+        self, session_id: str, instead: str = "Do it where it runs, or send it a message."
+    ) -> None:
         super().__init__(
-            f"The session {session_id!r} is attached: its agent is not run by this host;"
-            f" {instead}, or send it a message."
+            f"The session {session_id!r} is attached: its agent is not run by this host."
+            f" {instead}"
         )
 
 

@@ -1,4 +1,4 @@
-"""How long an agent waits for its hook at the most, whatever it is that hangs.
+"""How long an agent waits for its hook at the most, whatever it is that hangs, or has ended.
 
 A resolver cannot be interrupted, nor can a file on a lost server.  So the work has a thread of
 its own, which is left behind when time is up: the process ends, and it with the process.
@@ -32,6 +32,21 @@ def default_wait(agent: str, hook: str, *, is_subagent: bool) -> float:
     """
     has_dialog = agent == "claude" and hook == "PermissionRequest" and not is_subagent
     return ALONGSIDE_S if has_dialog else BEFORE_S
+
+
+LOOK_S = 1.0
+"""Seconds between two looks at whether the agent still waits."""
+
+
+def is_abandoned(file: int) -> bool:
+    """Return whether nobody reads any more what is written to a pipe or a socket."""
+    import select
+
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(file, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 class OutOfTime(Exception):
@@ -77,7 +92,9 @@ class Deadline:
         while thread.is_alive():
             if self.left <= 0:
                 raise OutOfTime(f"it took longer than {self.seconds:g} s")
-            thread.join(max(0.0, self.left))
+            if self.is_extended and is_abandoned(1):
+                raise OutOfTime("its agent has ended")
+            thread.join(min(max(0.0, self.left), LOOK_S))
         if errors:
             raise errors[0]
         return results[0]

@@ -93,7 +93,6 @@ class Hook:
             model=self.text("model")[:SHORT_TEXT] or None,
             cwd=self.text("cwd")[:4096] or None,
             inbox=None if self.is_notice else "hooks",
-            pid=self.process.pid if self.process else None,
             os_process=self.process,
         )
 

@@ -50,8 +50,8 @@ class HookQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The query of a hook's request; with `ask` each use of a tool is an approval.
 
     `wait` is for how many seconds the agent waits for a decision before only its own user is
-    asked; 0 asks nobody else.  Without it, it is long where the agent asks its user meanwhile.
-    `key` names the call of the hook: with the same one it asks the same question again.
+    asked; with 0 the host is only told.  Without it, it is long where the agent asks its user
+    meanwhile.  `key` names the call of the hook, which asks the same question again under it.
     """
 
     ask: bool = False
@@ -133,7 +133,7 @@ class HookHandler:
         await self._succeed(session_id, hook)
         if hook.name == "UserPromptSubmit":
             await self._transcripts.note_prompt(session_id, hook.text("prompt"))
-        if hook.can_ask and query.wait != 0 and (hook.may_ask or query.ask):
+        if hook.may_ask or (hook.can_ask and query.ask and query.wait != 0):
             await self._append_events(session_id, hook, hook.events())
             wait = hook.default_wait if query.wait is None else query.wait
             return HookReply(await self._questions.ask(session_id, hook, wait, query.key))

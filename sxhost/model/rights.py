@@ -88,8 +88,8 @@ REGISTRATION_SCOPES: Final[Mapping[str, RequiredScopes]] = {
     "agent": RequiredScopes("send", "admin", None),
     "pid": RequiredScopes("send", "admin", None),
     "heartbeat_s": RequiredScopes("send", "admin", None),
-    "inbox": RequiredScopes("send", "admin", None),
-    "os_process": RequiredScopes("send", "admin", None),
+    "inbox": RequiredScopes("send", "send", None),
+    "os_process": RequiredScopes("send", "send", None),
 }
 """The fields of a registration.  Policies match on `labels`, `cwd` and `agent`; a heartbeat
 that another caller promises would make the session count as lost."""

@@ -16,7 +16,7 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.task import LoopingCall
 
 from sxhost.model.turn import OSProcess, Process
-from sxhost.os_process import boot_id, pid_namespace
+from sxhost.os_process import STARTED, boot_id, pid_namespace, read_process, stat_fields
 from sxhost.process.table import Processes
 
 __all__ = ["ProcessWatcher", "WatchedProcess"]
@@ -28,6 +28,9 @@ PIDFD_GET_INFO: Final = 0xC040FF0B
 PIDFD_INFO_EXIT: Final = 1 << 3
 INFO: Final = struct.Struct("=Q52xi")
 """The first version of ``struct pidfd_info``: what is asked for or told, …, the wait status."""
+
+STATE, EXIT_CODE = 0, 49
+"""Where these stand in `stat_fields`."""
 
 
 class ProcessWatcher:
@@ -105,9 +108,12 @@ class WatchedProcess:
     def status(self) -> int | None:
         """How it has ended, as a wait status; None if the system does not tell.
 
-        It does so (Linux 6.15) once whoever has started the process knows it.
+        It does so as long as nobody has waited for it; then (Linux 6.15) by a descriptor.
         """
-        return None if self._handle is None else _exit_status(self._handle.fileno())
+        left = _zombie_status(self.process)
+        if left is not None or self._handle is None:
+            return left
+        return _exit_status(self._handle.fileno())
 
     def cancel(self) -> None:
         """Watch it no longer."""
@@ -152,3 +158,15 @@ def _exit_status(handle: int) -> int | None:
         return None
     told, status = INFO.unpack(info)
     return status if told & PIDFD_INFO_EXIT else None
+
+
+def _zombie_status(process: Process) -> int | None:
+    """Return the wait status of a process that nobody has waited for yet.
+
+    0 is no answer: it is also what those are told who may not know.
+    """
+    fields = stat_fields(read_process(process.pid, "stat"))
+    if len(fields) <= EXIT_CODE or fields[STATE] != b"Z":
+        return None
+    same = int(fields[STARTED]) == process.started
+    return int(fields[EXIT_CODE]) or None if same else None

@@ -137,6 +137,18 @@ def test_hook_asks_again_after_its_host_was_killed(
     assert json.loads(answer)["hookSpecificOutput"]["decision"]["behavior"] == "deny"
 
 
+def test_hook_ends_with_the_agent_that_waits_for_it(running_host: Host, tmp_path: Path) -> None:
+    asking = {**SAID, "hook_event_name": "PermissionRequest", "tool_name": "Bash"}
+    line = [sys.executable, "-m", "sxhost", "hook", "claude", json.dumps(asking)]
+    environ = {**clean_environ(tmp_path), "SXHOST_URL": running_host.url, hook.TIMEOUT: "60"}
+    with subprocess.Popen(line, env=environ, stdout=subprocess.PIPE) as process:
+        until(lambda: approvals(running_host))
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 0
+    until(lambda: [a for a in approvals(running_host) if a["at_terminal_ms"] is not None])
+
+
 def approvals(host: Host) -> list[Any]:
     with urlopen(f"{host.url}/approvals") as answer:
         return list(json.load(answer))

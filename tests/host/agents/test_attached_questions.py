@@ -107,6 +107,15 @@ def test_what_is_asked_at_the_terminal_too_stays_open_there(host: HostInMemory) 
     assert one.resolution.decision == "approve"
 
 
+def test_no_more_are_left_to_a_terminal_than_may_be_open() -> None:
+    lab = HostInMemory(open_questions=2)
+    result_of(lab.service.register("a", Registration()))
+    for number in range(3):
+        asked = replace(question(f"q{number}"), at_terminal=True)
+        result_of(started(lab.service.ask("a", asked, 0)))
+    assert shown(lab) == [("q1", True), ("q2", True)]
+
+
 def test_a_question_that_is_asked_again_can_be_answered_here_again(host: HostInMemory) -> None:
     asking = ask_both(host)
     asking.cancel()

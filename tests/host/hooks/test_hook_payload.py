@@ -569,8 +569,14 @@ def test_stop_with_something_in_the_background_is_no_end(lab: HostInMemory) -> N
 
 
 def test_hook_without_wait_returns_at_once(lab: HostInMemory) -> None:
-    assert say(lab, "PermissionRequest", "?wait=0", **BASH) == {}
+    assert say(lab, "PreToolUse", "?wait=0&ask=1", **BASH) == {}
     assert approvals(lab) == []
+    assert say(lab, "PermissionRequest", "?wait=0", **BASH) == {}
+    (approval,) = approvals(lab)
+    assert approval["at_terminal_ms"] is not None
+    assert state(lab)[0] == "waiting"
+    say(lab, "PostToolUse", **BASH)
+    assert closed(lab)[0] == "approve"
 
 
 def test_stop_of_the_host_releases_waiting_hooks(lab: HostInMemory) -> None:
