@@ -328,7 +328,7 @@ class HostedSession:
     def report_event(self, event: AgentEvent, turn: str | None = None) -> None:
         """Pass an event on to the log; one that is late says which turn it belongs to."""
         if isinstance(event, UsageEvent):
-            event = self._usage.total(event, self.agent.can.counted_anew)
+            event = self._usage.total(event, self.agent.can)
         late = self._event_turns.late_turn_of(event, turn)
         if late is not None:
             event = replace(event, turn=late)

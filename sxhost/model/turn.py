@@ -167,6 +167,8 @@ class Abilities(Struct, frozen=True, kw_only=True):
     """Whether a conversation can go on in a new process."""
     counted_anew: frozenset[str] = frozenset()
     """The fields of its usage that each process counts from nothing, not the conversation."""
+    carried: Mapping[str, float] = {}
+    """What this process counts nevertheless that earlier ones have used, about."""
 
 
 # Turns.

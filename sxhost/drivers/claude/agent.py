@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from msgspec import Raw
+from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.codec.jsonrpc import Id
@@ -77,7 +78,12 @@ class ClaudeAgent:
         )
         self._translator = ClaudeTranslator(reports)
         self._background = BackgroundTasks(reports, clock)
-        self._turns = ClaudeTurns(reports, self._translator)
+        self._turns = ClaudeTurns(reports, self._translator, self._first_counted)
+
+    def _first_counted(self, carried: dict[str, float]) -> None:
+        """Note what a process that goes on with a conversation had counted before it began."""
+        if self._launch.resume is not None:
+            self.can = replace(self.can, carried=carried)
 
     # Methods of an agent.
 

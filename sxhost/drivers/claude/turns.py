@@ -12,6 +12,7 @@ result and before that are late: they belong to the turn that is over, and begin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Raw
@@ -29,10 +30,20 @@ DROPPED: Final = frozenset({"cancelled", "discarded", "refused"})
 
 
 class ClaudeTurns:
-    """Reports where turns begin and end; `running` says whether one runs."""
+    """Reports where turns begin and end; `running` says whether one runs.
 
-    def __init__(self, reports: Reports, translator: ClaudeTranslator) -> None:
+    `on_first_count` is told what the process has counted before its first turn.
+    """
+
+    def __init__(
+        self,
+        reports: Reports,
+        translator: ClaudeTranslator,
+        on_first_count: Callable[[dict[str, float]], None],
+    ) -> None:
         self._reports = reports
+        self._on_first_count = on_first_count
+        self._has_counted = False
         self._translator = translator
         self._unanswered: set[str] = set()
         self._native_id: str | None = None
@@ -83,7 +94,11 @@ class ClaudeTurns:
         """Note that messages were answered; the turn ends if none is left."""
         self.activity_seen()
         if message.model_usage:
-            self._reports.report_event(_usage(message, self._translator.model))
+            usage = _usage(message, self._translator.model)
+            if not self._has_counted:
+                self._has_counted = True
+                self._on_first_count(_carried(message, usage))
+            self._reports.report_event(usage)
         self._remove_answered(message)
         if not self._unanswered:
             self._end(*_status(message), Raw(line))
@@ -143,3 +158,18 @@ def _usage(message: Result, model: str) -> UsageEvent:
         context_window=max(u.context_window for u in ([main] if main else used)),
         cost_usd=message.total_cost_usd,
     )
+
+
+def _carried(message: Result, usage: UsageEvent) -> dict[str, float]:
+    """Return what is counted in a process's first result beside the turn itself."""
+    turn = message.usage
+    if turn is None:
+        return {}
+    cached = turn.cache_read_input_tokens
+    new = {
+        "input_tokens": turn.input_tokens + cached + turn.cache_creation_input_tokens,
+        "cached_tokens": cached,
+        "output_tokens": turn.output_tokens,
+    }
+    new["total_tokens"] = new["input_tokens"] + new["output_tokens"]
+    return {name: max(0, (getattr(usage, name) or 0) - count) for name, count in new.items()}
