@@ -41,7 +41,7 @@ def routes(host: RemoteHost) -> Sequence[Route]:
             scope="send",
         ),
         Route("GET", f"{SESSION}/transcript", host.transcript, "Read a conversation."),
-        Route("POST", EVENTS, host.fire, "Fire an event.", scope="send"),
+        Route("POST", EVENTS, host.fire, "Fire an event.", scope="send", large=True),
         Route(
             "POST",
             EVENTS,
