@@ -7,13 +7,17 @@ sessions  sessions, show, register, rm, prune
 messages  send, pull
 events    events, tail, fire
 follow    what goes on: the events of tail and events -f, as they come
-agents    new, turn, steer, interrupt, end, approvals, approve, deny, answer
+agents    new, turn, chat, steer, interrupt, end, approvals, approve, deny, answer
 answers   the words of answer, as an answer
 names     sessions and approvals by what people call them
 filters   which sessions a list or a command on many is about
 bulk      one thing done to many sessions
 moments   times as people write them
 keyboard  what is typed while a command runs
+turns     a turn at the terminal, to its end
+turn_view what a session does, printed as it comes
+approval_prompts  what agents ask, asked at the terminal
+chat      a conversation with an agent, line by line
 run       an agent at the terminal, for one turn
 policy    what the rules of a file would decide
 admin     status, stop, token, open, audit

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOST_SAID_NO",
     "INTERRUPTED",
+    "USAGE",
     "HostLink",
     "detail_lines",
     "detail_rows",

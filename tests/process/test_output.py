@@ -62,7 +62,10 @@ APART: dict[str, list[list[str]]] = {
 }
 """Commands that ask no host, or not in the way of the others."""
 
-FLOWING = {"pull", "run", "hook install", "trust"}
+TALKING = {"chat", "new", "run", "turn"}
+"""Commands that follow a session; the host has to call it by what can be an id."""
+
+FLOWING = {*TALKING, "pull", "hook install", "trust"}
 """Commands that print texts of others in lines of their own."""
 
 SGR = re.compile(r"\x1b\[(?:0|1|2|3[123]|1;3[123])?m")
@@ -78,7 +81,7 @@ def variants(command: click.Command) -> list[list[str]]:
     words, flags = [], []
     for param in command.params:
         if isinstance(param, click.Option):
-            if param.required:
+            if param.required or (command.name == "run" and param.name == "agent"):
                 words += [param.opts[0], GIVEN[str(param.name)]]
             if param.is_flag and param.name in FLAGS:
                 flags.append(param.opts[0])
@@ -129,7 +132,7 @@ def test_no_field_of_the_host_drives_a_terminal(name: str, place: Path) -> None:
     for manner in manners:
         with hostile_host(manner) as url:
             for words in variants(LEAVES[name])[: 1 if manner == "refuse" else None]:
-                if manner != "names" or name == "run":
+                if manner != "names" or name in TALKING:
                     text = at_a_terminal(place, url, [*name.split(), *words])
                     check(name, text)
                     seen += text
@@ -142,7 +145,7 @@ SILENT = ("answer", "prune")
 
 @pytest.mark.parametrize("name", [name for name in LINKED if name not in SILENT])
 def test_json_output_is_exact_and_drives_no_terminal(name: str, place: Path) -> None:
-    with hostile_host("names" if name == "run" else "all") as url:
+    with hostile_host("names" if name in TALKING else "all") as url:
         for words in variants(LEAVES[name]):
             text = at_a_terminal(place, url, [*name.split(), "--json", *words])
             check(name, text)

@@ -38,6 +38,7 @@ COMMANDS = {
     "interrupt": ["interrupt", "a"],
     "new": ["new", "--agent", "echo", "-"],
     "open": ["open"],
+    "chat": ["chat", "a"],
     "policy test": ["policy", "test", "nothing"],
     "prune": ["prune", "--dry-run"],
     "pull": ["pull", "a"],
