@@ -45,6 +45,7 @@ class Registrar:
         register = partial(core.store.register, session_id, claim, core.wall_ms())
         session, created = await core.eviction.run_with_room(register)
         core.presence.hear(session_id)
+        core.processes.follow(session)
         if created:
             log.info("session {session} registered", session=session_id)
         return session, created

@@ -54,6 +54,7 @@ from sxhost.service_messages import MessageVerbs
 from sxhost.service_viewers import ViewerVerbs
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import HEARTBEAT_S
+from sxhost.streams.overview import SummaryBroadcaster
 from sxhost.streams.presence import StateBroadcaster
 from sxhost.streams.reader import LogReader
 from sxhost.waiting import background
@@ -96,6 +97,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         self.slices = core.slices
         self._logs = LogReader(store, store, limits, core.slices)
         self._states = StateBroadcaster(core.notifier, store.known, clock, core.current)
+        self._summaries = SummaryBroadcaster(store.known, clock, core.slices, core.summary)
         self._registrar = Registrar(core)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
@@ -111,8 +113,11 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         """Begin to sweep, and put right what an earlier process of the host has left."""
         super().startService()
         self._sweeper.start(SWEEP_EVERY, now=True)
-        reconciling = self._core.supervisor.reconcile()
-        background(reconciling, log, "finding the agents of a former life")
+        leaving = self._core.approvals.leave_former_life()  # before a hook can ask again
+        background(leaving, log, "finding the questions of a former life")
+        core = self._core
+        for part in (core.supervisor, core.processes):
+            background(part.reconcile(), log, "finding the agents of a former life")
 
     def _sweep(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._core.store.sweep(self._core.wall_ms()))
@@ -126,6 +131,8 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         if self._sweeper.running:
             self._sweeper.stop()
         self._states.stop()
+        self._summaries.stop()
+        self._core.processes.close()
         await self.end_streams()
         await self._core.supervisor.close()
         self._core.approvals.close()
@@ -203,11 +210,12 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         settings = in_force(session.launch)
         return Detail(
             **asdict(await self._core.summary(session)),
-            pid=session.pid,
+            pid=session.pid or (session.os_process.pid if session.os_process else None),
             heartbeat_s=session.heartbeat_s,
             metadata=session.metadata,
             usage=session.usage,
             inbox=session.inbox,
+            os_process=session.os_process,
             message_count=session.message_count,
             native_id=session.native_id,
             continues=session.continues,
@@ -219,6 +227,13 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
             command=session.launch.command if session.launch else None,
             events=[event for event in events if event.event not in PIECES],
         )
+
+    def on_process_end(self, look: Callable[[str], object]) -> None:
+        """Have `look` called with a session's id when its attached agent's process is gone.
+
+        A second later that is told: what it has left may be read before.
+        """
+        self._core.processes.on_gone = look
 
     def knows(self, session_id: str) -> bool:
         """Tell whether there is such a session, archived ones included."""
@@ -283,14 +298,17 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
                 await core.audit.record("end", session_id)
             raise
         core.presence.forget(session_id)
+        core.processes.forget(session_id)
         core.notifier.session_removed(session_id)
         log.info("session {session} forgotten", session=session_id)
         return Forgotten(ok=True, note=RUNS_ON if runs_on else "")
 
     def _runs_elsewhere(self, session: Session) -> bool:
         """Return whether a session's agent is known to go on, whatever the host does."""
-        works = self._core.current(session).state.name in ACTIVE_STATES
-        return session.kind == "attached" and works
+        core = self._core
+        state = core.current(session).state.name
+        lives = state == "idle" and core.processes.lives(session.id)
+        return session.kind == "attached" and (state in ACTIVE_STATES or lives)
 
     # Events.
 
@@ -340,6 +358,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         sink: Sink,
         *,
         states: bool = False,
+        summaries: bool = False,
     ) -> Subscription:
         """Have events written to `sink` from a cursor on, past and present alike."""
         core = self._core
@@ -356,6 +375,8 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
             raise
         if states:
             self._states.begin(reader)
+        if summaries:
+            await self._summaries.begin(reader)
         return reader
 
     async def deliver_events(self) -> None:

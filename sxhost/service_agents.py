@@ -13,7 +13,7 @@ from sxhost.agents.session import HostedSession
 from sxhost.agents.settings import check_turn, describe_changes, describe_launch
 from sxhost.agents.supervisor import new_session_id
 from sxhost.errors import AgentFailed, HostError, NotHosted
-from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question
+from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question, TerminalAnswer
 from sxhost.model.caller import current_caller
 from sxhost.model.session import Done, Hosted, MessageDraft, Steered
 from sxhost.model.summaries import filter_approvals
@@ -69,7 +69,7 @@ class AgentVerbs:
         core = self._core
         session = await core.store.session(session_id)
         if session.launch is None:
-            raise NotHosted(session_id, "type there")
+            raise NotHosted(session_id, "Type there, or send it a message.")
         draft = core.supervisor.with_directory(draft)
         changed = check_turn(current_caller.get(), session_id, draft, session.launch)
         whole = replace(draft, native={**draft.native, **spoken})
@@ -101,7 +101,8 @@ class AgentVerbs:
         """
         core = self._core
         if (await core.store.session(session_id)).kind != "hosted":
-            raise NotHosted(session_id, "stop it where it runs (Esc at its terminal)")
+            instead = "Stop it where it runs (Esc at its terminal), or send it a message."
+            raise NotHosted(session_id, instead)
         return await self._act("interrupt", session_id, core.supervisor.interrupt(session_id))
 
     async def end(self, session_id: str) -> Done:
@@ -196,13 +197,9 @@ class AgentVerbs:
         return await self._core.approvals.decide(session_id, approval_id, answer)
 
     async def ask(self, session_id: str, question: Question, wait_s: float) -> Answer | None:
-        """Open an approval and wait for its decision; None if it was closed without one."""
+        """Open an approval and wait for its decision; None if there was none."""
         return await self._core.questions.ask(session_id, question, wait_s)
 
-    async def withdraw_question(self, session_id: str, key: str, reason: str) -> None:
+    async def end_question(self, session_id: str, key: str, end: str | TerminalAnswer) -> None:
         """Close the approval of a question that needs no answer any more."""
-        await self._core.questions.withdraw(session_id, key, reason)
-
-    async def withdraw_questions(self, session_id: str, reason: str) -> None:
-        """Close all approvals of a session: its agent waits for none of them any more."""
-        await self._core.approvals.withdraw(session_id, reason)
+        await self._core.questions.end(session_id, key, end)

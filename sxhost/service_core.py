@@ -8,12 +8,14 @@ from functools import partial
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.agents.approvals import ApprovalBroker
+from sxhost.agents.attached_processes import AttachedProcesses
 from sxhost.agents.attached_questions import AttachedQuestions
 from sxhost.agents.dependencies import Agents, Dependencies
 from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
 from sxhost.event_drafts import compact_drafts
 from sxhost.eviction import Eviction
+from sxhost.model.event_types import EndedEvent
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, EventDraft, Hosting, Session, Summary
 from sxhost.model.summaries import summarize
@@ -59,6 +61,7 @@ class ServiceCore:
             clock, wall_ms, limits, self.approvals, self.append, self.set_hosting, agents.hold
         )
         self.supervisor = Supervisor(store, store, dependencies, agents)
+        self.processes = AttachedProcesses(store, self.questions, dependencies, agents.watch)
         self.eviction = Eviction(
             store,
             store,
@@ -82,7 +85,15 @@ class ServiceCore:
         events = await self.eviction.run_with_room(append)
         self.presence.hear(session_id)
         self.notifier.events_appended(session_id)
+        if any(draft.event == EndedEvent.name for draft in drafts):
+            await self._close_questions(session_id)
         return events
+
+    async def _close_questions(self, session_id: str) -> None:
+        """Close what an attached agent has asked, which has ended since."""
+        session = self.store.known.get(session_id)
+        if session is not None and session.kind == "attached":
+            await self.approvals.withdraw(session_id, "its agent has ended", "agent")
 
     async def set_hosting(self, session_id: str, fields: Hosting) -> None:
         """Store what the host has to know of a hosted session after a restart."""

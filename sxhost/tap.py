@@ -38,6 +38,8 @@ from sxhost.daemon.pidfile import PidFile, on_hangup
 from sxhost.daemon.preflight import load_certificate, prepare
 from sxhost.daemon.service import HostService
 from sxhost.daemon.systemd import Notifier
+from sxhost.dashboard import routes as dashboard
+from sxhost.dashboard.assets import Assets
 from sxhost.faces.codex_sse import routes as codex_sse
 from sxhost.faces.codexd import routes as codexd
 from sxhost.faces.native import about, events, hooks, telemetry
@@ -47,7 +49,7 @@ from sxhost.faces.native import websocket as session_websocket
 from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
-from sxhost.hooks.discovery import Discovery
+from sxhost.hooks.discovery import Discovery, Reunion
 from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
@@ -143,6 +145,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     metrics = Metrics(sessions)
     follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
     hook_handler = HookHandler(sessions, reactor, follower, os.environ)
+    sessions.on_process_end(hook_handler.read_last_words)
     hook_routes = hooks.routes(hook_handler, settings.user)
     routes = faces(
         sessions, metrics, handlers, multiplexer, hook_routes, bypass=settings.bypass
@@ -166,6 +169,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         reloads=[part.reload for part in (certificate, rules) if part is not None],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
+    Reunion(hook_handler, settings.user).setServiceParent(host)
     if settings.discover:
         Discovery(hook_handler, reactor, settings.user).setServiceParent(host)
     if (forwarder := make_forwarder(settings, sessions, reactor)) is not None:
@@ -266,9 +270,9 @@ def session_file_thread(reactor: Any) -> RunInThread:
 
 
 def store_threads(reactor: Any) -> Threads:
-    """Return the two threads of a store."""
-    pools = [daemon_thread_pool(name) for name in ("journal", "reader")]
-    write, read = (partial(deferToThreadPool, reactor, pool) for pool in pools)
+    """Return the threads of a store."""
+    pools = [daemon_thread_pool(name) for name in ("journal", "reader", "index")]
+    write, read, index = (partial(deferToThreadPool, reactor, pool) for pool in pools)
 
     def start() -> None:
         for pool in pools:
@@ -278,7 +282,7 @@ def store_threads(reactor: Any) -> Threads:
         for pool in pools:
             pool.stop()
 
-    return Threads(write, read, start, stop)
+    return Threads(write, read, index, start, stop)
 
 
 def faces(
@@ -300,7 +304,8 @@ def faces(
     ]
     codex = codex_sse.routes(sessions, codex_sse.BYPASS if bypass else codex_sse.CODEX)
     others = [*codexd.routes(sessions), *codex]
-    return about.routes([*verbs, *logs, *others, *metrics.routes(), *token_handlers.routes()])
+    others += [*metrics.routes(), *token_handlers.routes(), *dashboard.routes(Assets.load())]
+    return about.routes([*verbs, *logs, *others])
 
 
 def _stop_reactor(reactor: IReactorCore) -> None:

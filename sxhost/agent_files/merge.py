@@ -36,11 +36,12 @@ ENDS: Final = frozenset({"complete", "error", "ended"})
 
 
 class Merged(Struct, kw_only=True):
-    """What follows from facts: events to append, fields to change, whether the turn was cut."""
+    """What follows from facts: events to append, fields to change, how the turn has ended."""
 
     drafts: list[EventDraft] = []
     model: str | None = None
     title: str | None = None
+    is_over: bool = False
     is_cut: bool = False
 
 
@@ -166,7 +167,7 @@ class SessionMerger:
                 return ()
             key = _key("warning", fact.id)  # Claude's hook has no more than `unknown`
             return (EventDraft.of("warning", {"text": data["reason"]}, key=key),)
-        self.is_running = False
+        self.is_running, merged.is_over = False, True
         if fact.kind == "interrupted":
             merged.is_cut = True
             data = dict(INTERRUPTED)
@@ -182,6 +183,11 @@ class SessionMerger:
         self.is_running = False
         self._remember(("complete", self.turn))
         return [EventDraft.of("complete", INTERRUPTED)]
+
+    def note_work(self, turn: str) -> None:
+        """Take note that a turn runs, though nobody has said that it began."""
+        if not self.is_running and ("complete", turn) not in self._known:
+            self._begin(turn)
 
     def _begin(self, turn: str) -> None:
         self.turn, self.is_running = turn, True

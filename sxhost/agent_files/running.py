@@ -19,9 +19,11 @@ from sxhost.agent_files.places import ENDS, transcript_path
 from sxhost.agent_files.records import decode_record
 from sxhost.agent_files.status import read_statuses
 from sxhost.files import UnsafeFile, open_unlinked
+from sxhost.model.turn import OSProcess
+from sxhost.os_process import boot_id, pid_namespace
 from sxhost.process.table import Processes
 
-__all__ = ["RunningAgent", "find_running", "is_running"]
+__all__ = ["RunningAgent", "find_running"]
 
 HOSTED: Final = b"SXHOST_AGENT"
 """The variable that agents have which a host runs: it knows them already."""
@@ -41,8 +43,16 @@ class RunningAgent(Struct, frozen=True, kw_only=True):
     agent: str
     session_id: str
     pid: int
+    started: int = 0
+    """When its process began, in clock ticks since the machine's start."""
     cwd: str
     transcript: str
+
+    @property
+    def process(self) -> OSProcess:
+        """Its process, as others can name it."""
+        here = {"boot": boot_id(), "namespace": pid_namespace()}
+        return OSProcess(pid=self.pid, started=self.started, **here)
 
 
 class _Place(Struct, frozen=True):
@@ -62,8 +72,10 @@ class _Process(Struct, frozen=True):
     agent: str
     cwd: str
     environ: Mapping[bytes, bytes]
+    ticks: int
+    """When it was started, in clock ticks since the machine's start."""
     began: float
-    """When it was started, in Unix seconds."""
+    """The same in Unix seconds."""
 
     def place(self, variable: str, usual: str) -> Path:
         """Return an agent's own directory, by its variable or below the user's home."""
@@ -84,12 +96,6 @@ def find_running(uid: int, proc: Path = Path("/proc")) -> list[RunningAgent]:
             for one in _agents_of(process, peers):
                 found.setdefault((one.agent, one.session_id), one)
     return list(found.values())
-
-
-def is_running(pid: int, proc: Path = Path("/proc")) -> bool:
-    """Return whether a process that was found still runs."""
-    seen = Processes(str(proc)).see(pid)
-    return seen is not None and seen.lives
 
 
 def _processes(uid: int, proc: Path) -> Iterator[_Process]:
@@ -114,7 +120,8 @@ def _process(entry: Path, uid: int, table: Processes, boot: float) -> Iterator[_
     if HOSTED not in environ:
         # The times of an entry are those of the first look at it.
         began = boot + seen.started / os.sysconf("SC_CLK_TCK")
-        yield _Process(entry, agent, str((entry / "cwd").readlink()), environ, began)
+        cwd = str((entry / "cwd").readlink())
+        yield _Process(entry, agent, cwd, environ, seen.started, began)
 
 
 def _boot_time(proc: Path) -> float:
@@ -139,6 +146,7 @@ def _agents_of(process: _Process, peers: Sequence[_Process]) -> Iterator[Running
                 agent=process.agent,
                 session_id=named["id"],
                 pid=int(process.entry.name),
+                started=process.ticks,
                 cwd=_rollout_cwd(process, transcript) or process.cwd,
                 transcript=transcript,
             )

@@ -5,7 +5,7 @@ The first decision wins, whoever makes it: a person, a policy, the agent itself,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,11 +13,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
+from sxhost.agents.answers import check_answer, refusal_of
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import shorten_to_fit
 from sxhost.errors import (
     AlreadyAnswered,
-    BadField,
     HostError,
     QuestionLimit,
     StorageFull,
@@ -26,12 +26,13 @@ from sxhost.errors import (
 )
 from sxhost.logs import logger
 from sxhost.model.approval import (
+    TERMINAL,
     Answer,
     Approval,
     ApprovalState,
-    Inquiry,
     Question,
     Resolution,
+    TerminalAnswer,
 )
 from sxhost.model.auth import AuditEntry
 from sxhost.model.caller import Caller, current_caller
@@ -42,7 +43,7 @@ from sxhost.store.contracts import Approvals, Sessions
 from sxhost.streams.notifier import LogNotifier
 from sxhost.visible import escape_hidden
 
-__all__ = ["ApprovalBroker", "Decide", "ask_a_person", "refusal_of"]
+__all__ = ["ApprovalBroker", "Decide", "ask_a_person"]
 
 log = logger(__name__)
 
@@ -199,14 +200,67 @@ class ApprovalBroker:
 
     async def close_question(self, session_id: str, key: str, why: str) -> None:
         """Close a question that its agent no longer asks."""
-        entry = self._asked.get(session_id, {}).get(key)
-        if entry is None or not entry.id:
-            return
         answer = Answer(decision="cancel", reason=why)
+        await self._close_key(session_id, key, Outcome(answer, "agent", "withdrawn"))
+
+    async def settle_question(self, session_id: str, key: str, given: TerminalAnswer) -> None:
+        """Close a question that the agent's user has answered in the agent's own dialog."""
+        answer = Answer(decision=given.decision, reason=given.reason)
+        await self._close_key(session_id, key, Outcome(answer, TERMINAL))
+
+    async def _close_key(self, session_id: str, key: str, end: Outcome) -> None:
+        entry = self._asked.get(session_id, {}).get(key)
         try:
-            await self._close(session_id, entry.id, Outcome(answer, "agent", "withdrawn"))
+            number = entry.id if entry is not None else await self._left_open(session_id, key)
+            if number:
+                await self._close(session_id, number, end)
         except (AlreadyAnswered, UnknownSession):
+            if entry is not None:
+                self._drop(entry)
+
+    async def _left_open(self, session_id: str, key: str) -> int:
+        """Return the number of an approval that is open though nobody waits for it here."""
+        known = await self._approvals.approvals(session_id)
+        return next((one.id for one in known if one.state == "pending" and one.key == key), 0)
+
+    async def note_question(self, session_id: str, question: Question) -> None:
+        """Open an approval that only the agent's own user can answer."""
+        kept = fitting(with_title_shown(question), self._limits.question_size)
+        at = self._wall_ms()
+        approval = await self._approvals.open_approval(session_id, kept, at, None)
+        await self._leave(session_id, [approval.id])
+
+    async def leave_question(self, session_id: str, key: str) -> None:
+        """Leave a question open that only the agent's own user can answer from now on."""
+        entry = self._asked.get(session_id, {}).get(key)
+        if entry is not None and entry.id:
+            await self._leave(session_id, [entry.id])
             self._drop(entry)
+
+    async def leave_former_life(self) -> None:
+        """Leave all questions of attached agents that a former life of the host had open.
+
+        Hooks that still wait ask again, under the same numbers.
+        """
+        left: dict[str, list[int]] = {}
+        for approval in await self._approvals.approvals(None):
+            session = self._sessions.known.get(approval.session)
+            is_attached = session is not None and session.kind == "attached"
+            if is_attached and approval.state == "pending":
+                left.setdefault(approval.session, []).append(approval.id)
+        for session_id, numbers in left.items():
+            await self._leave(session_id, numbers)
+
+    async def _leave(self, session_id: str, numbers: Sequence[int]) -> None:
+        try:
+            if await self._approvals.leave_approvals(session_id, numbers, self._wall_ms()):
+                self._notifier.events_appended(session_id)
+            known = await self._approvals.approvals(session_id)
+        except UnknownSession:
+            return
+        left = [one.key for one in known if one.at_terminal_ms and one.state == "pending"]
+        for key in left[: -self._limits.open_questions]:
+            await self.close_question(session_id, key, "too many others are open")
 
     async def withdraw(self, session_id: str, why: str, by: str = "host") -> None:
         """Close all that a session's agent has asked: it does not wait any more."""
@@ -294,46 +348,6 @@ class ApprovalBroker:
             del asked[entry.question.key]
             if not asked:
                 del self._asked[entry.session]
-
-
-def check_answer(answer: Answer, question: Question, approval_id: int) -> None:
-    """Check that an answer fits its question.
-
-    :raises BadField: it does not, or says yes to what was no question of yes or no.
-    """
-    if answer.decision not in question.choices:
-        choices = ", ".join(question.choices)
-        raise BadField("decision", f"The field `decision` is wrong: choose one of {choices}.")
-    strangers = (answer.answers or {}).keys() - {inquiry.id for inquiry in question.inquiries}
-    if strangers:
-        raise BadField("answers", f"Nobody asked for an answer to {min(strangers)!r}.")
-    if answer.answers is None and question.inquiries and answer.decision.startswith("approve"):
-        asked = "; ".join(map(_in_words, question.inquiries))
-        raise BadField(
-            "answers",
-            f"It asks a question, to which {answer.decision!r} is no answer: {asked}"
-            f" Send `answers`, or use: sxhost answer {approval_id} CHOICE",
-        )
-    for inquiry in question.inquiries:
-        _check_choice(inquiry, (answer.answers or {}).get(inquiry.id, []))
-
-
-def _check_choice(inquiry: Inquiry, given: str | list[str]) -> None:
-    labels = {option.label for option in inquiry.options}
-    texts = {given} if isinstance(given, str) else {*given}
-    if labels and not inquiry.other and not texts <= labels:
-        raise BadField(f"answers.{inquiry.id}", f"It takes one of these: {_in_words(inquiry)}")
-
-
-def _in_words(inquiry: Inquiry) -> str:
-    offers = ", ".join(f"{n} {option.label}" for n, option in enumerate(inquiry.options, 1))
-    return f"{inquiry.text} ({offers})." if offers else inquiry.text
-
-
-def refusal_of(question: Question, decision: str = "deny") -> str:
-    """Return the decision, or a no that the agent understands; none is guessed."""
-    wanted = (decision, "deny", "cancel")
-    return next((word for word in wanted if word in question.choices), "cancel")
 
 
 def with_title_shown(question: Question) -> Question:

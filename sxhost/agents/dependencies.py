@@ -14,9 +14,9 @@ from sxhost.drivers.contracts import Driver
 from sxhost.errors import BadField
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft
-from sxhost.model.turn import Process
+from sxhost.model.turn import OSProcess, Process
 
-__all__ = ["NO_AGENTS", "Agents", "Dependencies", "Drivers"]
+__all__ = ["NO_AGENTS", "Agents", "Dependencies", "Drivers", "Watch", "Watched"]
 
 AppendEvents = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
 
@@ -34,6 +34,21 @@ class Drivers(Protocol):
         """Let go of what the drivers hold."""
 
 
+class Watched(Protocol):
+    """A process that is watched."""
+
+    @property
+    def status(self) -> int | None:
+        """How it has ended, as a wait status; None if that is not known (yet)."""
+
+    def cancel(self) -> None:
+        """Watch it no longer."""
+
+
+Watch = Callable[[OSProcess, Callable[[], object]], Watched | None]
+"""Calls back once a process is gone; returns None if it cannot be seen from here."""
+
+
 async def reap_nothing(_left: Iterable[Process]) -> None:
     """End no process: there are none in memory."""
 
@@ -42,7 +57,7 @@ class Agents(NamedTuple):
     """What a host that runs agents is given.
 
     `decide` is its policy, `hold` makes all agents wait (True) or go on (False), `reap` ends
-    the processes that a former life has left.
+    the processes that a former life has left, `watch` tells of the end of attached ones.
     """
 
     drivers: Drivers
@@ -51,6 +66,7 @@ class Agents(NamedTuple):
     hold: Callable[[bool], object] = lambda _wait: None
     reap: Callable[[Iterable[Process]], Awaitable[object]] = reap_nothing
     resume_at_boot: bool = False
+    watch: Watch = lambda _process, _ended: None
 
 
 class NoDrivers:

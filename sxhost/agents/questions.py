@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from sxhost.agents.approvals import refusal_of
+from sxhost.agents.answers import refusal_of
 from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import EventWriter
 from sxhost.errors import HostError, QuestionLimit

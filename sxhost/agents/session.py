@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from sxhost.agents.dependencies import Dependencies
+from sxhost.agents.event_turns import EventTurns
 from sxhost.agents.event_writer import EventWriter, fitting
 from sxhost.agents.launch_record import LaunchRecord
 from sxhost.agents.lifecycle import Context, new_life
@@ -97,6 +98,7 @@ class HostedSession:
             hold=dependencies.hold,
         )
         self._turns = TurnLog(writer, dependencies.wall_ms, turn)
+        self._event_turns = EventTurns()
         self._turn_over = Signal()
         self._reports = HeldReports()
         self._questions = SessionQuestions(
@@ -178,6 +180,7 @@ class HostedSession:
             raise AgentFailed(f"The agent of {self.id!r} was ended.")
         self.agent = self._driver.agent(launch, self)
         self._usage.process_starts()
+        self._event_turns = EventTurns()
         self.life.start()
         try:
             return await self.agent.start()
@@ -322,10 +325,13 @@ class HostedSession:
 
     # What the agent reports.
 
-    def report_event(self, event: AgentEvent) -> None:
-        """Pass an event on to the log."""
+    def report_event(self, event: AgentEvent, turn: str | None = None) -> None:
+        """Pass an event on to the log; one that is late says which turn it belongs to."""
         if isinstance(event, UsageEvent):
-            event = self._usage.total(event, self.agent.can.counted_anew)
+            event = self._usage.total(event, self.agent.can)
+        late = self._event_turns.late_turn_of(event, turn)
+        if late is not None:
+            event = replace(event, turn=late)
         if self._reports.holding:
             fit = fitting(encode_data(event), self._dependencies.limits.event_size)
             self._reports.add(partial(self.report_event, CustomEvent(event.name, fit)))
@@ -371,15 +377,21 @@ class HostedSession:
             self._turns.begin()
             self._background(self.record.turn_began())
             self._watchdog.watch()
+        self._event_turns.turn_began(self._turns.number, native_id)
         self._turns.set_native_id(native_id)
         if not self._reports.holding:
             self._turns.announce()
 
     def turn_ended(self, status: TurnStatus, reason: str = "", native: object = None) -> None:
         """The turn is over: the agent is free for more."""
+        self._event_turns.turn_ended()
         if self._reports.holding:
-            self._reports.add(partial(self.turn_ended, status, reason, native))
-        elif self._turns.runs:
+            self._reports.add(partial(self._end_turn, status, reason, native))
+        else:
+            self._end_turn(status, reason, native)
+
+    def _end_turn(self, status: TurnStatus, reason: str, native: object) -> None:
+        if self._turns.runs:
             self._questions.withdraw_turn("the turn is over")
             self._turns.end(status, reason, native)
             self.life.end_turn()

@@ -160,7 +160,7 @@ class Supervisor:
         """
         session = await self._sessions.session(session_id)
         if session.kind != "hosted":
-            instead = "end it where it runs; deleting the session only forgets its log"
+            instead = "End it where it runs; deleting the session only forgets its log."
             raise NotHosted(session_id, instead)
         await self.release(session_id, "ended")
         if (await self._sessions.session(session_id)).state.name != "ended":  # it was asleep

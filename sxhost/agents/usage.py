@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from msgspec import UNSET
 from msgspec.structs import asdict, replace
 
 from sxhost.model.event_types import COUNTS, UsageEvent
+from sxhost.model.turn import Abilities
 
 __all__ = ["UsageTotals"]
 
@@ -28,20 +29,29 @@ class UsageTotals:
         """Note that a new process runs from now on: some count from nothing again."""
         self._before = dict(self._last)
 
-    def total(self, event: UsageEvent, counted_anew: Collection[str]) -> UsageEvent:
-        """Return what an agent reports, with all that was before.
-
-        :param counted_anew: the fields that its processes count from nothing.
-        """
-        totals = {
-            name: max(
-                count + (self._before.get(name, 0) if name in counted_anew else 0),
-                self._last.get(name, 0),
-            )
-            for name, count in _counts(event).items()
-        }
+    def total(self, event: UsageEvent, can: Abilities) -> UsageEvent:
+        """Return what an agent reports, with all that was before."""
+        totals = {}
+        for name, count in _counts(event).items():
+            missing = 0.0
+            if name in can.counted_anew:
+                missing = self._before.get(name, 0) - self._counted_already(name, can.carried)
+            totals[name] = max(count + missing, self._last.get(name, 0))
         self._last |= totals
         return replace(event, **totals)
+
+    def _counted_already(self, name: str, carried: Mapping[str, float]) -> float:
+        """Return how much of what was before a process counts itself.
+
+        What is not known of a field is taken to be as much of it as of all tokens.
+        """
+        before = self._before.get(name, 0)
+        if name in carried:
+            return min(carried[name], before)
+        tokens = self._before.get("total_tokens", 0)
+        share = carried.get("total_tokens", 0) / tokens if tokens else 0
+        part = before * min(share, 1)
+        return part if name == "cost_usd" else round(part)
 
 
 def _counts(event: UsageEvent) -> dict[str, float]:

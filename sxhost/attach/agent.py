@@ -37,6 +37,7 @@ from sxhost.errors import HostError, HostUnreachable, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.delivery import InboxKind
 from sxhost.model.session import Message, PullQuery, Registration
+from sxhost.os_process import identify
 from sxhost.project import git_branch, project_root
 from sxhost.waiting import Signal, background
 
@@ -124,6 +125,7 @@ class AgentSession:
             provider=provider,
             cwd=directory,
             pid=os.getpid(),
+            os_process=identify(os.getpid()),
             git_branch=git_branch(project_root(directory)),
             **fields,
         )

@@ -27,6 +27,7 @@ from sxhost.attach.terminal import (
     write_all,
 )
 from sxhost.model.session import Message
+from sxhost.os_process import how_ended
 
 __all__ = ["Detail", "Wrapped", "run_wrapped"]
 
@@ -120,6 +121,7 @@ async def run_wrapped(
         for stream in streams:
             stream.drain()
         program.flush_output()
-        result = {"code": os.waitstatus_to_exitcode(status)}
-        await session.close("complete" if status == 0 else "error", result)
+        code = os.waitstatus_to_exitcode(status)
+        session.fire("complete" if status == 0 else "error", {"code": code})
+        await session.close("ended", how_ended(code, "the program"))
     return status

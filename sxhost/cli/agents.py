@@ -11,6 +11,7 @@ import click
 
 from sxhost.cli.bulk import Deed, do_to_named
 from sxhost.cli.filters import filter_options, session_filter
+from sxhost.cli.formats import clock
 from sxhost.cli.names import (
     ApprovalName,
     approval_and_texts,
@@ -40,6 +41,10 @@ __all__ = [
     "launch_from_options",
     "launch_options",
 ]
+
+
+STOP_LOOK_S, STOP_LOOKS = 0.1, 50
+"""Seconds between two looks whether a turn that was told to stop has, and how many."""
 
 
 def launch_options(
@@ -241,10 +246,34 @@ def interrupt(link: HostLink, names: Sequence[str], query: SessionQuery) -> None
     """
 
     async def act(host: HostClient, session_id: str) -> Done:
-        return await host.interrupt(session_id)
+        from sxhost.errors import AgentFailed
+
+        done = await host.interrupt(session_id)
+        if not await is_turn_over(link, host, session_id):
+            raise AgentFailed("It was told to stop, but its turn still runs.")
+        return done
 
     deed = Deed(act, "interrupted", concerns=lambda session: session.state == "active")
     do_to_named(link, names, query, deed)
+
+
+async def is_turn_over(link: HostLink, host: HostClient, session_id: str) -> bool:
+    """Return whether a turn that was told to stop does so soon; if we may not look, True."""
+    from contextlib import suppress
+
+    from twisted.internet.task import deferLater
+
+    from sxhost.errors import HostError
+
+    with suppress(HostError):
+        for _ in range(STOP_LOOKS):
+            turn = (await host.session(session_id)).turn
+            if turn is None or turn.status != "running":
+                break
+            await deferLater(link.reactor, STOP_LOOK_S)
+        else:
+            return False
+    return True
 
 
 @click.command()
@@ -288,7 +317,7 @@ def approvals(link: HostLink, *, everything: bool, follow: bool, query: SessionQ
         return
     from sxhost.cli.follow import approval_of, watch
 
-    types = ("approval-requested", "approval-resolved")
+    types = ("approval-requested", "approval-moved", "approval-resolved")
 
     async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
         return host.subscribe(types=types, **link_options)
@@ -437,17 +466,24 @@ def approval_lines(approval: Approval) -> list[str]:
     """Return the line of an approval, and if it waits for a decision what it is about."""
     from sxhost.codec.approval_text import approval_details
 
-    pending = approval.state == "pending"
-    return [approval_line(approval), *(approval_details(approval) if pending else ())]
+    if approval.state != "pending":
+        return [approval_line(approval)]
+    since = approval.at_terminal_ms
+    where = [] if since is None else [f"  only at its terminal, since {clock(since / 1000)}"]
+    return [approval_line(approval), *where, *approval_details(approval)]
 
 
 def approval_line(approval: Approval) -> str:
     """Return the line of an approval: session, number, state, kind, title, choices."""
     from sxhost.cli.answers import question_text
+    from sxhost.model.approval import TERMINAL
 
     state = approval.resolution.decision if approval.resolution else approval.state
     name = f"{approval.session}  {approval.id}"
     line = f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
+    how = approval.resolution
+    if how is not None and how.by == TERMINAL:
+        return f"{line}  ({how.reason})"
     asked = question_text(approval) if approval.state == "pending" else ""
     return f"{line}  {asked.removeprefix(approval.title).strip()}".rstrip()
 

@@ -46,6 +46,8 @@ class ApprovalPrompts:
         self._announced: set[int] = set()
         self._shown_decisions: set[int] = set()
         """Approvals that were shown, and those that were shown as decided."""
+        self._moved: set[int] = set()
+        """Those that were shown as answered at the agent's own terminal alone."""
 
     @property
     def is_asking(self) -> bool:
@@ -85,11 +87,22 @@ class ApprovalPrompts:
                 decided = f"{approval.resolution.decision} ({approval.resolution.by})"
                 self._view.line(decided, fg="yellow")
         waiting = {approval.id: approval for approval in known if approval.state == "pending"}
+        waiting = {n: one for n, one in waiting.items() if not self._is_for_terminal(one)}
         if self._open is not None and self._open.approval.id not in waiting:
             self._open = None
         for approval in waiting.values():
             if self._open is None and approval.id not in self._announced:
                 self._ask(approval)
+
+    def _is_for_terminal(self, approval: Approval) -> bool:
+        """Return whether only the agent's own terminal takes the answer; say so once."""
+        if approval.at_terminal_ms is None:
+            return False
+        if approval.id not in self._moved:
+            self._moved.add(approval.id)
+            self._announce(approval)
+            self._view.line("  only at its terminal", fg="yellow")
+        return True
 
     def _announce(self, approval: Approval) -> None:
         if approval.id not in self._announced:

@@ -39,8 +39,7 @@ def hook() -> None:
 @click.option(
     "--wait",
     type=click.IntRange(0, 86_400),
-    default=60,
-    help="Seconds until it asks its own user.  [60]",
+    help="Seconds until only its own user is asked.  [23 hours beside its own dialog; else 60]",
 )
 @click.option(
     "--http",

@@ -6,15 +6,34 @@ them, never in them.  Nothing else in the command line's modules prints (a test 
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
 
 from sxhost.visible import escape_hidden, escape_hidden_json
 
-__all__ = ["Flow", "fail", "put", "put_code", "put_json", "put_table"]
+__all__ = [
+    "Flow",
+    "Pieces",
+    "at_terminal",
+    "close_screen",
+    "fail",
+    "looks",
+    "open_screen",
+    "put",
+    "put_code",
+    "put_json",
+    "put_pieces",
+    "put_screen",
+    "terminal_width",
+]
+
+Pieces = Sequence[tuple[str, str | None]]
+"""A line in pieces, each with its style: a colour, ``dim``, ``bold``, or none."""
 
 
 class Flow(str):
@@ -23,12 +42,83 @@ class Flow(str):
     __slots__ = ()
 
 
+def at_terminal() -> bool:
+    """Tell whether a person reads what is printed: in a pipe it stays as it always was."""
+    return sys.stdout.isatty()
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal."""
+    return shutil.get_terminal_size().columns
+
+
+def _has_colours(stream: Any) -> bool:
+    """Tell whether a stream is a terminal with colours, and nobody has switched them off."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(stream.isatty())
+
+
 def put(*lines: str, err: bool = False, nl: bool = True, **style: Any) -> None:
     """Print lines, or without `nl` a beginning; `style` is `click.style`'s."""
-    looks = {name: value for name, value in style.items() if value}
+    given = {name: value for name, value in style.items() if value}
+    given = given if _has_colours(sys.stderr if err else sys.stdout) else {}
     for line in lines:
         text = escape_hidden(line, "\n\t" if isinstance(line, Flow) else "")
-        click.echo(click.style(text, **looks) if looks else text, err=err, nl=nl)
+        click.echo(click.style(text, **given) if given else text, err=err, nl=nl)
+
+
+def put_pieces(*lines: Pieces) -> None:
+    """Print lines in pieces, each in its style."""
+    colours = _has_colours(sys.stdout)
+    for line in lines:
+        click.echo(_joined(line, colours=colours))
+
+
+def open_screen() -> None:
+    """Take the terminal's other screen, so that what stood on this one is there again after."""
+    if _is_screen():
+        click.echo("\x1b[?1049h\x1b[?25l", nl=False)
+
+
+def close_screen() -> None:
+    """Give the terminal back."""
+    if _is_screen():
+        click.echo("\x1b[?25h\x1b[?1049l", nl=False)
+
+
+def put_screen(lines: Sequence[Pieces], footer: str) -> None:
+    """Draw lines over what the screen has; where there is no screen, print them again."""
+    if not _is_screen():
+        put_pieces(*lines, [(footer, None)], [("", None)])
+        return
+    columns, rows = shutil.get_terminal_size()
+    colours = _has_colours(sys.stdout)
+    drawn = [
+        _joined(line, colours=colours)
+        for line in (*lines[: rows - 1], [(footer[:columns], "dim")])
+    ]
+    click.echo("\x1b[H" + "\x1b[K\n".join(drawn) + "\x1b[K\x1b[J", nl=False)
+
+
+def _is_screen() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _joined(line: Pieces, *, colours: bool) -> str:
+    return "".join(_piece(text, style if colours else None) for text, style in line)
+
+
+def _piece(text: str, style: str | None) -> str:
+    shown = escape_hidden(text)
+    return click.style(shown, **looks(style)) if style else shown
+
+
+def looks(style: str | None) -> dict[str, Any]:
+    """Return what `click.style` knows of a style: a colour, ``dim``, ``bold``, or none."""
+    if style in ("dim", "bold"):
+        return {style: True}
+    return {"fg": style} if style else {}
 
 
 def put_json(*values: object) -> None:
@@ -37,21 +127,6 @@ def put_json(*values: object) -> None:
 
     for value in values:
         click.echo(escape_hidden_json(encode(value).decode()))
-
-
-def put_table(rows: Iterable[tuple[str, str, str]]) -> None:
-    """Print names and values beside each other, each value in a style."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    for name, value, style in rows:
-        table.add_row(
-            Text(escape_hidden(name)), Text(escape_hidden(value), style=style, overflow="fold")
-        )
-    Console().print(table)
 
 
 def put_code(text: str) -> None:

@@ -20,6 +20,7 @@ from sxhost.waiting import Signal
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
+    from sxhost.client.stream import EventStream
     from sxhost.model.session import Detail, Summary
     from sxhost.model.turn import Launch
 
@@ -72,7 +73,7 @@ class Run:
         )
         _stop_on_hangup(reactor)
         try:
-            return await self._submit_and_follow(host, session, after)
+            return await self._submit_and_follow(host, session, after, keep=keep)
         finally:
             with suppress(UnknownSession):  # somebody has deleted it
                 if forget:
@@ -120,7 +121,9 @@ class Run:
             names = " and ".join(unused)
             put(f"{session.id} goes on; {names} would be for a new session.", err=True)
 
-    async def _submit_and_follow(self, host: HostClient, session: Summary, after: str) -> str:
+    async def _submit_and_follow(
+        self, host: HostClient, session: Summary, after: str, *, keep: bool
+    ) -> str:
         put_heading(self._link, session)
         follower = TurnFollower(self._link, session.id, background=True)
         report = link_reporter(self._link)
@@ -129,10 +132,21 @@ class Run:
                 slow = f"Waiting until the agent of {session.id} runs …"
                 with self._link.saying_if_slow(slow):
                     begun = await host.submit(session.id, self._draft)
-                return await follower.follow(host, stream, begun.turn.id)
+                status = await follower.follow(host, stream, begun.turn.id)
+                self._started |= follower.saw_start
+                if self._started and not (keep or follower.gone):
+                    await self._end_and_follow(host, stream, follower)
+                return status or "failed"
         finally:
-            self._started |= follower.saw_start
             follower.close()
+
+    async def _end_and_follow(
+        self, host: HostClient, stream: EventStream, follower: TurnFollower
+    ) -> None:
+        """End the agent, and show what it says up to its end: last words may come late."""
+        with suppress(UnknownSession):  # somebody has deleted it
+            await host.end(self._session)
+            await follower.show_last_words(stream)
 
     async def _interrupt(self, host: HostClient) -> None:
         """Interrupt the turn, since the user has interrupted the command; wait for the end."""

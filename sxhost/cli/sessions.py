@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,12 +11,14 @@ import click
 from sxhost.cli.bulk import Deed, do_to_many, do_to_named
 from sxhost.cli.filters import filter_options
 from sxhost.cli.names import on_session, session_argument, sessions_argument
-from sxhost.cli.output import fail, put_table
-from sxhost.cli.terminal import HostLink, detail_lines, detail_rows, linked, session_lines
+from sxhost.cli.output import Pieces, at_terminal, fail, put_pieces, terminal_width
+from sxhost.cli.session_list import Listed, list_sessions, session_table
+from sxhost.cli.terminal import HostLink, linked, session_lines
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.model.session import Discovered, Forgotten, SessionQuery, Summary
+    from sxhost.model.approval import Approval
+    from sxhost.model.session import Detail, Discovered, Forgotten, SessionQuery, Summary
 
 __all__ = ["commands"]
 
@@ -25,11 +27,48 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 @click.command()
 @filter_options
+@click.option("--needs-me", is_flag=True, help="Only those that wait for somebody, or failed.")
+@click.option("--all", "-a", "everything", is_flag=True, help="Also all that are over.")
+@click.option("--wide", "-w", is_flag=True, help="More about each, uncut.")
+@click.option("--watch", is_flag=True, help="Keep the list on the screen, as it changes.")
 @linked
-def sessions(link: HostLink, query: SessionQuery) -> None:
-    """List sessions."""
-    found = link.run_with_client(lambda host: host.sessions(query))
-    link.show(found, *session_lines(found))
+def sessions(
+    link: HostLink, query: SessionQuery, *, needs_me: bool, watch: bool, **how: bool
+) -> None:
+    """List sessions, those first that need you.
+
+    In a pipe, and with --json, there is a line for each session, in the order of their ids.
+    """
+
+    async def listed(host: HostClient) -> Listed:
+        return await list_sessions(host, query, needs_me=needs_me)
+
+    if watch and not link.json:
+        link.run_with_client(lambda host: _watch(link, host, listed, **how))
+        return
+    found = link.run_with_client(listed)
+    if link.json or not (at_terminal() or how["wide"]):
+        link.show(found.sessions, *session_lines(found.sessions))
+    else:
+        put_pieces(*session_table(found, _now_ms(), **how))
+
+
+async def _watch(
+    link: HostLink,
+    host: HostClient,
+    listed: Callable[[HostClient], Awaitable[Listed]],
+    **how: bool,
+) -> None:
+    from sxhost.cli.live import keep_drawing
+
+    async def draw() -> list[Pieces]:
+        return session_table(await listed(host), _now_ms(), **how)
+
+    await keep_drawing(link, draw)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @click.command()
@@ -53,9 +92,20 @@ def _discovered_line(found: Discovered) -> str:
 @linked
 def show(link: HostLink, session_id: str) -> None:
     """Print all about a session."""
-    _, found = link.run_with_client(lambda host: on_session(host, session_id, host.session))
-    if sys.stdout.isatty() and not link.json:
-        put_table(detail_rows(found))
+    from sxhost.cli.session_view import detail_lines, session_view
+
+    people = at_terminal() and not link.json
+
+    async def look(host: HostClient) -> tuple[Detail, list[Approval]]:
+        from sxhost.model.approval import ApprovalQuery
+
+        name, found = await on_session(host, session_id, host.session)
+        asks = people and found.pending_approvals
+        return found, await host.session_approvals(name, ApprovalQuery()) if asks else []
+
+    found, asked = link.run_with_client(look)
+    if people:
+        put_pieces(*session_view(found, asked, _now_ms(), terminal_width()))
     else:
         link.show(found, *detail_lines(found))
 

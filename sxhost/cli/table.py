@@ -23,10 +23,12 @@ class Column(NamedTuple):
     """Where there is no room, columns of the highest rank are left out first."""
     right: bool = False
     """Whether it is set at the right, as numbers are."""
+    keep: str = ""
+    """Where a cell is cut, what stands behind the last such text is kept: `` · 2 min``."""
 
 
 class TableRow(NamedTuple):
-    """A line of a table: its cells, and their styles (those of `click.style`), if any."""
+    """A line of a table: its cells, and their styles, if any: a colour, ``dim`` or ``bold``."""
 
     cells: Sequence[str]
     colours: Sequence[str | None] = ()
@@ -69,7 +71,7 @@ def table_lines(
     lines = [TableRow([one_line(cell) for cell in line.cells], line.colours) for line in lines]
     widths = lay_out(columns, [line.cells for line in lines], width)
     last = max((at for at, wide in enumerate(widths) if wide), default=0)
-    heading = TableRow([column.title for column in columns], ["bright_black"] * len(columns))
+    heading = TableRow([column.title for column in columns], ["dim"] * len(columns))
     return [
         [
             (
@@ -84,7 +86,9 @@ def table_lines(
 
 
 def _cell(text: str, wide: int, column: Column, *, ends: bool) -> str:
-    cell = fit(text, wide)
+    head, kept, tail = text.rpartition(column.keep) if column.keep else ("", "", text)
+    room = wide - columns_of(kept + tail)
+    cell = fit(head, room) + kept + tail if kept and room > 0 else fit(text, wide)
     if ends and not column.right:
         return cell
     return pad(cell, wide, right=column.right) + ("" if ends else " " * GAP)

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["TurnFollower", "end_of_turn", "follow_turn", "put_heading", "waiting_for"]
 
 
+AFTER_AN_END = frozenset({"ended", "asleep"})
+"""Events after which an agent says nothing any more."""
+
+
 class TurnFollower:
     """Follows a turn of a session to its end.
 
@@ -42,6 +46,8 @@ class TurnFollower:
         self.view = TurnView(json=link.json)
         self.saw_start = False
         """Whether the agent has been started meanwhile."""
+        self.gone = False
+        """Whether the agent has ended by itself."""
         self._link = link
         self._waits_for_background = background
         self._status = ""
@@ -51,7 +57,10 @@ class TurnFollower:
         self._prompts = ApprovalPrompts(self.view, session_id, self._listen)
 
     async def follow(self, host: HostClient, stream: Any, turn_id: int = 0) -> str:
-        """Follow the turn of a number, or any later one; return how it ended."""
+        """Follow the turn of a number, or any later one; return how it ended.
+
+        Empty: the session is gone.
+        """
         async for value in stream:
             if not isinstance(value, Event):
                 continue
@@ -60,7 +69,15 @@ class TurnFollower:
                 return self._status
             if value.event in APPROVAL_EVENTS and not self._link.json:
                 await self._prompts.look(host)
-        return "failed"
+        return ""
+
+    async def show_last_words(self, stream: Any) -> None:
+        """Print what an agent says up to its end, which is near."""
+        async for value in stream:
+            if isinstance(value, Event):
+                if value.event in AFTER_AN_END:
+                    return
+                self.view.show(value)
 
     def close(self) -> None:
         """Read no more of what is typed."""
@@ -84,15 +101,16 @@ class TurnFollower:
             case CompleteEvent(turn=int(turn)) | ErrorEvent(turn=int(turn)) if turn < turn_id:
                 return False
         end = end_of_turn(event)
+        self.gone = isinstance(event, EndedEvent)
         if end is not None:
             status, reason = end
             self._status = status or "failed"
             self.view.line(f"({reason or status})", dim=True)
-            if self._background and not isinstance(event, EndedEvent):
+            if self._background and not self.gone:
                 titles = "; ".join(task.title or task.kind for task in self._background)
                 self.view.line(f"(in the background: {titles})", dim=True)
         waits = self._waits_for_background and bool(self._background)
-        return bool(self._status) and (not waits or isinstance(event, EndedEvent))
+        return bool(self._status) and (not waits or self.gone)
 
 
 CUT: Mapping[str, str] = {

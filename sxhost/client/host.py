@@ -42,6 +42,7 @@ from sxhost.model.auth import (
     TokenMade,
 )
 from sxhost.model.names import check_session_id
+from sxhost.model.search import SearchPage, SearchQuery
 from sxhost.model.session import (
     Accepted,
     Detail,
@@ -141,6 +142,10 @@ class HostClient:
         """Read the events of many sessions, in the order of their ids."""
         return await self._verbs.lines("/events" + query_of(query))
 
+    async def search(self, query: SearchQuery) -> SearchPage:
+        """Search the facts of all logs for words; the newest hits come first."""
+        return await self._verbs.get(SearchPage, "/search", query)
+
     def subscribe(
         self,
         session_id: str | None = None,
@@ -150,6 +155,7 @@ class HostClient:
         types: Sequence[str] = (),
         after: str = "",
         state: bool = False,
+        summary: bool = False,
         fail_fast: bool = False,
         on_link: OnLink = ignore_link_changes,
         jitter: Callable[[], float] = random.random,
@@ -157,7 +163,8 @@ class HostClient:
         """Follow a session's events, or those of all sessions, live (`sxhost.client.stream`).
 
         `after` is a cursor, a number or ``now``; without it what is buffered comes first.
-        With `state` the states of the sessions come too.  `fail_fast`, `on_link` and
+        With `state` the states of the sessions come too, with `summary` their summaries: all
+        at first, then as they change.  `fail_fast`, `on_link` and
         `jitter` are those of `EventStream`.
 
         :raises BadField: an id cannot be one.
@@ -167,12 +174,19 @@ class HostClient:
         query: EventQuery
         if session_id is None:
             path = "/events"
-            query = LogQuery(session=chosen, label=label, types=names, follow=True, state=state)
+            query = LogQuery(
+                session=chosen,
+                label=label,
+                types=names,
+                follow=True,
+                state=state,
+                summary=summary,
+            )
         elif sessions or label:
             raise BadField("session_id", "Name one session, or choose among all of them.")
         else:
             path = session_path(session_id, "events")
-            query = EventQuery(types=names, follow=True, state=state)
+            query = EventQuery(types=names, follow=True, state=state, summary=summary)
         return EventStream(
             self._host,
             lambda cursor: path + query_of(replace(query, after=cursor)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from sxhost.client.requests import why_lost
 from sxhost.codec.lines import LineSplitter, LineTooLong
-from sxhost.model.session import Event, Gap, StateChange
+from sxhost.model.session import Event, Gap, SessionRemoved, StateChange, SummaryChange
 from sxhost.waiting import Signal
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Frame",
     "Heartbeat",
     "HelloFrame",
+    "ListedFrame",
     "StreamConnection",
     "decode_frame",
     "decode_hello",
@@ -57,19 +58,33 @@ class EndFrame(Struct, frozen=True, tag_field="frame", tag="end"):
     reconnect: bool
 
 
+class ListedFrame(Struct, frozen=True, tag_field="frame", tag="listed"):
+    """The summaries of all sessions were sent once since the link began."""
+
+
 class AnyFrame(Struct, frozen=True):
     """Any frame."""
 
     frame: str
 
 
-Frame = Event | Gap | StateChange | HelloFrame | Heartbeat | EndFrame
+Control = (
+    Gap
+    | StateChange
+    | SummaryChange
+    | SessionRemoved
+    | ListedFrame
+    | HelloFrame
+    | Heartbeat
+    | EndFrame
+)
+Frame = Event | Control
 
 _event = msgspec.json.Decoder(Event)
 _hello = msgspec.json.Decoder(HelloFrame)
 _any_frame = msgspec.json.Decoder(AnyFrame)
-_frame = msgspec.json.Decoder(Gap | StateChange | HelloFrame | Heartbeat | EndFrame)
-_known = {"gap", "state", "hello", "heartbeat", "end"}
+_frame: msgspec.json.Decoder[Control] = msgspec.json.Decoder(Control)
+_known = {kind.__struct_config__.tag for kind in get_args(Control)}
 
 
 def decode_hello(line: bytes) -> HelloFrame:

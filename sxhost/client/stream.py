@@ -11,6 +11,7 @@ more than is held, and the stream goes on from the reader's cursor.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Self, TypeVar
 
@@ -22,6 +23,7 @@ from sxhost.client.link import (
     EndFrame,
     Heartbeat,
     HelloFrame,
+    ListedFrame,
     StreamConnection,
     decode_frame,
     decode_hello,
@@ -29,13 +31,13 @@ from sxhost.client.link import (
 from sxhost.client.requests import Exchange
 from sxhost.errors import HostError, HostUnreachable
 from sxhost.model.cursor import Cursor
-from sxhost.model.session import Event, Gap, StateChange
+from sxhost.model.session import Event, Gap, SessionRemoved, StateChange, Summary, SummaryChange
 
 __all__ = ["BackOff", "EventStream", "OnLink", "Value", "ignore_link_changes"]
 
 T = TypeVar("T")
 
-Value = Event | Gap | StateChange
+Value = Event | Gap | StateChange | SummaryChange | SessionRemoved
 """What a stream yields."""
 
 OnLink = Callable[[bool, str], object]
@@ -116,6 +118,11 @@ class EventStream:
         self._epoch = ""
         self._cursor_after_gap = ""
         self._states: dict[str, StateChange] = {}
+        self._summaries: dict[str, Summary] = {}
+        self._listed: set[str] = set()
+        """The sessions whose summaries have come over this link."""
+        self._forgotten: deque[SessionRemoved] = deque()
+        """Sessions that have gone while there was no link."""
         self._closed = False
         self._reading: Deferred[Any] | None = None
 
@@ -173,6 +180,8 @@ class EventStream:
 
     def _next_held(self) -> Value | None:
         """Return the next value among the lines that have come."""
+        if self._forgotten:
+            return self._forgotten.popleft()
         while self._link is not None:
             line = self._link.take_line()
             if line is not None:
@@ -203,13 +212,13 @@ class EventStream:
             case Gap():
                 self.cursor = frame.end
                 return frame
-            case StateChange():
-                return self._state_if_new(frame)
             case Heartbeat():
                 self.cursor = frame.cursor or self.cursor
                 self._back_off.reset()
             case EndFrame():
                 self._handle_end(frame)
+            case StateChange() | SummaryChange() | SessionRemoved() | ListedFrame():
+                return self._handle_change(frame)
         return None
 
     def _handle_hello(self, hello: HelloFrame) -> None:
@@ -219,17 +228,38 @@ class EventStream:
         it, the gap has to be told again: so a place that was asked for is kept till then.
         """
         self._epoch = hello.epoch
+        self._listed.clear()
         if self.cursor in ("", "now"):
             self.cursor, self._cursor_after_gap = hello.cursor, ""
         else:
             self._cursor_after_gap = hello.cursor
 
     def _state_if_new(self, state: StateChange) -> StateChange | None:
-        """Return a state unless it was yielded: each new connection repeats them all."""
         if self._states.get(state.session) == state:
             return None
         self._states[state.session] = state
         return state
+
+    def _handle_change(
+        self, frame: StateChange | SummaryChange | SessionRemoved | ListedFrame
+    ) -> Value | None:
+        """Return a change unless it was yielded: each new connection repeats them all."""
+        match frame:
+            case StateChange():
+                return self._state_if_new(frame)
+            case SummaryChange(session=session, summary=summary):
+                self._listed.add(session)
+                before = self._summaries.get(session)
+                self._summaries[session] = summary
+                return None if before == summary else frame
+            case SessionRemoved(session=session):
+                return frame if self._summaries.pop(session, None) is not None else None
+            case ListedFrame():
+                missing = self._summaries.keys() - self._listed
+                self._forgotten.extend(map(SessionRemoved, sorted(missing)))
+                for session in missing:
+                    del self._summaries[session]
+                return self._forgotten.popleft() if self._forgotten else None
 
     def _handle_end(self, end: EndFrame) -> None:
         if end.reconnect:

@@ -23,6 +23,7 @@ from sxhost.model.turn import Process
 from sxhost.policy.rules import AskingSession, Policy, PolicyDecision, PolicyError
 from sxhost.process.child import ProcessSpawner
 from sxhost.process.orphans import end_orphans
+from sxhost.process.watching import ProcessWatcher
 from sxhost.visible import exit_with_error
 
 __all__ = ["Rules", "host_id", "make_agents", "make_rules"]
@@ -42,6 +43,7 @@ def make_agents(settings: Settings, reactor: Any, rules: Rules | None = None) ->
         hold=drivers.hold,
         reap=OrphanReaper(reactor, limits, host).reap,
         resume_at_boot=settings.resume_at_boot,
+        watch=ProcessWatcher(reactor, limits.watched_processes).watch,
     )
 
 

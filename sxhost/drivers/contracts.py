@@ -69,8 +69,11 @@ class Started(Struct, frozen=True, kw_only=True):
 class Reports(Protocol):
     """What an agent reports to the host; no method raises, blocks or returns anything."""
 
-    def report_event(self, event: AgentEvent) -> None:
-        """Report an event."""
+    def report_event(self, event: AgentEvent, turn: str | None = None) -> None:
+        """Report an event; `turn` is the agent's own id of its turn, where the agent names it.
+
+        It may come after that turn's end, also while the next one runs.
+        """
 
     def spawned(self, process: Process) -> None:
         """Report which process runs for this agent (codex: for other agents as well)."""

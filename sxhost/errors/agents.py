@@ -48,10 +48,12 @@ class NotHosted(HostError):
     status = 409
     code = "not_hosted"
 
-    def __init__(self, session_id: str, instead: str = "do it where it runs") -> None:
+    def __init__(
+        self, session_id: str, instead: str = "Do it where it runs, or send it a message."
+    ) -> None:
         super().__init__(
-            f"The session {session_id!r} is attached: its agent is not run by this host;"
-            f" {instead}, or send it a message."
+            f"The session {session_id!r} is attached: its agent is not run by this host."
+            f" {instead}"
         )
 
 
@@ -79,9 +81,23 @@ class AlreadyAnswered(HostError):
     code = "already_answered"
 
     def __init__(self, approval_id: int, *, by: str, decision: str, at_ms: int) -> None:
-        who = "the host's own user" if by == "own" else by
+        who = {"own": "the host's own user", "terminal": "its user at the terminal"}.get(by, by)
         sentence = f"Approval {approval_id} is closed already: {decision}, by {who}."
         super().__init__(sentence, by=by, decision=decision, at_ms=at_ms)
+
+
+class OnlyAtTerminal(HostError):
+    """The agent waits for no answer from here any more, only at its own terminal."""
+
+    status = 409
+    code = "only_at_terminal"
+
+    def __init__(self, approval_id: int, since_ms: int) -> None:
+        super().__init__(
+            f"Approval {approval_id} can only be answered at its agent's own terminal:"
+            " nothing waits for an answer from here any more.",
+            since_ms=since_ms,
+        )
 
 
 class UnknownApproval(HostError):

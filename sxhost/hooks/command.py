@@ -11,7 +11,8 @@ import sys
 
 from sxhost.address import HostAddress
 from sxhost.files import open_unlinked, read_private
-from sxhost.hooks.deadline import Deadline
+from sxhost.hooks.deadline import Deadline, default_wait
+from sxhost.os_process import agent_above, identify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ ADDRESSES = 2.5
 DECISION_MARGIN = 2.0
 """Seconds that the host's answer may take beyond those in which somebody could decide."""
 
+RETRY_FIRST, RETRY_MOST = 0.5, 5.0
+"""Seconds until a question is asked again that the host has lost; each time twice as many."""
+
+KEEPALIVE_S = 60
+"""Seconds of silence after which a connection over a network is looked after."""
+
 BODY_MOST = 900_000
 """Bytes of a hook that are sent as they are: the host takes a mebibyte."""
 
@@ -45,11 +52,14 @@ LINES_MOST = 64 * 1024
 """Bytes of lines that are sent along."""
 
 LINES_FIELD = "sxhost_transcript"
+PROCESS_FIELD = "sxhost_process"
 
 ADDRESS_MOST = 4096
 INPUT_MOST = 64 * 1024 * 1024
 TEXT_MOST = 48_000
 OK, UNAUTHORIZED = 200, 401
+AWAY = (502, 503, 504)
+"""What a host that stops answers, and a proxy whose host is gone."""
 USAGE = """\
 usage: sxhost hook claude|codex [--ask] [--wait SECONDS] [--url URL] [--token-file FILE]
                    [--ca FILE] [--verbose] [JSON]
@@ -57,7 +67,8 @@ usage: sxhost hook claude|codex [--ask] [--wait SECONDS] [--url URL] [--token-fi
 Tells the host what an agent's hook was told: JSON, or standard input. Prints the host's answer.
 
   --ask         let the host decide about each use of a tool
-  --wait        seconds to wait for a decision, then the agent asks its own user  [60]
+  --wait        seconds to wait for a decision, then only the agent asks its own user
+                [23 hours beside a dialog of Claude; else 60]
   --url         the host  [SXHOST_URL, or port 7432 of this machine]
   --token-file  where its token is  [SXHOST_TOKEN_FILE, SXHOST_TOKEN, or your own host's]
   --ca          authorities to believe  [SXHOST_CA, or the system's]
@@ -72,6 +83,10 @@ JSON = ""
 
 class HookError(Exception):
     """The host did not get the hook; the message is the reason."""
+
+
+class HostAway(HookError):
+    """The host stops, or something between says that it is not there."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,15 +126,49 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], deadline: Deadline
     if environ.get(HOSTED):
         raise HookError("the host runs this agent itself")
     options = parse(arguments[1:])
-    ask, wait = "--ask" in options, float(options.get("--wait", "60"))
+    ask = "--ask" in options
     environ = environ_with_options(options, environ)
     body = fitted(os.fsencode(options[JSON]) if options.get(JSON) else read_all(0))
     if "--lines" in options or not is_local(host_url(environ)):
         body = with_lines(body)
-    path = f"/hooks/{arguments[0]}?wait={wait:g}" + ("&ask=1" if ask else "")
-    waits_for_decision = b'"PermissionRequest"' in body or (ask and b'"PreToolUse"' in body)
-    patience = wait + DECISION_MARGIN if waits_for_decision and wait else 0.0
-    return post(path, body, patience, environ, deadline)
+    body = with_process(body, arguments[0])
+    asked = next(
+        (name for name in ("PermissionRequest", "PreToolUse") if _names(name, body)), ""
+    )
+    usual = default_wait(arguments[0], asked, is_subagent=b'"agent_id"' in body)
+    wait = float(options.get("--wait") or usual)
+    path = f"/hooks/{arguments[0]}?" + ("ask=1&" if ask else "")
+    if wait and (asked == "PermissionRequest" or (ask and asked)):
+        return decision(path, body, wait, environ, deadline)
+    return post(f"{path}wait={wait:g}", body, 0.0, environ, deadline)
+
+
+def _names(hook: str, body: bytes) -> bool:
+    return f'"{hook}"'.encode() in body
+
+
+def decision(
+    path: str, body: bytes, wait: float, environ: Mapping[str, str], deadline: Deadline
+) -> bytes:
+    """Return the decision about a question, for which there are `wait` seconds.
+
+    Whenever the host has heard it and is gone, it is asked again under the same key, which
+    makes it the same question.
+    """
+    import time
+
+    until, pause = time.monotonic() + wait, RETRY_FIRST
+    key, agent = os.urandom(16).hex(), os.getppid()
+    while True:
+        left = max(1.0, until - time.monotonic())
+        try:
+            extra = 0.0 if deadline.is_extended else wait + DECISION_MARGIN
+            return post(f"{path}wait={left:.0f}&key={key}", body, extra, environ, deadline)
+        except (OSError, HostAway):
+            if not deadline.is_extended or deadline.left < pause or os.getppid() != agent:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, RETRY_MOST)
 
 
 def parse(arguments: Sequence[str]) -> dict[str, str]:
@@ -211,9 +260,8 @@ def post(
         deadline.extend(-patience)
         status, answer = host.request(path, body, patience, own_host_token(url, environ) or "")
     if status != OK:
-        raise HookError(
-            f"the host answered {status}: {answer[:200].decode('utf-8', 'replace')}"
-        )
+        failure = HostAway if status in AWAY else HookError
+        raise failure(f"the host answered {status}: {answer[:200].decode('utf-8', 'replace')}")
     return answer
 
 
@@ -227,6 +275,18 @@ def is_local(url: str) -> bool:
     address = HostAddress(url)
     local = ("localhost", "::1")
     return bool(address.socket_path) or address.name in local or address.name[:4] == "127."
+
+
+def with_process(body: bytes, agent: str) -> bytes:
+    """Return a hook with its agent's process, by which the host sees the agent's end."""
+    pid = agent_above(agent, os.getppid())
+    found = identify(pid) if pid is not None else None
+    text = body.rstrip()
+    if found is None or not text.startswith(b"{") or not text.endswith(b"}"):
+        return body
+    comma = b"" if text[1:-1].isspace() or len(text) == len(b"{}") else b","
+    words = (f'"{n}":{v}' if isinstance(v, int) else f'"{n}":"{v}"' for n, v in found.items())
+    return text[:-1] + comma + f'"{PROCESS_FIELD}":{{{",".join(words)}}}}}'.encode()
 
 
 def with_lines(body: bytes) -> bytes:
@@ -309,6 +369,8 @@ class HostConnection:
             answer = b""
             while part := link.recv(1 << 16):
                 answer += part
+        if not answer:
+            raise HostAway("the host went away")
         lines, _, content = answer.partition(b"\r\n\r\n")
         if not lines.startswith(b"HTTP/1."):
             raise HookError("what answers there is not a host")
@@ -336,6 +398,9 @@ class HostConnection:
         each = self.deadline.seconds / ADDRESSES
         link = socket.create_connection((address.name, address.port), each)
         link.settimeout(None)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
         return self.secured(link, address.certified_name) if address.secure else link
 
     def secured(self, link: socket, name: str) -> socket:

@@ -1,4 +1,6 @@
-"""Looks now and then for agents that run without hooks, and shows them."""
+"""Looks for agents that run: now and then for those without hooks, at the start for those that
+wait for an answer.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from sxhost.hooks.sessions import HookHandler
 from sxhost.logs import logger
 from sxhost.waiting import background
 
-__all__ = ["DISCOVERY_S", "Discovery"]
+__all__ = ["DISCOVERY_S", "Discovery", "Reunion"]
 
 log = logger(__name__)
 
@@ -46,3 +48,17 @@ class Discovery(Service):
         return background(
             self._hooks.discover(self._uid), log, "looking for running agents", (HostError,)
         )
+
+
+class Reunion(Service):
+    """Finds, once, the agents of the user `uid` that have asked a former life of the host."""
+
+    def __init__(self, hooks: HookHandler, uid: int) -> None:
+        self._hooks = hooks
+        self._uid = uid
+
+    def startService(self) -> None:
+        """Look for them."""
+        super().startService()
+        finding = self._hooks.follow_asking(self._uid)
+        background(finding, log, "finding agents that wait for an answer", (HostError,))

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
 
+import msgspec
 from msgspec import Raw, to_builtins
 from msgspec.structs import replace
 
@@ -20,13 +22,15 @@ from sxhost.agent_files.facts import tool_title
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import shorten_to_fit
 from sxhost.drivers.claude.approvals import permission_result, question_of
-from sxhost.drivers.claude.background import TASKS_MOST, background_task
+from sxhost.drivers.claude.background import TASKS_MOST, claude_task
 from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
-from sxhost.model.approval import Answer, Question
+from sxhost.hooks.deadline import default_wait
+from sxhost.model.approval import Answer, Approval, Question, TerminalAnswer
 from sxhost.model.names import EVENT_NAME
 from sxhost.model.session import EventDraft, Registration
+from sxhost.model.turn import OSProcess
 
-__all__ = ["Hook"]
+__all__ = ["AGENT_ENDED", "DENIED", "Hook"]
 
 Event = tuple[str, dict[str, Any]]
 
@@ -43,12 +47,16 @@ TAKES: Final[Mapping[str, frozenset[str]]] = {
 
 TOOL_ENDS: Final = frozenset({"PostToolUse", "PostToolUseFailure", "PermissionDenied"})
 TURN_ENDS: Final = frozenset({"Stop", "StopFailure", "UserPromptSubmit", "SessionEnd"})
+AGENT_ENDED: Final = "its agent has ended"
+DENIED: Final = TerminalAnswer(decision="deny", reason="denied at the terminal")
 TASK_ENDS: Final = frozenset({"completed", "failed", "killed", "stopped"})
 """Statuses of a task in the background that no longer runs."""
 MESSAGE_INTRODUCTION: Final = (
     "The user sent this message through sxhost while you were working:\n\n"
 )
 SHORT_TEXT: Final = 512
+
+PROCESS_FIELD: Final = "sxhost_process"
 
 COMMON: Final = frozenset(
     {"session_id", "transcript_path", "cwd", "permission_mode", "hook_event_name"}
@@ -60,7 +68,9 @@ class Hook:
 
     def __init__(self, agent: str, payload: Mapping[str, Any]) -> None:
         self.agent = agent
-        self.payload = payload
+        self.payload = {n: value for n, value in payload.items() if n != PROCESS_FIELD}
+        self.process = _process(payload.get(PROCESS_FIELD))
+        """The agent's process, as ``sxhost hook`` has found it above its own."""
         self.is_notice = agent == "codex" and not self.text("hook_event_name")
         """Whether it was told by Codex's ``notify``, and not by a hook."""
         self.session_id = self.text("thread-id" if self.is_notice else "session_id")
@@ -83,6 +93,7 @@ class Hook:
             model=self.text("model")[:SHORT_TEXT] or None,
             cwd=self.text("cwd")[:4096] or None,
             inbox=None if self.is_notice else "hooks",
+            os_process=self.process,
         )
 
     @property
@@ -143,19 +154,47 @@ class Hook:
         """Whether an answer can be a decision."""
         return self.name in ("PermissionRequest", "PreToolUse")
 
-    def settles_question_of(self, asked: Hook) -> bool:
-        """Return whether this hook shows that the question of `asked` is settled."""
+    @property
+    def default_wait(self) -> float:
+        """The seconds that its agent waits for a decision, if nobody says otherwise."""
+        is_subagent = bool(self.text("agent_id"))
+        return default_wait(self.agent, self.name, is_subagent=is_subagent)
+
+    def question_key(self, call: str) -> str:
+        """Return the key of the hook's question; `call` names the call of the hook."""
+        return f"{self._tool_mark}:{call or self.key}"
+
+    @property
+    def _tool_mark(self) -> str:
+        """What tells a tool's use from others: its name and its command, or else its input.
+
+        Codex has a reason beside the command when it asks, and none when it has run.
+        """
+        command = self._input.get("command")
+        used = [self.text("tool_name"), command or self.payload.get("tool_input")]
+        return sha256(msgspec.json.encode(used, order="sorted")).hexdigest()[:16]
+
+    def end_of(self, asked: Approval) -> str | TerminalAnswer | None:
+        """Return how what its agent has asked has ended, if this hook shows that it has."""
+        asker = asked.detail.get("agent") or ""
+        subagent = self.text("agent_id")
         if self.name == "SessionEnd":
-            return not self.text("agent_id")
-        if self.name in TURN_ENDS and not self.text("agent_id"):
-            return not asked.text("agent_id") or self._nothing_runs
-        asker = self.text("agent_id") == asked.text("agent_id")
+            return None if subagent else AGENT_ENDED
+        if self._ends_turn and not subagent:
+            return TerminalAnswer() if not asker or self._nothing_runs else None
+        if subagent != asker:
+            return None
         if self.name == "SubagentStop":
-            return asker
-        same = [
-            self.payload.get(n) == asked.payload.get(n) for n in ("tool_name", "tool_input")
-        ]
-        return self.name in TOOL_ENDS and asker and all(same)
+            return TerminalAnswer()
+        if self.name in TOOL_ENDS and asked.key.startswith(f"{self._tool_mark}:"):
+            is_denial = self.name == "PermissionDenied"
+            return DENIED if is_denial else TerminalAnswer(decision="approve")
+        return None
+
+    @property
+    def _ends_turn(self) -> bool:
+        """Whether it is told at the end of a turn, or when none runs."""
+        return self.name in TURN_ENDS or self.text("notification_type") == "idle_prompt"
 
     @property
     def _nothing_runs(self) -> bool:
@@ -166,14 +205,18 @@ class Hook:
     def background(self) -> list[dict[str, str]]:
         """What runs in the background, as Claude's ``Stop`` tells."""
         tasks = [
-            background_task(*(_text(task, name) for name in ("id", "type", "description")))
+            claude_task(*(_text(task, name) for name in ("id", "type", "description")))
             for task in _objects(self.payload.get("background_tasks"))
             if _text(task, "status") not in TASK_ENDS
         ]
         return [to_builtins(task) for task in tasks[:TASKS_MOST]]
 
-    def question(self, patience: float) -> Question:
-        """Return the approval question of the hook; it expires after `patience` seconds."""
+    def question(self, patience: float, call: str = "") -> Question:
+        """Return the approval question of the hook; it expires after `patience` seconds.
+
+        :param call: names this call of the hook; asked again under the same name, it is the
+            same question.
+        """
         asked = question_of(
             self._permission_request(), Raw(encode(shorten_to_fit(dict(self.payload))))
         )
@@ -181,7 +224,14 @@ class Hook:
         if self.name == "PreToolUse":
             choices = [choice for choice in choices if choice != "approve_session"]
         detail = {**asked.detail, "cwd": self.text("cwd")}
-        return replace(asked, choices=choices, detail=detail, expires_s=patience)
+        return replace(
+            asked,
+            key=self.question_key(call),
+            choices=choices,
+            detail=detail,
+            expires_s=patience,
+            at_terminal=self.may_ask,
+        )
 
     def decision(self, answer: Answer) -> dict[str, Any]:
         """Return a decision as the hook's answer."""
@@ -331,6 +381,12 @@ def _output(value: Any) -> Any:
 def _text(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _process(value: Any) -> OSProcess | None:
+    with suppress(msgspec.ValidationError):
+        return msgspec.convert(value, OSProcess)
+    return None
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

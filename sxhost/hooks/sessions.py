@@ -9,36 +9,31 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.agent_files.follower import Follower
-from sxhost.agent_files.running import RunningAgent, find_running, is_running
+from sxhost.agent_files.running import RunningAgent, find_running
 from sxhost.errors import BadField, UnknownSession
 from sxhost.hooks.payload import PROVIDERS, Hook
+from sxhost.hooks.questions import HookQuestions
+from sxhost.hooks.session_links import SessionLinks, serves_one_terminal
 from sxhost.hooks.transcripts import AttachedTranscripts
 from sxhost.logs import logger
+from sxhost.model.approval import ApprovalQuery
 from sxhost.model.delivery import InboxKind
 from sxhost.model.host import Host
 from sxhost.model.names import check_session_id
 from sxhost.model.session import Discovered, EventDraft, Message, PullQuery, Registration
+from sxhost.model.turn import OSProcess
 from sxhost.project import git_branch, project_root
 
 __all__ = ["HookHandler", "HookQuery", "HookReply"]
 
 log = logger(__name__)
-
-ANSWERED_AT_TERMINAL: Final = "answered at the terminal"
-"""Why an approval is closed that the agent's own user has decided."""
-
-SUCCESSION_S: Final = 10.0
-"""Seconds after the end of a conversation within which another may go on with its session."""
-
-CHANGES_CONVERSATION: Final = frozenset({"clear", "resume"})
-"""Why a conversation ends and another begins in the same process."""
 
 DELIVERY_LEASE: Final = 30.0
 """Seconds that an answer with messages may take to be read."""
@@ -46,19 +41,18 @@ DELIVERY_LEASE: Final = 30.0
 MOST_SESSIONS: Final = 4096
 """Sessions that are remembered as registered."""
 
-APPROVAL_GRACE: Final = 5.0
-"""Seconds by which an approval outlives the hook that waits for it."""
-
 
 class HookQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The query of a hook's request; with `ask` each use of a tool is an approval.
 
-    `wait` is for how many seconds the agent waits for a decision before it asks its own user;
-    0 asks nobody else.
+    `wait` is for how many seconds the agent waits for a decision before only its own user is
+    asked; with 0 the host is only told.  Without it, it is long where the agent asks its user
+    meanwhile.  `key` names the call of the hook, which asks the same question again under it.
     """
 
     ask: bool = False
-    wait: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
+    wait: Annotated[float, Meta(ge=0, le=86_400)] | None = None
+    key: Annotated[str, Meta(max_length=64)] = ""
 
 
 class HookReply(Struct, frozen=True):
@@ -73,25 +67,11 @@ UNANSWERABLE: Final = "not answerable"
 """A field of the metadata of sessions that were discovered, as long as they have no hooks."""
 
 
-class Asking(NamedTuple):
-    """A hook that waits for a decision, and since when (Unix ms)."""
-
-    hook: Hook
-    since_ms: int
-
-
-class Left(NamedTuple):
-    """A session whose process goes on with another conversation; when it was left (Unix ms)."""
-
-    session_id: str
-    at_ms: int
-
-
 class HookHandler:
     """Turns hooks into events, approvals and deliveries through the verbs of `host`.
 
     `follower` follows the transcripts of agents of the host's own user; `find` returns those
-    that run for a user, and `is_running` tells whether a process still does.
+    that run for a user, `serves_one` tells whether one's process has one user interface.
     """
 
     def __init__(
@@ -102,22 +82,19 @@ class HookHandler:
         environ: Mapping[str, str] = {},
         *,
         find: Callable[[int], list[RunningAgent]] = find_running,
-        is_running: Callable[[int], bool] = is_running,
+        serves_one: Callable[[OSProcess], bool] = serves_one_terminal,
     ) -> None:
         self._host = host
         self._environ = environ
         self._follower = follower
         self._find_running = find
-        self._is_running = is_running
-        self._transcripts = AttachedTranscripts(host, clock, follower, self._withdraw_answered)
+        self._questions = HookQuestions(host, clock, follower)
+        self._transcripts = AttachedTranscripts(
+            host, clock, follower, self._questions.settle_answered
+        )
+        self._links = SessionLinks(host, serves_one)
         self._registrations: OrderedDict[str, Registration] = OrderedDict()
         self._hooked_places: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._left: dict[tuple[str, str, str], list[Left]] = {}
-        """Sessions that others may go on with, by agent, directory and reason."""
-        self._unhooked: dict[str, int] = {}
-        """Discovered sessions without hooks, and their processes."""
-        self._asking: dict[str, dict[str, Asking]] = {}
-        """The hooks that wait for a decision, by session and by the key of their question."""
 
     async def handle_hook(
         self, hook: Hook, query: HookQuery, *, is_local: bool = False
@@ -140,14 +117,16 @@ class HookHandler:
             return await self._handle(session_id, hook, query)
 
     async def _handle(self, session_id: str, hook: Hook, query: HookQuery) -> HookReply:
-        await self._withdraw_overtaken(session_id, hook)
+        await self._questions.end_overtaken(session_id, hook)
+        is_new = not self._host.knows(session_id)
         await self._ensure_registered(session_id, hook)
-        await self._succeed(session_id, hook)
+        await self._links.note_hook(session_id, hook, is_new=is_new)
         if hook.name == "UserPromptSubmit":
             await self._transcripts.note_prompt(session_id, hook.text("prompt"))
-        if hook.can_ask and query.wait and (hook.may_ask or query.ask):
+        if hook.may_ask or (hook.can_ask and query.ask and query.wait != 0):
             await self._append_events(session_id, hook, hook.events())
-            return HookReply(await self._await_decision(session_id, hook, query.wait))
+            wait = hook.default_wait if query.wait is None else query.wait
+            return HookReply(await self._questions.ask(session_id, hook, wait, query.key))
         messages = await self._messages(session_id, hook.deliverable_modes)
         drafts = [*hook.events(goes_on=bool(messages)), *map(_message_event, messages)]
         await self._append_events(session_id, hook, drafts)
@@ -170,14 +149,15 @@ class HookHandler:
                 continue
             known = self._host.stored_session(session_id)
             is_new = not self._host.knows(session_id)
-            if is_new or (known is not None and known.pid != running.pid):
-                await self._host.register(session_id, _registration_of(running, is_new=is_new))
+            registration = _registration_of(running, is_new=is_new)
+            is_back = known is not None and known.os_process != registration.os_process
+            if is_new or is_back:
+                await self._host.register(session_id, registration)
+            if is_back and known is not None and known.state.name == "ended":
+                began = EventDraft.of("started", {"agent": running.agent, "reason": "resume"})
+                await self._host.fire(session_id, began)
             self._transcripts.follow_running(running, with_past=is_new)
             marked = is_new or (known is not None and UNANSWERABLE in known.metadata)
-            if marked:
-                self._unhooked[session_id] = running.pid
-            else:
-                self._unhooked.pop(session_id, None)
             found.append(
                 Discovered(
                     id=session_id,
@@ -187,24 +167,29 @@ class HookHandler:
                     answerable=not marked,
                 )
             )
-        await self._end_unhooked(self._follower)
         return found
 
-    async def _end_unhooked(self, follower: Follower) -> None:
-        """Tell that discovered agents have ended: no hook does."""
-        unhooked = dict(self._unhooked)
+    async def follow_asking(self, uid: int) -> None:
+        """Follow the agents that run for a user and have asked a former life of the host.
 
-        def find_ended() -> list[str]:
-            return [one for one, pid in unhooked.items() if not self._is_running(pid)]
+        Their users may have answered meanwhile, or do so soon, and no hook would tell.
+        """
+        asking = {asked.session for asked in await self._host.approvals(ApprovalQuery())}
+        if self._follower is None or not asking:
+            return
+        find = partial(self._find_running, uid)
+        for running in await self._follower.run_in_thread(find):
+            if running.session_id in asking:
+                self._transcripts.follow_asking(running)
 
-        for session_id in await follower.run_in_thread(find_ended):
-            if self._unhooked.get(session_id) == unhooked[session_id]:
-                del self._unhooked[session_id]
-                self._transcripts.end_running(session_id, unhooked[session_id])
+    def read_last_words(self, session_id: str) -> None:
+        """Look at a session's transcript once more: its agent's process is gone."""
+        self._transcripts.read_last_words(session_id)
 
     def close(self) -> None:
         """Follow no transcript any more."""
         self._transcripts.close()
+        self._questions.close()
 
     async def acknowledge_messages(self, reply: HookReply) -> None:
         """Acknowledge the messages of an answer that the agent has read."""
@@ -239,6 +224,7 @@ class HookHandler:
             known is not None
             and not hook.may_change_registration
             and registration.cwd in (None, known.cwd)
+            and registration.os_process in (None, known.os_process)
         ):
             self._registrations.move_to_end(session_id)
             return
@@ -250,42 +236,9 @@ class HookHandler:
         if stored is not None and stored.metadata.get(UNANSWERABLE):
             registration = replace(registration, metadata={})
         await self._host.register(session_id, registration)
-        if known is None:
-            await self._host.withdraw_questions(session_id, "its agent no longer waits")
         self._registrations[session_id] = replace(registration, metadata=None)
         if len(self._registrations) > MOST_SESSIONS:
             self._registrations.popitem(last=False)
-
-    async def _withdraw_overtaken(self, session_id: str, hook: Hook) -> None:
-        """Withdraw the questions that the agent's own user has decided meanwhile.
-
-        Claude shows its dialog while its hook waits, and does not end the hook with it.
-        """
-        for key, asking in tuple(self._asking.get(session_id, {}).items()):
-            if hook.settles_question_of(asking.hook):
-                await self._host.withdraw_question(session_id, key, ANSWERED_AT_TERMINAL)
-
-    async def _withdraw_answered(self, session_id: str, before_ms: int | None) -> None:
-        """Withdraw the questions of dialogs that were answered at the terminal."""
-        for key, asking in tuple(self._asking.get(session_id, {}).items()):
-            is_earlier = asking.hook.may_ask and asking.since_ms <= (before_ms or 0)
-            if before_ms is None or is_earlier:
-                await self._host.withdraw_question(session_id, key, ANSWERED_AT_TERMINAL)
-
-    async def _succeed(self, session_id: str, hook: Hook) -> None:
-        """Have a session go on with the one that its agent's user has left for it.
-
-        Where two in one directory are left at once, nobody knows which it is, and none is.
-        """
-        now_ms, reason = self._host.now_ms(), hook.text("reason") or hook.text("source")
-        if reason not in CHANGES_CONVERSATION:
-            return
-        place = (hook.agent, hook.text("cwd"), reason)
-        recent = [left for left in self._left.pop(place, []) if _is_recent(left, now_ms)]
-        if hook.name == "SessionEnd":
-            self._left[place] = [*recent, Left(session_id, now_ms)]
-        elif hook.name == "SessionStart" and len(recent) == 1:
-            await self._host.continue_session(recent[0].session_id, session_id)
 
     async def _append_events(
         self, session_id: str, hook: Hook, drafts: Sequence[EventDraft]
@@ -307,22 +260,6 @@ class HookHandler:
                 await self._host.nack(session_id, message.id)
         return [message for message in taken if message.mode in modes]
 
-    async def _await_decision(
-        self, session_id: str, hook: Hook, patience: float
-    ) -> dict[str, Any]:
-        """Open an approval; return its decision as the hook's answer, empty if too late."""
-        question = hook.question(patience + APPROVAL_GRACE)
-        asking = self._asking.setdefault(session_id, {})
-        entry = asking[question.key] = Asking(hook, self._host.now_ms())
-        try:
-            answer = await self._host.ask(session_id, question, patience)
-        finally:
-            if asking.get(question.key) is entry:
-                del asking[question.key]
-            if not asking:
-                self._asking.pop(session_id, None)
-        return {} if answer is None else hook.decision(answer)
-
 
 def _message_event(message: Message) -> EventDraft:
     return EventDraft.of("user-message", {"text": message.content, "by": "message"})
@@ -338,10 +275,7 @@ def _registration_of(running: RunningAgent, *, is_new: bool) -> Registration:
         provider=PROVIDERS.get(running.agent),
         cwd=running.cwd[:4096],
         pid=running.pid,
+        os_process=running.process,
         metadata=mark if is_new else None,
         inbox=inbox if is_new else None,
     )
-
-
-def _is_recent(left: Left, now_ms: int) -> bool:
-    return now_ms - left.at_ms <= SUCCESSION_S * 1000

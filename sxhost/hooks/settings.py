@@ -17,6 +17,8 @@ from msgspec import Struct
 
 from sxhost import files
 from sxhost.codec.json_edit import NotJSON, append_value, remove_values, value_at
+from sxhost.hooks.command import is_local
+from sxhost.hooks.deadline import default_wait
 
 __all__ = [
     "CLAUDE_HOOKS",
@@ -32,6 +34,9 @@ __all__ = [
 BACKUP: Final = ".sxhost-backup"
 ANSWER_S: Final = 5
 """Seconds that Claude waits for an answer that needs nobody's decision."""
+
+MINUTES_FROM_S: Final = 180
+"""Seconds from which on a time is shown in minutes."""
 
 DECISION_MARGIN_S: Final = 10
 """Seconds that it waits longer than the host does for a decision."""
@@ -55,6 +60,15 @@ NOTIFY: Final = re.compile(
 ONLY_COMMANDS: Final = ("SessionStart", "SessionEnd")
 """The first knows no HTTP; the other complains aloud where nobody answers."""
 
+ASKS_AGAIN: Final = "PermissionRequest"
+"""Only a command asks again when the host has been away."""
+
+TELL_LINES: Final = ("Stop", "StopFailure")
+"""Only a command sends the agent's own lines along, which a host elsewhere cannot read."""
+
+USUAL_VARIABLE: Final = "SXHOST_TOKEN"
+"""The variable in which a command finds a token, too."""
+
 DECISION_HOOKS: Final = ("PermissionRequest", "PreToolUse")
 
 
@@ -76,7 +90,8 @@ class Wiring(Struct, frozen=True, kw_only=True):
     url: str
     http: bool = False
     ask: bool = False
-    wait: float = 60.0
+    wait: float | None = None
+    """Seconds that a decision may take; None: as long as is good for each hook."""
     token_variable: str = ""
 
 
@@ -196,8 +211,12 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
 def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
     """Return one hook; Codex knows no HTTP at all."""
     decides = name == DECISION_HOOKS[0] or (name == DECISION_HOOKS[1] and wiring.ask)
-    seconds = int(wiring.wait) + DECISION_MARGIN_S if decides else ANSWER_S
-    if agent == "codex" or name in ONLY_COMMANDS or not wiring.http:
+    usual = default_wait(agent, name, is_subagent=False)
+    wait = usual if wiring.wait is None else wiring.wait
+    common: dict[str, Any] = {"timeout": int(wait) + DECISION_MARGIN_S if decides else ANSWER_S}
+    if decides and wait:
+        common["statusMessage"] = _status_message(agent, name, wait)
+    if agent == "codex" or not wiring.http or _is_better_as_command(name, wiring):
         arguments = [
             *wiring.command,
             "hook",
@@ -205,20 +224,40 @@ def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
             *_decision_options(wiring),
             *wiring.options,
         ]
-        return {"type": "command", "command": shlex.join(arguments), "timeout": seconds}
-    query = f"wait={wiring.wait:g}" + ("&ask=1" if wiring.ask else "")
-    url = f"{wiring.url.rstrip('/')}/hooks/{agent}?{query}"
-    entry: dict[str, Any] = {"type": "http", "url": url, "timeout": seconds}
+        return {"type": "command", "command": shlex.join(arguments), **common}
+    query = [] if wiring.wait is None else [f"wait={wiring.wait:g}"]
+    query += ["ask=1"] if wiring.ask else []
+    url = f"{wiring.url.rstrip('/')}/hooks/{agent}" + (f"?{'&'.join(query)}" if query else "")
+    entry: dict[str, Any] = {"type": "http", "url": url, **common}
     if wiring.token_variable:
         entry["headers"] = {"Authorization": f"Bearer ${wiring.token_variable}"}
         entry["allowedEnvVars"] = [wiring.token_variable]
     return entry
 
 
+def _is_better_as_command(name: str, wiring: Wiring) -> bool:
+    """Tell whether a hook is a command even where the agent posts its hooks itself."""
+    if name in ONLY_COMMANDS:
+        return True
+    has_token = wiring.token_variable in ("", USUAL_VARIABLE)
+    gains = name == ASKS_AGAIN or (name in TELL_LINES and not is_local(wiring.url))
+    return has_token and gains
+
+
+def _status_message(agent: str, name: str, wait: float) -> str:
+    """Return what the agent shows while its hook waits for a decision.
+
+    Where its own dialog comes only afterwards, its user sees nothing else.
+    """
+    if agent == "claude" and name == DECISION_HOOKS[0]:
+        return "answer here or in sxhost"
+    then = "asks here" if name == DECISION_HOOKS[0] else "goes on"
+    long = f"{wait:g} s" if wait < MINUTES_FROM_S else f"{wait / 60:.0f} min"
+    return f"waiting {long} for an answer in sxhost, then {agent.capitalize()} {then}"
+
+
 def _decision_options(wiring: Wiring) -> list[str]:
-    wait = (
-        [] if wiring.wait == Wiring(command=(), url="").wait else ["--wait", f"{wiring.wait:g}"]
-    )
+    wait = [] if wiring.wait is None else ["--wait", f"{wiring.wait:g}"]
     return [*(["--ask"] if wiring.ask else []), *wait]
 
 

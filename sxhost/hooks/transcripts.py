@@ -22,8 +22,9 @@ from sxhost.agent_files.running import RunningAgent
 from sxhost.agent_files.status import ClaudeStatus
 from sxhost.errors import HostError
 from sxhost.files import UnsafeFile
-from sxhost.hooks.payload import Hook
+from sxhost.hooks.payload import DENIED, Hook
 from sxhost.logs import logger
+from sxhost.model.approval import TerminalAnswer
 from sxhost.model.host import Host
 from sxhost.model.session import EventDraft, Registration
 from sxhost.visible import escape_hidden
@@ -51,7 +52,8 @@ PAST_MOST: Final = 200
 LINGER_S: Final = 5.0
 """Seconds for which the transcript of an agent that has ended is followed."""
 
-PROCESS_ENDED: Final = "its process has ended"
+LAST_LOOK_S: Final = 0.5
+"""Seconds for which it is, once its process is gone: then that is told."""
 
 MOST_SESSIONS: Final = 1024
 """Sessions whose hooks and transcripts are merged."""
@@ -65,8 +67,10 @@ TITLE_MOST: Final = 60
 LINES_FIELD: Final = "sxhost_transcript"
 """The field of a hook in which ``sxhost hook`` sends lines of the transcript along."""
 
-Withdraw = Callable[[str, int | None], Awaitable[None]]
-"""Closes the questions of a session that were asked before a time (Unix ms; None: all)."""
+Settle = Callable[[str, int | None, TerminalAnswer], Awaitable[None]]
+"""Closes the questions of a session that were answered at the terminal: those that were asked
+before a time (Unix ms), or None, those of the turn that was cut.
+"""
 
 
 class Attached(Struct):
@@ -82,8 +86,6 @@ class Attached(Struct):
     """Whether what its file had said before is told, too: no hook has."""
     leaving: IDelayedCall | None = None
     """Ends the following, once its agent has ended."""
-    has_ended: bool = False
-    """Whether its process was found to have ended, without a hook that says so."""
     status: str = ""
     """Claude's own word for what it does."""
     title: str = ""
@@ -96,23 +98,26 @@ class Attached(Struct):
 class AttachedTranscripts:
     """Merges transcripts with hooks; appends what hooks have not said.
 
-    `withdraw` closes what was answered at the terminal.
+    `settle` closes what was answered at the terminal.
     """
 
     def __init__(
-        self, host: Host, clock: IReactorTime, follower: Follower | None, withdraw: Withdraw
+        self, host: Host, clock: IReactorTime, follower: Follower | None, settle: Settle
     ) -> None:
         self._host = host
         self._clock = clock
         self._follower = follower
-        self._withdraw = withdraw
+        self._settle_questions = settle
         self._attached: OrderedDict[str, Attached] = OrderedDict()
 
     def merge_hook(
         self, session_id: str, hook: Hook, drafts: Sequence[EventDraft]
     ) -> list[EventDraft]:
         """Return the events of a hook that the transcript has not said before."""
-        return self._of(session_id).merger.merge_hook(hook.turn, drafts)
+        merger = self._of(session_id).merger
+        if hook.may_ask and not hook.text("agent_id"):
+            merger.note_work(hook.turn)
+        return merger.merge_hook(hook.turn, drafts)
 
     def _of(self, session_id: str) -> Attached:
         attached = self._attached.get(session_id)
@@ -200,32 +205,29 @@ class AttachedTranscripts:
         """
         attached = self._of(running.session_id)
         attached.with_past = attached.with_past or with_past
-        if attached.has_ended and attached.leaving is not None:
+        if attached.leaving is not None:
             attached.leaving.cancel()
-            attached.leaving, attached.has_ended = None, False
+            attached.leaving = None
         if self._follower is not None:
             self._follower.follow(running.session_id, running.agent, running.transcript, self)
 
-    def end_running(self, session_id: str, pid: int) -> None:
-        """Tell that the process of an agent without hooks has ended, after its last words."""
-        attached = self._of(session_id)
+    def follow_asking(self, running: RunningAgent) -> None:
+        """Follow the transcript of an agent that waits for an answer, in a turn of its own."""
+        self._of(running.session_id).merger.note_work("")
+        self.follow_running(running, with_past=False)
+
+    def read_last_words(self, session_id: str) -> None:
+        """Look at a transcript once more, and then no longer: its agent's process is gone."""
+        attached = self._attached.get(session_id)
+        if attached is None or self._follower is None:
+            return
+        self._follower.wake(session_id)
         if attached.leaving is None:
-            attached.has_ended = True
-            attached.leaving = self._clock.callLater(LINGER_S, self._end, session_id, pid)
-
-    def _end(self, session_id: str, pid: int) -> None:
-        self._of(session_id).leaving = None
-        self.forget(session_id)
-        self._in_background(session_id, self._append_end(session_id, pid))
-
-    async def _append_end(self, session_id: str, pid: int) -> None:
-        known = self._host.stored_session(session_id)
-        if known is not None and known.pid == pid and known.state.name != "ended":
-            data = {"agent": known.agent, "reason": PROCESS_ENDED}
-            await self._host.fire_batch(session_id, [EventDraft.of("ended", data)])
+            attached.leaving = self._clock.callLater(LAST_LOOK_S, self._leave, session_id)
 
     def _leave(self, session_id: str) -> None:
-        self._of(session_id).leaving = None
+        attached = self._of(session_id)
+        attached.leaving, attached.with_past = None, False
         if self._follower is not None:
             self._follower.stop_following(session_id)
 
@@ -257,9 +259,11 @@ class AttachedTranscripts:
 
     def _take_status(self, session_id: str, attached: Attached, found: ClaudeStatus) -> None:
         before, attached.status = attached.status, found.status
-        if before == "waiting" and found.status != "waiting":
-            answered = self._withdraw(session_id, found.status_updated_at)
-            self._in_background(session_id, answered)
+        if before in ("", "waiting") and found.status in ("busy", "idle"):
+            denied = before == "waiting" and found.status == "idle"
+            answer = DENIED if denied else TerminalAnswer()
+            settling = self._settle_questions(session_id, found.status_updated_at, answer)
+            self._in_background(session_id, settling)
         if found.status == "idle":
             self._clock.callLater(AT_REST_S, self._check_rest, session_id)
 
@@ -289,8 +293,9 @@ class AttachedTranscripts:
         self._in_background(session_id, self._append_merged(session_id, merged))
 
     async def _append_merged(self, session_id: str, merged: Merged) -> None:
-        if merged.is_cut:
-            await self._withdraw(session_id, None)
+        if merged.is_over:
+            answer = DENIED if merged.is_cut else TerminalAnswer()
+            await self._settle_questions(session_id, None, answer)
         await self._append(session_id, merged.drafts)
         if merged.title is not None:
             await self.give_title(session_id, merged.title)

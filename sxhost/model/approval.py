@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
 from sxhost.model.names import Argument
 
 __all__ = [
+    "TERMINAL",
     "Answer",
     "Approval",
     "ApprovalKind",
@@ -19,10 +20,14 @@ __all__ = [
     "Option",
     "Question",
     "Resolution",
+    "TerminalAnswer",
 ]
 
 ApprovalKind = Literal["command", "file-change", "permission", "tool", "question", "dialog"]
 ApprovalState = Literal["pending", "answered", "withdrawn", "expired"]
+
+TERMINAL: Final = "terminal"
+"""Who has decided (`Resolution.by`) what was answered in the agent's own dialog."""
 
 
 class Option(Struct, frozen=True):
@@ -68,6 +73,10 @@ class Question(Struct, frozen=True, kw_only=True):
     """Whether its asker may wait on after the turn (a subagent in the background): its driver
     withdraws it once nobody waits.  Others the host withdraws at the end of the turn.
     """
+    at_terminal: bool = False
+    """Whether its agent asks its own user too: then it stays open for as long as that dialog,
+    also when nobody waits for an answer here any more.
+    """
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -83,10 +92,18 @@ class Resolution(Struct, frozen=True, kw_only=True):
 
     decision: str
     by: str
-    """``own``, ``token ID``, ``policy NAME``, ``agent``, ``host``."""
+    """``own``, ``token ID``, ``policy NAME``, ``terminal``, ``agent``, ``host``."""
     at_ms: int
     reason: str | None = None
     answers: dict[str, str | list[str]] | None = None
+
+
+class TerminalAnswer(Struct, frozen=True, kw_only=True):
+    """What is known of an answer that the agent's user gave in the agent's own dialog."""
+
+    decision: Literal["approve", "deny", "answered"] = "answered"
+    """``answered``: nobody knows how."""
+    reason: str = "answered at the terminal"
 
 
 class Approval(Struct, frozen=True, kw_only=True):
@@ -104,6 +121,8 @@ class Approval(Struct, frozen=True, kw_only=True):
     inquiries: list[Inquiry] = []
     key: str
     state: ApprovalState = "pending"
+    at_terminal_ms: int | None = None
+    """Since when it can only be answered at its agent's own terminal; None: it can be here."""
     resolution: Resolution | None = None
 
 

@@ -8,7 +8,8 @@ them, `decode_event` reads them.
 
 Every event of an item (a text, a call of a tool) has the same ``item``, from its first piece to
 the event that has it whole.  Where an event of a subagent has ``parent``, that is the item of
-the call which has started the subagent (Claude Code).  ``native`` is the agent's own message,
+the call which has started the subagent (Claude Code).  What comes after its turn's end has
+``turn``, that one's number.  ``native`` is the agent's own message,
 where that says more than the event.  A field with a default is left out of the JSON where it
 has that value.
 
@@ -37,6 +38,7 @@ __all__ = [
     "PIECES",
     "WHOLE_OF",
     "AgentEvent",
+    "ApprovalMovedEvent",
     "ApprovalRequestedEvent",
     "ApprovalResolvedEvent",
     "AsleepEvent",
@@ -237,6 +239,7 @@ class MessageDeltaEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     item: str = ""
     text: str
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -251,6 +254,7 @@ class MessageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str
     cut: bool = False
     """Whether it broke off: `text` is what had come."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -263,6 +267,7 @@ class ThinkingDeltaEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     item: str = ""
     text: str
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -279,6 +284,7 @@ class ThinkingEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether it broke off: `text` is what had come."""
     late: bool = False
     """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -301,6 +307,7 @@ class ToolStartEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The call's arguments: an object, or null where the agent does not tell (ACP)."""
     late: bool = False
     """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -313,6 +320,7 @@ class ToolOutputEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     item: str = ""
     text: str
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -333,6 +341,7 @@ class ToolDoneEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of a command; null or missing where it is not known, or the tool has none."""
     late: bool = False
     """Whether it is told after its turn's end, by an attached agent's file: it is no work."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -360,6 +369,7 @@ class PlanEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Each with ``content`` and ``status``: ``pending``, ``in_progress``, ``completed``."""
     text: str | None = None
     """Codex: the plan as a text, or why it has changed; may be empty."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -376,6 +386,7 @@ class DiffEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """ACP: the file."""
     diff: str
     """In the unified format."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -402,6 +413,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """US dollars; not codex."""
     message: dict[str, object] | UnsetType = UNSET
     """What the last message has used, in the same fields; its `id`.  Attached agents alone."""
+    turn: int | UnsetType = UNSET
     native: Raw | UnsetType = UNSET
 
 
@@ -428,6 +440,7 @@ class CompactEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Echo."""
     tokens_before: int | UnsetType | None = UNSET
     """pi: the tokens of the conversation before."""
+    turn: int | UnsetType = UNSET
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -440,6 +453,7 @@ class WarningEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     text: str
     """One sentence for a person."""
+    turn: int | UnsetType = UNSET
     native: Raw | UnsetType = UNSET
 
 
@@ -451,6 +465,7 @@ class NativeEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     text: str = ""
     """A notice that is no warning (ACP)."""
+    turn: int | UnsetType = UNSET
     native: Raw
 
 
@@ -461,6 +476,13 @@ class ApprovalRequestedEvent(Approval, frozen=True, kw_only=True):
     """An approval is open: the host appends it in the same commit."""
 
     name: ClassVar[Literal["approval-requested"]] = "approval-requested"
+    nature: ClassVar[Nature] = "fact"
+
+
+class ApprovalMovedEvent(Approval, frozen=True, kw_only=True):
+    """From now on it can only be answered at its agent's own terminal, or here again."""
+
+    name: ClassVar[Literal["approval-moved"]] = "approval-moved"
     nature: ClassVar[Nature] = "fact"
 
 
@@ -508,6 +530,7 @@ AgentEvent = (
     | WarningEvent
     | NativeEvent
     | ApprovalRequestedEvent
+    | ApprovalMovedEvent
     | ApprovalResolvedEvent
     | CustomEvent
 )

@@ -17,9 +17,10 @@ from typing import Protocol
 
 from msgspec import Raw
 
-from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question
+from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question, TerminalAnswer
 from sxhost.model.auth import AuditEntry, AuditQuery, Identity
 from sxhost.model.limits import Limits
+from sxhost.model.search import SearchPage, SearchQuery
 from sxhost.model.session import (
     Accepted,
     Detail,
@@ -100,6 +101,13 @@ class RemoteHost(Protocol):
 
     async def log(self, query: LogQuery) -> list[Event]:
         """Read the events of many sessions, in the order of their ids."""
+
+    async def search(self, query: SearchQuery) -> SearchPage:
+        """Search the facts of all logs for words; the newest hits come first.
+
+        :raises BadField: the words cannot be read.
+        :raises UnknownSession: it is to be searched, and there is none.
+        """
 
     async def send(self, session_id: str, draft: MessageDraft) -> Sent:
         """Queue a message for the session's agent."""
@@ -213,10 +221,12 @@ class Host(RemoteHost, Protocol):
         sink: Sink,
         *,
         states: bool = False,
+        summaries: bool = False,
     ) -> Subscription:
         """Have events written to `sink` from the cursor `after` on, past and present alike.
 
         :param states: whether changes of sessions' states are written, too.
+        :param summaries: whether sessions' summaries are, all at first and as they change.
         :raises UnknownSession: the selection is one session, and there is none.
         :raises SubscriptionLimit: there are as many as may be.
         :raises Stopping: the host is about to end.
@@ -274,9 +284,12 @@ class Host(RemoteHost, Protocol):
     # Questions of attached agents.
 
     async def ask(self, session_id: str, question: Question, wait_s: float) -> Answer | None:
-        """Open an approval and wait for its decision; None if it was closed without one.
+        """Open an approval and wait for its decision; None if there was none.
 
-        It is closed after `wait_s` seconds, by `withdraw_question`, or when the caller leaves.
+        It is closed after `wait_s` seconds, by `end_question`, or when the caller leaves; one
+        that is asked at the agent's terminal too then stays open, for that terminal alone.
+
+        :raises Stopping: the host is; the approval stays open, and may be asked for again.
         """
 
     async def continue_session(self, old_id: str, new_id: str) -> None:
@@ -285,8 +298,8 @@ class Host(RemoteHost, Protocol):
         Its title (if the new one has none), its labels and its queued messages move over.
         """
 
-    async def withdraw_question(self, session_id: str, key: str, reason: str) -> None:
-        """Close the approval of a question that needs no answer any more."""
+    async def end_question(self, session_id: str, key: str, end: str | TerminalAnswer) -> None:
+        """Close the approval of a question that needs no answer any more.
 
-    async def withdraw_questions(self, session_id: str, reason: str) -> None:
-        """Close all approvals of a session: its agent waits for none of them any more."""
+        :param end: why, or how it was answered at the agent's own terminal.
+        """

@@ -274,6 +274,9 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     # Agents that the host runs.
 
+    watched_processes: Count = 256
+    """Processes of attached agents watched by a descriptor each; more of them are polled."""
+
     agent_line: Bytes = 16 * MIB
     """Bytes of a line that an agent prints: a tool's whole output with a picture in it."""
 

@@ -14,6 +14,7 @@ from sxhost.errors import Reserved
 from sxhost.model.caller import Caller
 from sxhost.model.event_types import (
     EVENT_TYPES,
+    ApprovalMovedEvent,
     ApprovalRequestedEvent,
     ApprovalResolvedEvent,
 )
@@ -87,14 +88,17 @@ REGISTRATION_SCOPES: Final[Mapping[str, RequiredScopes]] = {
     "agent": RequiredScopes("send", "admin", None),
     "pid": RequiredScopes("send", "admin", None),
     "heartbeat_s": RequiredScopes("send", "admin", None),
-    "inbox": RequiredScopes("send", "admin", None),
+    "inbox": RequiredScopes("send", "send", None),
+    "os_process": RequiredScopes("send", "send", None),
 }
 """The fields of a registration.  Policies match on `labels`, `cwd` and `agent`; a heartbeat
 that another caller promises would make the session count as lost."""
 
 # Events.
 
-APPROVAL_EVENTS: Final = frozenset({ApprovalRequestedEvent.name, ApprovalResolvedEvent.name})
+APPROVAL_EVENTS: Final = frozenset(
+    {ApprovalRequestedEvent.name, ApprovalMovedEvent.name, ApprovalResolvedEvent.name}
+)
 """Events that the host appends with an approval, in sessions of both kinds."""
 
 HOST_EVENTS: Final = frozenset(EVENT_TYPES)

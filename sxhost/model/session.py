@@ -25,7 +25,7 @@ from sxhost.model.names import (
     Line,
     Path,
 )
-from sxhost.model.turn import Launch, Process, Turn
+from sxhost.model.turn import Launch, OSProcess, Process, Turn
 
 __all__ = [
     "NO_ACTIVITY",
@@ -57,11 +57,13 @@ __all__ = [
     "Sent",
     "Session",
     "SessionQuery",
+    "SessionRemoved",
     "State",
     "StateChange",
     "Status",
     "Steered",
     "Summary",
+    "SummaryChange",
     "raw_json",
 ]
 
@@ -92,6 +94,8 @@ class Registration(Struct, frozen=True, kw_only=True):
     """Seconds within which the agent promises to report again; 0 ends the promise."""
     inbox: InboxKind | None = None
     """How the agent takes messages."""
+    os_process: OSProcess | None = None
+    """The agent's process: once it is gone, the session has ended."""
 
 
 class Claim(Registration, frozen=True, kw_only=True):
@@ -176,8 +180,8 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which events to read: those after a cursor or a number, of some `types` (``a,b``).
 
     With `follow` the answer stays open and brings new events; with `state` also changes of
-    state.  Without `follow`, pieces that the log has whole are left out, unless `pieces` asks
-    for those that are still there.
+    state, with `summary` whole summaries.  Without `follow`, pieces that the log has whole are
+    left out, unless `pieces` asks for those that are still there.
     """
 
     after: Annotated[str, Meta(pattern=CURSOR)] = ""
@@ -185,6 +189,7 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     types: str = ""
     follow: bool = False
     state: bool = False
+    summary: bool = False
     pieces: bool = False
 
     def names(self) -> frozenset[str]:
@@ -300,6 +305,8 @@ class Session(Struct, frozen=True, kw_only=True):
     heartbeat_s: float | None = None
     inbox: InboxKind | Literal[""] = ""
     """How an attached agent takes messages; empty as long as that is not known."""
+    os_process: OSProcess | None = None
+    """An attached agent's process."""
     owner: str | None = None
     """Who has registered an attached session: a token's id, or ``own`` (the host's user)."""
     usage: object = None
@@ -379,6 +386,7 @@ class Detail(Summary, frozen=True, kw_only=True):
     metadata: dict[str, object]
     usage: object
     inbox: InboxKind | Literal[""] = ""
+    os_process: OSProcess | None = None
     message_count: int = 0
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""
@@ -567,3 +575,16 @@ class StateChange(Struct, frozen=True, tag_field="frame", tag="state"):
     detail_state: StateName
     reason: str
     since_ms: int
+
+
+class SummaryChange(Struct, frozen=True, tag_field="frame", tag="summary"):
+    """A session as it is now in a list: one of all at first, or one that has changed."""
+
+    session: str
+    summary: Summary
+
+
+class SessionRemoved(Struct, frozen=True, tag_field="frame", tag="forgotten"):
+    """A session is in no list any more: it was deleted, or has made room."""
+
+    session: str

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from sxhost.model.activity import lines_after
 from sxhost.model.event_types import (
+    ApprovalResolvedEvent,
     BackgroundEvent,
     CompleteEvent,
     ErrorEvent,
@@ -151,7 +152,8 @@ class _Now(msgspec.Struct):
     def _begins_no_turn(self, event: Event, session: Session) -> bool:
         """Return whether an event after a turn leaves its agent at rest."""
         if event.event == "approval-resolved":
-            return session.launch is not None or bool(self.tasks)
+            is_others = session.launch is not None or bool(self.tasks)
+            return is_others or _is_withdrawal(event)
         return event.event == "background"
 
     def _rested(self) -> StateName | None:
@@ -166,8 +168,10 @@ class _Now(msgspec.Struct):
         if self.turn_over and self.tasks and _has_parent(event):
             return None
         self.turn_over = False
-        decided = event.event == "approval-resolved"
-        return "waiting" if decided and self.pending else "working"
+        if not self.pending:
+            return "working"
+        is_same = self.name == "waiting" and event.event != "approval-resolved"
+        return None if is_same else "waiting"
 
     def state(self, before: State) -> State:
         if self.latest is None:
@@ -199,7 +203,8 @@ def state_since_boot(session: Session, running: float, boot_ms: int, limits: Lim
     have ended while the host was away.
     """
     rests = session.turn_over and session.state.name == "working"
-    if rests or session.state.name not in ("working", "waiting"):
+    asks = session.state.name == "waiting" and session.pending_approvals
+    if rests or asks or session.state.name not in ("working", "waiting"):
         return session.state
     _, lost = _silence_limits(session, limits)
     name: StateName = "lost" if running > min(lost, limits.lost_after) else "stalled"
@@ -259,6 +264,14 @@ def _state_at_rest(pending: int, tasks: Sequence[BackgroundTask]) -> StateName:
     return "working" if tasks else "idle"
 
 
+def _is_withdrawal(event: Event) -> bool:
+    """Return whether an approval was closed since nobody asks any more."""
+    match decode_event(event):
+        case ApprovalResolvedEvent(state=state):
+            return state == "withdrawn"
+    return False
+
+
 class _Parentage(msgspec.Struct):
     parent: str = ""
 
@@ -293,7 +306,9 @@ def _is_late(event: Event, turn: Turn | None) -> bool:
         return False
     if turn is None:
         return b'"late"' in bytes(event.data) and _says_late(event)
-    return turn.status != "running"
+    return turn.status != "running" or (
+        b'"turn"' in bytes(event.data) and _is_of_another(event, turn)
+    )
 
 
 def _says_late(event: Event) -> bool:
@@ -301,6 +316,12 @@ def _says_late(event: Event) -> bool:
         case ThinkingEvent(late=late) | ToolStartEvent(late=late) | ToolDoneEvent(late=late):
             return late
     return False
+
+
+def _is_of_another(event: Event, turn: Turn) -> bool:
+    """Return whether an event is of an earlier turn than the one that runs."""
+    late = getattr(decode_event(event), "turn", None)
+    return isinstance(late, int) and late < turn.id
 
 
 def _is_repeated_start(session: Session, event: Event) -> bool:

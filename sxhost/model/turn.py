@@ -22,6 +22,7 @@ __all__ = [
     "Launch",
     "LocalImage",
     "ModelDraft",
+    "OSProcess",
     "Process",
     "SteerDraft",
     "Submitted",
@@ -143,6 +144,18 @@ class Process(Struct, frozen=True):
     started: int = 0
 
 
+class OSProcess(Struct, frozen=True, kw_only=True):
+    """A process as others can name it, who may be on another machine or in a container."""
+
+    pid: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    started: Annotated[int, Meta(ge=0)]
+    """Clock ticks since the machine's start."""
+    boot: Line
+    """The kernel's name for this life of the machine."""
+    namespace: Line
+    """The kernel's name for the numbering that `pid` is of."""
+
+
 class Abilities(Struct, frozen=True, kw_only=True):
     """What an agent's driver offers beside turns."""
 
@@ -154,6 +167,8 @@ class Abilities(Struct, frozen=True, kw_only=True):
     """Whether a conversation can go on in a new process."""
     counted_anew: frozenset[str] = frozenset()
     """The fields of its usage that each process counts from nothing, not the conversation."""
+    carried: Mapping[str, float] = {}
+    """What this process counts nevertheless that earlier ones have used, about."""
 
 
 # Turns.

@@ -23,6 +23,7 @@ from sxhost.codec.lines import LineSplitter, LineTooLong
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
+from sxhost.os_process import signal_name
 from sxhost.process.contracts import ChildExit, ChildListener, Command
 from sxhost.process.environ import agent_environment
 from sxhost.process.marks import MARK_VARIABLE, ProcessMark, limits_marked
@@ -273,16 +274,8 @@ class ProcessChild:
         killed = code is not None and code < 0
         return ChildExit(
             code=None if killed else code,
-            signal=_signal_name(-code) if code is not None and killed else None,
+            signal=signal_name(-code) if code is not None and killed else None,
             stderr=self._stderr_tail.decode(errors="replace"),
             asked=self._end_requested,
             why=self._why,
         )
-
-
-def _signal_name(number: int) -> str:
-    """Return a signal's name; real-time signals have none."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol
 
 from sxhost.model.turn import Process
+from sxhost.os_process import stat_fields
 from sxhost.process.marks import ProcessMark
 
 __all__ = [
@@ -89,8 +90,7 @@ def parse_stat(data: bytes) -> ProcessEntry | None:
 
     Kernel threads are None, and so is what cannot be read.
     """
-    pid, _, rest = data.partition(b" ")
-    fields = rest.rpartition(b")")[2].split()
+    pid, fields = data.partition(b" ")[0], stat_fields(data)
     try:
         parent, session, flags, started = (int(fields[n]) for n in (1, 3, 6, 19))
         seen = ProcessEntry(int(pid), parent, session, started, fields[0].decode())

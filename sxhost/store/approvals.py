@@ -8,8 +8,9 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from sxhost.codec.json import encode
-from sxhost.errors import AlreadyAnswered, UnknownApproval
-from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
+from sxhost.errors import AlreadyAnswered, OnlyAtTerminal, UnknownApproval
+from sxhost.model.approval import TERMINAL, Approval, ApprovalState, Question, Resolution
+from sxhost.model.event_types import ApprovalMovedEvent, ApprovalRequestedEvent
 from sxhost.model.limits import Limits
 
 __all__ = ["ApprovalBook"]
@@ -58,15 +59,21 @@ class ApprovalBook:
 
     def open_approval(
         self, number: int, question: Question, at: int, expires_ms: int | None
-    ) -> tuple[Approval, bool]:
-        """Open an approval, or again the one that has this key; return whether it was closed.
+    ) -> tuple[Approval, str | None]:
+        """Open an approval, or again the one that has this key; return the event that tells.
+
+        There is none if it is open already, and can be answered here.
 
         :param number: the id that a new one gets.
         :param at: the wall clock in Unix milliseconds.
+        :raises AlreadyAnswered: the agent's user has answered it meanwhile, at its terminal.
         """
         known = self._ids.get(question.key)
         if known is not None and known in self._open:
-            return self._open[known], False
+            return self._ask_here_again(self._open[known], expires_ms)
+        closed = None if known is None else self._closed.get(known)
+        if closed and closed.resolution and closed.resolution.by == TERMINAL:
+            raise self._refusal(closed.id)
         approval = Approval(
             id=number if known is None else known,
             session=self._session_id,
@@ -84,7 +91,28 @@ class ApprovalBook:
         self._sizes.pop(approval.id, None)
         self._open[approval.id] = approval
         self._ids[approval.key] = approval.id
-        return approval, True
+        return approval, ApprovalRequestedEvent.name
+
+    def _ask_here_again(
+        self, known: Approval, expires_ms: int | None
+    ) -> tuple[Approval, str | None]:
+        if known.at_terminal_ms is None:
+            return known, None
+        here = replace(known, at_terminal_ms=None, expires_ms=expires_ms)
+        self._open[known.id] = here
+        return here, ApprovalMovedEvent.name
+
+    def leave_to_terminal(self, approval_id: int, at: int) -> Approval | None:
+        """Note that an approval can only be answered at its agent's terminal from now on.
+
+        None: it is closed, or was so before.
+        """
+        known = self._open.get(approval_id)
+        if known is None or known.at_terminal_ms is not None:
+            return None
+        left = replace(known, at_terminal_ms=at, expires_ms=None)
+        self._open[approval_id] = left
+        return left
 
     def close_approval(
         self, approval_id: int, state: ApprovalState, resolution: Resolution
@@ -93,9 +121,13 @@ class ApprovalBook:
 
         :raises UnknownApproval: it is not remembered.
         :raises AlreadyAnswered: it is closed.
+        :raises OnlyAtTerminal: nobody would hear of the answer but at the terminal.
         """
         if approval_id not in self._open:
             raise self._refusal(approval_id)
+        since = self._open[approval_id].at_terminal_ms
+        if since is not None and state == "answered" and resolution.by != TERMINAL:
+            raise OnlyAtTerminal(approval_id, since)
         known = self._open.pop(approval_id)
         # The agent's own message has no use once it is answered, and may be long.
         closed = replace(known, state=state, resolution=resolution, native=None)

@@ -17,13 +17,14 @@ Nothing here assumes that this process is the only one that writes.  Three rules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from msgspec import Raw, Struct
 
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
+from sxhost.model.search import EventSearch
 from sxhost.model.session import (
     Event,
     Hosting,
@@ -41,6 +42,7 @@ __all__ = [
     "AuditLog",
     "Draft",
     "EventLog",
+    "FoundEvents",
     "Inbox",
     "SessionCounts",
     "Sessions",
@@ -74,6 +76,16 @@ class SessionCounts(Struct, frozen=True):
 
     events: int
     messages: int
+
+
+class FoundEvents(Struct, frozen=True):
+    """What a step of a search has found, the newest first, and where it is to go on."""
+
+    events: list[Event]
+    before: int | None
+    """The next step searches what is older than this id; None: nothing is."""
+    unindexed: int = 0
+    """About how many of the oldest events are not searched yet."""
 
 
 class Sessions(Protocol):
@@ -159,8 +171,14 @@ class EventLog(Protocol):
     async def seq_before(self, session_id: str, count: int) -> int:
         """Return the number after which a session's last `count` facts come; 0 for all."""
 
+    async def search_events(self, search: EventSearch, before: int, limit: int) -> FoundEvents:
+        """Search facts that are older than the id `before`: a step, the newest first.
+
+        :param limit: the most events to return.
+        """
+
     async def sweep(self, at: int) -> None:
-        """Drop what is older than the host retains, in small steps."""
+        """Drop what is older than the host retains, in small steps; index what is new."""
 
 
 class Inbox(Protocol):
@@ -208,7 +226,10 @@ class Approvals(Protocol):
     async def open_approval(
         self, session_id: str, question: Question, at: int, expires_ms: int | None
     ) -> Approval:
-        """Open an approval, with the event that tells of it; a pending one stays as it is."""
+        """Open an approval, with the event that tells of it; a pending one stays as it is.
+
+        :raises AlreadyAnswered: the agent's user has answered it meanwhile, at its terminal.
+        """
 
     async def close_approval(
         self,
@@ -222,6 +243,15 @@ class Approvals(Protocol):
 
         :raises UnknownApproval: it is not remembered.
         :raises AlreadyAnswered: it is closed.
+        :raises OnlyAtTerminal: nobody would hear of the answer but at the terminal.
+        """
+
+    async def leave_approvals(
+        self, session_id: str, ids: Collection[int], at: int
+    ) -> list[Approval]:
+        """Leave approvals to their agent's own terminal; return those that were not before.
+
+        Each comes with the event that tells of it.
         """
 
     async def close_approvals(

@@ -13,6 +13,7 @@ from sxhost.codec.json import encode, encode_lines
 from sxhost.model.event_types import EVENT_TYPES
 from sxhost.model.names import KeptNative
 from sxhost.model.pieces import NATIVE, stream_of
+from sxhost.model.rights import APPROVAL_EVENTS
 from sxhost.model.session import Event
 
 __all__ = ["ROW_SIZE", "Run", "pack", "runs_of", "stored", "unpack"]
@@ -31,7 +32,7 @@ Run = tuple[str | None, list[Event]]
 
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _FIELD = b'"native"'
-_HAVE_NATIVE = EVENT_TYPES.keys() - {"approval-requested", "approval-resolved"}
+_HAVE_NATIVE = EVENT_TYPES.keys() - APPROVAL_EVENTS
 """Names of the events whose `native` is the agent's own message and no more than that."""
 
 

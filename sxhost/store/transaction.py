@@ -7,7 +7,7 @@ can share a transaction; each sees what those before it have done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 
 from msgspec import Raw
@@ -17,6 +17,7 @@ from sxhost.codec.json import encode
 from sxhost.errors import SessionLimit, UnknownSession
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry
+from sxhost.model.event_types import ApprovalMovedEvent
 from sxhost.model.pieces import Superseded, stream_of, superseded_by
 from sxhost.model.session import (
     Event,
@@ -275,11 +276,20 @@ class Transaction:
         """Open an approval and append the event that tells of it, unless it is open."""
         changed = self._draft(session_id)
         number = self.last_approval + 1
-        approval, is_new = changed.approvals.open_approval(number, question, at, expires_ms)
-        if is_new:
+        approval, event = changed.approvals.open_approval(number, question, at, expires_ms)
+        if event is not None:
             self.last_approval = max(self.last_approval, approval.id)
-            self._note_approval(changed, approval, "approval-requested", at)
+            self._note_approval(changed, approval, event, at)
         return approval
+
+    def leave_approvals(self, session_id: str, ids: Collection[int], at: int) -> list[Approval]:
+        """Leave approvals to their agent's terminal, each with the event that tells of it."""
+        changed = self._draft(session_id)
+        left = [changed.approvals.leave_to_terminal(one, at) for one in ids]
+        moved = [approval for approval in left if approval is not None]
+        for approval in moved:
+            self._note_approval(changed, approval, ApprovalMovedEvent.name, at)
+        return moved
 
     def close_approval(
         self,
@@ -308,7 +318,8 @@ class Transaction:
         self, changed: SessionDraft, approval: Approval, event: str, at: int
     ) -> None:
         changed.changed_approvals[approval.id] = approval
-        data = encode(approval)
+        again = event == ApprovalMovedEvent.name  # the log has the agent's own message already
+        data = encode(replace(approval, native=None) if again else approval)
         if len(data) > self._state.limits.event_size:
             data = encode(replace(approval, native=None))
         self.append_events(approval.session, [Draft(event, Raw(data), at)], at, {})

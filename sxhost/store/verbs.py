@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeVar
 
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
@@ -170,6 +170,12 @@ class TransactionVerbs:
         return await self._committer.run(
             lambda tx: tx.close_approvals(session_id, state, resolution)
         )
+
+    async def leave_approvals(
+        self, session_id: str, ids: Collection[int], at: int
+    ) -> list[Approval]:
+        """Leave approvals to their agent's own terminal; return those that were not before."""
+        return await self._committer.run(lambda tx: tx.leave_approvals(session_id, ids, at))
 
     async def approvals(self, session_id: str | None) -> list[Approval]:
         """Return the approvals that are remembered, in order; no session means of all."""

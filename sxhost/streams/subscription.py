@@ -253,6 +253,11 @@ class LogSubscription:
         """Whether it has read all there is; until it is `due`, nothing new concerns it."""
         self._page: ColdPage | None = None
 
+    @property
+    def takes_more(self) -> bool:
+        """Whether there is room for another frame now."""
+        return not self._paused and not self.ended
+
     def start(self, begin: Position, hello: dict[str, object]) -> None:
         """Send ``hello``, and ``gap`` if something was missed, and begin at a position."""
         if not self.ended:

@@ -5,6 +5,7 @@ Their clock stands until the test moves it.
 ========= ====================================================================================
 agents    fake agents and their drivers: they record their calls, the test reports for them
 host      a whole host in memory: routes, service and store on one clock
+processes processes of attached agents, which the test ends
 network   a client's connections to such a host, which the test can cut, slow down or refuse
 waiting   the result of a coroutine or Deferred that needs no reactor
 ========= ====================================================================================
@@ -17,6 +18,7 @@ from __future__ import annotations
 from .agents import FakeAgent, FakeDriver, FakeDrivers, question
 from .host import MIDNIGHT_MS, UID, URL, BufferedResponse, HostInMemory
 from .network import UNLIMITED, NetworkInMemory
+from .processes import FakeProcesses
 from .waiting import finished, is_done, result_of, started, turn
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "FakeAgent",
     "FakeDriver",
     "FakeDrivers",
+    "FakeProcesses",
     "HostInMemory",
     "NetworkInMemory",
     "finished",

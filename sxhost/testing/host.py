@@ -37,6 +37,7 @@ from sxhost.tap import RESPONSE_FORMATS, faces
 from sxhost.waiting import run_inline
 
 from .agents import FakeDrivers
+from .processes import FakeProcesses
 from .waiting import result_of, started
 
 MIDNIGHT_MS = 1_710_288_000_000
@@ -118,7 +119,8 @@ class HostInMemory:
         self.bypass = False
         self.running: list[RunningAgent] = []
         """Agents that run without hooks, to be discovered."""
-        self.agents = Agents(self.drivers)
+        self.processes = FakeProcesses()
+        self.agents = Agents(self.drivers, watch=self.processes.watch)
         self.restart()
         self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
 
@@ -135,8 +137,9 @@ class HostInMemory:
             self.clock,
             self.follower,
             find=lambda _uid: self.running,
-            is_running=lambda pid: any(one.pid == pid for one in self.running),
+            serves_one=lambda _process: True,
         )
+        self.service.on_process_end(self.hook_handler.read_last_words)
         self.routes = faces(
             self.service,
             self.metrics,

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from operator import attrgetter
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from sxhost.model.event_types import (
@@ -74,6 +74,8 @@ class Transcript:
         self.agent = agent
         self.first = first.seq
         self.last = first.seq - 1
+        self.turn: int | None = None
+        """Its turn's number, where the host counts them."""
         self.ended = False
         self.ended_at = 0
         """The event that has ended the turn, where an event of the host's own did."""
@@ -117,7 +119,9 @@ class Transcript:
 
         :param data: of the event, if it is decoded already.
         """
-        self.fold(event, data or decode_event(event))
+        data = data or decode_event(event)
+        if not self.is_late(data):
+            self.fold(event, data)
         self.advance(event)
 
     def advance(self, event: Event) -> None:
@@ -127,7 +131,8 @@ class Transcript:
     def fold(self, event: Event, data: AgentEvent) -> None:
         """Add what an event says to the messages and tools."""
         match data:
-            case TurnStartedEvent():
+            case TurnStartedEvent(turn=number):
+                self.turn = number
                 self.begin_answer(event.seq)
             case MessageDeltaEvent(item=item, text=text):
                 self._append_piece(event, item, TextBlock, text)
@@ -143,6 +148,12 @@ class Transcript:
                 self._end_turn(event, data)
             case _:
                 self._add_fact(event, data)
+
+    def is_late(self, data: AgentEvent) -> bool:
+        """Tell whether what an event says is of an earlier turn, which has ended."""
+        turn = getattr(data, "turn", UNSET)
+        is_end = isinstance(data, TurnStartedEvent | CompleteEvent | ErrorEvent)
+        return not is_end and isinstance(turn, int) and turn < (self.turn or 0)
 
     def _fold_tool(
         self, event: Event, data: ToolStartEvent | ToolOutputEvent | ToolDoneEvent

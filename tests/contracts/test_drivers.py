@@ -191,6 +191,73 @@ def test_a_program_that_ends_in_a_turn_leaves_its_end_to_the_host(stage: DriverS
         assert not isinstance(refused.value, TurnInProgress)
 
 
+# Words belong to the turn that has caused them.
+
+ends = pytest.mark.parametrize("status", ["completed", "interrupted"])
+
+
+def turns_of(reports: FakeReports, text: str) -> set[int]:
+    """Return the turns of the events that have a text: said, or those in which they stand."""
+    number, found = 0, set[int]()
+    for told in reports.told:
+        number += told[0] == "turn_began"
+        if told[0] == "event" and text in json.encode(told[2]).decode():
+            found.add(told[2].get("turn", number))
+    return found
+
+
+@pytest.fixture(params=[name for name in STAGES if name != "echo"])
+def program(request: pytest.FixtureRequest) -> DriverStage:
+    """A stage whose agent is started and has a program, which may speak at any time."""
+    stage = STAGES[request.param]()
+    stage.start()
+    return stage
+
+
+@ends
+def test_words_after_an_end_are_of_the_turn_that_has_ended(
+    program: DriverStage, status: str
+) -> None:
+    stage = program
+    stage.begin()
+    stage.say("so far")
+    stage.end(status)
+    stage.say(", and last words")
+    assert len(turns(stage.reports)) == 2
+    stage.begin()
+    stage.end()
+    assert len(turns(stage.reports)) == 4
+    assert turns_of(stage.reports, "last words") == {1}
+    begun = set(items(stage.reports, "message-delta"))
+    assert Counter(items(stage.reports, "message")) == Counter(begun)
+
+
+@ends
+def test_words_of_the_next_turn_are_its_own(program: DriverStage, status: str) -> None:
+    stage = program
+    stage.begin()
+    stage.say("so far")
+    stage.end(status)
+    stage.say(", and last words")
+    stage.begin()
+    stage.say("an answer")
+    stage.end()
+    assert turns_of(stage.reports, "an answer") == {2}
+
+
+@ends
+def test_a_program_that_ends_after_its_turn_loses_no_words(
+    program: DriverStage, status: str
+) -> None:
+    stage = program
+    stage.begin()
+    stage.end(status)
+    stage.say("last words")
+    stage.die(KILLED)
+    whole = [data for _, data in stage.reports.events("message")]
+    assert [(data["text"], data["turn"]) for data in whole] == [("last words", 1)]
+
+
 # Questions.
 
 

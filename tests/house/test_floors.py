@@ -33,6 +33,7 @@ ROOMS = {
     "address": Room("0", ("address.py",), rooms_of(""), rooms_of("")),
     "errors": Room("0", ("errors/*.py",), rooms_of(""), rooms_of("")),
     "files": Room("0", ("files.py",), rooms_of(""), rooms_of("")),
+    "os_process": Room("0", ("os_process.py",), rooms_of(""), rooms_of("")),
     "localnet": Room("1", ("localnet.py",), rooms_of("address"), rooms_of("")),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
@@ -56,7 +57,7 @@ ROOMS = {
     "process": Room(
         "3",
         ("process/*.py",),
-        rooms_of("codec errors logs model waiting"),
+        rooms_of("codec errors logs model os_process waiting"),
         rooms_of("msgspec twisted"),
     ),
     "store": Room(
@@ -71,7 +72,7 @@ ROOMS = {
     "agent_files": Room(
         "4",
         ("agent_files/*.py",),
-        rooms_of("codec files logs model process visible waiting"),
+        rooms_of("codec files logs model os_process process visible waiting"),
         rooms_of("msgspec twisted"),
     ),
     "audit": Room(
@@ -102,14 +103,15 @@ ROOMS = {
         "5",
         ("agents/*.py",),
         rooms_of(
-            "codec drivers errors logs model policy process store streams visible waiting"
+            "codec drivers errors logs model os_process policy process store streams "
+            "visible waiting"
         ),
         rooms_of("automat msgspec twisted"),
     ),
     "attach": Room(
         "5",
         ("attach/*.py",),
-        rooms_of("auth client codec config errors logs model project waiting"),
+        rooms_of("auth client codec config errors logs model os_process project waiting"),
         rooms_of("msgspec twisted"),
     ),
     "service": Room(
@@ -134,10 +136,13 @@ ROOMS = {
         "5",
         ("hooks/*.py",),
         rooms_of(
-            "address agent_files auth codec drivers errors files logs model project "
-            "visible waiting"
+            "address agent_files auth codec drivers errors files logs model "
+            "os_process project visible waiting"
         ),
         rooms_of("msgspec twisted"),
+    ),
+    "dashboard": Room(
+        "5", ("dashboard/*.py",), rooms_of("errors http"), rooms_of("msgspec twisted")
     ),
     "http": Room(
         "4",
@@ -191,7 +196,7 @@ ROOMS = {
         "8",
         ("tap.py",),
         rooms_of(
-            "agent_files auth config daemon faces/codex_sse faces/codexd "
+            "agent_files auth config daemon dashboard faces/codex_sse faces/codexd "
             "faces/native faces/pi hooks http logs service slices store telemetry "
             "visible waiting"
         ),

@@ -405,7 +405,7 @@ def test_documented_example_is_short_and_works(running_host: Host, tmp_path: Pat
         assert agent.wait(PATIENCE) == 0
     events = [sys.executable, "-m", "sxhost", "events", name]
     output = subprocess.run(events, env=environ, check=True, capture_output=True, text=True)
-    assert [line.split()[2] for line in output.stdout.splitlines()] == [
+    assert [line.split()[2] for line in output.stdout.splitlines()][:3] == [
         "idle",
         "user-message",
         "complete",

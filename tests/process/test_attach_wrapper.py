@@ -116,9 +116,37 @@ def test_program_reports_its_start_and_its_exit_code(
     assert events(running_host) == [
         ("started", {"command": ["sh", "-c", "cat; echo bad >&2; exit 7"]}),
         ("error", {"code": 7}),
+        ("ended", {"code": 7, "signal": None, "reason": "the program ended with code 7"}),
     ]
     with urlopen(f"{running_host.url}/sessions/a") as answer:
         assert json.loads(answer.read())["agent"] == "sh"
+
+
+def state(host: Host) -> tuple[str, str]:
+    with urlopen(f"{host.url}/sessions") as answer:
+        (session,) = json.loads(answer.read()) or [{"detail_state": "", "reason": ""}]
+    return session["detail_state"], session["reason"]
+
+
+def test_what_is_over_has_ended(running_host: Host, tmp_path: Path) -> None:
+    run(tmp_path, running_host.url, "--", "true")
+    assert state(running_host) == ("ended", "ended")
+    assert events(running_host)[-1] == (
+        "ended",
+        {"code": 0, "signal": None, "reason": "the program ended with code 0"},
+    )
+
+
+def test_wrapper_that_is_killed_has_ended(running_host: Host, tmp_path: Path) -> None:
+    command = [*COMMAND, "--", "sh", "-c", "read _"]
+    env = environ(tmp_path, running_host.url)
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE) as wrapper:
+        until(is_there(running_host, "started"))
+        wrapper.kill()
+        until(lambda: state(running_host)[0] == "ended")
+    name, data = events(running_host)[-1]
+    assert name == "ended"
+    assert data["reason"] in ("its process was killed by SIGKILL", "its process is gone")
 
 
 def test_output_is_reported_and_passed_on_untouched(running_host: Host, tmp_path: Path) -> None:
@@ -130,7 +158,7 @@ def test_output_is_reported_and_passed_on_untouched(running_host: Host, tmp_path
     for data in reported:
         texts[data["stream"]] += data["text"] + "\n"
     assert texts == {"stdout": "one\ntwo\ufffd\n", "stderr": "three\n"}
-    assert events(running_host)[-1] == ("complete", {"code": 0})
+    assert events(running_host)[-2] == ("complete", {"code": 0})
 
 
 def test_messages_become_standard_input(running_host: Host, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,8 +59,8 @@ def dialog(bench: Bench, terminal: Terminal) -> None:
 
 
 def closed(bench: Bench) -> str:
-    (approval,) = bench.ask("/approvals?all=1")
-    return str((approval["resolution"] or {}).get("reason"))
+    """Return what `sxhost approvals --all` says of the only one."""
+    return bench.sxhost("approvals", "--all").strip()
 
 
 def test_a_yes_at_the_terminal_is_known_while_the_command_runs(claude: Bench) -> None:
@@ -66,7 +68,7 @@ def test_a_yes_at_the_terminal_is_known_while_the_command_runs(claude: Bench) ->
         dialog(claude, terminal)
         press_until(terminal, ENTER, lambda: not claude.ask("/approvals"))
         assert state(claude)[0] == "working"
-        assert closed(claude) == "answered at the terminal"
+        assert closed(claude).endswith("(answered at the terminal)")
         assert "tool-done" not in claude.names()
         (claude.agent.cwd / "over").touch()
         claude.until_told("complete")
@@ -78,8 +80,20 @@ def test_a_no_at_the_terminal_is_known(claude: Bench, keys: bytes) -> None:
     with on_a_terminal(claude, *MANUAL, TOUCH) as terminal:
         dialog(claude, terminal)
         press_until(terminal, keys, lambda: state(claude) == ("idle", "interrupted"))
-        assert not claude.ask("/approvals")  # Claude ends the hook, or its status says so
+        until(lambda: closed(claude).endswith("(denied at the terminal)"))
     assert not (claude.agent.cwd / "made").exists()
+
+
+def test_a_dialog_that_no_hook_can_answer_any_more_is_waited_for(claude: Bench) -> None:
+    claude.sxhost("hook", "install", "claude", "--wait", "1")
+    with on_a_terminal(claude, *MANUAL, LONG) as terminal:
+        dialog(claude, terminal)
+        until(lambda: "only at its terminal, since" in claude.sxhost("approvals"))
+        assert state(claude) == ("waiting", "approval-requested")
+        press_until(terminal, ENTER, lambda: not claude.ask("/approvals"))
+        assert state(claude)[0] == "working"
+        (claude.agent.cwd / "over").touch()
+        claude.until_told("complete")
 
 
 def test_escape_while_the_answer_streams_is_known(
@@ -133,6 +147,26 @@ def test_a_cleared_conversation_goes_on_in_a_new_session(claude: Bench) -> None:
         assert (detail["continues"], detail["title"]) == (old, "Mine")
 
 
+def kill(bench: Bench) -> str:
+    """Kill the agent of the only session; return how it is told to have ended."""
+    session = f"/sessions/{bench.session}"
+    os.kill(bench.ask(session)["os_process"]["pid"], signal.SIGKILL)
+    until(lambda: bench.ask(session)["detail_state"] == "ended")
+    (ended,) = [data for name, data in bench.events() if name == "ended"]
+    return str(ended["reason"])
+
+
+def test_a_claude_that_is_killed_has_ended_and_comes_back(claude: Bench) -> None:
+    with on_a_terminal(claude, *FREE, LONG):
+        claude.until_told("tool-start")
+        told = kill(claude)
+    assert told in ("its process was killed by SIGKILL", "its process is gone")
+    (claude.agent.cwd / "over").touch()
+    with on_a_terminal(claude, *MANUAL, "--resume", claude.session):
+        until(lambda: state(claude)[0] == "idle")
+    assert len(claude.ask("/sessions")) == 1
+
+
 # Codex.
 
 OPTIONS = ("--no-daemon", "--dangerously-bypass-hook-trust")
@@ -160,6 +194,16 @@ def test_what_only_codexs_rollout_has_is_told(codex: Bench) -> None:
     assert names.count("message") == names.count("user-message") == 1
     assert names.count("tool-start") == names.count("tool-done") == 1
     assert codex.ask(f"/sessions/{codex.session}")["usage"]["total_tokens"] == 300
+
+
+def test_a_codex_that_quits_has_ended(codex: Bench) -> None:
+    with on_a_terminal(codex, *CODEX_FREE, "SAY: one") as terminal:
+        codex.until_told("complete")
+        assert state(codex)[0] == "idle"
+        type_line(terminal, b"/quit")
+        until(lambda: state(codex)[0] == "ended")
+    (ended,) = [data for name, data in codex.events() if name == "ended"]
+    assert ended["reason"] in ("its process ended with code 0", "its process is gone")
 
 
 # Without hooks.

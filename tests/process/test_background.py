@@ -1,4 +1,4 @@
-"""A real Claude Code whose subagents and commands outlive its turn, hosted and hooked."""
+"""Real agents whose subagents and commands outlive their turn, hosted and hooked."""
 
 from __future__ import annotations
 
@@ -56,6 +56,23 @@ def test_hosted_session_works_while_its_command_runs(stage: Stage) -> None:
     assert (detail["reason"], detail["turn"]["status"]) == ("background", "completed")
     (stage.agent.cwd / "go").touch()
     stage.driven.until("turn-started")
+    stage.driven.until("complete")
+    assert shown(stage.driven.detail()) == ("idle", [])
+
+
+@on("codex")
+def test_command_that_outlives_its_turn_prints_under_it(stage: Stage) -> None:
+    waits = {"cmd": "while ! test -e go; do sleep 0.1; done; echo end", "yield_time_ms": 300}
+    stage.driven.ask("turns", input=f"CALL: exec_command {json.dumps(waits)}")
+    asked = stage.driven.until("approval-requested")[-1]["data"]
+    stage.driven.ask(f"approvals/{asked['id']}", decision="approve")
+    stage.driven.until("complete")
+    assert shown(stage.driven.detail()) == ("working", ["command"])
+    stage.driven.ask("turns", input="SLOW 200")
+    stage.driven.until("message-delta")
+    (stage.agent.cwd / "go").touch()
+    done = stage.driven.until("tool-done")[-1]["data"]
+    assert (done["turn"], done["status"], done["output"]) == (1, "completed", "end\n")
     stage.driven.until("complete")
     assert shown(stage.driven.detail()) == ("idle", [])
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -21,7 +21,7 @@ from sxhost.config import host_url
 from sxhost.hooks import command as hook
 from tests.support.certificates import Authority
 from tests.support.daemons import clean_environ
-from tests.support.hosts import Host, StartHost
+from tests.support.hosts import Host, StartHost, until
 
 SAID = {"session_id": "a", "hook_event_name": "Stop", "cwd": "/nowhere"}
 Ended = subprocess.CompletedProcess[bytes]
@@ -114,6 +114,44 @@ def test_hook_prints_the_hosts_answer(running_host: Host, tmp_path: Path) -> Non
     subprocess.run(command, check=True, env=clean_environ(tmp_path), stdout=subprocess.DEVNULL)
     done = run(tmp_path, running_host.url, "claude")
     assert json.loads(done.stdout) == {"decision": "block", "reason": "go on"}
+
+
+def test_hook_asks_again_after_its_host_was_killed(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host("--port", "0")
+    asking = {**SAID, "hook_event_name": "PermissionRequest", "tool_name": "Bash"}
+    line = [sys.executable, "-m", "sxhost", "hook", "claude", json.dumps(asking)]
+    environ = {**clean_environ(tmp_path), "SXHOST_URL": host.url, hook.TIMEOUT: "60"}
+    with subprocess.Popen(line, env=environ, stdout=subprocess.PIPE) as process:
+        (asked,) = until(lambda: approvals(host))
+        host.process.kill()
+        host.wait()
+        host = start_host("--port", str(host.port))
+        (again,) = until(lambda: [a for a in approvals(host) if a["at_terminal_ms"] is None])
+        assert again["id"] == asked["id"]
+        body = json.dumps({"decision": "deny"}).encode()
+        path = f"{host.url}/sessions/a/approvals/{again['id']}"
+        urlopen(Request(path, body, {"Content-Type": "application/json"})).close()
+        answer, _ = process.communicate(timeout=60)
+    assert json.loads(answer)["hookSpecificOutput"]["decision"]["behavior"] == "deny"
+
+
+def test_hook_ends_with_the_agent_that_waits_for_it(running_host: Host, tmp_path: Path) -> None:
+    asking = {**SAID, "hook_event_name": "PermissionRequest", "tool_name": "Bash"}
+    line = [sys.executable, "-m", "sxhost", "hook", "claude", json.dumps(asking)]
+    environ = {**clean_environ(tmp_path), "SXHOST_URL": running_host.url, hook.TIMEOUT: "60"}
+    with subprocess.Popen(line, env=environ, stdout=subprocess.PIPE) as process:
+        until(lambda: approvals(running_host))
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 0
+    until(lambda: [a for a in approvals(running_host) if a["at_terminal_ms"] is not None])
+
+
+def approvals(host: Host) -> list[Any]:
+    with urlopen(f"{host.url}/approvals") as answer:
+        return list(json.load(answer))
 
 
 def test_hook_of_a_hosted_agent_is_not_reported_twice(

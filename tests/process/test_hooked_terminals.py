@@ -95,8 +95,9 @@ def codex(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Iter
 def test_codex_at_a_terminal_is_answered_from_the_host(
     codex: Bench, real_agents: RealAgents, decision: str
 ) -> None:
-    with on_a_terminal(codex, *ASKING, ESCALATED):
+    with on_a_terminal(codex, *ASKING, ESCALATED) as terminal:
         (asked,) = until(lambda: codex.ask("/approvals"))
+        until(lambda: b"waiting 60 s for an answer in sxhost" in terminal.shown)
         assert (asked["kind"], asked["title"]) == ("command", "Bash: touch made")
         reason = codex.decide(decision)
         codex.until_told("complete")
@@ -107,12 +108,16 @@ def test_codex_at_a_terminal_is_answered_from_the_host(
 def test_undecided_permission_of_codex_is_asked_at_its_terminal(codex: Bench) -> None:
     codex.sxhost("hook", "install", "codex", "--wait", "1")
     with on_a_terminal(codex, *ASKING, ESCALATED) as terminal:
-        until(lambda: codex.ask("/approvals?all=1"))
+        until(lambda: codex.ask("/approvals"))
         until(lambda: b"run the following command" in terminal.shown)
-        assert not codex.ask("/approvals")
+        (left,) = codex.ask("/approvals")
+        assert left["at_terminal_ms"] >= left["opened_ms"]
+        assert codex.ask(f"/sessions/{codex.session}")["detail_state"] == "waiting"
+        assert "only at its terminal, since" in codex.sxhost("approvals")
         until(lambda: pressed(terminal, b"y") and "complete" in codex.names())
     (closed,) = codex.ask("/approvals?all=1")
-    assert closed["resolution"]["reason"] == "nobody decided in time"
+    how = closed["resolution"]
+    assert (how["by"], how["decision"]) == ("terminal", "approve")
     assert (codex.agent.cwd / "made").exists()
 
 

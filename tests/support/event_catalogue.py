@@ -14,7 +14,7 @@ from msgspec.structs import FieldInfo, fields
 from sxhost.model.approval import Approval
 from sxhost.model.event_types import EVENT_TYPES
 
-COMMON = frozenset({"item", "parent", "native"})
+COMMON = frozenset({"item", "parent", "turn", "native"})
 """Fields that many events have; what they mean is said once, before the table."""
 
 

@@ -6,6 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
+from sxhost.agents.event_turns import EventTurns
 from sxhost.model.approval import Question
 from sxhost.model.event_types import AgentEvent, encode_data
 from sxhost.model.turn import Process, TurnStatus
@@ -73,13 +76,17 @@ class FakeSpawn:
 
 
 class FakeReports:
-    """Keeps what an agent reports, in order: (what, …)."""
+    """Keeps what an agent reports, in order: (what, …); late events with their turn."""
 
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.questions: list[Question] = []
+        self._turns = EventTurns()
+        self._begun = 0
 
-    def report_event(self, event: AgentEvent) -> None:
+    def report_event(self, event: AgentEvent, turn: str | None = None) -> None:
+        late = self._turns.late_turn_of(event, turn)
+        event = event if late is None else replace(event, turn=late)
         self.told.append(("event", event.name, json.loads(bytes(encode_data(event)))))
 
     def spawned(self, process: Process) -> None:
@@ -93,9 +100,12 @@ class FakeReports:
         self.told.append(("settled", key, why))
 
     def turn_started(self, native_id: str | None) -> None:
+        self._begun += 1
+        self._turns.turn_began(self._begun, native_id)
         self.told.append(("turn_began", native_id))
 
     def turn_ended(self, status: TurnStatus, reason: str = "", native: object = None) -> None:
+        self._turns.turn_ended()
         self.told.append(("turn_ended", status, reason))
 
     def exited(self, how: ChildExit) -> None:

@@ -154,6 +154,7 @@ class UpdateTranslator:
         self.compacted = False
         self.silent = True
         self._end_text()
+        self._items.begin_turn()
 
     def turn_ended(self) -> None:
         """End the open message, and cut the open tool calls: the turn is over."""

@@ -147,7 +147,7 @@ class ToolCallTracker:
         for tool in self._calls.values():
             self._start(tool)
         self._calls.clear()
-        self._items.cut()
+        self._items.cut(interrupted=True)  # a result was waited for
         self.cutting = False
 
     def _new(self, call: ToolCall) -> OpenToolCall:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from msgspec import Raw
+from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.codec.jsonrpc import Id
@@ -75,7 +76,12 @@ class ClaudeAgent:
         self._questions = PendingQuestions(reports, clock, self._respond)
         self._translator = ClaudeTranslator(reports)
         self._background = BackgroundTasks(reports, clock)
-        self._turns = ClaudeTurns(reports, self._translator)
+        self._turns = ClaudeTurns(reports, self._translator, self._first_counted)
+
+    def _first_counted(self, carried: dict[str, float]) -> None:
+        """Note what a process that goes on with a conversation had counted before it began."""
+        if self._launch.resume is not None:
+            self.can = replace(self.can, carried=carried)
 
     # Methods of an agent.
 
@@ -180,7 +186,9 @@ class ClaudeAgent:
     # Receiving.
 
     def _line_received(self, message: Line, line: bytes) -> None:
-        if _shows_activity(message):
+        if _announces_work(message):
+            self._turns.work_announced()
+        if _shows_activity(message) and self._turns.announced:
             self._turns.activity_seen()
             self._background.report_end()
         match message:
@@ -223,6 +231,16 @@ class ClaudeAgent:
         text = f"This host does not answer {request.request.subtype or 'this'}."
         error = {"subtype": "error", "request_id": request.request_id, "error": text}
         self._client.send_message({"type": "control_response", "response": error})
+
+
+def _announces_work(message: Line) -> bool:
+    """Return whether a line says that Claude begins to work on a message."""
+    match message:
+        case System(subtype="init"):
+            return True
+        case System(subtype="status", status=status):
+            return status in WORKING
+    return False
 
 
 def _shows_activity(message: Line) -> bool:

@@ -13,13 +13,13 @@ from typing import Final
 from msgspec import Raw
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from sxhost.codec.shorten import first_line
 from sxhost.drivers.claude.messages import Task
 from sxhost.drivers.contracts import Reports
+from sxhost.drivers.kit.background_tasks import TASKS_MOST, background_task
 from sxhost.model.event_types import BackgroundEvent
 from sxhost.model.session import BackgroundTask
 
-__all__ = ["TASKS_MOST", "BackgroundTasks", "background_task"]
+__all__ = ["TASKS_MOST", "BackgroundTasks", "claude_task"]
 
 KINDS: Final[Mapping[str, str]] = {
     "local_agent": "subagent",
@@ -28,18 +28,13 @@ KINDS: Final[Mapping[str, str]] = {
 }
 """Our words for Claude's, which differ between its lines and its hooks."""
 
-TASKS_MOST: Final = 64
-"""Tasks that an event names."""
-
 TURN_FOLLOWS_S: Final = 3.0
 """Seconds in which Claude begins a turn about a task that has ended; it takes 0.05."""
 
 
-def background_task(task_id: str, kind: str, title: str) -> BackgroundTask:
-    """Return a task of Claude's as a value of ours, of a size that fits anywhere."""
-    return BackgroundTask(
-        id=task_id[:128], kind=KINDS.get(kind, kind)[:64], title=first_line(title)
-    )
+def claude_task(task_id: str, kind: str, title: str) -> BackgroundTask:
+    """Return a task of Claude's as a value of ours."""
+    return background_task(task_id, KINDS.get(kind, kind), title)
 
 
 class BackgroundTasks:
@@ -56,9 +51,7 @@ class BackgroundTasks:
 
     def tasks_changed(self, tasks: list[Task], line: Raw, *, turn_runs: bool) -> None:
         """Report what runs now; `line` is Claude's."""
-        told = [
-            background_task(task.task_id, task.task_type, task.description) for task in tasks
-        ]
+        told = [claude_task(task.task_id, task.task_type, task.description) for task in tasks]
         event = BackgroundEvent(tasks=told[:TASKS_MOST], native=line)
         self._forget_end()
         had_any, self.running = self.running, bool(tasks)

@@ -101,11 +101,17 @@ class ClaudeTranslator:
             case _:
                 self.report_native(line)
 
+    def begin_turn(self) -> None:
+        """Close what came after the last turn's end; a turn begins."""
+        self._items.begin_turn()
+
     def cut_open_items(self, everything: bool) -> None:
         """Cut what Claude has left open; that of subagents, which may outlive a turn, only
         with `everything`.
         """
-        self._items.cut(lambda opened: everything or opened.parent is None)
+        self._items.cut(
+            lambda opened: everything or opened.parent is None, interrupted=everything
+        )
         self._messages = {} if everything else {p: m for p, m in self._messages.items() if p}
 
     # The model's stream.

@@ -33,6 +33,7 @@ __all__ = [
     "Task",
     "ToolRequest",
     "TurnOrigin",
+    "TurnUsage",
     "UnknownLine",
     "User",
     "parse",
@@ -159,7 +160,10 @@ class System(Struct, frozen=True):
 
 
 class ModelUsage(Struct, frozen=True, rename="camel"):
-    """Tokens of one model since the process began."""
+    """Tokens of one model since the process began.
+
+    One that resumes a conversation counts on, if the last process has ended in order.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -167,6 +171,15 @@ class ModelUsage(Struct, frozen=True, rename="camel"):
     cache_creation_input_tokens: int = 0
     thinking_tokens: int = 0
     context_window: int = 0
+
+
+class TurnUsage(Struct, frozen=True):
+    """Tokens of one turn, without those of subagents."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
 
 
 class TurnOrigin(Struct, frozen=True):
@@ -185,6 +198,7 @@ class Result(Struct, frozen=True):
     terminal_reason: str | None = None
     total_cost_usd: float | None = None
     model_usage: dict[str, ModelUsage] = msgspec.field(default={}, name="modelUsage")
+    usage: TurnUsage | None = None
     user_message_uuids: list[str] = []
     origin: TurnOrigin | None = None
 

@@ -5,10 +5,14 @@ while a turn runs is read between two uses of tools, or else answered afterwards
 of its own.  To the host it belongs to the turn that it was added to: that turn ends when all of
 its messages are answered or dropped.  A turn that Claude begins by itself (a task in the
 background has ended) is known by the ``origin`` of its result.
+
+Claude announces all that it does for a message by ``system/init``.  Words that come after a
+result and before that are late: they belong to the turn that is over, and begin none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Raw
@@ -26,14 +30,27 @@ DROPPED: Final = frozenset({"cancelled", "discarded", "refused"})
 
 
 class ClaudeTurns:
-    """Reports where turns begin and end; `running` says whether one runs."""
+    """Reports where turns begin and end; `running` says whether one runs.
 
-    def __init__(self, reports: Reports, translator: ClaudeTranslator) -> None:
+    `on_first_count` is told what the process has counted before its first turn.
+    """
+
+    def __init__(
+        self,
+        reports: Reports,
+        translator: ClaudeTranslator,
+        on_first_count: Callable[[dict[str, float]], None],
+    ) -> None:
         self._reports = reports
+        self._on_first_count = on_first_count
+        self._has_counted = False
         self._translator = translator
         self._unanswered: set[str] = set()
         self._native_id: str | None = None
         self._reported = False
+        self._announces = False
+        self.announced = True
+        """Whether Claude has announced that it works; what it says before that is late."""
         self.running = False
 
     def message_sent(self, message_id: str) -> None:
@@ -46,7 +63,12 @@ class ClaudeTurns:
         """Begin a turn that nobody has submitted: by a message of the driver, or by Claude."""
         self.running, self._reported, self._native_id = True, True, None
         self._unanswered.update({message_id} if message_id else ())
+        self._translator.begin_turn()
         self._reports.turn_started(None)
+
+    def work_announced(self) -> None:
+        """Note that Claude begins to work on a message, its own or one that it was sent."""
+        self._announces = self.announced = True
 
     def activity_seen(self) -> None:
         """Note that Claude works: on the submitted turn, or else on one of its own."""
@@ -54,6 +76,7 @@ class ClaudeTurns:
             self.begin_turn()
         elif not self._reported:
             self._reported = True
+            self._translator.begin_turn()
             self._reports.turn_started(self._native_id)
 
     def lifecycle_received(self, message: CommandLifecycle) -> None:
@@ -71,7 +94,11 @@ class ClaudeTurns:
         """Note that messages were answered; the turn ends if none is left."""
         self.activity_seen()
         if message.model_usage:
-            self._reports.report_event(_usage(message, self._translator.model))
+            usage = _usage(message, self._translator.model)
+            if not self._has_counted:
+                self._has_counted = True
+                self._on_first_count(_carried(message, usage))
+            self._reports.report_event(usage)
         self._remove_answered(message)
         if not self._unanswered:
             self._end(*_status(message), Raw(line))
@@ -95,7 +122,7 @@ class ClaudeTurns:
     def _end(self, status: TurnStatus, reason: str, native: Raw | None) -> None:
         self._translator.cut_open_items(everything=status != "completed")
         self._translator.interrupting = False
-        self.running = False
+        self.running, self.announced = False, not self._announces
         self._reports.turn_ended(status, reason, native)
 
 
@@ -131,3 +158,18 @@ def _usage(message: Result, model: str) -> UsageEvent:
         context_window=max(u.context_window for u in ([main] if main else used)),
         cost_usd=message.total_cost_usd,
     )
+
+
+def _carried(message: Result, usage: UsageEvent) -> dict[str, float]:
+    """Return what is counted in a process's first result beside the turn itself."""
+    turn = message.usage
+    if turn is None:
+        return {}
+    cached = turn.cache_read_input_tokens
+    new = {
+        "input_tokens": turn.input_tokens + cached + turn.cache_creation_input_tokens,
+        "cached_tokens": cached,
+        "output_tokens": turn.output_tokens,
+    }
+    new["total_tokens"] = new["input_tokens"] + new["output_tokens"]
+    return {name: max(0, (getattr(usage, name) or 0) - count) for name, count in new.items()}

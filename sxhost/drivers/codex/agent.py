@@ -181,6 +181,7 @@ class CodexAgent:
         with suppress(CallRefused):  # older versions have no such method
             clean = "thread/backgroundTerminals/clean"
             await server.call(clean, {"threadId": self._thread}, limit_s=limit_s)
+            self._items.cut_background()
 
     async def compact(self) -> None:
         """Have codex compact the thread, which is a turn of its own."""

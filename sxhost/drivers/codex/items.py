@@ -1,6 +1,8 @@
 """Notifications of ``codex app-server`` about a conversation, translated to events.
 
-Codex does not complete what an interruption or a steer has cut: `ItemTranslator` does.
+Codex does not complete what an interruption or a steer has cut: `ItemTranslator` does.  A
+command that the model does not wait for outlives its turn: it runs in the background, and its
+notifications name the turn that has started it, also while the next one runs.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ from sxhost.drivers.codex.notifications import (
 )
 from sxhost.drivers.codex.tools import TOOLS, Item, text_of, tool_done, tool_started
 from sxhost.drivers.contracts import Reports
-from sxhost.drivers.kit.open_items import OpenItems
+from sxhost.drivers.kit.background_tasks import TASKS_MOST, background_task
+from sxhost.drivers.kit.open_items import OpenItem, OpenItems
 from sxhost.model.event_types import (
     AgentEvent,
+    BackgroundEvent,
     CompactEvent,
     DiffEvent,
     MessageDeltaEvent,
@@ -70,6 +74,8 @@ class ItemTranslator:
         self._reports = reports
         self.open_items = OpenItems(reports)
         self._begun_turn = self._ended_turn = self._last_diff = ""
+        self._background: list[str] = []
+        """Commands that have outlived their turn."""
         self.turn: str | None = None
         """Codex's id of the running turn."""
 
@@ -77,6 +83,7 @@ class ItemTranslator:
 
     def notification_received(self, notification: Notification) -> None:
         """Report a notification as the event that it means; one of another shape as native."""
+        self.open_items.turn = notification.turn
         event = DELTAS.get(notification.method)
         if event is not None:
             self._piece_received(event, notification)
@@ -123,11 +130,14 @@ class ItemTranslator:
     def _item_completed(self, notification: Notification) -> None:
         item = json.decode(notification.params, type=ItemParams).item
         event = None if self.open_items.has_ended(item.id) else _whole_event(item, notification)
-        self.open_items.end(item.id)
         if event is None:
+            self.open_items.end(item.id)
             self.pass_through(notification)
         else:
             self.open_items.report(event)
+        if item.id in self._background:
+            self._background.remove(item.id)
+            self._report_background()
 
     def changes_of(self, item_id: str) -> list[Any]:
         """Return the file changes of an open item; its request for approval has none itself."""
@@ -152,6 +162,7 @@ class ItemTranslator:
         self.turn_accepted(turn)
         if turn != self._begun_turn:
             self._begun_turn = turn
+            self.open_items.begin_turn()
             self._reports.turn_started(turn)
 
     def _turn_completed(self, notification: Notification) -> None:
@@ -168,15 +179,46 @@ class ItemTranslator:
     ) -> None:
         """Report the end of the running turn, and before it that its open items are cut."""
         self._ended_turn = turn or self.turn or ""
-        self.turn = None
-        self.open_items.cut()
+        self.turn = self.open_items.turn = None
+        self.open_items.cut(
+            lambda opened: (
+                not _is_command(opened)
+                or (status == "interrupted" and opened.beginning.item not in self._background)
+            ),
+            interrupted=status == "interrupted",
+        )
+        commands = [opened.beginning.item for opened in self.open_items]
+        if commands != self._background:
+            self._background = commands
+            self._report_background()
         self._reports.turn_ended(status, reason, native)
 
     def process_exited(self, how: ChildExit) -> None:
         """Report that the process has ended, and before it that open items are cut."""
+        self.turn = self.open_items.turn = None
+        self._background.clear()  # the end of the process says as much
         self.open_items.cut()
-        self.turn = None
         self._reports.exited(how)
+
+    # Commands in the background.
+
+    def cut_background(self) -> None:
+        """Report that commands in the background were ended: codex was told to."""
+        commands, self._background, self.open_items.turn = self._background, [], None
+        if commands:
+            self.open_items.cut(
+                lambda opened: opened.beginning.item in commands, interrupted=True
+            )
+            self._report_background()
+
+    def _report_background(self) -> None:
+        tasks = [
+            background_task(opened.beginning.item, "command", opened.beginning.title)
+            for opened in self.open_items
+            if opened.beginning.item in self._background
+            and isinstance(opened.beginning, ToolStartEvent)
+        ]
+        self._reports.report_event(BackgroundEvent(tasks=tasks[:TASKS_MOST]))
 
     # Plans, diffs, usage, warnings.
 
@@ -231,6 +273,10 @@ class ItemTranslator:
     def _warn(self, notification: Notification, *parts: str) -> None:
         text = ": ".join(filter(None, parts))
         self.open_items.report(WarningEvent(text=text, native=notification.native))
+
+
+def _is_command(opened: OpenItem) -> bool:
+    return opened.tool == "commandExecution"
 
 
 def _whole_event(item: Item, notification: Notification) -> AgentEvent | None:

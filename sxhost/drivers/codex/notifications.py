@@ -24,6 +24,7 @@ __all__ = [
 
 class _Head(Struct, frozen=True, gc=False, rename="camel"):
     thread_id: str | None = None
+    turn_id: Any = None
     item_id: Any = None
     delta: Any = None
     message: Any = None
@@ -43,6 +44,7 @@ class Notification(Struct, frozen=True, gc=False):
     thread: str | None = None
     item: str = ""
     text: str = ""
+    turn: str | None = None
 
     @classmethod
     def of(cls, method: str, params: Raw) -> Notification:
@@ -53,7 +55,9 @@ class Notification(Struct, frozen=True, gc=False):
             return cls(method, params)
         text = head.message if head.delta is None else head.delta
         item = head.item_id if isinstance(head.item_id, str) else ""
-        return cls(method, params, head.thread_id, item, text if isinstance(text, str) else "")
+        turn = head.turn_id if isinstance(head.turn_id, str) else None
+        text = text if isinstance(text, str) else ""
+        return cls(method, params, head.thread_id, item, text, turn)
 
     @property
     def native(self) -> Raw:

@@ -73,7 +73,11 @@ class PiAgent:
         self._refusing_dialogs = False
         """Whether dialogs are cancelled at once: the turn is being interrupted."""
         self._turns = TurnTracker(
-            reports, clock, lambda: self._rpc.send_command("get_state"), self._before_turn_end
+            reports,
+            clock,
+            lambda: self._rpc.send_command("get_state"),
+            self._translator.open_items.begin_turn,
+            self._before_turn_end,
         )
         self._submitting: Deferred[None] | None = None
         self._conversation = PiConversation(self._rpc, self._translator)
@@ -271,7 +275,7 @@ class PiAgent:
 
     def _before_turn_end(self) -> None:
         """Cut open tools and cancel open dialogs before the end of a turn is reported."""
-        self._translator.open_items.cut()
+        self._translator.open_items.cut(interrupted=self._translator.cutting)
         self._translator.cutting = self._refusing_dialogs = False
         self._dialogs.cancel_all("the turn is over")
 

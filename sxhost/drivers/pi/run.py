@@ -43,7 +43,8 @@ WHOLE = frozenset({"stop", "length"})
 class TurnTracker:
     """Reports where the turns of one agent begin and end.
 
-    `get_state` asks pi for its state; `before_turn_end` is called before an end is reported.
+    `get_state` asks pi for its state; `before_turn` and `before_turn_end` are called before a
+    beginning and an end are reported.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class TurnTracker:
         reports: Reports,
         clock: IReactorTime,
         get_state: Callable[[], Deferred[Raw]],
+        before_turn: Callable[[], object],
         before_turn_end: Callable[[], object],
     ) -> None:
         self._reports = reports
         self._clock = clock
         self._get_state = get_state
+        self._before_turn = before_turn
         self._before_turn_end = before_turn_end
         self._poll_timer: IDelayedCall | None = None
         self._poll_number = 0
@@ -113,6 +116,7 @@ class TurnTracker:
             self._prompting = False
         if not self._begun:
             self._begun = True
+            self._before_turn()
             self._reports.turn_started(None)
 
     def after_event(self, line: DecodedLine) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Never, cast
 
+from msgspec import UNSET
 from twisted.web.server import Request
 
 from sxhost.codec.json import encode
@@ -17,7 +18,14 @@ from sxhost.faces.codex_sse.fields import Conversation, EventFields
 from sxhost.faces.codex_sse.translate import FRAMES
 from sxhost.http.stream_response import StreamResponse
 from sxhost.model.cursor import Cursor
-from sxhost.model.event_types import AgentEvent, CompleteEvent, ErrorEvent, decode_event
+from sxhost.model.event_types import (
+    AgentEvent,
+    CompleteEvent,
+    ErrorEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    decode_event,
+)
 from sxhost.model.host import Host
 from sxhost.model.session import Event
 from sxhost.model.subscription import Selection, Subscription
@@ -89,8 +97,12 @@ class FrameEncoder:
     def _is_of_the_turn(self, fields: EventFields[AgentEvent]) -> bool:
         """Tell whether an event is for this stream, and note if it ends the turn.
 
-        A ``complete`` or ``error`` that names no turn is about something else.
+        A ``complete`` or ``error`` that names no turn is about something else.  Late words of
+        an earlier turn are not for it: Codex's frames do not say whose they are.
         """
+        if isinstance(fields.data, MessageEvent | MessageDeltaEvent):
+            late = fields.data.turn
+            return late is UNSET or late >= self._turn
         if not isinstance(fields.data, CompleteEvent | ErrorEvent):
             return True
         number = fields.data.turn

@@ -46,7 +46,12 @@ class LogStream:
             return
         response, query = StreamResponse(request), self._query
         reader = await self._host.subscribe(
-            self._selection, query.after, self._encoding, response, states=query.state
+            self._selection,
+            query.after,
+            self._encoding,
+            response,
+            states=query.state,
+            summaries=query.summary,
         )
         await response.follow(reader)
 

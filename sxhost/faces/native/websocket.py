@@ -38,6 +38,7 @@ class Subscribe(Struct, frozen=True, kw_only=True):
     types: list[EventName] = []
     after: Annotated[str, Meta(pattern=CURSOR)] | Annotated[int, Meta(ge=0, lt=10**18)] = ""
     state: bool = False
+    summary: bool = False
 
     @property
     def selection(self) -> Selection:
@@ -62,6 +63,7 @@ class StreamQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     label: Annotated[str, Meta(pattern=LABEL)] = ""
     types: str = ""
     state: bool = False
+    summary: bool = False
 
     def command(self) -> Command | None:
         """Return the message that subscribes to the same; None if no field is given."""
@@ -74,6 +76,7 @@ class StreamQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
             types=list(filter(None, self.types.split(","))),
             after=self.after,
             state=self.state,
+            summary=self.summary,
         )
         return Command(subscribe=subscribe)
 
@@ -185,6 +188,7 @@ class LiveConnection(Connection):
             TEXT,
             Sink(self, request.id),
             states=request.state,
+            summaries=request.summary,
         )
 
 

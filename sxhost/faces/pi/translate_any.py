@@ -51,6 +51,9 @@ class LoggedEvent(NamedTuple):
 
 def translate(at: LoggedEvent) -> PiEvents:
     """Yield pi's events for an event."""
+    if at.transcript.is_late(at.data):  # pi has no way to say of which run something is
+        yield from _own_event(at)
+        return
     match at.data:
         case events.MessageDeltaEvent() | events.ThinkingDeltaEvent():
             yield from _piece(at, at.data)
@@ -77,7 +80,11 @@ def _text_events(at: LoggedEvent) -> PiEvents:
         case events.ThinkingEvent(item=item, text=text):
             yield from _whole_text(at, "thinking", item, text)
         case _:  # pi has no event for it
-            yield encode({"type": "sxhost", "name": at.event.event, "data": at.event.data})
+            yield from _own_event(at)
+
+
+def _own_event(at: LoggedEvent) -> PiEvents:
+    yield encode({"type": "sxhost", "name": at.event.event, "data": at.event.data})
 
 
 def _piece(

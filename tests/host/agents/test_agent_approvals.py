@@ -8,7 +8,8 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.agents.approvals import EXPIRY_RETRY_S, ApprovalBroker, check_answer
+from sxhost.agents.answers import check_answer
+from sxhost.agents.approvals import EXPIRY_RETRY_S, ApprovalBroker
 from sxhost.codec.json import encode
 from sxhost.errors import (
     AgentFailed,

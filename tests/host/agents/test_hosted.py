@@ -262,6 +262,34 @@ class TestTurns:
         assert names[-1] == "complete"
         assert rig.state == "idle"
 
+    def test_late_words_say_which_turn_they_are_of(self, rig: Rig) -> None:
+        reports = rig.agent.reports
+        for number, words in ((1, "before"), (2, "between")):
+            rig.submit()
+            reports.turn_started(f"native-{number}")
+            reports.turn_ended("completed")
+            reports.report_event(MessageEvent(text=words))
+        submit = rig.agent.submit
+
+        async def chatty(draft: TurnDraft) -> str | None:
+            reports.report_event(MessageEvent(text="while the third is taken"))
+            reports.turn_started("native-3")
+            return await submit(draft)
+
+        rig.agent.submit = chatty  # type: ignore[method-assign]
+        rig.submit()
+        reports.report_event(MessageEvent(text="of the first"), "native-1")
+        reports.report_event(MessageEvent(text="of the third"))
+        rig.settle()
+        told = [data for name, data in rig.log if name == "message"]
+        assert [(data["text"], data.get("turn")) for data in told] == [
+            ("before", 1),
+            ("between", 2),
+            ("while the third is taken", 2),
+            ("of the first", 1),
+            ("of the third", None),
+        ]
+
     def test_events_outside_a_turn_do_not_wait_for_it(self, rig: Rig) -> None:
         submit = rig.agent.submit
 

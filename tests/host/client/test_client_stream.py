@@ -17,7 +17,15 @@ from twisted.internet.protocol import Protocol
 from sxhost.client.link import HELD, LINE, decode_frame
 from sxhost.client.stream import FIRST_WAIT, LONGEST_WAIT, BackOff, EventStream, Value
 from sxhost.errors import BadField, HostError, HostUnreachable, QueueFull, UnknownSession
-from sxhost.model.session import Event, EventDraft, Gap, Registration, StateChange
+from sxhost.model.session import (
+    Event,
+    EventDraft,
+    Gap,
+    Registration,
+    SessionRemoved,
+    StateChange,
+    SummaryChange,
+)
 from sxhost.testing import (
     UNLIMITED,
     URL,
@@ -155,6 +163,35 @@ def test_state_is_not_repeated_after_a_reconnect(net: NetworkInMemory) -> None:
     result_of(net.service.fire("a", EventDraft(event="thinking")))
     net.advance(1)
     assert reader.states == [("a", "idle"), ("a", "working")]
+    reader.close()
+
+
+def test_summaries_and_sessions_that_have_gone_come_if_requested(
+    net: NetworkInMemory,
+) -> None:
+    for name in ("a", "b", "c"):
+        fire(net, session=name)
+    reader = Reader(net, summary=True)
+
+    def changes() -> list[tuple[str, str]]:
+        return [
+            (type(value).__name__, value.session)
+            for value in reader.got
+            if isinstance(value, SummaryChange | SessionRemoved)
+        ]
+
+    told = [("SummaryChange", name) for name in ("a", "b", "c")]
+    assert changes() == told
+    result_of(net.service.forget("a"))
+    net.advance(1)
+    told.append(("SessionRemoved", "a"))
+    assert changes() == told
+    net.cut()
+    result_of(net.service.forget("b"))
+    result_of(net.service.register("c", Registration(title="new")))
+    net.advance(2)
+    told += [("SummaryChange", "c"), ("SessionRemoved", "b")]
+    assert changes() == told
     reader.close()
 
 

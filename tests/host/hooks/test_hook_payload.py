@@ -13,7 +13,9 @@ from twisted.internet.defer import Deferred
 
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import shorten_to_fit
+from sxhost.hooks.deadline import ALONGSIDE_S, BEFORE_S
 from sxhost.hooks.payload import Hook
+from sxhost.hooks.questions import LOST_S
 from sxhost.model.turn import Launch
 from sxhost.testing import BufferedResponse, HostInMemory, is_done, result_of
 
@@ -365,6 +367,23 @@ def test_codex_gets_its_own_answer_format(lab: HostInMemory) -> None:
     assert result_of(asked).json() == {}
 
 
+def closed(lab: HostInMemory) -> tuple[str, str, str]:
+    """Return how the only approval has ended: the decision, by whom, the reason."""
+    (one,) = lab.request("GET", "/approvals?all=1").json()
+    how = one["resolution"]
+    return how["decision"], how["by"], how["reason"]
+
+
+def test_who_asks_waits_whatever_else_goes_on(lab: HostInMemory) -> None:
+    say(lab, "UserPromptSubmit", prompt="x")
+    asked = begin(lab, "PermissionRequest", **BASH)
+    say(lab, "PostToolUse", tool_name="Read", tool_input={})
+    assert state(lab)[:2] == ("waiting", "approval-requested")
+    decide(lab, "approve")
+    assert is_done(asked)
+    assert state(lab)[0] == "working"
+
+
 def test_undecided_permission_is_left_to_the_agents_dialog(lab: HostInMemory) -> None:
     asked = begin(lab, "PermissionRequest", "?wait=20", **BASH)
     lab.clock.advance(19)
@@ -372,14 +391,49 @@ def test_undecided_permission_is_left_to_the_agents_dialog(lab: HostInMemory) ->
     lab.clock.advance(2)
     lab.treq.flush()
     assert result_of(asked).json() == {}
-    assert approvals(lab) == []
-    (closed,) = lab.request("GET", "/approvals?all=1").json()
-    assert (closed["state"], closed["resolution"]["by"]) == ("withdrawn", "agent")
-    lab.clock.advance(60)
+    (left,) = approvals(lab)
+    assert left["at_terminal_ms"] is not None
+    assert state(lab)[0] == "waiting"
+    path = f"/sessions/{SESSION}/approvals/{left['id']}"
+    refused = lab.request("POST", path, {"decision": "approve"})
+    assert (refused.status, refused.json()["error"]) == (409, "only_at_terminal")
+    say(lab, "PostToolUse", **BASH)
+    assert closed(lab) == ("approve", "terminal", "answered at the terminal")
+    assert state(lab)[0] == "working"
 
 
-@pytest.mark.parametrize("name", ["PostToolUse", "Stop", "SessionEnd"])
-def test_permission_decided_at_the_agent_is_closed(lab: HostInMemory, name: str) -> None:
+@pytest.mark.parametrize(
+    ("agent", "more", "wait_s"),
+    [
+        ("claude", {}, ALONGSIDE_S),
+        ("claude", {"agent_id": "s1"}, BEFORE_S),
+        ("codex", {}, BEFORE_S),
+    ],
+)
+def test_a_hook_waits_as_long_as_its_agents_user_is_asked_too(
+    lab: HostInMemory, agent: str, more: dict[str, Any], wait_s: float
+) -> None:
+    asked = begin(lab, "PermissionRequest", agent=agent, **BASH, **more)
+    lab.clock.advance(wait_s - 1)
+    assert not is_done(asked)
+    lab.clock.advance(1)
+    lab.treq.flush()
+    assert result_of(asked).json() == {}
+    assert state(lab)[0] == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("PostToolUse", ("approve", "terminal", "answered at the terminal")),
+        ("PermissionDenied", ("deny", "terminal", "denied at the terminal")),
+        ("Stop", ("answered", "terminal", "answered at the terminal")),
+        ("SessionEnd", ("cancel", "agent", "its agent has ended")),
+    ],
+)
+def test_permission_decided_at_the_agent_is_closed(
+    lab: HostInMemory, name: str, end: tuple[str, str, str]
+) -> None:
     asked = begin(lab, "PermissionRequest", **BASH)
     say(lab, "PostToolUse", tool_name="Read", tool_input={})
     say(lab, "Stop", agent_id="s1")
@@ -388,8 +442,62 @@ def test_permission_decided_at_the_agent_is_closed(lab: HostInMemory, name: str)
     lab.treq.flush()
     assert result_of(asked).json() == {}
     assert approvals(lab) == []
-    (closed,) = lab.request("GET", "/approvals?all=1").json()
-    assert closed["resolution"]["reason"] == "answered at the terminal"
+    assert closed(lab) == end
+
+
+def test_a_yes_in_codexs_dialog_is_known_by_the_command(lab: HostInMemory) -> None:
+    asked = {**BASH, "tool_input": {"command": "ls -l", "description": "the tests want it"}}
+    begin(lab, "PermissionRequest", "?wait=1", agent="codex", **asked)
+    lab.clock.advance(1)
+    say(lab, "PostToolUse", agent="codex", **BASH)
+    assert closed(lab) == ("approve", "terminal", "answered at the terminal")
+
+
+def restart(lab: HostInMemory) -> None:
+    lab.restart()
+    lab.service.startService()
+
+
+def test_a_hook_that_asks_again_hears_what_was_decided_meanwhile(lab: HostInMemory) -> None:
+    begin(lab, "PermissionRequest", "?key=k", **BASH)
+    decide(lab, "deny", reason="no")
+    restart(lab)  # before the answer was read
+    decision = say(lab, "PermissionRequest", "?key=k", **BASH)["hookSpecificOutput"]["decision"]
+    assert decision == {"behavior": "deny", "message": "no"}
+    assert say(lab, "PermissionRequest", "?key=k", **BASH)
+
+
+def test_a_hook_that_asks_again_after_its_user_has_answered_is_let_go(
+    lab: HostInMemory,
+) -> None:
+    begin(lab, "PermissionRequest", "?key=k", **BASH)
+    restart(lab)
+    say(lab, "PostToolUse", **BASH)
+    assert say(lab, "PermissionRequest", "?key=k", **BASH) == {}
+    assert closed(lab)[1] == "terminal"
+
+
+def lose(lab: HostInMemory) -> None:
+    """Ask, and lose the connection."""
+    asked = begin(lab, "PermissionRequest", "?key=k", **BASH)
+    asked.cancel()
+    asked.addErrback(lambda _: None)
+    lab.treq.flush()
+    (left,) = approvals(lab)
+    assert left["at_terminal_ms"] is not None
+
+
+def test_a_lost_hook_of_an_agent_elsewhere_may_ask_again_for_a_while(lab: HostInMemory) -> None:
+    lose(lab)
+    lab.clock.advance(LOST_S / 2)
+    begin(lab, "PermissionRequest", "?key=k", **BASH)
+    lab.clock.advance(LOST_S)
+    (approval,) = approvals(lab)
+    assert approval["at_terminal_ms"] is None
+    restart(lab)
+    lose(lab)
+    lab.clock.advance(LOST_S)
+    assert closed(lab) == ("cancel", "agent", "its agent no longer waits")
 
 
 SUBAGENT = {"id": "s1", "type": "subagent", "status": "running", "description": "look"}
@@ -461,20 +569,34 @@ def test_stop_with_something_in_the_background_is_no_end(lab: HostInMemory) -> N
 
 
 def test_hook_without_wait_returns_at_once(lab: HostInMemory) -> None:
-    assert say(lab, "PermissionRequest", "?wait=0", **BASH) == {}
+    assert say(lab, "PreToolUse", "?wait=0&ask=1", **BASH) == {}
     assert approvals(lab) == []
+    assert say(lab, "PermissionRequest", "?wait=0", **BASH) == {}
+    (approval,) = approvals(lab)
+    assert approval["at_terminal_ms"] is not None
+    assert state(lab)[0] == "waiting"
+    say(lab, "PostToolUse", **BASH)
+    assert closed(lab)[0] == "approve"
 
 
 def test_stop_of_the_host_releases_waiting_hooks(lab: HostInMemory) -> None:
     asked = begin(lab, "PermissionRequest", **BASH)
+    again = begin(lab, "PermissionRequest", "?key=k", **BASH)
     lab.notifier.close()
     lab.treq.flush()
     assert result_of(asked).json() == {}
+    assert result_of(again).status == 503
 
 
-def test_approval_of_an_earlier_host_life_is_closed(lab: HostInMemory) -> None:
-    begin(lab, "PermissionRequest", **BASH)
-    lab.restart()
+def test_a_question_of_an_earlier_host_life_stands(lab: HostInMemory) -> None:
+    begin(lab, "PermissionRequest", "?key=k", **BASH)
+    restart(lab)
+    say(lab, "PostToolUse", tool_name="Read", tool_input={})
+    assert state(lab)[0] == "waiting"
+    (left,) = approvals(lab)
+    begin(lab, "PermissionRequest", "?key=k", **BASH)
+    (again,) = approvals(lab)
+    assert (again["id"], again["at_terminal_ms"]) == (left["id"], None)
     say(lab, "UserPromptSubmit", prompt="x")
     assert approvals(lab) == []
 

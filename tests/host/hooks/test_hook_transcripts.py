@@ -15,7 +15,7 @@ from sxhost.agent_files.follower import BUSY_S
 from sxhost.agent_files.running import RunningAgent
 from sxhost.hooks.transcripts import AT_REST_S, LINGER_S, SETTLE_S, title_from_prompt
 from sxhost.model.caller import HOST, Caller
-from sxhost.testing import HostInMemory
+from sxhost.testing import HostInMemory, started
 from sxhost.testing.host import UID
 from tests.support.attached_recordings import Moment, moments_of
 
@@ -148,7 +148,7 @@ def test_a_turn_that_is_cut_at_the_terminal_is_known(
     pressed = pressed_at(scenario, key)
     assert state_after(stage, pressed)[0] in ("waiting", "working")
     assert state_after(stage, pressed + SOON_S) == ("idle", "interrupted")
-    assert set(stage.closed()) <= {"answered at the terminal"}
+    assert set(stage.closed()) <= {"denied at the terminal"}
 
 
 def test_a_start_that_is_told_late_does_not_end_the_turn(lab: HostInMemory) -> None:
@@ -242,6 +242,42 @@ def test_of_two_that_are_cleared_at_once_none_is_guessed(lab: HostInMemory) -> N
     assert lab.request("GET", "/sessions/c").json()["continues"] == ""
 
 
+PROCESS = {"pid": 7, "started": 1, "boot": "b", "namespace": "n"}
+
+
+def codex(lab: HostInMemory, session: str, name: str, **more: Any) -> None:
+    hook = {"session_id": session, "hook_event_name": name, "cwd": "/w", "turn_id": session}
+    lab.request("POST", "/hooks/codex", {**hook, "sxhost_process": PROCESS, **more})
+
+
+def continues(lab: HostInMemory, session: str) -> str:
+    return str(lab.request("GET", f"/sessions/{session}").json()["continues"])
+
+
+def test_a_new_conversation_of_codex_goes_on_with_the_last_of_its_process(
+    lab: HostInMemory,
+) -> None:
+    for session in ("a", "b"):  # its hooks are not ordered
+        codex(lab, session, "UserPromptSubmit", prompt="go")
+        codex(lab, session, "SessionStart", source="startup")
+        codex(lab, session, "Stop")
+    assert (continues(lab, "a"), continues(lab, "b")) == ("", "a")
+    other = {**PROCESS, "pid": 8}
+    codex(lab, "c", "SessionStart", source="startup", sxhost_process=other)
+    assert continues(lab, "c") == ""
+
+
+def test_a_conversation_that_a_working_codex_begins_is_none_of_its_users(
+    lab: HostInMemory,
+) -> None:
+    codex(lab, "a", "UserPromptSubmit", prompt="go")
+    codex(lab, "sub", "UserPromptSubmit", prompt="look")
+    codex(lab, "sub", "Stop")
+    codex(lab, "a", "Stop")
+    codex(lab, "b", "UserPromptSubmit", prompt="next")
+    assert (continues(lab, "sub"), continues(lab, "b")) == ("", "a")
+
+
 # Titles.
 
 
@@ -322,6 +358,29 @@ def test_esc_before_the_first_word_is_seen_by_claudes_rest(stage: Stage) -> None
     assert stage.state() == ("idle", "interrupted")
 
 
+@pytest.mark.parametrize(("status", "state"), [("busy", "working"), ("idle", "idle")])
+def test_what_was_answered_while_the_host_was_away_is_known(
+    stage: Stage, status: str, state: str
+) -> None:
+    scenario = "claude-2.1.329/answered-yes"
+    stage.play(scenario, until=pressed_at(scenario, "YES"))
+    session = stage.session["id"]
+    (path,) = stage.home.glob(f".claude/projects/*/{session}.jsonl")
+    stage.host.restart()
+    stage.host.service.startService()
+    assert stage.state()[0] == "waiting"
+    stage.advance(SOON_S)
+    stage.act("claude", Moment(0, "status", {"sessionId": session, "status": status}))
+    agent = RunningAgent(
+        agent="claude", session_id=session, pid=1, cwd="/w", transcript=str(path)
+    )
+    stage.host.running.append(agent)
+    started(stage.host.hook_handler.follow_asking(UID))
+    stage.advance(SOON_S)
+    assert stage.closed() == ["answered at the terminal"]
+    assert stage.state()[0] == state
+
+
 def test_a_session_that_was_deleted_is_not_made_again_by_its_file(stage: Stage) -> None:
     scenario = "claude-2.1.329/escape-while-streaming"
     stage.play(scenario, until=pressed_at(scenario, "ESC"))
@@ -391,7 +450,7 @@ def test_with_its_first_hook_it_can_be_answered(stage: Stage, running: RunningAg
 def test_a_discovered_agent_that_ends_has_ended(stage: Stage, running: RunningAgent) -> None:
     discover(stage, running)
     stage.host.running = []
-    stage.host.request("POST", "/discover")
+    stage.host.processes.end(running.pid)
     stage.advance(LINGER_S)
     assert stage.state()[0] == "ended"
     count = stage.session["event_count"]
@@ -400,23 +459,37 @@ def test_a_discovered_agent_that_ends_has_ended(stage: Stage, running: RunningAg
     assert stage.session["event_count"] == count
 
 
+def test_a_discovered_agent_is_here_again_once_it_is_resumed(
+    stage: Stage, running: RunningAgent
+) -> None:
+    test_a_discovered_agent_that_ends_has_ended(stage, running)
+    count = stage.names().count("user-message")
+    discover(stage, replace(running, pid=8))
+    assert stage.state() == ("idle", "started")
+    assert stage.session["pid"] == 8
+    assert stage.names().count("user-message") == count, "its past is not told again"
+
+
 def test_a_discovered_agent_that_is_resumed_has_not_ended(
     stage: Stage, running: RunningAgent
 ) -> None:
     discover(stage, running)
-    stage.host.running = []
-    stage.host.request("POST", "/discover")
+    stage.host.processes.end(running.pid)
     discover(stage, replace(running, pid=8))
     stage.advance(LINGER_S)
     assert stage.state()[0] == "idle"
     assert stage.session["pid"] == 8
 
 
-def test_an_agent_with_hooks_says_itself_that_it_has_ended(
+def test_an_agent_that_has_hooks_by_now_ends_once_and_says_it_itself(
     stage: Stage, running: RunningAgent
 ) -> None:
     test_with_its_first_hook_it_can_be_answered(stage, running)
     stage.host.running = []
-    stage.host.request("POST", "/discover")
+    stage.host.processes.end(running.pid)
+    hook = {"hook_event_name": "SessionEnd", "reason": "logout"}
+    path = running.transcript
+    stage.hook("claude", {**hook, "session_id": running.session_id, "transcript_path": path})
     stage.advance(LINGER_S)
-    assert "ended" not in stage.names()
+    assert stage.names().count("ended") == 1
+    assert stage.state() == ("ended", "ended")

@@ -29,7 +29,7 @@ from sxhost.model.rights import (
 )
 from sxhost.model.session import EventDraft, EventQuery, MessageDraft, Registration
 from sxhost.model.session_state import _STATE_AFTER, MESSAGE_EVENTS
-from sxhost.model.turn import Launch, ModelDraft, SteerDraft, TurnDraft
+from sxhost.model.turn import Launch, ModelDraft, OSProcess, SteerDraft, TurnDraft
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, question, result_of, started
 from tests.host.agents.test_agent_supervisor import names, settle, state, told
@@ -281,6 +281,7 @@ NEW: dict[str, Any] = {
     "pid": 7,
     "heartbeat_s": 1.0,
     "inbox": "pull",
+    "os_process": OSProcess(pid=7, started=1, boot="b", namespace="n"),
 }
 WHOSE = {"b": "owned", "c": "foreign", "a": "hosted"}
 

@@ -84,6 +84,13 @@ def hooked_waiting(lab: HostInMemory) -> None:
     assert shown(lab)["detail_state"] == "waiting"
 
 
+def hooked_at_terminal(lab: HostInMemory) -> None:
+    """Nobody has decided in time: from now on only its own user can."""
+    hooked_waiting(lab)
+    lab.clock.advance(31)
+    assert shown(lab)["detail_state"] == "waiting"
+
+
 def hooked_in_background(lab: HostInMemory) -> None:
     hooked_working(lab)
     hook(lab, "Stop", background_tasks=[{"id": "b1", "type": "shell", "status": "running"}])
@@ -139,7 +146,8 @@ SESSIONS: dict[str, Callable[[HostInMemory], None]] = {
     function.__name__: function
     for function in (
         *(hosted, hosted_running, hosted_waiting, hosted_asleep, hosted_ended, hosted_dead),
-        *(hooked_idle, hooked_working, hooked_waiting, hooked_in_background, hooked_ended),
+        *(hooked_idle, hooked_working, hooked_waiting, hooked_at_terminal),
+        *(hooked_in_background, hooked_ended),
         *(discovered, program_pulling, program_deaf, program_ended, registered),
     )
 }
@@ -199,6 +207,7 @@ ANSWERS |= {
     "hooked_idle": attached_answers(*RESTS, UNKNOWN),
     "hooked_working": attached_answers(*WORKS, UNKNOWN),
     "hooked_waiting": attached_answers(*WORKS, OK),
+    "hooked_at_terminal": attached_answers(*WORKS, (409, "only_at_terminal")),
     "hooked_in_background": attached_answers(*RESTS, UNKNOWN),
     "hooked_ended": attached_answers(*RESTS, UNKNOWN),
     "discovered": attached_answers("unhooked", "unhooked", UNKNOWN),
@@ -251,14 +260,15 @@ def test_answer_to_a_verb(lab: HostInMemory, name: str, verb: str, expected: Ans
     fields = answer.json()
     assert (answer.status, fields.get("error") or fields.get("delivery", "")) == expected
     if expected == NOT_HOSTED:
-        assert "send it a message" in fields["message"]
+        assert ("send it a message" in fields["message"]) == (verb != "end")
+        assert ("End it where it runs" in fields["message"]) == (verb == "end")
 
 
 @pytest.mark.parametrize("name", SESSIONS)
 def test_a_session_is_forgotten_and_what_goes_on_is_said(lab: HostInMemory, name: str) -> None:
     SESSIONS[name](lab)
     works = shown(lab)["detail_state"] in ("working", "waiting", "stalled")
-    goes_on = works and not name.startswith("hosted")
+    goes_on = name == "discovered" or (works and not name.startswith("hosted"))
     done = do(lab, lab._exchange("DELETE", "/sessions/a", None, {})).json()
     assert done["ok"]
     assert ("runs on" in done.get("note", "")) == goes_on

@@ -19,7 +19,7 @@ from twisted.internet.task import Clock
 from sxhost.codec.frames import NDJSON
 from sxhost.errors import Stopping, StoreUnavailable
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft, LogQuery, Registration
+from sxhost.model.session import EventDraft, LogQuery, MessageDraft, Registration
 from sxhost.model.subscription import Selection, Subscription
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
@@ -87,11 +87,18 @@ class Bench:
         self.clock.advance(TICK)
 
     def follow(
-        self, *sessions: str, after: str = "0", states: bool = False, **chosen: Any
+        self,
+        *sessions: str,
+        after: str = "0",
+        states: bool = False,
+        summaries: bool = False,
+        **chosen: Any,
     ) -> tuple[Sink, Subscription]:
         sink = Sink()
         wanted = Selection(frozenset(sessions), **chosen)
-        work = self.service.subscribe(wanted, after, NDJSON, sink, states=states)
+        work = self.service.subscribe(
+            wanted, after, NDJSON, sink, states=states, summaries=summaries
+        )
         return sink, result_of(work)
 
 
@@ -100,7 +107,7 @@ class LateReads:
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
-        self.threads = Threads(HERE.write, self._read)
+        self.threads = Threads(HERE.write, self._read, HERE.index)
 
     def _read(self, function: Callable[..., Any], *given: Any) -> Deferred[Any]:
         self.waiting.append((Deferred(), function, given))
@@ -538,6 +545,87 @@ class TestStates:
 
     def test_states_are_not_watched_without_a_reader(self, bench: Bench) -> None:
         _, reader = bench.follow(states=True)
+        reader.close()
+        bench.clock.advance(1)
+        assert bench.clock.getDelayedCalls() == []
+
+
+class TestSummaries:
+    def titles(self, sink: Sink) -> list[tuple[str, str]]:
+        return [(f["session"], f["summary"]["title"]) for f in sink.frames("summary")]
+
+    def name(self, bench: Bench, session_id: str, title: str) -> None:
+        result_of(bench.service.register(session_id, Registration(title=title)))
+
+    def test_summaries_come_at_once_and_on_change(self, bench: Bench) -> None:
+        self.name(bench, "b", "one")
+        self.name(bench, "a", "two")
+        sink, _ = bench.follow(summaries=True)
+        assert self.titles(sink) == [("a", "two"), ("b", "one")]
+        assert [line.get("frame") for line in sink.lines()][-1] == "listed"
+        self.name(bench, "a", "three")
+        self.name(bench, "c", "new")
+        bench.clock.advance(0.6)
+        assert self.titles(sink)[2:] == [("a", "three"), ("c", "new")]
+        bench.clock.advance(60)
+        assert len(sink.frames("summary")) == 4
+        assert len(sink.frames("listed")) == 1
+
+    def test_what_changes_without_an_event_is_told(self, bench: Bench) -> None:
+        self.name(bench, "a", "one")
+        sink, _ = bench.follow(summaries=True)
+        result_of(bench.service.send("a", MessageDraft(content="go")))
+        bench.clock.advance(0.6)
+        assert sink.frames("summary")[-1]["summary"]["queued_messages"] == 1
+
+    def test_a_session_that_goes_is_told(self, bench: Bench) -> None:
+        self.name(bench, "a", "one")
+        sink, _ = bench.follow(summaries=True)
+        finished(bench.service.forget("a"), bench.clock)
+        bench.clock.advance(0.6)
+        assert [frame["session"] for frame in sink.frames("forgotten")] == ["a"]
+
+    def test_counts_alone_are_told_now_and_then(self, bench: Bench) -> None:
+        bench.fire("a", "message-delta")
+        sink, _ = bench.follow(summaries=True)
+        for _ in range(20):
+            bench.fire("a", "message-delta")
+            bench.clock.advance(0.5)
+        counts = [frame["summary"]["event_count"] for frame in sink.frames("summary")]
+        assert counts == [1, 11, 21]
+
+    def test_a_reader_that_pauses_is_told_of_each_session_once(self, bench: Bench) -> None:
+        self.name(bench, "a", "0")
+        sink, reader = bench.follow(summaries=True)
+        reader.pauseProducing()
+        for number in range(1, 10):
+            self.name(bench, "a", f"{number}")
+            bench.clock.advance(0.6)
+        assert self.titles(sink) == [("a", "0")]
+        reader.resumeProducing()
+        bench.clock.advance(0.6)
+        assert self.titles(sink) == [("a", "0"), ("a", "9")]
+
+    def test_summaries_of_selected_sessions_only(self, bench: Bench) -> None:
+        self.name(bench, "a", "one")
+        self.name(bench, "b", "two")
+        sink, _ = bench.follow("b", summaries=True)
+        assert self.titles(sink) == [("b", "two")]
+        self.name(bench, "a", "three")
+        bench.clock.advance(0.6)
+        assert self.titles(sink) == [("b", "two")]
+
+    def test_many_sessions_are_all_told_before_the_end_of_the_list(self, bench: Bench) -> None:
+        for number in range(120):
+            self.name(bench, f"s{number}", "x")
+        sink = Sink()
+        work = bench.service.subscribe(Selection(), "0", NDJSON, sink, summaries=True)
+        finished(work, bench.clock)
+        assert len(self.titles(sink)) == 120
+        assert sink.lines()[-1] == {"frame": "listed"}
+
+    def test_summaries_are_not_made_without_a_reader(self, bench: Bench) -> None:
+        _, reader = bench.follow(summaries=True)
         reader.close()
         bench.clock.advance(1)
         assert bench.clock.getDelayedCalls() == []

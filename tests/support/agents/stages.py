@@ -142,7 +142,7 @@ class CodexStage(ProgramStage):
         return begun
 
     def _tell(self, method: str, **params: Any) -> None:
-        self.server.tell(method, threadId=self.thread, **params)
+        self.server.tell(method, threadId=self.thread, turnId=self._turn, **params)
 
     def begin(self, text: str = "go") -> None:
         self.server.answers["turn/start"] = {"turn": {"id": f"u{next(self._turns)}"}}
@@ -240,11 +240,11 @@ class ClaudeStage(ProgramStage):
 
     def begin(self, text: str = "go") -> None:
         self.host.submit(text)
+        self.child.say({"type": "system", "subtype": "init"})
         self._stream("message_start", message={"id": "m"})
+        self._stream("content_block_start", index=0, content_block={"type": "text"})
 
     def say(self, text: str) -> None:
-        if not self.reports.events("message-delta"):
-            self._stream("content_block_start", index=0, content_block={"type": "text"})
         delta = {"type": "text_delta", "text": text}
         self._stream("content_block_delta", index=0, delta=delta)
 

@@ -9,12 +9,13 @@ import pytest
 
 from sxhost.agents.usage import UsageTotals
 from sxhost.model.event_types import UsageEvent
+from sxhost.model.turn import Abilities
 
 ANEW = frozenset({"input_tokens", "cost_usd"})
 
 
 def told(totals: UsageTotals, anew: frozenset[str] = ANEW, **counts: Any) -> Any:
-    return msgspec.to_builtins(totals.total(UsageEvent(**counts), anew))
+    return msgspec.to_builtins(totals.total(UsageEvent(**counts), Abilities(counted_anew=anew)))
 
 
 def test_what_a_new_process_counts_anew_is_added() -> None:
@@ -52,3 +53,30 @@ def test_usage_that_a_log_has_not_is_nothing(last: object) -> None:
         "input_tokens": 1,
         "cached_tokens": None,
     }
+
+
+TOKENS = frozenset({"input_tokens", "total_tokens", "cost_usd"})
+
+
+@pytest.mark.parametrize(
+    ("carried", "counted", "expected"),
+    [
+        (100, 130, (130, 0.26)),  # it counts on
+        (0, 30, (130, 0.26)),  # it counts from nothing
+        (60, 90, (130, 0.26)),  # it counts on from where an earlier one has ended in order
+        (110, 150, (150, 0.3)),  # it counts on, and its first turn has used more than it says
+    ],
+)
+def test_what_a_process_counts_again_is_counted_once(
+    carried: int, counted: int, expected: tuple[int, float]
+) -> None:
+    totals = UsageTotals({"input_tokens": 100, "total_tokens": 100, "cost_usd": 0.2})
+    totals.process_starts()
+    can = Abilities(
+        counted_anew=TOKENS, carried={"input_tokens": carried, "total_tokens": carried}
+    )
+    cost = counted * 0.002
+    event = UsageEvent(input_tokens=counted, total_tokens=counted, cost_usd=cost)
+    found = totals.total(event, can)
+    assert found.input_tokens == found.total_tokens == expected[0]
+    assert found.cost_usd == pytest.approx(expected[1])

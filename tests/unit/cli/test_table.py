@@ -51,6 +51,17 @@ def test_column_without_a_text_is_left_out() -> None:
     assert lay_out([Column("A")], [], 80) == [0]
 
 
+def test_the_end_of_a_cell_can_be_kept() -> None:
+    column = Column("NOW", 8, keep=" · ")
+    for width, text in [
+        (40, "Bash: make test · 2 min"),
+        (16, "Bash: m… · 2 min"),
+        (8, "Bash: m…"),
+    ]:
+        (_, line) = table_lines([column], [TableRow(["Bash: make test · 2 min"])], width)
+        assert line == [(text, None)]
+
+
 def test_cells_are_one_line_and_have_their_colours() -> None:
     (_, line) = table_lines([Column("A")], [TableRow(["a\n\x1b[1m"], ["red"])], 80)
     assert line == [("a \\x1b[1m", "red")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 from twisted.internet.task import Clock
 
-from sxhost.drivers.claude.background import TURN_FOLLOWS_S, BackgroundTasks, background_task
+from sxhost.drivers.claude.background import TURN_FOLLOWS_S, BackgroundTasks, claude_task
 from sxhost.drivers.claude.messages import Task
 from sxhost.model.session import BackgroundTask
 from tests.support.fake_children import FakeReports
@@ -74,8 +74,8 @@ def test_nothing_waits_once_the_process_has_ended() -> None:
 
 def test_task_is_told_in_our_words_and_in_a_line() -> None:
     server = BackgroundTask(id="b1", kind="command", title="npm run dev")
-    assert background_task("b1", "local_bash", SERVER.description) == server
-    assert background_task("a", "subagent", "x" * 900) == BackgroundTask(
+    assert claude_task("b1", "local_bash", SERVER.description) == server
+    assert claude_task("a", "subagent", "x" * 900) == BackgroundTask(
         id="a", kind="subagent", title="x" * 200
     )
-    assert background_task("m", "monitor_mcp", "").kind == "monitor_mcp"
+    assert claude_task("m", "monitor_mcp", "").kind == "monitor_mcp"

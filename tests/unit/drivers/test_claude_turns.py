@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from sxhost.drivers.claude.events import ClaudeTranslator
-from sxhost.drivers.claude.messages import CommandLifecycle, ModelUsage, Result, TurnOrigin
+from sxhost.drivers.claude.messages import (
+    CommandLifecycle,
+    ModelUsage,
+    Result,
+    TurnOrigin,
+    TurnUsage,
+)
 from sxhost.drivers.claude.turns import ClaudeTurns
 from tests.support.fake_children import FakeReports
 
@@ -20,7 +26,9 @@ class Playing:
 
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.turns = ClaudeTurns(self.reports, ClaudeTranslator(self.reports))
+        translator = ClaudeTranslator(self.reports)
+        self.carried: list[dict[str, float]] = []
+        self.turns = ClaudeTurns(self.reports, translator, self.carried.append)
 
     def end(self, said: Result = OURS) -> None:
         self.turns.result_received(said, b"{}")
@@ -149,3 +157,18 @@ def test_usage_is_the_sum_over_models() -> None:
             },
         )
     ]
+
+
+def test_what_is_counted_before_the_first_turn_is_told_once() -> None:
+    play = Playing()
+    usage = TurnUsage(input_tokens=20, output_tokens=30, cache_read_input_tokens=100)
+    counted = ModelUsage(input_tokens=60, output_tokens=90, cache_read_input_tokens=300)
+    play.end(Result(subtype="success", model_usage={"m": counted}, usage=usage))
+    play.end(Result(subtype="success", model_usage={"m": counted}, usage=usage))
+    (carried,) = play.carried
+    assert carried == {
+        "input_tokens": 240,
+        "cached_tokens": 200,
+        "output_tokens": 60,
+        "total_tokens": 300,
+    }

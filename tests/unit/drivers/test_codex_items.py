@@ -15,6 +15,20 @@ from sxhost.drivers.codex.notifications import Notification
 from sxhost.process.contracts import ChildExit
 from tests.support.fake_children import FakeReports
 
+COMMAND = {"type": "commandExecution", "command": "make", "cwd": "/w"}
+
+LATE: dict[str, dict[str, Any]] = {
+    "item/agentMessage/delta": {"itemId": "m", "delta": "last words"},
+    "item/started": {"item": {**COMMAND, "id": "c"}},
+    "item/completed": {"item": {"type": "agentMessage", "id": "n", "text": "whole"}},
+    "turn/diff/updated": {"diff": "+x"},
+    "turn/plan/updated": {"plan": [{"step": "one"}]},
+    "thread/tokenUsage/updated": {"tokenUsage": {"total": {"totalTokens": 3}}},
+    "error": {"error": {"message": "lost"}, "willRetry": False},
+    "hook/completed": {},
+}
+"""Notifications that name their turn, and their other params."""
+
 
 class Teller:
     """A story of thread t, and what it reports."""
@@ -62,14 +76,23 @@ def test_what_was_never_said_is_not_cut() -> None:
     assert not teller.told("message", "thinking")
 
 
-def test_late_words_of_what_was_cut_are_passed_on() -> None:
+def test_late_words_of_what_was_cut_are_an_item_of_their_own() -> None:
     teller = Teller()
     teller.delta("so far")
     teller.story.open_items.cut()
     teller.delta(" and on")
     teller.complete("agentMessage", text="so far and on")
-    assert teller.told("message") == [{"item": "i", "text": "so far", "cut": True}]
-    assert len(teller.told("native")) == 2
+    before, rest = teller.told("message")
+    assert before == {"item": "i", "text": "so far", "cut": True}
+    assert (rest["item"], rest["text"]) == ("i+", " and on")
+
+
+def test_a_whole_text_that_was_cut_says_nothing_new() -> None:
+    teller = Teller()
+    teller.delta("so far")
+    teller.story.open_items.cut()
+    teller.complete("agentMessage", text="so far")
+    assert len(teller.told("message")) == len(teller.told("native")) == 1
 
 
 def test_what_begins_anew_under_its_old_name_is_heard() -> None:
@@ -91,9 +114,55 @@ def test_a_steer_cuts_words_but_no_commands() -> None:
     teller.start("userMessage", "m")
     assert [data["cut"] for data in teller.told("message")] == [True]
     assert not teller.told("tool-done")
-    teller.turn("completed")
+    teller.turn("interrupted")
     assert teller.told("tool-done")[0]["status"] == "cut"
     assert teller.reports.told[-1][0] == "turn_ended"
+
+
+def titles(teller: Teller) -> list[list[str]]:
+    return [[task["title"] for task in data["tasks"]] for data in teller.told("background")]
+
+
+def test_a_command_outlives_its_turn_and_prints_under_it() -> None:
+    teller = Teller()
+    teller.tell("turn/started", turn={"id": "u1"})
+    teller.tell("item/started", turnId="u1", item={**COMMAND, "id": "c"})
+    teller.turn("completed", "u1")
+    assert titles(teller) == [["make"]]
+    teller.tell("turn/started", turn={"id": "u2"})
+    teller.tell("item/agentMessage/delta", turnId="u2", itemId="m", delta="of the second")
+    teller.tell("item/commandExecution/outputDelta", turnId="u1", itemId="c", delta="built")
+    done = {**COMMAND, "id": "c", "aggregatedOutput": "built", "exitCode": 0}
+    teller.tell("item/completed", turnId="u1", item=done)
+    assert [data["turn"] for data in teller.told("tool-output", "tool-done")] == [1, 1]
+    assert teller.told("tool-done")[0]["status"] == "completed"
+    assert "turn" not in teller.told("message-delta")[0]
+    assert titles(teller) == [["make"], []]
+
+
+def test_late_words_of_a_turn_are_under_it_by_its_id() -> None:
+    teller = Teller()
+    for turn in ("u1", "u2"):
+        teller.tell("turn/started", turn={"id": turn})
+        teller.turn("completed", turn)
+    teller.tell("turn/started", turn={"id": "u3"})
+    for method, fields in LATE.items():
+        teller.tell(method, turnId="u1", **fields)
+    assert {data["turn"] for _, data in teller.reports.events()} == {1}
+    assert len(teller.reports.events()) == len(LATE)
+
+
+def test_commands_in_the_background_end_with_an_interruption() -> None:
+    teller = Teller()
+    teller.tell("turn/started", turn={"id": "u1"})
+    teller.tell("item/started", turnId="u1", item={**COMMAND, "id": "c"})
+    teller.turn("failed", "u1")
+    teller.story.cut_background()
+    assert teller.told("tool-done")[0]["status"] == "cut"
+    assert titles(teller) == [["make"], []]
+    teller.tell("item/completed", turnId="u1", item={**COMMAND, "id": "c"})
+    assert len(teller.told("tool-done")) == 1
+    assert teller.told("native")[0]["turn"] == 1
 
 
 def test_a_cut_tool_has_its_output_so_far() -> None:

@@ -133,6 +133,15 @@ def test_what_is_open_is_cut() -> None:
         ("tool-done", "t"),
         ("message", "0-0"),
     ]
+    told.hear(**tool_end("bash", "late"))
+    name, data = told.told[-1]
+    assert (name, data["item"], data["output"]) == ("tool-done", "t+", "late")
+
+
+def test_what_comes_of_an_interrupted_call_is_no_result() -> None:
+    told = Told()
+    told.hear(type="tool_execution_start", toolCallId="t", toolName="bash", args={})
+    told.events.open_items.cut(interrupted=True)
     told.hear(**tool_end("bash", "too late"))
     assert told.told[-1][0] == "native"
 

@@ -16,7 +16,7 @@ OWN = {"type": "said", "text": "by the agent"}
 CARRY = sorted(n for n, kind in EVENT_TYPES.items() if "native" in kind.__struct_fields__)
 """The names of the events that may have the agent's own message."""
 
-APPROVALS = {"approval-requested", "approval-resolved"}
+APPROVALS = {"approval-requested", "approval-moved", "approval-resolved"}
 """Their `native` is what the answer is made of: it is always kept."""
 
 
