@@ -57,6 +57,7 @@ policy       what the rules of a file would decide
 admin        status, stop, token, open, audit
 attach       any program as an attached session
 hooks        agents' hooks, and their settings
+top          the live board (board/), where there can be one
 trust        which projects may say where telemetry goes
 stdio        the multiplexer over two pipes
 terminal     a command's two ends: the host, and what it tells of that in lines

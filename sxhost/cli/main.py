@@ -21,6 +21,7 @@ from sxhost.cli.hooks import hook
 from sxhost.cli.output import put_code
 from sxhost.cli.policy import policy
 from sxhost.cli.serve import become_host, serve, serving_options, stdio
+from sxhost.cli.top import top
 from sxhost.cli.trust import trust
 from sxhost.visible import escape_hidden
 
@@ -123,7 +124,7 @@ for command in (
     *events.commands,
     *messages.commands,
     *agents.commands,
-    *(token, open_dashboard, policy, hook, attach, audit, trust),
+    *(token, open_dashboard, policy, hook, attach, audit, top, trust),
 ):
     sxhost.add_command(command)
 

@@ -59,6 +59,7 @@ COMMANDS = {
     "token revoke": ["token", "revoke", "x"],
     "token rotate": ["token", "rotate"],
     "token show": ["token", "show"],
+    "top": ["top"],
     "trust": ["trust"],
     "turn": ["turn", "a", "x"],
     "--help": ["--help"],
