@@ -9,6 +9,7 @@ session_view all about a session
 messages     send, pull
 events       events, tail, fire
 event_text   an event in a line
+search       search: where something was said
 follow       what goes on: the events of tail and events -f, as they come
 agents       new, turn, steer, interrupt, end, approvals, approve, deny, answer
 answers      the words of answer, as an answer

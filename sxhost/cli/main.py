@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from sxhost import __version__
-from sxhost.cli import agents, events, messages, sessions
+from sxhost.cli import agents, events, messages, search, sessions
 from sxhost.cli.admin import audit, open_dashboard, status, stop, token
 from sxhost.cli.attach import attach
 from sxhost.cli.hooks import hook
@@ -121,6 +121,7 @@ for command in (
     *(serve, status, stop, stdio),
     *sessions.commands,
     *events.commands,
+    *search.commands,
     *messages.commands,
     *agents.commands,
     *(token, open_dashboard, policy, hook, attach, audit, trust),

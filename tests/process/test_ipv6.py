@@ -54,6 +54,7 @@ COMMANDS = {
     "register": ["register", "s"],
     "rm": ["rm", "s"],
     "run": ["run", "--agent", "echo", "hello"],
+    "search": ["search", "hi"],
     "send": ["send", "s", "hi"],
     "sessions": ["sessions"],
     "show": ["show", "s"],

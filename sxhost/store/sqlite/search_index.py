@@ -22,7 +22,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from sxhost.model.search import EventSearch
-from sxhost.model.search_text import text_of, words_of
+from sxhost.model.search_text import all_words
 from sxhost.model.session import Event
 from sxhost.store.contracts import FoundEvents
 from sxhost.store.runs import unpack
@@ -237,7 +237,7 @@ def _words(body: bytes) -> str:
         events = _events.decode_lines(unpack(body))
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError):
         return ""
-    return " ".join({word for event in events for word, _, _ in words_of(text_of(event))})
+    return " ".join(set().union(*map(all_words, events)))
 
 
 def _search(
