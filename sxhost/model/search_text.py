@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from sxhost.model.event_types import EVENT_TYPES
+from sxhost.model.event_types import EVENT_TYPES, UsageEvent
 from sxhost.model.session import Event
 
 __all__ = ["Phrase", "Spans", "all_words", "excerpt", "find", "text_of", "words_of"]
@@ -41,7 +41,10 @@ _ASCII_WORD: Final = re.compile("[A-Za-z0-9]+")
 _WORD: Final = re.compile(rf"[^\W_{_ALONE}]+|[{_ALONE}]")
 
 _NO_WORDS: Final = frozenset(
-    {"native", "item", "parent", "id", "session", "key", "choices", "kind", "state", "status"}
+    (
+        *("native", "native_id", "item", "parent", "id", "session", "key", "type", "kind"),
+        *("choices", "state", "status", "by", "decision"),
+    )
 )
 """Fields of the events of `EVENT_TYPES` that are not for a person to read."""
 
@@ -57,6 +60,8 @@ def text_of(event: Event) -> str:
 
 
 def _said(event: Event) -> str:
+    if event.event == UsageEvent.name:
+        return ""
     try:
         data = msgspec.json.decode(event.data)
     except _MALFORMED:
