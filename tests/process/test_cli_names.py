@@ -19,6 +19,8 @@ __all__ = ["shell"]
 
 BY_NAME: dict[str, list[str]] = {
     "show": ["show", "{name}"],
+    "log": ["log", "{name}"],
+    "transcript": ["transcript", "{name}"],
     "events": ["events", "{name}"],
     "send": ["send", "{name}", "hello"],
     "turn": ["turn", "{name}", "SAY: hello"],
@@ -43,6 +45,9 @@ FOLLOWING: dict[str, list[str]] = {
     "search": ["search", "hello", "--session", "{name}"],
     "tail": ["tail", "--session", "{name}", "--after", "0"],
 }
+
+TALKING: dict[str, list[str]] = {"chat": ["chat", "{name}"]}
+"""Those that read what is typed."""
 
 MAY_BE_NEW: dict[str, list[str]] = {
     "register": ["register", "{name}"],
@@ -91,7 +96,7 @@ def test_a_command_takes_a_beginning_or_a_title(
         shell.output("turn", hosted, "HANG")
     before = ask(f"{shell.url}/sessions/{hosted}")["event_count"]
     printed = shell.output(*named(BY_NAME[command], name_of(hosted), number))
-    assert hosted in printed or command == "events"
+    assert hosted in printed or command in ("events", "log", "transcript")
     if command in ("turn", "approve", "deny", "answer", "interrupt"):
         ended(shell, hosted)
         assert ask(f"{shell.url}/sessions/{hosted}")["event_count"] > before
@@ -116,9 +121,15 @@ def test_a_stream_takes_a_beginning(shell: Shell, hosted: str, command: str) -> 
         assert stream.stdout.readline()
 
 
+@pytest.mark.parametrize("command", TALKING)
+def test_a_conversation_takes_a_beginning(shell: Shell, hosted: str, command: str) -> None:
+    words = named(TALKING[command], beginning(hosted))
+    assert shell.run(*words, stdin=b"SAY: hello").stdout == "hello\n"
+
+
 def test_every_command_that_takes_a_session_is_in_the_table() -> None:
     with_session = {name for name, command in sxhost.commands.items() if takes_id(command)}
-    assert with_session == {*BY_NAME, *ATTACHED, *FOLLOWING, *MAY_BE_NEW}
+    assert with_session == {*BY_NAME, *ATTACHED, *FOLLOWING, *TALKING, *MAY_BE_NEW}
 
 
 def takes_id(command: click.Command) -> bool:
