@@ -9,9 +9,11 @@ items         an item of a conversation as lines
 document      a conversation's lines, laid out when they are needed
 conversation  the conversation, as a widget
 card          what an agent asks, as a widget
+bars          the lines around the two
 composer      the line to write in, as a widget
 dialogs       what stands in front of it all for a moment
 keys          what each key does, and what a token must allow for it
+answering     keys and words become answers
 acts          what keys do at the host
 app           all of them on a screen
 ============= =================================================================

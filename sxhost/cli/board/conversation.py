@@ -58,7 +58,7 @@ class ConversationView(ScrollView, can_focus=True):
     """Whether it may have changed, so that it is dimmed."""
 
     class News(Message):
-        """What the view says of itself, in a line: "" for nothing."""
+        """What the view says of itself, in a line."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -192,7 +192,7 @@ class ConversationView(ScrollView, can_focus=True):
 
     def end(self, why: str) -> None:
         """Say that nothing more comes."""
-        self.post_message(self.News(f"{self._session}: {why}" if why else ""))
+        self.post_message(self.News(f"{self._session}: {why}"))
 
     # What is drawn.
 
@@ -247,6 +247,7 @@ class ConversationView(ScrollView, can_focus=True):
         try:
             page = await self._host.ask(lambda host: host.transcript(session_id, query))
         except (HostError, HostUnreachable) as error:
+            self._before = None  # it is asked for again where the session is read anew
             self.post_message(self.News(str(error)))
         finally:
             self._fetching = False
