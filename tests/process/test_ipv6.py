@@ -47,6 +47,8 @@ COMMANDS = {
     "fire": ["fire", "s", "note", "hi"],
     "hook install": ["hook", "install", "claude", "--http", "--dry-run"],
     "interrupt": ["interrupt", "s"],
+    "log": ["log", "s"],
+    "transcript": ["transcript", "s"],
     "new": ["new", "--agent", "echo", "--id", "n"],
     "open": ["open", "--print"],
     "prune": ["prune"],

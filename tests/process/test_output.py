@@ -63,10 +63,12 @@ APART: dict[str, list[list[str]]] = {
 }
 """Commands that ask no host, or not in the way of the others."""
 
-FLOWING = {"pull", "run", "hook install", "trust"}
+FLOWING = {"log", "transcript", "pull", "run", "hook install", "trust"}
 """Commands that print texts of others in lines of their own."""
 
-SGR = re.compile(r"\x1b\[(?:0|1|2|3[123]|1;3[123])?m")
+SGR = re.compile(
+    r"\x1b\[(?:(?:0|1|2|3|4|9|[39][0-7]|49)(?:;(?:[1-4]|[39][0-7]|49))*)?m",
+)
 """The colours that are ours; none of them is in a hostile text."""
 
 
@@ -94,6 +96,7 @@ def at_a_terminal(place: Path, url: str, words: Sequence[str]) -> str:
     env = {
         "PATH": os.environ["PATH"], "HOME": str(place), "XDG_STATE_HOME": str(place),
         "TERM": "xterm-256color", "COLUMNS": "200", "LANG": "C.UTF-8", "SXHOST_URL": url,
+        "PAGER": "cat",
         "EMIT_SESSION_TRACKING": "1", "EMIT_SESSION_API_URL": f"{url}/telemetry",
     }  # fmt: skip
     with fork([SXHOST, *words], place, env, (theirs, theirs, theirs)) as process:

@@ -36,6 +36,8 @@ COMMANDS = {
     "hook status": ["hook", "status"],
     "hook uninstall": ["hook", "uninstall", "claude", "--dry-run"],
     "interrupt": ["interrupt", "a"],
+    "log": ["log", "a"],
+    "transcript": ["transcript", "a"],
     "new": ["new", "--agent", "echo", "-"],
     "open": ["open"],
     "policy test": ["policy", "test", "nothing"],
