@@ -102,7 +102,7 @@ class Board(App[None]):
         """Whom the next key interrupts, and since when."""
         self._end_stream: Callable[[], object] = lambda: None
         self.list = BoardList(id="list")
-        self.conversation = ConversationView(host, now_ms, id="conversation")
+        self.conversation = ConversationView(host, id="conversation")
         self.card = ApprovalCard(id="card")
         self.composer = Composer(self._focus_pane, id="composer")
         self._answering = Answering(self.composer, self._decide, self.say)

@@ -64,16 +64,9 @@ class ConversationView(ScrollView, can_focus=True):
             super().__init__()
             self.text = text
 
-    def __init__(
-        self,
-        host: BoardHost,
-        now_ms: Callable[[], int],
-        *,
-        id: str | None = None,  # noqa: A002
-    ) -> None:
+    def __init__(self, host: BoardHost, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._host = host
-        self._now_ms = now_ms
         self._session: str | None = None
         self._document = Document(self._lay_out)
         self._fold = ConversationFold()
@@ -198,7 +191,7 @@ class ConversationView(ScrollView, can_focus=True):
 
     def _lay_out(self, item: TranscriptItem) -> Sequence[Strip]:
         width = self.scrollable_content_region.width
-        return item_strips(item, width, opened=self.opened, now_ms=self._now_ms())
+        return item_strips(item, width, opened=self.opened)
 
     def _measure(self) -> None:
         width = self.scrollable_content_region.width
