@@ -11,7 +11,7 @@ from sxhost.model.session import SessionRemoved, Summary, SummaryChange
 
 __all__ = ["FOLLOWED", "BoardSessions"]
 
-FOLLOWED: Final = ("approval-requested", "approval-resolved")
+FOLLOWED: Final = ("approval-requested", "approval-moved", "approval-resolved")
 """The events that a board follows: what else it shows is in summaries."""
 
 ORDER: Final[Mapping[Standing, int]] = {
