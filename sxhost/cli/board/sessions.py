@@ -31,6 +31,11 @@ class BoardSessions:
         """Return a session; None if there is none."""
         return self._known.get(session_id)
 
+    def name_of(self, session_id: str | None) -> str:
+        """Return what people call a session: its title, or its id; "" of none."""
+        session = self.get(session_id or "")
+        return (session and session.title) or session_id or ""
+
     # What the host says.
 
     def apply(self, change: SummaryChange | SessionRemoved) -> None:
