@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sxhost import __version__
-from sxhost.errors import Unauthorized
 from sxhost.model.auth import HostIdentity, Identity
 from sxhost.model.caller import current_caller
 from sxhost.model.host import Pages
@@ -27,9 +26,7 @@ class ViewerVerbs:
     async def whoami(self) -> Identity:
         """Return who asks, with which scopes, and which host this is."""
         caller = current_caller.get()
-        caller.check_ended()
-        if not caller.scopes:
-            raise Unauthorized("Nobody is known to ask.")
+        caller.check_known()
         name, _, _ = machine()
         return Identity(
             scopes=sorted(caller.scopes),

@@ -38,6 +38,8 @@ from sxhost.daemon.pidfile import PidFile, on_hangup
 from sxhost.daemon.preflight import load_certificate, prepare
 from sxhost.daemon.service import HostService
 from sxhost.daemon.systemd import Notifier
+from sxhost.dashboard import routes as dashboard
+from sxhost.dashboard.assets import Assets
 from sxhost.faces.codex_sse import routes as codex_sse
 from sxhost.faces.codexd import routes as codexd
 from sxhost.faces.native import about, events, hooks, telemetry
@@ -302,7 +304,8 @@ def faces(
     ]
     codex = codex_sse.routes(sessions, codex_sse.BYPASS if bypass else codex_sse.CODEX)
     others = [*codexd.routes(sessions), *codex]
-    return about.routes([*verbs, *logs, *others, *metrics.routes(), *token_handlers.routes()])
+    others += [*metrics.routes(), *token_handlers.routes(), *dashboard.routes(Assets.load())]
+    return about.routes([*verbs, *logs, *others])
 
 
 def _stop_reactor(reactor: IReactorCore) -> None:

@@ -2,7 +2,8 @@
 
 It writes a line for each block of a message, some 0.1 s late and often after the hook that
 tells of it; lines of one message have its id and repeat its usage, which grows.  Subagents have
-files of their own (or, in old versions, lines with `isSidechain`).
+files of their own, all of whose lines (in old versions some of the main file) have
+`isSidechain`.
 """
 
 from __future__ import annotations
@@ -73,16 +74,32 @@ class _Record(Struct, frozen=True, rename="camel"):
     total_cost_usd: float | None = field(default=None, name="totalCostUSD")
 
 
+class _Spending:
+    """What the messages of one transcript have used."""
+
+    def __init__(self) -> None:
+        self.total = UsedTokens()
+        self._message = ""
+        self._before = UsedTokens()
+        """What all messages before this one have used."""
+
+    def add(self, message_id: str, used: UsedTokens) -> bool:
+        """Add what a line says that its message has used; return whether that is news."""
+        if message_id != self._message:
+            self._message, self._before = message_id, self.total
+        before, self.total = self.total, self._before + used
+        return self.total != before
+
+
 class ClaudeTranscript:
     """Reads one transcript; knows the turn, the model and the usage so far."""
 
     def __init__(self) -> None:
         self._turn = ""
         self._model = ""
-        self._message = ""
-        self._before = UsedTokens()
-        """What all messages before this one have used."""
-        self._usage = UsedTokens()
+        self._own = _Spending()
+        self._subagents: dict[str, _Spending] = {}
+        """What each of its subagents has used, by the names of their files."""
         self._cost: float | None = None
 
     def read_line(self, line: bytes) -> Sequence[Fact]:
@@ -137,15 +154,27 @@ class ClaudeTranscript:
                 data["input"] = block.input
                 yield Fact(kind="tool-start", id=block.id, turn=self._turn, data=data)
         if message.usage is not None and message.model != SYNTHETIC:
-            yield from self._used(record, message.id, message.usage)
+            yield from self._used(record, message, self._own)
 
-    def _used(self, record: _Record, message_id: str, tokens: _Tokens) -> Iterator[Fact]:
-        if message_id != self._message:
-            self._message, self._before = message_id, self._usage
-        used = _usage(tokens)
-        if self._before + used != self._usage:
-            self._usage = self._before + used
-            yield self._usage_fact(record.uuid, message={"id": message_id, **used.fields()})
+    def read_subagent_line(self, name: str, line: bytes) -> Sequence[Fact]:
+        """Return what a line of a subagent's transcript says of what is used.
+
+        :param name: whose transcript it is.
+        """
+        record = decode_record(line, _Record)
+        if record is None or record.message is None or record.message.usage is None:
+            return ()
+        spending = self._subagents.setdefault(name, _Spending())
+        return tuple(self._used(record, record.message, spending))
+
+    def _used(self, record: _Record, message: _Message, spending: _Spending) -> Iterator[Fact]:
+        used = _usage(message.usage or _Tokens())
+        if spending.add(message.id, used):
+            yield self._usage_fact(record.uuid, message={"id": message.id, **used.fields()})
+
+    @property
+    def _usage(self) -> UsedTokens:
+        return sum((one.total for one in self._subagents.values()), self._own.total)
 
     def _usage_fact(self, fact_id: str, **more: Any) -> Fact:
         cost = {} if self._cost is None else {"cost_usd": self._cost}

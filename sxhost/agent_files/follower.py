@@ -13,9 +13,11 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from sxhost.agent_files.claude import ClaudeTranscript
 from sxhost.agent_files.facts import Fact, TranscriptReader
 from sxhost.agent_files.places import READERS, claude_status_directory
 from sxhost.agent_files.status import ClaudeStatus, read_statuses, status_of
+from sxhost.agent_files.subagents import SubagentFiles, SubagentLine
 from sxhost.agent_files.tail import Lines, Tail
 from sxhost.files import UnsafeFile
 from sxhost.logs import logger
@@ -100,6 +102,7 @@ class Followed(Struct):
     due: float
     busy_until: float
     status: ClaudeStatus | None = None
+    subagents: SubagentFiles | None = None
 
 
 class Found(Struct, frozen=True):
@@ -108,6 +111,7 @@ class Found(Struct, frozen=True):
     lines: Lines
     status: ClaudeStatus | None
     error: str = ""
+    subagents: Sequence[SubagentLine] = ()
 
 
 class Follower:
@@ -144,7 +148,8 @@ class Follower:
         self.stop_following(session_id)
         if len(self._followed) >= MOST_FILES:
             self.stop_following(min(self._followed.values(), key=_busy_until).session_id)
-        statuses = claude_status_directory(path) if agent == "claude" else ""
+        is_claude = agent == "claude"
+        statuses = claude_status_directory(path) if is_claude else ""
         now = self._clock.seconds()
         self._followed[session_id] = Followed(
             session_id,
@@ -153,6 +158,7 @@ class Follower:
             statuses,
             due=now,
             busy_until=now + BUSY_FOR_S,
+            subagents=SubagentFiles(path, self._uid) if is_claude else None,
         )
         self._watch(self._followed[session_id])
         self._schedule()
@@ -245,6 +251,7 @@ class Follower:
             followed.due = now
         past = [fact for line in lines.past for fact in followed.reader.read_line(line)]
         new = [fact for line in lines.new for fact in followed.reader.read_line(line)]
+        new += _used_by_subagents(followed.reader, found.subagents)
         status = found.status if found.status != followed.status else None
         followed.status = found.status or followed.status
         if new or status is not None:
@@ -280,7 +287,19 @@ def _look_at(followed: Followed) -> Found:
     status = None
     if followed.statuses:
         status = status_of(followed.session_id, read_statuses(followed.statuses))
-    return Found(lines, status)
+    subagents = followed.subagents.read() if followed.subagents is not None else ()
+    return Found(lines, status, subagents=subagents)
+
+
+def _used_by_subagents(
+    reader: TranscriptReader, lines: Sequence[SubagentLine]
+) -> Sequence[Fact]:
+    """Return what a session has used with its subagents: a sum, of which the last says all."""
+    if not isinstance(reader, ClaudeTranscript):
+        return ()
+    return [fact for each in lines for fact in reader.read_subagent_line(each.name, each.line)][
+        -1:
+    ]
 
 
 def _due(followed: Followed) -> float:

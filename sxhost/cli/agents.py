@@ -10,6 +10,7 @@ import click
 
 from sxhost.cli.bulk import Deed, do_to_named
 from sxhost.cli.filters import filter_options, session_filter
+from sxhost.cli.formats import clock
 from sxhost.cli.names import (
     ApprovalName,
     approval_and_texts,
@@ -21,7 +22,7 @@ from sxhost.cli.names import (
     sessions_argument,
 )
 from sxhost.cli.output import fail
-from sxhost.cli.terminal import INTERRUPTED, HostLink, clock_time, linked, text_or_stdin
+from sxhost.cli.terminal import INTERRUPTED, HostLink, linked, text_or_stdin
 from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
@@ -397,7 +398,7 @@ def approval_lines(approval: Approval) -> list[str]:
     if approval.state != "pending":
         return [approval_line(approval)]
     since = approval.at_terminal_ms
-    where = [] if since is None else [f"  only at its terminal, since {clock_time(since)}"]
+    where = [] if since is None else [f"  only at its terminal, since {clock(since / 1000)}"]
     return [approval_line(approval), *where, *approval_details(approval)]
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from sxhost.cli.formats import age, count, one_line, usage_text
+from sxhost.cli.formats import age, count, usage_text
 from sxhost.model.approval import Approval
 from sxhost.model.event_types import (
     AgentEvent,
@@ -60,15 +60,15 @@ DECISIONS: Final[Mapping[str, str]] = {
 
 
 def event_text(event: Event) -> str:
-    """Return what an event says, in a line; empty if its name says all.
+    """Return what an event says, with the line breaks it has; empty if its name says all.
 
     Attached agents fire any data under any name: what has no meaning is shown as it is.
     """
     value = event.value()
     if value is None:
         return ""
-    text = one_line(_text(decode_event(event))) if isinstance(value, dict) else ""
-    return text or one_line(value_text(value))
+    text = _text(decode_event(event)) if isinstance(value, dict) else ""
+    return text or value_text(value)
 
 
 def value_text(value: object) -> str:

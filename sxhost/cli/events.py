@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,14 +15,14 @@ from sxhost.cli.names import (
     on_session,
     session_argument,
 )
-from sxhost.cli.output import fail
+from sxhost.cli.output import at_terminal, fail, looks, put, terminal_width
 from sxhost.cli.terminal import HostLink, event_line, linked, text_or_stdin
 from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.client.stream import EventStream, Value
-    from sxhost.model.session import SessionQuery
+    from sxhost.model.session import Event, SessionQuery
 
 __all__ = ["commands"]
 
@@ -38,7 +39,8 @@ __all__ = ["commands"]
 )
 @click.option("--limit", type=click.IntRange(1), help="Print at most so many.")
 @click.option("--types", default="", metavar="A,B", help="Only these events.")
-@click.option("--pieces", is_flag=True, help="Also pieces of what is there whole.")
+@click.option("--pieces", is_flag=True, help="Also pieces of texts and outputs.")
+@click.option("--raw", is_flag=True, help="The agents' own data, pieces and all.")
 @linked
 def events(
     link: HostLink,
@@ -47,13 +49,16 @@ def events(
     follow: bool,
     since: float | None,
     limit: int | None,
+    raw: bool,
     **selection: Any,
 ) -> None:
-    """Print a session's events.
+    """Print a session's events, a line each.
 
-    Pieces of a text or output are left out once the whole is there; a moment later they are
-    gone, and --pieces shows those that are not yet. With --follow all pieces are printed.
+    Pieces of a text or output are left out; --pieces has those that are not gone yet. With
+    --json and without --follow, those are left out that are there whole.
     """
+    selection["pieces"] = selection["pieces"] or raw
+    hidden = hidden_events(link, selection["types"], pieces=selection["pieces"])
     if since is not None:
         selection["after"] = selection["after"] or "0"  # all that there is
     if follow:
@@ -68,18 +73,18 @@ def events(
         async def recent(_host: HostClient, value: Value) -> Value | None:
             return value if _is_since(value, since) else None
 
-        watch(link, subscribe, limit, look=recent)
+        watch(link, subscribe, limit, look=recent, raw=raw, hidden=hidden)
         return
     from sxhost.model.names import UNLIMITED
     from sxhost.model.session import EventQuery
 
-    most = UNLIMITED if since is not None else limit or UNLIMITED
+    most = UNLIMITED if hidden or since is not None else limit or UNLIMITED
     query = EventQuery(limit=most, **selection)
     _, found = link.run_with_client(
         lambda host: on_session(host, session_id, lambda one: host.events(one, query))
     )
-    found = [event for event in found if _is_since(event, since)][:limit]
-    link.show(found, *map(event_line, found))
+    found = [one for one in found if _is_since(one, since) and one.event not in hidden][:limit]
+    put_events(link, found, raw=raw)
 
 
 @click.command()
@@ -94,11 +99,20 @@ def events(
 @click.option("--types", default="", metavar="A,B", help="Only these events.")
 @click.option("--after", default="now", help="Only events after this id or cursor.  [now]")
 @click.option("--state", is_flag=True, help="Print sessions' states, too, as they change.")
+@click.option("--pieces", is_flag=True, help="Also pieces of texts and outputs.")
+@click.option("--raw", is_flag=True, help="The agents' own data, pieces and all.")
 @linked
 def tail(
-    link: HostLink, session: str, query: SessionQuery, types: str, **selection: Any
+    link: HostLink,
+    session: str,
+    query: SessionQuery,
+    types: str,
+    *,
+    pieces: bool,
+    raw: bool,
+    **selection: Any,
 ) -> None:
-    """Print the events of all sessions as they come."""
+    """Print the events of all sessions as they come, a line each."""
     from sxhost.cli.follow import watch
 
     selection["types"] = _list(types)
@@ -112,7 +126,9 @@ def tail(
         sessions = [await find_session(host, name) for name in _list(session)]
         return host.subscribe(sessions=sessions, **selection, **link_options)
 
-    watch(link, subscribe, names=True, look=None if is_empty(query) else of_chosen)
+    hidden = hidden_events(link, types, pieces=pieces or raw)
+    look = None if is_empty(query) else of_chosen
+    watch(link, subscribe, names=True, raw=raw, hidden=hidden, look=look)
 
 
 @click.command(cls=WordsCommand)
@@ -143,6 +159,29 @@ def fire(
         )
     )
     link.show(fired, f"{found} event {fired.seq}: {event}")
+
+
+def hidden_events(link: HostLink, types: str, *, pieces: bool) -> frozenset[str]:
+    """Return the names of events that people are spared, unless they have asked for them."""
+    from sxhost.model.event_types import PIECES
+
+    asked = pieces or link.json or not PIECES.isdisjoint(_list(types))
+    return frozenset() if asked else PIECES
+
+
+def put_events(link: HostLink, events: Sequence[Event], *, raw: bool) -> None:
+    """Print events: for people as `tail` does."""
+    if link.json or not at_terminal():
+        link.show(events, *(event_line(event, raw=raw) for event in events))
+        return
+    from sxhost.cli.follow import LinePrinter
+
+    printer = LinePrinter(
+        json=False, names=False, colours=True, raw=raw, width=terminal_width()
+    )
+    for event in events:
+        text, colour = printer.line(event)
+        put(text, **looks(colour))
 
 
 def _is_since(value: Value, since: float | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sxhost.cli.output import put, put_json
+from sxhost.cli.formats import cut
+from sxhost.cli.output import at_terminal, looks, put, put_json, terminal_width
 from sxhost.cli.terminal import HostLink, event_line, row
 from sxhost.codec.approval_text import approval_details
 from sxhost.codec.json import encode
@@ -29,6 +30,7 @@ from sxhost.model.event_types import (
     decode_event,
 )
 from sxhost.model.session import Event, Gap, SessionRemoved, StateChange, SummaryChange
+from sxhost.visible import escape_hidden
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
@@ -49,8 +51,12 @@ NAME = 8
 
 COLOURS = {
     "error": "red",
+    "warning": "yellow",
     "approval-requested": "yellow",
     "complete": "green",
+    "thinking": "dim",
+    "usage": "dim",
+    "user-message": "bold",
     "gap": "red",
     "= waiting": "yellow",
     "= stalled": "red",
@@ -59,19 +65,36 @@ COLOURS = {
 
 
 class LinePrinter:
-    """Writes values as lines: for machines as JSON, else aligned, with `names` of sessions."""
+    """Writes values as lines: for machines as JSON, else aligned, with `names` of sessions.
 
-    def __init__(self, *, json: bool, names: bool, colours: bool) -> None:
+    :param raw: whether events' data is printed as it is, and not what it says.
+    :param width: the terminal's, for lines that are cut; None: they are not.
+    """
+
+    def __init__(
+        self,
+        *,
+        json: bool,
+        names: bool,
+        colours: bool,
+        raw: bool = False,
+        width: int | None = None,
+    ) -> None:
         self._json = json
         self._colours = colours
+        self._raw = raw
+        self._columns = width
         self._width = NAME if names else 0
 
     def line(self, value: Value) -> tuple[str, str | None]:
         """Return the line of a value, and its colour."""
-        name, session, text = _columns(value)
+        people = self._columns is not None and not self._raw
+        name, session, text = _columns(value, raw=self._raw, flat=people)
         if self._width:
             self._width = max(self._width, len(session))
             text = f"{session:<{self._width}}  {text}"
+        if self._columns is not None and people:
+            text = cut(escape_hidden(text), self._columns)
         colour = COLOURS.get(name) if self._colours else None
         return text, colour
 
@@ -81,7 +104,7 @@ class LinePrinter:
             put_json(value)
             return
         text, colour = self.line(value)
-        put(text, *_details(value), fg=colour)
+        put(text, *([] if self._raw else _details(value)), **looks(colour))
 
 
 def _approval(value: Value) -> Approval | None:
@@ -99,14 +122,14 @@ def _details(value: Value) -> list[str]:
     return [] if approval is None else approval_details(approval)
 
 
-def _columns(value: Value) -> tuple[str, str, str]:
+def _columns(value: Value, *, raw: bool, flat: bool) -> tuple[str, str, str]:
     """Return the name of a value, its session, and its line."""
     match value:
-        case Event() if (approval := _approval(value)) is not None:
+        case Event() if not raw and (approval := _approval(value)) is not None:
             text = f"{approval.id}  {approval.kind}  {approval.title}"
             return value.event, value.session, row(value.seq, value.ts, value.event, text)
         case Event():
-            return value.event, value.session, event_line(value)
+            return value.event, value.session, event_line(value, raw=raw, flat=flat)
         case StateChange():
             name = f"= {value.detail_state}"
             return name, value.session, row("", value.since_ms // 1000, name, value.reason)
@@ -123,16 +146,19 @@ def watch(
     most: int | None = None,
     *,
     names: bool = False,
+    raw: bool = False,
+    hidden: Collection[str] = (),
     look: Look | None = None,
 ) -> None:
     """Print the values of a stream, at most `most` of them, until the stream ends.
 
-    `look` may replace or skip a value before it is printed.
+    `look` may replace or skip a value before it is printed.  `raw` data is for those who want
+    to see what agents really say.
     A reader of the output that has seen enough is a good end; an interrupt is the same as
     for every command.
     """
-    colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    lines = LinePrinter(json=link.json, names=names, colours=colours)
+    width = terminal_width() if at_terminal() else None
+    lines = LinePrinter(json=link.json, names=names, colours=True, raw=raw, width=width)
     link_options: dict[str, Any] = {"fail_fast": True, "on_link": _link_reporter(link)}
 
     async def follow(host: HostClient) -> str:
@@ -140,6 +166,8 @@ def watch(
             with _ending_with_pipe(link, stream):
                 count = 0
                 async for value in stream:
+                    if isinstance(value, Event) and value.event in hidden:
+                        continue
                     shown = value if look is None else await look(host, value)
                     if shown is None:
                         continue

@@ -16,6 +16,7 @@ __all__ = [
     "age",
     "clock",
     "count",
+    "cut",
     "date",
     "dollars",
     "duration",
@@ -144,8 +145,12 @@ def columns_of(text: str) -> int:
 
 
 def fit(text: str, columns: int) -> str:
-    """Return a text in a line of at most so many columns, cut with ``…`` if it is longer."""
-    line = one_line(text[: 8 * max(columns, 0) + 80])
+    """Return a text in one line, cut to so many columns."""
+    return cut(one_line(text[: 8 * max(columns, 0) + 80]), columns)
+
+
+def cut(line: str, columns: int) -> str:
+    """Return a line of at most so many columns, cut with ``…`` if it is longer."""
     if columns_of(line) <= columns:
         return line
     kept, used = [], 1

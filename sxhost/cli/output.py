@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -22,13 +22,13 @@ __all__ = [
     "at_terminal",
     "close_screen",
     "fail",
+    "looks",
     "open_screen",
     "put",
     "put_code",
     "put_json",
     "put_pieces",
     "put_screen",
-    "put_table",
     "terminal_width",
 ]
 
@@ -61,11 +61,11 @@ def _has_colours(stream: Any) -> bool:
 
 def put(*lines: str, err: bool = False, nl: bool = True, **style: Any) -> None:
     """Print lines, or without `nl` a beginning; `style` is `click.style`'s."""
-    looks = {name: value for name, value in style.items() if value}
-    looks = looks if _has_colours(sys.stderr if err else sys.stdout) else {}
+    given = {name: value for name, value in style.items() if value}
+    given = given if _has_colours(sys.stderr if err else sys.stdout) else {}
     for line in lines:
         text = escape_hidden(line, "\n\t" if isinstance(line, Flow) else "")
-        click.echo(click.style(text, **looks) if looks else text, err=err, nl=nl)
+        click.echo(click.style(text, **given) if given else text, err=err, nl=nl)
 
 
 def put_pieces(*lines: Pieces) -> None:
@@ -111,9 +111,14 @@ def _joined(line: Pieces, *, colours: bool) -> str:
 
 def _piece(text: str, style: str | None) -> str:
     shown = escape_hidden(text)
-    if style is None:
-        return shown
-    return click.style(shown, **{style: True} if style in ("dim", "bold") else {"fg": style})
+    return click.style(shown, **looks(style)) if style else shown
+
+
+def looks(style: str | None) -> dict[str, Any]:
+    """Return what `click.style` knows of a style: a colour, ``dim``, ``bold``, or none."""
+    if style in ("dim", "bold"):
+        return {style: True}
+    return {"fg": style} if style else {}
 
 
 def put_json(*values: object) -> None:
@@ -122,21 +127,6 @@ def put_json(*values: object) -> None:
 
     for value in values:
         click.echo(escape_hidden_json(encode(value).decode()))
-
-
-def put_table(rows: Iterable[tuple[str, str, str]]) -> None:
-    """Print names and values beside each other, each value in a style."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    for name, value, style in rows:
-        table.add_row(
-            Text(escape_hidden(name)), Text(escape_hidden(value), style=style, overflow="fold")
-        )
-    Console().print(table)
 
 
 def put_code(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,14 @@ import click
 from sxhost.cli.bulk import Deed, do_to_many, do_to_named
 from sxhost.cli.filters import filter_options
 from sxhost.cli.names import on_session, session_argument, sessions_argument
-from sxhost.cli.output import Pieces, at_terminal, fail, put_pieces, put_table
+from sxhost.cli.output import Pieces, at_terminal, fail, put_pieces, terminal_width
 from sxhost.cli.session_list import Listed, list_sessions, session_table
-from sxhost.cli.terminal import HostLink, detail_lines, detail_rows, linked, session_lines
+from sxhost.cli.terminal import HostLink, linked, session_lines
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.model.session import Discovered, Forgotten, SessionQuery, Summary
+    from sxhost.model.approval import Approval
+    from sxhost.model.session import Detail, Discovered, Forgotten, SessionQuery, Summary
 
 __all__ = ["commands"]
 
@@ -92,9 +92,20 @@ def _discovered_line(found: Discovered) -> str:
 @linked
 def show(link: HostLink, session_id: str) -> None:
     """Print all about a session."""
-    _, found = link.run_with_client(lambda host: on_session(host, session_id, host.session))
-    if sys.stdout.isatty() and not link.json:
-        put_table(detail_rows(found))
+    from sxhost.cli.session_view import detail_lines, session_view
+
+    people = at_terminal() and not link.json
+
+    async def look(host: HostClient) -> tuple[Detail, list[Approval]]:
+        from sxhost.model.approval import ApprovalQuery
+
+        name, found = await on_session(host, session_id, host.session)
+        asks = people and found.pending_approvals
+        return found, await host.session_approvals(name, ApprovalQuery()) if asks else []
+
+    found, asked = link.run_with_client(look)
+    if people:
+        put_pieces(*session_view(found, asked, _now_ms(), terminal_width()))
     else:
         link.show(found, *detail_lines(found))
 

@@ -8,31 +8,26 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from msgspec import Struct
-from msgspec.structs import asdict
 
+from sxhost.cli.formats import clock, one_line
 from sxhost.cli.output import Flow, fail, put, put_json
 from sxhost.config import host_url
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.model.session import Detail, Event, Status, Summary
+    from sxhost.model.session import Event, Status, Summary
 
 __all__ = [
     "HOST_SAID_NO",
     "INTERRUPTED",
     "HostLink",
-    "clock_time",
-    "detail_lines",
-    "detail_rows",
     "event_line",
     "linked",
     "row",
@@ -217,74 +212,21 @@ def session_lines(sessions: list[Summary]) -> list[str]:
     ]
 
 
-def detail_lines(detail: Detail) -> list[str]:
-    """Return all about a session: a line for each field, then its last events."""
-    rows = [f"{name:<18}{value}" for name, value in _fields(detail)]
-    return [*rows, *(f"  {event_line(event)}" for event in detail.events)]
+def event_line(event: Event, *, raw: bool = False, flat: bool = False) -> str:
+    """Write an event in a line: number, time of day, name, what it says (`raw`: its data).
 
+    A `flat` one has blanks for line breaks; in others these will be escaped.
+    """
+    from sxhost.cli.event_text import event_text
 
-def detail_rows(detail: Detail) -> list[tuple[str, str, str]]:
-    """Return the same for a person at a terminal: names, values, and their styles."""
-    rows = [(name, value, STYLES.get(value, "")) for name, value in _fields(detail)]
-    return [*rows, *(("", event_line(event), "dim") for event in detail.events)]
-
-
-STYLES = {"working": "green", "waiting": "yellow", "stalled": "red", "lost": "red"}
-
-
-NOT_SHOWN = frozenset({"events", "os_process"})
-"""Fields of a session that stand elsewhere: its events below, its process as `pid`."""
-
-
-def _fields(detail: Detail) -> list[tuple[str, str]]:
-    """Return the names and texts of the fields that are not empty."""
-    names = [name for name in detail.__struct_fields__ if name not in NOT_SHOWN]
-    return _texts((name, getattr(detail, name)) for name in names)
-
-
-def _texts(fields: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
-    """Return a struct's fields for people: without empty ones, times as local dates."""
-    texts = []
-    for name, value in fields:
-        if not value:
-            continue
-        if name.endswith("_ms"):
-            texts.append((name.removesuffix("_ms"), _local_time(value / 1000)))
-        else:
-            texts.append((name, _local_time(value) if name == "start_time" else _text(value)))
-    return texts
-
-
-def _text(value: Any) -> str:
-    """Return a value for people, one that has fields as a list of them."""
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    if isinstance(value, Struct):
-        value = dict(_texts(asdict(value).items()))
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {text}" for name, text in value.items())
-    return str(value)
-
-
-def _local_time(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-
-
-def event_line(event: Event) -> str:
-    """Write an event in a line: number, time of day, name, data."""
-    value = event.value()
-    data = value if isinstance(value, str) else bytes(event.data).decode()
-    return row(event.seq, event.ts, event.event, data)
+    text = bytes(event.data).decode() if raw else event_text(event)
+    text = one_line(text) if flat else text
+    return row(event.seq, event.ts, event.event, text)
 
 
 def row(number: int | str, ts: int, name: str, text: str) -> str:
     """Return a line in the columns of an event; `ts` is in Unix seconds."""
-    return f"{number:>6}  {clock_time(1000 * ts)}  {name:<12}  {text}".rstrip()
-
-
-def clock_time(ms: int) -> str:
-    """Return the time of day of a moment in Unix milliseconds."""
-    return time.strftime("%H:%M:%S", time.localtime(ms // 1000))
+    return f"{number:>6}  {clock(ts)}  {name:<12}  {text}".rstrip()
 
 
 def _leave_out_tls(url: str) -> None:

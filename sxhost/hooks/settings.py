@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from sxhost import files
 from sxhost.codec.json_edit import NotJSON, append_value, remove_values, value_at
+from sxhost.hooks.command import is_local
 from sxhost.hooks.deadline import default_wait
 
 __all__ = [
@@ -58,6 +59,15 @@ NOTIFY: Final = re.compile(
 """Our ``notify``, also as somebody has written it in more than one line."""
 ONLY_COMMANDS: Final = ("SessionStart", "SessionEnd")
 """The first knows no HTTP; the other complains aloud where nobody answers."""
+
+ASKS_AGAIN: Final = "PermissionRequest"
+"""Only a command asks again when the host has been away."""
+
+TELL_LINES: Final = ("Stop", "StopFailure")
+"""Only a command sends the agent's own lines along, which a host elsewhere cannot read."""
+
+USUAL_VARIABLE: Final = "SXHOST_TOKEN"
+"""The variable in which a command finds a token, too."""
 
 DECISION_HOOKS: Final = ("PermissionRequest", "PreToolUse")
 
@@ -206,7 +216,7 @@ def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
     common: dict[str, Any] = {"timeout": int(wait) + DECISION_MARGIN_S if decides else ANSWER_S}
     if decides and wait:
         common["statusMessage"] = _status_message(agent, name, wait)
-    if agent == "codex" or name in ONLY_COMMANDS or not wiring.http:
+    if agent == "codex" or not wiring.http or _is_better_as_command(name, wiring):
         arguments = [
             *wiring.command,
             "hook",
@@ -223,6 +233,15 @@ def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
         entry["headers"] = {"Authorization": f"Bearer ${wiring.token_variable}"}
         entry["allowedEnvVars"] = [wiring.token_variable]
     return entry
+
+
+def _is_better_as_command(name: str, wiring: Wiring) -> bool:
+    """Tell whether a hook is a command even where the agent posts its hooks itself."""
+    if name in ONLY_COMMANDS:
+        return True
+    has_token = wiring.token_variable in ("", USUAL_VARIABLE)
+    gains = name == ASKS_AGAIN or (name in TELL_LINES and not is_local(wiring.url))
+    return has_token and gains
 
 
 def _status_message(agent: str, name: str, wait: float) -> str:

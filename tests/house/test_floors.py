@@ -141,6 +141,9 @@ ROOMS = {
         ),
         rooms_of("msgspec twisted"),
     ),
+    "dashboard": Room(
+        "5", ("dashboard/*.py",), rooms_of("errors http"), rooms_of("msgspec twisted")
+    ),
     "http": Room(
         "4",
         ("http/*.py",),
@@ -193,7 +196,7 @@ ROOMS = {
         "8",
         ("tap.py",),
         rooms_of(
-            "agent_files auth config daemon faces/codex_sse faces/codexd "
+            "agent_files auth config daemon dashboard faces/codex_sse faces/codexd "
             "faces/native faces/pi hooks http logs service slices store telemetry "
             "visible waiting"
         ),

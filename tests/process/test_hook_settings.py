@@ -104,6 +104,44 @@ def test_session_start_hook_is_always_a_command() -> None:
     }
 
 
+ELSEWHERE = "http://box.example:7432"
+
+
+@pytest.mark.parametrize(
+    ("url", "variable", "commands"),
+    [
+        ("http://127.0.0.1:7432", "", {"PermissionRequest"}),
+        ("http://box.example:7432", "", {"PermissionRequest", "Stop", "StopFailure"}),
+        (
+            "http://box.example:7432",
+            "SXHOST_TOKEN",
+            {"PermissionRequest", "Stop", "StopFailure"},
+        ),
+        (ELSEWHERE, "MINE", set()),  # which no command would look at
+    ],
+)
+def test_hooks_that_only_a_command_does_well_are_commands(
+    url: str, variable: str, commands: set[str]
+) -> None:
+    wiring = replace(WIRING, url=url, token_variable=variable)
+    hooks = json.loads(with_our_hooks("claude", "hooks", "", wiring))["hooks"]
+    kinds = {name: groups[0]["hooks"][0]["type"] for name, groups in hooks.items()}
+    found = {name for name, kind in kinds.items() if kind == "command"}
+    assert found - {"SessionStart", "SessionEnd"} == commands
+
+
+def test_the_agent_shows_how_long_a_hook_waits() -> None:
+    hooks = json.loads(with_our_hooks("codex", "hooks", "", replace(WIRING, ask=True)))["hooks"]
+    asks, uses = hooks["PermissionRequest"][0]["hooks"][0], hooks["PreToolUse"][0]["hooks"][0]
+    assert asks["statusMessage"] == "waiting 60 s for an answer in sxhost, then Codex asks here"
+    assert uses["statusMessage"] == "waiting 60 s for an answer in sxhost, then Codex goes on"
+    assert "statusMessage" not in hooks["Stop"][0]["hooks"][0]
+    hooks = json.loads(with_our_hooks("codex", "hooks", "", replace(WIRING, wait=600.0)))[
+        "hooks"
+    ]
+    assert "waiting 10 min" in hooks["PermissionRequest"][0]["hooks"][0]["statusMessage"]
+
+
 def test_deciding_hooks_get_a_longer_timeout() -> None:
     wiring = replace(WIRING, ask=True, wait=90.0, http=False)
     hooks = json.loads(with_our_hooks("claude", "hooks", "", wiring))["hooks"]

@@ -114,7 +114,8 @@ def test_undecided_permission_is_left_to_claude(claude: MakeBench) -> None:
     bench.run(*prompt(TOUCH))
     assert not (bench.agent.cwd / "made").exists()
     (closed,) = bench.ask("/approvals?all=1")
-    assert closed["state"] == "withdrawn"
+    assert closed["at_terminal_ms"] is not None
+    assert closed["resolution"]["by"] == "terminal"
 
 
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])

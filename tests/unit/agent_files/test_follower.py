@@ -128,6 +128,20 @@ def test_each_change_of_claudes_status_is_handed_on_once(followed: Followed) -> 
     assert followed.statuses() == ["busy", "waiting", "busy"]
 
 
+def test_what_subagents_have_used_is_handed_on_as_a_sum(followed: Followed) -> None:
+    followed.follow("a")
+    place = followed.path("a").with_suffix("") / "subagents"
+    place.mkdir(parents=True)
+    for name in ("m1", "m2"):
+        message = {"id": name, "usage": {"input_tokens": 9, "output_tokens": 1}}
+        line = json.dumps({"type": "assistant", "uuid": name, "message": message})
+        with (place / "agent-x.jsonl").open("a") as file:
+            file.write(line + "\n")
+    followed.clock.pump([BUSY_S, BUSY_S])
+    (used,) = [fact for _, reading in followed.readings for fact in reading.new]
+    assert (used.kind, used.data["total_tokens"]) == ("usage", 20)
+
+
 def test_the_status_of_another_session_is_not_this_ones(followed: Followed) -> None:
     followed.follow("a")
     followed.status("b", "busy")

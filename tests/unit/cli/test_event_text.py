@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from sxhost.cli.event_text import event_text, value_text
+from sxhost.cli.formats import one_line
 from sxhost.model.event_types import EVENT_TYPES
 from sxhost.model.session import Event, raw_json
 
 
 def text_of(name: str, data: Any) -> str:
-    return event_text(Event(name, raw_json(data), 1_710_312_005, 7, 70, 0, "a"))
+    return one_line(event_text(Event(name, raw_json(data), 1_710_312_005, 7, 70, 0, "a")))
 
 
 APPROVAL = {

@@ -60,7 +60,7 @@ def test_list_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert heading.split() == [
         *("STATE", "ID", "TITLE", "AGENT", "PROJECT", "NOW", "AGE", "COST")
     ]
-    assert "make test · 2 min" in first
+    assert "make t… · 2 min" in first
     assert " · 2 min" in second
 
 

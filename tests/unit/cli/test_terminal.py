@@ -12,15 +12,12 @@ from msgspec.structs import replace
 from sxhost.cli.serve import _twistd_arguments
 from sxhost.cli.terminal import (
     HostLink,
-    detail_lines,
-    detail_rows,
     event_line,
     session_lines,
     status_line,
 )
 from sxhost.model.limits import Limits
 from sxhost.model.session import Detail, Done, Event, Status, Summary
-from sxhost.model.turn import Turn
 
 ESCAPE = "\x1b[31mred\x1b[0m"
 
@@ -123,42 +120,19 @@ def test_event_line_has_the_local_time() -> None:
     ("data", "shown"),
     [
         ("", ""),
-        (None, "null"),
-        ({"a": [1]}, '{"a":[1]}'),
+        (None, ""),
+        ({"a": [1]}, "a: 1"),
         ("ü", "ü"),
-        ({ESCAPE: 1}, '{"\\u001b[31mred\\u001b[0m":1}'),
+        ({ESCAPE: 1}, f"{ESCAPE}: 1"),
     ],
 )
-def test_event_line_shows_the_data(data: Any, shown: str) -> None:
+def test_event_line_shows_what_it_says(data: Any, shown: str) -> None:
     line = event_line(event(data))
     assert line[18:] == f"tool-start    {shown}".rstrip()
 
 
-def test_session_details_leave_out_empty_fields_and_show_events() -> None:
-    shown = detail(title=ESCAPE, labels={"team": "a"}, pid=7, events=[EVENT])
-    lines = detail_lines(shown)
-    assert lines[:2] == [f"{'id':<18}abc-123", f"{'state':<18}active"]
-    assert f"{'title':<18}{ESCAPE}" in lines
-    assert f"{'labels':<18}team: a" in lines
-    assert f"{'pid':<18}7" in lines
-    assert lines[-1] == f"  {event_line(EVENT)}"
-    assert not [line for line in lines if line.startswith(("cwd", "events", "usage"))]
-
-
-def test_session_details_have_local_dates_and_turn_fields() -> None:
-    turn = Turn(id=2, status="completed", native_id="t", start_ms=1_710_312_005_000)
-    lines = detail_lines(detail(turn=turn, command=["codex", "-v"], since_ms=1_710_312_005_999))
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_710_312_005))
-    fields = f"id: 2, status: completed, native_id: t, start: {when}"
-    assert f"{'turn':<18}{fields}" in lines
-    assert f"{'command':<18}codex -v" in lines
-    assert f"{'since':<18}{when}" in lines
-
-
-def test_terminal_gets_rows_of_the_same_fields() -> None:
-    rows = detail_rows(detail(detail_state="stalled", events=[EVENT]))
-    assert ("detail_state", "stalled", "red") in rows
-    assert rows[-1] == ("", event_line(EVENT), "dim")
+def test_raw_event_line_has_the_data() -> None:
+    assert event_line(event({"a": [1]}), raw=True)[32:] == '{"a":[1]}'
 
 
 @pytest.mark.parametrize(
