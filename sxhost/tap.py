@@ -270,9 +270,9 @@ def session_file_thread(reactor: Any) -> RunInThread:
 
 
 def store_threads(reactor: Any) -> Threads:
-    """Return the two threads of a store."""
-    pools = [daemon_thread_pool(name) for name in ("journal", "reader")]
-    write, read = (partial(deferToThreadPool, reactor, pool) for pool in pools)
+    """Return the threads of a store."""
+    pools = [daemon_thread_pool(name) for name in ("journal", "reader", "index")]
+    write, read, index = (partial(deferToThreadPool, reactor, pool) for pool in pools)
 
     def start() -> None:
         for pool in pools:
@@ -282,7 +282,7 @@ def store_threads(reactor: Any) -> Threads:
         for pool in pools:
             pool.stop()
 
-    return Threads(write, read, start, stop)
+    return Threads(write, read, index, start, stop)
 
 
 def faces(

@@ -204,13 +204,13 @@ ROOMS = {
     ),
     "cli": Room(
         "9",
-        ("__main__.py", "cli/*.py"),
+        ("__main__.py", "cli/*.py", "cli/board/*.py"),
         rooms_of(
             "address attach auth client codec config daemon errors faces/pi hooks "
-            "localnet logs model policy project surroundings telemetry top trust "
-            "visible waiting"
+            "localnet logs model policy project surroundings telemetry top "
+            "transcripts trust visible waiting"
         ),
-        rooms_of("autobahn click msgspec rich twisted zope"),
+        rooms_of("autobahn click markdown_it msgspec rich textual twisted zope"),
     ),
     "testing": Room(
         "9",
