@@ -147,6 +147,9 @@ class HookHandler:
             session_id = running.session_id
             if self._host.is_hosted(session_id):
                 continue
+            if not session_id:
+                found.append(_discovered(running, answerable=False))
+                continue
             known = self._host.stored_session(session_id)
             is_new = not self._host.knows(session_id)
             registration = _registration_of(running, is_new=is_new)
@@ -158,15 +161,7 @@ class HookHandler:
                 await self._host.fire(session_id, began)
             self._transcripts.follow_running(running, with_past=is_new)
             marked = is_new or (known is not None and UNANSWERABLE in known.metadata)
-            found.append(
-                Discovered(
-                    id=session_id,
-                    agent=running.agent,
-                    pid=running.pid,
-                    cwd=running.cwd,
-                    answerable=not marked,
-                )
-            )
+            found.append(_discovered(running, answerable=not marked))
         return found
 
     async def follow_asking(self, uid: int) -> None:
@@ -263,6 +258,16 @@ class HookHandler:
 
 def _message_event(message: Message) -> EventDraft:
     return EventDraft.of("user-message", {"text": message.content, "by": "message"})
+
+
+def _discovered(running: RunningAgent, *, answerable: bool) -> Discovered:
+    return Discovered(
+        id=running.session_id,
+        agent=running.agent,
+        pid=running.pid,
+        cwd=running.cwd,
+        answerable=answerable,
+    )
 
 
 def _registration_of(running: RunningAgent, *, is_new: bool) -> Registration:

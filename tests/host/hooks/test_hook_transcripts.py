@@ -427,6 +427,15 @@ def test_an_agent_without_hooks_can_be_read(stage: Stage, running: RunningAgent)
     assert names.count("tool-start") == names.count("tool-done") == 2
     assert stage.session["usage"]["total_tokens"] == 510
     assert stage.state()[0] == "idle"
+    assert stage.session["title"]
+
+
+def test_an_agent_without_a_session_yet_is_only_listed(stage: Stage) -> None:
+    agent = RunningAgent(agent="codex", session_id="", pid=7, cwd="/w", transcript="")
+    stage.host.running.append(agent)
+    (found,) = stage.host.request("POST", "/discover").json()
+    assert (found["id"], found["pid"], found["answerable"]) == ("", 7, False)
+    assert stage.host.request("GET", "/sessions").json() == []
 
 
 def test_an_agent_is_discovered_once_however_often(stage: Stage, running: RunningAgent) -> None:
