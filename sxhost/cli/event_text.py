@@ -96,8 +96,10 @@ def decision_text(approval: Approval) -> str:
     by = (
         f"the rule {how.by.removeprefix('policy ')}" if how.by.startswith("policy ") else how.by
     )
-    reason = f": {how.reason}" if how.reason else ""
-    return f"{DECISIONS.get(how.decision, how.decision)} by {BY.get(by, by)}{reason}"
+    decided, why = DECISIONS.get(how.decision, how.decision), how.reason or ""
+    if how.answers:
+        decided, why = "answered", value_text([*how.answers.values()])
+    return f"{decided} by {BY.get(by, by)}{f': {why}' if why else ''}"
 
 
 def _text(event: AgentEvent) -> str:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.client.stream import EventStream, Value
 
-__all__ = ["LinePrinter", "approval_of", "watch"]
+__all__ = ["LinePrinter", "approval_of", "link_reporter", "watch"]
 
 Subscribe = Callable[["HostClient", dict[str, Any]], Awaitable["EventStream"]]
 """Begins a stream; the second argument are the options `fail_fast` and `on_link` for it."""
@@ -159,7 +159,7 @@ def watch(
     """
     width = terminal_width() if at_terminal() else None
     lines = LinePrinter(json=link.json, names=names, colours=True, raw=raw, width=width)
-    link_options: dict[str, Any] = {"fail_fast": True, "on_link": _link_reporter(link)}
+    link_options: dict[str, Any] = {"fail_fast": True, "on_link": link_reporter(link)}
 
     async def follow(host: HostClient) -> str:
         async with await subscribe(host, link_options) as stream:
@@ -197,7 +197,7 @@ async def approval_of(host: HostClient, value: Value) -> Value | None:
     return None if approval_now is None else replace(value, data=Raw(encode(approval_now)))
 
 
-def _link_reporter(link: HostLink) -> Callable[[bool, str], None]:
+def link_reporter(link: HostLink) -> Callable[[bool, str], None]:
     """Return a callback that reports lost connections on stderr until an interrupt."""
 
     def report(up: bool, why: str) -> None:
