@@ -38,6 +38,8 @@ from sxhost.daemon.pidfile import PidFile, on_hangup
 from sxhost.daemon.preflight import load_certificate, prepare
 from sxhost.daemon.service import HostService
 from sxhost.daemon.systemd import Notifier
+from sxhost.dashboard import routes as dashboard
+from sxhost.dashboard.assets import Assets
 from sxhost.faces.codex_sse import routes as codex_sse
 from sxhost.faces.codexd import routes as codexd
 from sxhost.faces.native import about, events, hooks, telemetry
@@ -268,9 +270,9 @@ def session_file_thread(reactor: Any) -> RunInThread:
 
 
 def store_threads(reactor: Any) -> Threads:
-    """Return the two threads of a store."""
-    pools = [daemon_thread_pool(name) for name in ("journal", "reader")]
-    write, read = (partial(deferToThreadPool, reactor, pool) for pool in pools)
+    """Return the threads of a store."""
+    pools = [daemon_thread_pool(name) for name in ("journal", "reader", "index")]
+    write, read, index = (partial(deferToThreadPool, reactor, pool) for pool in pools)
 
     def start() -> None:
         for pool in pools:
@@ -280,7 +282,7 @@ def store_threads(reactor: Any) -> Threads:
         for pool in pools:
             pool.stop()
 
-    return Threads(write, read, start, stop)
+    return Threads(write, read, index, start, stop)
 
 
 def faces(
@@ -302,7 +304,8 @@ def faces(
     ]
     codex = codex_sse.routes(sessions, codex_sse.BYPASS if bypass else codex_sse.CODEX)
     others = [*codexd.routes(sessions), *codex]
-    return about.routes([*verbs, *logs, *others, *metrics.routes(), *token_handlers.routes()])
+    others += [*metrics.routes(), *token_handlers.routes(), *dashboard.routes(Assets.load())]
+    return about.routes([*verbs, *logs, *others])
 
 
 def _stop_reactor(reactor: IReactorCore) -> None:

@@ -7,6 +7,7 @@ session it has, Codex holds its rollout open, and pi's is the newest one of its 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -37,8 +38,17 @@ CLOCK_SLACK_S: Final = 2.0
 """Seconds by which a process's start is known too late: the boot time has whole seconds."""
 
 
+NO_LETTER: Final = re.compile(r"[^A-Za-z0-9]")
+"""What Claude has a dash for, in the name of a directory's transcripts."""
+
+TERMINALS: Final = ("/dev/pts/", "/dev/tty")
+
+
 class RunningAgent(Struct, frozen=True, kw_only=True):
-    """An agent's process, the session that it has, and the transcript of that."""
+    """An agent's process, the session that it has, and the transcript of that.
+
+    A Codex or pi at a terminal has neither before its first prompt.
+    """
 
     agent: str
     session_id: str
@@ -77,6 +87,13 @@ class _Process(Struct, frozen=True):
     began: float
     """The same in Unix seconds."""
 
+    @property
+    def is_at_terminal(self) -> bool:
+        """Whether its user types to it, as far as we may know."""
+        with suppress(OSError):
+            return str((self.entry / "fd" / "0").readlink()).startswith(TERMINALS)
+        return False
+
     def place(self, variable: str, usual: str) -> Path:
         """Return an agent's own directory, by its variable or below the user's home."""
         named = self.environ.get(variable.encode())
@@ -94,7 +111,7 @@ def find_running(uid: int, proc: Path = Path("/proc")) -> list[RunningAgent]:
         peers = [one for one in processes if one.agent == process.agent]
         with suppress(OSError):  # processes end while they are looked at
             for one in _agents_of(process, peers):
-                found.setdefault((one.agent, one.session_id), one)
+                found.setdefault((one.agent, one.session_id or process.entry.name), one)
     return list(found.values())
 
 
@@ -136,7 +153,17 @@ def _boot_time(proc: Path) -> float:
 
 def _agents_of(process: _Process, peers: Sequence[_Process]) -> Iterator[RunningAgent]:
     """Yield the agents of a process: Codex has one for each of its conversations."""
-    for path in TRANSCRIPTS[process.agent](process, peers):
+    paths = list(TRANSCRIPTS[process.agent](process, peers))
+    if not any(map(ENDS[process.agent].search, paths)) and process.is_at_terminal:
+        yield RunningAgent(
+            agent=process.agent,
+            session_id="",
+            pid=int(process.entry.name),
+            started=process.ticks,
+            cwd=process.cwd,
+            transcript="",
+        )
+    for path in paths:
         named = ENDS[process.agent].search(path)
         if named is None:
             continue
@@ -171,7 +198,10 @@ def _of_claude(process: _Process, _peers: Sequence[_Process]) -> Iterator[str]:
     place = process.place("CLAUDE_CONFIG_DIR", ".claude")
     for status in read_statuses(str(place / "sessions")):
         if str(status.pid) == process.entry.name and "/" not in status.session_id:
-            yield from _newest(place / "projects", f"*/{status.session_id}.jsonl")[:1]
+            written = _newest(place / "projects", f"*/{status.session_id}.jsonl")
+            directory = NO_LETTER.sub("-", status.cwd or process.cwd)
+            first = place / "projects" / directory / f"{status.session_id}.jsonl"
+            yield written[0] if written else str(first)  # before its first prompt
 
 
 def _of_codex(process: _Process, _peers: Sequence[_Process]) -> Iterator[str]:

@@ -9,6 +9,13 @@ session_view  all about a session
 messages      send, pull
 events        events, tail, fire
 event_text    an event in a line
+log           log, transcript: a conversation
+log_reader    the part of a conversation that is shown
+conversation  a conversation's items as lines of a terminal
+log_follow    a conversation as it goes on
+export        a conversation as a document
+redact        secrets and names taken out of a conversation
+pager         what long output is read through
 follow        what goes on: the events of tail and events -f, as they come
 agents        new, turn, steer, interrupt, end
 approvals     approvals, approve, deny, answer
@@ -26,6 +33,7 @@ policy        what the rules of a file would decide
 admin         status, stop, token, open, audit
 attach        any program as an attached session
 hooks         agents' hooks, and their settings
+top           the live board (board/), where there can be one
 trust         which projects may say where telemetry goes
 stdio         the multiplexer over two pipes
 terminal      a command's two ends: the host, and what it tells of that in lines

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.client.stream import EventStream, Value
 
-__all__ = ["LinePrinter", "approval_of", "link_reporter", "watch"]
+__all__ = ["LinePrinter", "approval_of", "ending_with_pipe", "link_reporter", "watch"]
 
 Subscribe = Callable[["HostClient", dict[str, Any]], Awaitable["EventStream"]]
 """Begins a stream; the second argument are the options `fail_fast` and `on_link` for it."""
@@ -163,7 +163,7 @@ def watch(
 
     async def follow(host: HostClient) -> str:
         async with await subscribe(host, link_options) as stream:
-            with _ending_with_pipe(link, stream):
+            with ending_with_pipe(link, stream):
                 count = 0
                 async for value in stream:
                     if isinstance(value, Event) and value.event in hidden:
@@ -209,7 +209,7 @@ def link_reporter(link: HostLink) -> Callable[[bool, str], None]:
 
 
 @contextmanager
-def _ending_with_pipe(link: HostLink, stream: EventStream) -> Iterator[None]:
+def ending_with_pipe(link: HostLink, stream: EventStream) -> Iterator[None]:
     """End the stream quietly once nobody reads our output, even between two values."""
     output = sys.stdout.fileno()
     pipe = _Pipe(output, link, stream)

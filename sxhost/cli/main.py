@@ -14,13 +14,14 @@ from typing import Any, NoReturn
 import click
 
 from sxhost import __version__
-from sxhost.cli import agents, approvals, events, messages, sessions
+from sxhost.cli import agents, approvals, events, log, messages, sessions
 from sxhost.cli.admin import audit, open_dashboard, status, stop, token
 from sxhost.cli.attach import attach
 from sxhost.cli.hooks import hook
 from sxhost.cli.output import put_code
 from sxhost.cli.policy import policy
 from sxhost.cli.serve import become_host, serve, serving_options, stdio
+from sxhost.cli.top import top
 from sxhost.cli.trust import trust
 from sxhost.visible import escape_hidden
 
@@ -121,10 +122,11 @@ for command in (
     *(serve, status, stop, stdio),
     *sessions.commands,
     *events.commands,
+    *log.commands,
     *messages.commands,
     *agents.commands,
     *approvals.commands,
-    *(token, open_dashboard, policy, hook, attach, audit, trust),
+    *(token, open_dashboard, policy, hook, attach, audit, top, trust),
 ):
     sxhost.add_command(command)
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from sxhost.cli.pager import paged
 from sxhost.visible import escape_hidden, escape_hidden_json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 __all__ = [
     "Flow",
@@ -27,8 +31,10 @@ __all__ = [
     "put",
     "put_code",
     "put_json",
+    "put_lines",
     "put_pieces",
     "put_screen",
+    "put_views",
     "terminal_width",
 ]
 
@@ -127,6 +133,34 @@ def put_json(*values: object) -> None:
 
     for value in values:
         click.echo(escape_hidden_json(encode(value).decode()))
+
+
+def put_lines(lines: Iterable[str]) -> None:
+    """Print the lines of a document, whose texts are escaped: line breaks in them are meant."""
+    for line in lines:
+        put(Flow(line))
+
+
+def put_views(
+    views: Iterable[RenderableType], width: int | None, pager: str | None = None
+) -> None:
+    """Print what rich lays out, of escaped texts; `width` None: no line is broken or cut.
+
+    :param pager: the shell's command of the pager through which it is read.
+    """
+    from rich.console import Console
+
+    with paged(pager) as file:
+        console = Console(
+            file=file,
+            width=width,
+            force_terminal=width is not None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+        for view in views:
+            console.print(view, soft_wrap=width is None)
 
 
 def put_code(text: str) -> None:

@@ -83,6 +83,9 @@ def discover(link: HostLink) -> None:
 
 
 def _discovered_line(found: Discovered) -> str:
+    if not found.id:
+        waits = "no session before its first prompt"
+        return f"-  {found.agent}  {found.cwd}  (process {found.pid}: {waits})"
     hint = "" if found.answerable else f"  (to answer it: sxhost hook install {found.agent})"
     return f"{found.id}  {found.agent}  {found.cwd}{hint if found.agent != 'pi' else ''}"
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sxhost.cli.formats import columns_of, fit, one_line, pad
 
-__all__ = ["Column", "TableRow", "lay_out", "table_lines"]
+__all__ = ["Column", "TableRow", "lay_out", "row_pieces", "table_lines"]
 
 GAP = 2
 """Blanks between two columns."""
@@ -70,18 +70,22 @@ def table_lines(
     """Return a table's lines as pieces with their colours: the heading, then each line."""
     lines = [TableRow([one_line(cell) for cell in line.cells], line.colours) for line in lines]
     widths = lay_out(columns, [line.cells for line in lines], width)
-    last = max((at for at, wide in enumerate(widths) if wide), default=0)
     heading = TableRow([column.title for column in columns], ["dim"] * len(columns))
+    return [row_pieces(columns, widths, line) for line in (heading, *lines)]
+
+
+def row_pieces(
+    columns: Sequence[Column], widths: Sequence[int], line: TableRow
+) -> list[tuple[str, str | None]]:
+    """Return a line as pieces with their colours, where each column is so wide."""
+    last = max((at for at, wide in enumerate(widths) if wide), default=0)
     return [
-        [
-            (
-                _cell(text, wide, columns[at], ends=at == last),
-                line.colours[at] if line.colours else None,
-            )
-            for at, (text, wide) in enumerate(zip(line.cells, widths, strict=True))
-            if wide
-        ]
-        for line in (heading, *lines)
+        (
+            _cell(text, wide, columns[at], ends=at == last),
+            line.colours[at] if line.colours else None,
+        )
+        for at, (text, wide) in enumerate(zip(line.cells, widths, strict=True))
+        if wide
     ]
 
 

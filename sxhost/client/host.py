@@ -42,6 +42,7 @@ from sxhost.model.auth import (
     TokenMade,
 )
 from sxhost.model.names import check_session_id
+from sxhost.model.search import SearchPage, SearchQuery
 from sxhost.model.session import (
     Accepted,
     Detail,
@@ -140,6 +141,10 @@ class HostClient:
     async def log(self, query: LogQuery) -> list[Event]:
         """Read the events of many sessions, in the order of their ids."""
         return await self._verbs.lines("/events" + query_of(query))
+
+    async def search(self, query: SearchQuery) -> SearchPage:
+        """Search the facts of all logs for words; the newest hits come first."""
+        return await self._verbs.get(SearchPage, "/search", query)
 
     def subscribe(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from sxhost.agent_files.running import RunningAgent, find_running
 from sxhost.errors import BadField, UnknownSession
 from sxhost.hooks.payload import PROVIDERS, Hook
 from sxhost.hooks.questions import HookQuestions
+from sxhost.hooks.session_links import SessionLinks, serves_one_terminal
 from sxhost.hooks.transcripts import AttachedTranscripts
 from sxhost.logs import logger
 from sxhost.model.approval import ApprovalQuery
@@ -27,17 +28,12 @@ from sxhost.model.delivery import InboxKind
 from sxhost.model.host import Host
 from sxhost.model.names import check_session_id
 from sxhost.model.session import Discovered, EventDraft, Message, PullQuery, Registration
+from sxhost.model.turn import OSProcess
 from sxhost.project import git_branch, project_root
 
 __all__ = ["HookHandler", "HookQuery", "HookReply"]
 
 log = logger(__name__)
-
-SUCCESSION_S: Final = 10.0
-"""Seconds after the end of a conversation within which another may go on with its session."""
-
-CHANGES_CONVERSATION: Final = frozenset({"clear", "resume"})
-"""Why a conversation ends and another begins in the same process."""
 
 DELIVERY_LEASE: Final = 30.0
 """Seconds that an answer with messages may take to be read."""
@@ -71,18 +67,11 @@ UNANSWERABLE: Final = "not answerable"
 """A field of the metadata of sessions that were discovered, as long as they have no hooks."""
 
 
-class Left(NamedTuple):
-    """A session whose process goes on with another conversation; when it was left (Unix ms)."""
-
-    session_id: str
-    at_ms: int
-
-
 class HookHandler:
     """Turns hooks into events, approvals and deliveries through the verbs of `host`.
 
     `follower` follows the transcripts of agents of the host's own user; `find` returns those
-    that run for a user.
+    that run for a user, `serves_one` tells whether one's process has one user interface.
     """
 
     def __init__(
@@ -93,6 +82,7 @@ class HookHandler:
         environ: Mapping[str, str] = {},
         *,
         find: Callable[[int], list[RunningAgent]] = find_running,
+        serves_one: Callable[[OSProcess], bool] = serves_one_terminal,
     ) -> None:
         self._host = host
         self._environ = environ
@@ -102,10 +92,9 @@ class HookHandler:
         self._transcripts = AttachedTranscripts(
             host, clock, follower, self._questions.settle_answered
         )
+        self._links = SessionLinks(host, serves_one)
         self._registrations: OrderedDict[str, Registration] = OrderedDict()
         self._hooked_places: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._left: dict[tuple[str, str, str], list[Left]] = {}
-        """Sessions that others may go on with, by agent, directory and reason."""
 
     async def handle_hook(
         self, hook: Hook, query: HookQuery, *, is_local: bool = False
@@ -129,8 +118,9 @@ class HookHandler:
 
     async def _handle(self, session_id: str, hook: Hook, query: HookQuery) -> HookReply:
         await self._questions.end_overtaken(session_id, hook)
+        is_new = not self._host.knows(session_id)
         await self._ensure_registered(session_id, hook)
-        await self._succeed(session_id, hook)
+        await self._links.note_hook(session_id, hook, is_new=is_new)
         if hook.name == "UserPromptSubmit":
             await self._transcripts.note_prompt(session_id, hook.text("prompt"))
         if hook.may_ask or (hook.can_ask and query.ask and query.wait != 0):
@@ -157,6 +147,9 @@ class HookHandler:
             session_id = running.session_id
             if self._host.is_hosted(session_id):
                 continue
+            if not session_id:
+                found.append(_discovered(running, answerable=False))
+                continue
             known = self._host.stored_session(session_id)
             is_new = not self._host.knows(session_id)
             registration = _registration_of(running, is_new=is_new)
@@ -168,15 +161,7 @@ class HookHandler:
                 await self._host.fire(session_id, began)
             self._transcripts.follow_running(running, with_past=is_new)
             marked = is_new or (known is not None and UNANSWERABLE in known.metadata)
-            found.append(
-                Discovered(
-                    id=session_id,
-                    agent=running.agent,
-                    pid=running.pid,
-                    cwd=running.cwd,
-                    answerable=not marked,
-                )
-            )
+            found.append(_discovered(running, answerable=not marked))
         return found
 
     async def follow_asking(self, uid: int) -> None:
@@ -250,21 +235,6 @@ class HookHandler:
         if len(self._registrations) > MOST_SESSIONS:
             self._registrations.popitem(last=False)
 
-    async def _succeed(self, session_id: str, hook: Hook) -> None:
-        """Have a session go on with the one that its agent's user has left for it.
-
-        Where two in one directory are left at once, nobody knows which it is, and none is.
-        """
-        now_ms, reason = self._host.now_ms(), hook.text("reason") or hook.text("source")
-        if reason not in CHANGES_CONVERSATION:
-            return
-        place = (hook.agent, hook.text("cwd"), reason)
-        recent = [left for left in self._left.pop(place, []) if _is_recent(left, now_ms)]
-        if hook.name == "SessionEnd":
-            self._left[place] = [*recent, Left(session_id, now_ms)]
-        elif hook.name == "SessionStart" and len(recent) == 1:
-            await self._host.continue_session(recent[0].session_id, session_id)
-
     async def _append_events(
         self, session_id: str, hook: Hook, drafts: Sequence[EventDraft]
     ) -> None:
@@ -290,6 +260,16 @@ def _message_event(message: Message) -> EventDraft:
     return EventDraft.of("user-message", {"text": message.content, "by": "message"})
 
 
+def _discovered(running: RunningAgent, *, answerable: bool) -> Discovered:
+    return Discovered(
+        id=running.session_id,
+        agent=running.agent,
+        pid=running.pid,
+        cwd=running.cwd,
+        answerable=answerable,
+    )
+
+
 def _registration_of(running: RunningAgent, *, is_new: bool) -> Registration:
     mark: dict[str, object] = {
         UNANSWERABLE: "until its hooks are installed (sxhost hook install)"
@@ -304,7 +284,3 @@ def _registration_of(running: RunningAgent, *, is_new: bool) -> Registration:
         metadata=mark if is_new else None,
         inbox=inbox if is_new else None,
     )
-
-
-def _is_recent(left: Left, now_ms: int) -> bool:
-    return now_ms - left.at_ms <= SUCCESSION_S * 1000

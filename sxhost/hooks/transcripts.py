@@ -297,6 +297,8 @@ class AttachedTranscripts:
             answer = DENIED if merged.is_cut else TerminalAnswer()
             await self._settle_questions(session_id, None, answer)
         await self._append(session_id, merged.drafts)
+        if merged.prompt:
+            await self.note_prompt(session_id, merged.prompt)
         if merged.title is not None:
             await self.give_title(session_id, merged.title)
         known = self._host.stored_session(session_id)

@@ -14,6 +14,8 @@ names         patterns of ids, names and cursors; texts of bounded length
 pieces        which pieces of a log belong together, and what has them whole
 rights        which scope each field takes, and what only the host may report: tables
               that tests walk
+search        searches of all logs: what is asked, how its words are read, what is found
+search_text   the text of an event, its words, and where it has some
 session       sessions, events, messages: the structs of the native API
 session_state a session's state, derived from its log and from silence: pure functions
 subscription  following the log live: what is selected, how it is encoded, written where

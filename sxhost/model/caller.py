@@ -149,16 +149,25 @@ class Caller(Struct, frozen=True):
     def check(self, scope: Scope, session_id: str | None, *, field: str | None = None) -> None:
         """Check that the caller has a scope for a session; `field` is the field that takes it.
 
-        :raises Unauthorized: the access has ended.
+        :raises Unauthorized: nobody is known to ask, or the access has ended.
         :raises ForbiddenScope: the caller has not.
         """
-        self.check_ended()
+        self.check_known()
         if self.grant is not None:
             self.grant.touch()
         if scope not in self.scopes and "admin" not in self.scopes:
             raise ForbiddenScope(scope, field=field)
         if self.session is not None and session_id != self.session:
             raise ForbiddenScope(scope, self.session)
+
+    def check_known(self) -> None:
+        """Check that the host knows who asks: an open route lets in others, too.
+
+        :raises Unauthorized: it does not, or their access has ended.
+        """
+        self.check_ended()
+        if not self.scopes:
+            raise Unauthorized("Nobody is known to ask.")
 
     def check_ended(self) -> None:
         """Check that the access has not ended.

@@ -20,6 +20,7 @@ from msgspec import Raw
 from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question, TerminalAnswer
 from sxhost.model.auth import AuditEntry, AuditQuery, Identity
 from sxhost.model.limits import Limits
+from sxhost.model.search import SearchPage, SearchQuery
 from sxhost.model.session import (
     Accepted,
     Detail,
@@ -100,6 +101,13 @@ class RemoteHost(Protocol):
 
     async def log(self, query: LogQuery) -> list[Event]:
         """Read the events of many sessions, in the order of their ids."""
+
+    async def search(self, query: SearchQuery) -> SearchPage:
+        """Search the facts of all logs for words; the newest hits come first.
+
+        :raises BadField: the words cannot be read.
+        :raises UnknownSession: it is to be searched, and there is none.
+        """
 
     async def send(self, session_id: str, draft: MessageDraft) -> Sent:
         """Queue a message for the session's agent."""

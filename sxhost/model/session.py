@@ -443,6 +443,7 @@ class Discovered(Struct, frozen=True, kw_only=True):
     """An agent that runs for the host's user, and its session."""
 
     id: str
+    """Empty if it has none yet: Codex and pi begin one with their first prompt."""
     agent: str
     pid: int
     cwd: str

@@ -10,6 +10,7 @@ event_ring      the newest events of one session
 group_commit    commits to a journal that are shared by all that waits
 journal         what a durable store asks of its journal, and what is exchanged
 known_sessions  a cache of all sessions, which a store feeds
+log_indexer     keeps the index of a journal's log up to date, and searches it
 memory          the store that forgets with its process
 message_queue   one session's messages: queue, leases, keys
 recent_events   a cache of the newest events of all logs, which a store feeds

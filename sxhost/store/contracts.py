@@ -24,6 +24,7 @@ from msgspec import Raw, Struct
 
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
+from sxhost.model.search import EventSearch
 from sxhost.model.session import (
     Event,
     Hosting,
@@ -41,6 +42,7 @@ __all__ = [
     "AuditLog",
     "Draft",
     "EventLog",
+    "FoundEvents",
     "Inbox",
     "SessionCounts",
     "Sessions",
@@ -74,6 +76,16 @@ class SessionCounts(Struct, frozen=True):
 
     events: int
     messages: int
+
+
+class FoundEvents(Struct, frozen=True):
+    """What a step of a search has found, the newest first, and where it is to go on."""
+
+    events: list[Event]
+    before: int | None
+    """The next step searches what is older than this id; None: nothing is."""
+    unindexed: int = 0
+    """About how many of the oldest events are not searched yet."""
 
 
 class Sessions(Protocol):
@@ -159,8 +171,14 @@ class EventLog(Protocol):
     async def seq_before(self, session_id: str, count: int) -> int:
         """Return the number after which a session's last `count` facts come; 0 for all."""
 
+    async def search_events(self, search: EventSearch, before: int, limit: int) -> FoundEvents:
+        """Search facts that are older than the id `before`: a step, the newest first.
+
+        :param limit: the most events to return.
+        """
+
     async def sweep(self, at: int) -> None:
-        """Drop what is older than the host retains, in small steps."""
+        """Drop what is older than the host retains, in small steps; index what is new."""
 
 
 class Inbox(Protocol):

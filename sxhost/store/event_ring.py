@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -116,6 +116,11 @@ class EventRing:
     def since(self, position: int) -> Iterator[Event]:
         """Go through the events in the ring whose id is greater than `position`."""
         return islice(self._events, bisect_right(self._events, position, key=_id), None)
+
+    def backwards(self, before: int) -> Iterator[Event]:
+        """Go through the events in the ring whose id is less, the newest first."""
+        newer = len(self._events) - bisect_left(self._events, before, key=_id)
+        return islice(reversed(self._events), newer, None)
 
     @property
     def oldest(self) -> Event | None:

@@ -37,10 +37,14 @@ GROUP = 2048
 
 
 class Threads(Struct, eq=False):
-    """Where the journal's calls run: writes in one thread, reads in another."""
+    """Where the journal's calls run: writes in one thread, reads in another.
+
+    Searches and their index run in a third one, which may work long.
+    """
 
     write: Run
     read: Run
+    index: Run
     start: Callable[[], object] = lambda: None
     stop: Callable[[], object] = lambda: None
 

@@ -13,7 +13,9 @@ from msgspec import Struct
 
 from sxhost.model.auth import AuditEntry
 from sxhost.model.pieces import Superseded
+from sxhost.model.search import EventSearch
 from sxhost.model.session import Event
+from sxhost.store.contracts import FoundEvents
 from sxhost.store.recent_events import Floor
 from sxhost.store.state import StoredSession
 
@@ -138,8 +140,23 @@ class Journal(Protocol):
     def empty_archives(self) -> list[str]:
         """Return archived sessions of whose logs nothing is left."""
 
+    def index_newer(self, until: int) -> bool:
+        """Index a step's worth of what is newer than the index, up to an id.
+
+        Returns whether there is more.
+        """
+
+    def index_older(self) -> bool:
+        """Index a step's worth of what is older; return whether there is more."""
+
+    def search(self, search: EventSearch, before: int, limit: int) -> FoundEvents:
+        """Search some of the indexed facts that are older than the id `before`."""
+
     def stop_reading(self) -> None:
         """Let go of what reads; called where it reads."""
+
+    def stop_searching(self) -> None:
+        """Let go of the index; called where it searches."""
 
     def close(self) -> None:
         """Let go of all."""

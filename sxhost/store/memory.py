@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from sxhost.model.limits import Limits
+from sxhost.model.search import EventSearch
 from sxhost.model.session import Event
-from sxhost.store.contracts import Draft
+from sxhost.store.contracts import Draft, FoundEvents
 from sxhost.store.recent_events import take_enough
 from sxhost.store.state import SessionRecord, StoreState
 from sxhost.store.transaction import Transaction
@@ -17,6 +19,9 @@ from sxhost.store.verbs import TransactionVerbs
 __all__ = ["MemoryStore"]
 
 T = TypeVar("T")
+
+SEARCHED = 256
+"""Events that one step of a search looks at: some milliseconds of work, mostly."""
 
 
 class ImmediateCommitter:
@@ -80,6 +85,18 @@ class MemoryStore(TransactionVerbs):
         events = self.recent.retained(session_id, seq=seq, position=position)
         found = (e for e in events if e.id > position and (not names or e.event in names))
         return take_enough(found, limit, size)
+
+    async def search_events(self, search: EventSearch, before: int, limit: int) -> FoundEvents:
+        """Search some of the facts that are older than the id `before`, the newest first."""
+        found: list[Event] = []
+        for event in islice(self.recent.backwards(before), SEARCHED):
+            before = event.id
+            if search.finds(event):
+                found.append(event)
+            if len(found) >= limit:
+                break
+        is_end = next(iter(self.recent.backwards(before)), None) is None
+        return FoundEvents(found, None if is_end else before)
 
     async def sweep(self, at: int) -> None:  # noqa: ARG002 - nothing grows old here
         """Let go of pieces that the log has whole; only numbers push other events out."""

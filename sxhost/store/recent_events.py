@@ -172,6 +172,11 @@ class RecentEvents:
             *(ring.since(position) for ring in self._rings.values()), key=_event_id
         )
 
+    def backwards(self, before: int) -> Iterable[Event]:
+        """Go through what sessions' rings have whose id is less, the newest first."""
+        rings = (ring.backwards(before) for ring in self._rings.values())
+        return merge(*rings, key=_event_id, reverse=True)
+
     def _line_since(self, position: int) -> list[Event] | None:
         if position < self.line_start:
             return None

@@ -137,6 +137,7 @@ class HostInMemory:
             self.clock,
             self.follower,
             find=lambda _uid: self.running,
+            serves_one=lambda _process: True,
         )
         self.service.on_process_end(self.hook_handler.read_last_words)
         self.routes = faces(

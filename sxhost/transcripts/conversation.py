@@ -17,6 +17,7 @@ from sxhost.model.approval import Approval
 from sxhost.model.event_types import (
     NULL,
     AgentEvent,
+    ApprovalMovedEvent,
     ApprovalRequestedEvent,
     ApprovalResolvedEvent,
     AsleepEvent,
@@ -50,6 +51,7 @@ __all__ = ["ConversationFold"]
 Key = tuple[str, str]
 """An item's kind, and the name that its events have for it."""
 
+ApprovalEvent = ApprovalRequestedEvent | ApprovalMovedEvent | ApprovalResolvedEvent
 TextEvent = MessageEvent | ThinkingEvent | MessageDeltaEvent | ThinkingDeltaEvent
 
 
@@ -115,7 +117,9 @@ class ConversationFold:
                 place = self._complete_text(event, text)
             case ToolStartEvent() | ToolOutputEvent() | ToolDoneEvent() as tool:
                 place = self._add_tool(event, tool)
-            case ApprovalRequestedEvent() | ApprovalResolvedEvent() as approval:
+            case (
+                ApprovalRequestedEvent() | ApprovalMovedEvent() | ApprovalResolvedEvent()
+            ) as approval:
                 place = self._add_approval(event, approval)
             case PlanEvent() | DiffEvent() as overview:
                 place = self._add_overview(event, overview)
@@ -224,15 +228,13 @@ class ConversationFold:
 
     # What is asked, meant and changed.
 
-    def _add_approval(
-        self, event: Event, data: ApprovalRequestedEvent | ApprovalResolvedEvent
-    ) -> int | None:
+    def _add_approval(self, event: Event, data: ApprovalEvent) -> int | None:
         key = str(data.id)
         shown = Approval(**{**asdict(data), "native": None})
         place = self._places.get(("approval", key))
         if place is not None:
             return self._update(place, event, approval=shown, status=data.state)
-        if isinstance(data, ApprovalResolvedEvent) and not self._whole:
+        if not isinstance(data, ApprovalRequestedEvent) and not self._whole:
             return None
         return self._of(
             event, "approval", key, title=data.title, approval=shown, status=data.state

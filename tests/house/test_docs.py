@@ -74,7 +74,9 @@ def test_a_table_is_read_without_its_heading() -> None:
 
 def documented(path: str) -> str:
     names = {
+        "name": ":name",
         "session_id": ":id",
+        "version": ":version",
         "message_id": ":mid",
         "approval_id": ":aid",
         "token_id": ":id",

@@ -141,6 +141,9 @@ ROOMS = {
         ),
         rooms_of("msgspec twisted"),
     ),
+    "dashboard": Room(
+        "5", ("dashboard/*.py",), rooms_of("errors http"), rooms_of("msgspec twisted")
+    ),
     "http": Room(
         "4",
         ("http/*.py",),
@@ -193,7 +196,7 @@ ROOMS = {
         "8",
         ("tap.py",),
         rooms_of(
-            "agent_files auth config daemon faces/codex_sse faces/codexd "
+            "agent_files auth config daemon dashboard faces/codex_sse faces/codexd "
             "faces/native faces/pi hooks http logs service slices store telemetry "
             "visible waiting"
         ),
@@ -201,13 +204,13 @@ ROOMS = {
     ),
     "cli": Room(
         "9",
-        ("__main__.py", "cli/*.py"),
+        ("__main__.py", "cli/*.py", "cli/board/*.py"),
         rooms_of(
             "address attach auth client codec config daemon errors faces/pi hooks "
-            "localnet logs model policy project surroundings telemetry top trust "
-            "visible waiting"
+            "localnet logs model policy project surroundings telemetry top "
+            "transcripts trust visible waiting"
         ),
-        rooms_of("autobahn click msgspec rich twisted zope"),
+        rooms_of("autobahn click markdown_it msgspec rich textual twisted zope"),
     ),
     "testing": Room(
         "9",

@@ -19,6 +19,8 @@ __all__ = ["shell"]
 
 BY_NAME: dict[str, list[str]] = {
     "show": ["show", "{name}"],
+    "log": ["log", "{name}"],
+    "transcript": ["transcript", "{name}"],
     "events": ["events", "{name}"],
     "send": ["send", "{name}", "hello"],
     "turn": ["turn", "{name}", "SAY: hello"],
@@ -90,7 +92,7 @@ def test_a_command_takes_a_beginning_or_a_title(
         shell.output("turn", hosted, "HANG")
     before = ask(f"{shell.url}/sessions/{hosted}")["event_count"]
     printed = shell.output(*named(BY_NAME[command], name_of(hosted), number))
-    assert hosted in printed or command == "events"
+    assert hosted in printed or command in ("events", "log", "transcript")
     if command in ("turn", "approve", "deny", "answer", "interrupt"):
         ended(shell, hosted)
         assert ask(f"{shell.url}/sessions/{hosted}")["event_count"] > before

@@ -309,6 +309,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 WRITTEN = (
     *("sxhost.db", "sxhost.db-shm", "sxhost.db-wal", "sxhost.db.lock", "sxhost.db.mark"),
+    *("sxhost.db-search", "sxhost.db-search-shm", "sxhost.db-search-wal"),
     *("sxhost.log", "sxhost.pid", "token", "tokens.json", "url"),
 )
 """All that a host writes in its state directory; a test compares."""

@@ -47,6 +47,8 @@ COMMANDS = {
     "fire": ["fire", "s", "note", "hi"],
     "hook install": ["hook", "install", "claude", "--http", "--dry-run"],
     "interrupt": ["interrupt", "s"],
+    "log": ["log", "s"],
+    "transcript": ["transcript", "s"],
     "new": ["new", "--agent", "echo", "--id", "n"],
     "open": ["open", "--print"],
     "prune": ["prune"],
@@ -76,6 +78,7 @@ REFUSED = {
 NO_HOST = {
     *("completion", "emit", "hook claude", "hook codex", "hook status", "hook uninstall"),
     *("policy test", "serve", "stdio", "stop", "token show", "trust"),
+    "top",  # it needs a terminal: test_top.py
 }
 
 

@@ -58,14 +58,17 @@ APART: dict[str, list[list[str]]] = {
     "serve": [["--listen", f"tcp:{HOSTILE[1:8]}"]],
     "stdio": [["--connect", "http://127.0.0.1:1"]],
     "token show": [[]],
+    "top": [["--json"]],
     "trust": [["--revoke"], [], ["--json"], ["--list"], ["--list", "--json"], ["--revoke"]],
 }
 """Commands that ask no host, or not in the way of the others."""
 
-FLOWING = {"pull", "run", "hook install", "trust"}
+FLOWING = {"log", "transcript", "pull", "run", "hook install", "trust"}
 """Commands that print texts of others in lines of their own."""
 
-SGR = re.compile(r"\x1b\[(?:0|1|2|3[123]|1;3[123])?m")
+SGR = re.compile(
+    r"\x1b\[(?:(?:0|1|2|3|4|9|[39][0-7]|49)(?:;(?:[1-4]|[39][0-7]|49))*)?m",
+)
 """The colours that are ours; none of them is in a hostile text."""
 
 
@@ -93,6 +96,7 @@ def at_a_terminal(place: Path, url: str, words: Sequence[str]) -> str:
     env = {
         "PATH": os.environ["PATH"], "HOME": str(place), "XDG_STATE_HOME": str(place),
         "TERM": "xterm-256color", "COLUMNS": "200", "LANG": "C.UTF-8", "SXHOST_URL": url,
+        "PAGER": "cat",
         "EMIT_SESSION_TRACKING": "1", "EMIT_SESSION_API_URL": f"{url}/telemetry",
     }  # fmt: skip
     with fork([SXHOST, *words], place, env, (theirs, theirs, theirs)) as process:
@@ -214,6 +218,7 @@ def test_put_pieces_escapes_each(capsys: pytest.CaptureFixture[str]) -> None:
 PRINTS = {"print", "echo", "secho", "echo_via_pager", "Console", "write", "writelines"}
 ALLOWED = {
     "cli/output.py": {"echo"},  # the one place of the commands
+    "cli/board/items.py": {"Console"},  # lays out Markdown, and prints nothing
     "visible.py": {"write"},  # the one place of all others
     "hooks/command.py": {"write"},  # its usage, and the host's answer to the agent that runs it
     "telemetry/command.py": {"write"},  # its usage

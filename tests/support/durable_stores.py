@@ -42,7 +42,7 @@ class Slow:
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
-        self.threads = Threads(self.write, HERE.read)
+        self.threads = Threads(self.write, HERE.read, HERE.index)
 
     def write(self, function: Callable[..., Any], *given: Any) -> Deferred[Any]:
         self.waiting.append((Deferred(), function, given))

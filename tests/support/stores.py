@@ -28,7 +28,7 @@ def at_once(function: Callable[..., Any], *given: Any) -> Deferred[Any]:
     return maybeDeferred(function, *given)
 
 
-HERE = Threads(at_once, at_once)
+HERE = Threads(at_once, at_once, at_once)
 
 
 def draft(event: str = "thinking", data: bytes = b"null", key: str | None = None) -> Draft:

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from msgspec import UNSET, Struct, UnsetType
 from twisted.internet.defer import DeferredLock
 
-from sxhost.errors import ForbiddenScope, UnknownSession
+from sxhost.errors import ForbiddenScope, Unauthorized, UnknownSession
 from sxhost.faces.codexd.describe import (
     EVENTS,
     SESSIONS,
@@ -147,7 +147,7 @@ class CodexdHandlers:
         """Return that the host is up and, to callers that may read, where."""
         try:
             current_caller.get().check("read", None)
-        except ForbiddenScope:
+        except (ForbiddenScope, Unauthorized):
             return CodexdHealth(ok=True)
         return CodexdHealth(ok=True, service=self._runtime(base_url))
 

@@ -26,8 +26,9 @@ def routes(others: Sequence[Route]) -> Sequence[Route]:
         return document(everything)
 
     everything = (
-        *others,
+        # Before the dashboard, which is at `/` for those alone who accept its type.
         Route("GET", "/", index, "List what is served here.", tag="about"),
+        *others,
         Route("GET", "/openapi.json", openapi, "The contract, for programs.", tag="about"),
     )
     return everything

@@ -41,6 +41,7 @@ def routes(host: RemoteHost) -> Sequence[Route]:
             scope="send",
         ),
         Route("GET", f"{SESSION}/transcript", host.transcript, "Read a conversation."),
+        Route("GET", "/search", host.search, "Search all logs for words."),
         Route("POST", EVENTS, host.fire, "Fire an event.", scope="send"),
         Route(
             "POST",

@@ -14,8 +14,9 @@ from typing import Literal
 
 from sxhost.errors import StorageFull, StoreUnavailable
 from sxhost.model.pieces import Superseded
+from sxhost.model.search import EventSearch
 from sxhost.model.session import Event
-from sxhost.store.contracts import StoreUnusable
+from sxhost.store.contracts import FoundEvents, StoreUnusable
 from sxhost.store.journal import EventCounts, ReadLimit, Restored, WriteBatch
 from sxhost.store.recent_events import Floor
 from sxhost.store.sqlite import epoch, integrity, pruning, reading, rows
@@ -29,6 +30,7 @@ from sxhost.store.sqlite.file import (
     schema_scripts,
 )
 from sxhost.store.sqlite.high_water import HighWaterMark, missing_numbers
+from sxhost.store.sqlite.search_index import SearchIndex
 from sxhost.store.state import StoredSession
 
 __all__ = ["Durability", "SQLiteConnection"]
@@ -61,6 +63,7 @@ class SQLiteConnection:
         self.missing = ""
         """What the file lacks of what was acknowledged: a sentence, if anything tells."""
         self._mark = HighWaterMark(path)
+        self._index = SearchIndex(path)
         self._boot = boot or epoch.this_boot()
         self._lock = -1
         self._writer: sqlite3.Connection | None = None
@@ -138,9 +141,14 @@ class SQLiteConnection:
             self._reader.close()
             self._reader = None
 
+    def stop_searching(self) -> None:
+        """Let go of the index, in its thread."""
+        self._index.close()
+
     def close(self) -> None:
         """Let go of the file; what is in the write-ahead log goes into it first."""
         self.stop_reading()
+        self.stop_searching()
         if self._writer is not None:
             if self.renewed is not None:
                 epoch.end(self._writer)
@@ -237,6 +245,34 @@ class SQLiteConnection:
         """Return the retained events that were appended under `keys`; errors as for `read`."""
         with _errors_for_clients():
             return reading.lookup(_in_use(self._reader), session_id, keys)
+
+    # Searching: in a third.
+
+    def index_newer(self, until: int) -> bool:
+        """Index a step's worth of what is newer than the index; errors as for `read`."""
+        with self._errors_of_index():
+            return self._index.index_newer(until)
+
+    def index_older(self) -> bool:
+        """Index a step's worth of what is older than the index; errors as for `read`."""
+        with self._errors_of_index():
+            return self._index.index_older()
+
+    def search(self, search: EventSearch, before: int, limit: int) -> FoundEvents:
+        """Search some of what is indexed and older than an id; errors as for `read`."""
+        with self._errors_of_index():
+            return self._index.search(search, before, limit)
+
+    @contextmanager
+    def _errors_of_index(self) -> Iterator[None]:
+        _in_use(self._writer)
+        with _errors_for_clients():
+            try:
+                yield
+            except OSError as error:
+                if no_room(error):
+                    raise StorageFull from error
+                raise StoreUnavailable(f"{self._index.path.name}: {error.strerror}") from error
 
 
 def _in_use(connection: sqlite3.Connection | None) -> sqlite3.Connection:

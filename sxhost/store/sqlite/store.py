@@ -8,10 +8,12 @@ from sxhost.errors import UnknownSession
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.model.names import KeptNative
+from sxhost.model.search import EventSearch
 from sxhost.model.session import Event
-from sxhost.store.contracts import Draft
+from sxhost.store.contracts import Draft, FoundEvents
 from sxhost.store.group_commit import GroupCommitter, Threads
 from sxhost.store.journal import Journal, ReadLimit
+from sxhost.store.log_indexer import LogIndexer
 from sxhost.store.recent_events import take_enough
 from sxhost.store.retention import Retention
 from sxhost.store.state import StoreState
@@ -49,8 +51,9 @@ class SQLiteStore(TransactionVerbs):
         self._threads = threads
         state = StoreState(limits, seconds, only_copy=False)
         self._retention = Retention(state, journal, threads)
+        self._indexer = LogIndexer(state, journal, threads)
         super().__init__(
-            state, GroupCommitter(state, journal, threads, self._retention.after_commit, native)
+            state, GroupCommitter(state, journal, threads, self._after_commit, native)
         )
 
     @property
@@ -178,8 +181,17 @@ class SQLiteStore(TransactionVerbs):
             seq = await self._threads.read(self._journal.seq_before, session_id, count)
         return seq
 
+    async def search_events(self, search: EventSearch, before: int, limit: int) -> FoundEvents:
+        """Search some of the facts that are older than the id `before`, the newest first."""
+        return await self._indexer.search(search, before, limit)
+
+    async def _after_commit(self, transaction: Transaction) -> None:
+        await self._retention.after_commit(transaction)
+        self._indexer.after_commit()
+
     async def sweep(self, at: int) -> None:
         """Drop what is superseded or too old, step by step, between other writes."""
+        self._indexer.begin()
         await self._retention.drop_superseded()
         if await self._retention.drop_older(at):
             for session_id in await self._threads.read(self._journal.empty_archives):
@@ -192,5 +204,6 @@ class SQLiteStore(TransactionVerbs):
     async def close(self) -> None:
         """Finish what is being written, and let go of the file."""
         await self._threads.read(self._journal.stop_reading)
+        await self._indexer.close()
         await self._threads.write(self._journal.close)
         self._threads.stop()

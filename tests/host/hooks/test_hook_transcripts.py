@@ -242,6 +242,42 @@ def test_of_two_that_are_cleared_at_once_none_is_guessed(lab: HostInMemory) -> N
     assert lab.request("GET", "/sessions/c").json()["continues"] == ""
 
 
+PROCESS = {"pid": 7, "started": 1, "boot": "b", "namespace": "n"}
+
+
+def codex(lab: HostInMemory, session: str, name: str, **more: Any) -> None:
+    hook = {"session_id": session, "hook_event_name": name, "cwd": "/w", "turn_id": session}
+    lab.request("POST", "/hooks/codex", {**hook, "sxhost_process": PROCESS, **more})
+
+
+def continues(lab: HostInMemory, session: str) -> str:
+    return str(lab.request("GET", f"/sessions/{session}").json()["continues"])
+
+
+def test_a_new_conversation_of_codex_goes_on_with_the_last_of_its_process(
+    lab: HostInMemory,
+) -> None:
+    for session in ("a", "b"):  # its hooks are not ordered
+        codex(lab, session, "UserPromptSubmit", prompt="go")
+        codex(lab, session, "SessionStart", source="startup")
+        codex(lab, session, "Stop")
+    assert (continues(lab, "a"), continues(lab, "b")) == ("", "a")
+    other = {**PROCESS, "pid": 8}
+    codex(lab, "c", "SessionStart", source="startup", sxhost_process=other)
+    assert continues(lab, "c") == ""
+
+
+def test_a_conversation_that_a_working_codex_begins_is_none_of_its_users(
+    lab: HostInMemory,
+) -> None:
+    codex(lab, "a", "UserPromptSubmit", prompt="go")
+    codex(lab, "sub", "UserPromptSubmit", prompt="look")
+    codex(lab, "sub", "Stop")
+    codex(lab, "a", "Stop")
+    codex(lab, "b", "UserPromptSubmit", prompt="next")
+    assert (continues(lab, "sub"), continues(lab, "b")) == ("", "a")
+
+
 # Titles.
 
 
@@ -391,6 +427,15 @@ def test_an_agent_without_hooks_can_be_read(stage: Stage, running: RunningAgent)
     assert names.count("tool-start") == names.count("tool-done") == 2
     assert stage.session["usage"]["total_tokens"] == 510
     assert stage.state()[0] == "idle"
+    assert stage.session["title"]
+
+
+def test_an_agent_without_a_session_yet_is_only_listed(stage: Stage) -> None:
+    agent = RunningAgent(agent="codex", session_id="", pid=7, cwd="/w", transcript="")
+    stage.host.running.append(agent)
+    (found,) = stage.host.request("POST", "/discover").json()
+    assert (found["id"], found["pid"], found["answerable"]) == ("", 7, False)
+    assert stage.host.request("GET", "/sessions").json() == []
 
 
 def test_an_agent_is_discovered_once_however_often(stage: Stage, running: RunningAgent) -> None:

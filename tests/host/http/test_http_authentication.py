@@ -518,7 +518,8 @@ def test_read_only_routes_need_the_read_scope(lab: HostInMemory) -> None:
         if route.method != "GET" and route.path != "/login/<code>":
             assert route.needs in ("send", "approve", "admin"), route
     opened = {route.path for route in lab.routes if route.needs == "open"}
-    assert opened == {"/health", "/healthz", "/login/<code>", "/whoami"}
+    dashboard = {"/", "/ui/<version>/<name>", "/ui/<version>/vendor/<name>"}
+    assert opened == {"/health", "/healthz", "/login/<code>", "/whoami", *dashboard}
 
 
 def who(gate: Gate, *headers: str, **how: Any) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class TestCommitting:
 
     def test_a_close_waits_for_the_read_that_runs(self, reopen: Open) -> None:
         reads = Slow()
-        threads = Threads(HERE.write, reads.write)
+        threads = Threads(HERE.write, reads.write, HERE.index)
         store = reopen(threads)
         append(store, "a", draft())
         closing = started(store.close())

@@ -27,7 +27,7 @@ class LateWrites:
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
-        self.threads = Threads(self._write, HERE.read)
+        self.threads = Threads(self._write, HERE.read, HERE.index)
 
     def _write(self, function: Callable[..., Any], *given: Any) -> Deferred[Any]:
         self.waiting.append((Deferred(), function, given))

@@ -107,7 +107,7 @@ class LateReads:
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
-        self.threads = Threads(HERE.write, self._read)
+        self.threads = Threads(HERE.write, self._read, HERE.index)
 
     def _read(self, function: Callable[..., Any], *given: Any) -> Deferred[Any]:
         self.waiting.append((Deferred(), function, given))

@@ -76,6 +76,22 @@ def test_claude_is_found_by_its_status(machine: Machine) -> None:
     assert machine.found() == [("claude", "a-1", str(transcript))]
 
 
+def test_a_claude_that_was_told_nothing_yet_has_its_session(machine: Machine) -> None:
+    status = {"pid": PID, "sessionId": "a-1", "status": "idle", "cwd": "/my work/x_y"}
+    machine.file(".claude/sessions/1.json", json.dumps(status))
+    machine.process("claude")
+    path = machine.home / ".claude/projects/-my-work-x-y/a-1.jsonl"
+    assert machine.found() == [("claude", "a-1", str(path))]
+
+
+@pytest.mark.parametrize("agent", ["codex", "pi"])
+def test_who_was_told_nothing_yet_is_found_at_a_terminal(machine: Machine, agent: str) -> None:
+    machine.process(agent, Path("/dev/pts/3"))
+    machine.process(agent, Path("/dev/pts/4"), pid=os.getppid())
+    machine.process(agent, Path("/dev/null"), pid=1)
+    assert machine.found() == [(agent, "", "")] * 2
+
+
 def test_codex_is_found_by_the_rollout_that_it_holds_open(machine: Machine) -> None:
     place = f".codex/sessions/2026/11/30/rollout-2026-{CODEX}.jsonl"
     rollout = machine.file(place)

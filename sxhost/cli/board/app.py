@@ -1,0 +1,494 @@
+"""The board on a screen: what is listed, read, asked and written, and the keys for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from rich.style import Style
+from rich.text import Text
+from textual import events, on, work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
+
+from sxhost.cli.answers import answer_to, own_choices
+from sxhost.cli.board.acts import Acts
+from sxhost.cli.board.board_list import BoardList
+from sxhost.cli.board.card import ApprovalCard
+from sxhost.cli.board.composer import Answers, Composer, Purpose
+from sxhost.cli.board.conversation import ConversationView
+from sxhost.cli.board.dialogs import HelpScreen, NewScreen
+from sxhost.cli.board.host import BoardHost
+from sxhost.cli.board.keys import KEYS, footer, refusal
+from sxhost.cli.board.rows import row_of
+from sxhost.cli.board.sessions import FOLLOWED, BoardSessions
+from sxhost.cli.formats import age, home_path, one_line
+from sxhost.cli.standing import COLOURS
+from sxhost.errors import HostError, HostUnreachable
+from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.model.auth import Identity
+from sxhost.model.names import Scope
+from sxhost.model.session import SessionRemoved, SummaryChange
+from sxhost.model.turn import Launch
+
+if TYPE_CHECKING:
+    from sxhost.client.stream import Value
+
+__all__ = ["Board"]
+
+NARROW: Final = 72
+"""Columns below which there is room for the list or the conversation, not for both."""
+
+REDRAW_S: Final = 1 / 10
+"""Seconds between two looks at what the host has said meanwhile."""
+
+TICK_S: Final = 1.0
+"""Seconds after which ages are told anew."""
+
+AGAIN_MS: Final = 3_000
+"""Milliseconds within which a second key confirms the first."""
+
+
+class Board(App[None]):
+    """The board of one host, until somebody quits."""
+
+    CSS = """
+    Screen { layout: vertical; }
+    #head, #foot, #news, #elsewhere { height: 1; width: 100%; }
+    #panes { height: 1fr; }
+    #list { width: 45%; min-width: 30; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
+    #right { width: 1fr; border-left: solid $foreground 30%; padding-left: 1; }
+    #conversation { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable;
+                    overflow-x: hidden; }
+    #about { height: 1; }
+    #list { overflow-x: hidden; }
+    .narrow #list { width: 100%; }
+    .narrow #right { display: none; border-left: none; padding-left: 0; }
+    .narrow.reading #list { display: none; }
+    .narrow.reading #right { display: block; width: 100%; }
+    """
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(key.bound, key.action, show=False) for key in KEYS),
+        Binding("ctrl+c", "quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        host: BoardHost,
+        identity: Identity | None,
+        now_ms: Callable[[], int],
+        home: str = "",
+    ) -> None:
+        super().__init__(ansi_color=True)
+        self._host = host
+        self._acts = Acts(host, self.say)
+        self._identity = identity
+        self._now_ms = now_ms
+        self._home = home
+        self._sessions = BoardSessions()
+        self._words = ""
+        self._changed = True
+        """Whether something is to be drawn."""
+        self._stale = True
+        """Whether what waits for a decision may have changed."""
+        self._lost: tuple[int, str] | None = None
+        """Since when the link is lost, and why."""
+        self._interrupting: tuple[str, int] | None = None
+        """Whom the next key interrupts, and since when."""
+        self._end_stream: Callable[[], object] = lambda: None
+        self.list = BoardList(id="list")
+        self.conversation = ConversationView(host, now_ms, id="conversation")
+        self.card = ApprovalCard(id="card")
+        self.composer = Composer(self._focus_pane, id="composer")
+        self._head, self._news = Static(id="head"), Static(id="news")
+        self._elsewhere = Static(id="elsewhere")
+        self._foot, self._about = Static(id="foot"), Static(id="about")
+
+    def compose(self) -> ComposeResult:
+        """A line of counts, the two panes, what is written, what is said, the keys."""
+        yield self._head
+        with Horizontal(id="panes"):
+            yield self.list
+            with Vertical(id="right"):
+                yield self._about
+                yield self.conversation
+                yield self.card
+        yield self._elsewhere
+        yield self.composer
+        yield self._news
+        yield self._foot
+
+    def on_mount(self) -> None:
+        """Follow the host, and draw what it says now and then."""
+        self._end_stream = self._host.follow(self, after="now", types=FOLLOWED)
+        self.set_interval(REDRAW_S, self._draw_changes)
+        self.set_interval(TICK_S, self._tick)
+        self._arrange(self.size.width)
+        self.screen.set_focus(self.list)
+
+    def on_unmount(self) -> None:
+        """Follow nothing more."""
+        self._end_stream()
+
+    # What the host says.
+
+    def on_value(self, value: Value) -> None:
+        """Take what the stream of all sessions brings."""
+        self._changed = True
+        if isinstance(value, SummaryChange | SessionRemoved):
+            self._sessions.apply(value)
+        else:
+            self._stale = True
+
+    def on_link(self, up: bool, why: str) -> None:
+        """Take it that the link was lost, or is there again."""
+        self._changed = True
+        if not up:
+            self._lost = (self._now_ms(), why)
+        elif self._lost is not None:
+            away = age((self._now_ms() - self._lost[0]) / 1000)
+            self._lost, self._stale = None, True
+            self.conversation.reload_if_cut_off()
+            self.say(f"The host is there again, after {away}; nothing is missing.")
+        self.list.stale = self.conversation.stale = self._lost is not None
+
+    def on_end(self, why: str) -> None:
+        """Leave: the host takes no more reading."""
+        self.exit(return_code=1, message=one_line(why))
+
+    @work(exclusive=True, group="look")
+    async def _look(self) -> None:
+        """Ask for all that waits for a decision."""
+        self._stale = False
+        try:
+            approvals = await self._host.ask(lambda host: host.approvals(ApprovalQuery()))
+        except (HostError, HostUnreachable):
+            self._stale = True  # the link says why
+            return
+        self._sessions.replace_approvals(approvals)
+        self._changed = True
+
+    # What is drawn.
+
+    def _tick(self) -> None:
+        self._changed = True  # everything is a second older
+
+    def _draw_changes(self) -> None:
+        if self._stale and self._lost is None:
+            self._look()
+        if self._changed and len(self.screen_stack) == 1:
+            self._changed = False
+            self._draw()
+
+    def _draw(self) -> None:
+        now, sessions = self._now_ms(), self._sessions
+        listed = sessions.listed(self._words)
+        self.list.show(
+            [row_of(one, sessions.standing(one), sessions.doing(one, now)) for one in listed]
+        )
+        chosen = self.list.chosen
+        self._head.update(self._heading())
+        self._about.update(self._title(chosen))
+        self.card.show(sessions.asked_by(chosen), self._name_of(chosen), now)
+        self._elsewhere.update(self._waiting_elsewhere(chosen))
+        self._foot.update(footer(self._identity, chosen))
+
+    def _heading(self) -> Text:
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(" sxhost top ", Style(bold=True, reverse=True))
+        if self._lost is not None:
+            since, why = self._lost
+            ago = age((self._now_ms() - since) / 1000)
+            lost = f"  link lost {ago} ago ({one_line(why)}): trying again"
+            return text.append(lost, Style(color="red", bold=True))
+        text.append(f" {one_line(self._host.url.partition('//')[2] or self._host.url)} ")
+        said = [
+            (f"{count} {stands}", Style.parse(COLOURS.get(stands, "")))
+            for stands, count in self._sessions.counts().items()
+        ]
+        for at, (part, look) in enumerate(said or [("no sessions yet", Style())]):
+            text.append(" · " if at else " ").append(part, look)
+        if self._words:
+            text.append(f" /{one_line(self._words)}", Style(color="cyan"))
+        return text
+
+    def _title(self, session_id: str | None) -> Text:
+        session = None if session_id is None else self._sessions.get(session_id)
+        if session is None:
+            return Text()
+        text = Text(one_line(session.title or session.id), Style(bold=True), no_wrap=True)
+        place = home_path(session.cwd, self._home)
+        about = (
+            session.agent,
+            session.model,
+            self._sessions.doing(session, self._now_ms()),
+            place,
+        )
+        text.append(f"  {one_line(' · '.join(filter(None, about)))}", Style(dim=True))
+        unseen = self.conversation.unseen
+        return text.append(f"  ▼ {unseen} new", Style(color="cyan")) if unseen else text
+
+    def _name_of(self, session_id: str | None) -> str:
+        session = self._sessions.get(session_id or "")
+        return (session and session.title) or session_id or ""
+
+    def _waiting_elsewhere(self, chosen: str | None) -> Text:
+        others = self._sessions.asked_elsewhere(chosen)
+        self._elsewhere.display = bool(others)
+        text = Text(no_wrap=True, overflow="ellipsis")
+        if others:
+            first, more = others[0], len(others) - 1
+            text.append(" ! ", Style(color="yellow", bold=True, reverse=True))
+            text.append(f" {one_line(self._name_of(first.session))} asks: ", Style(bold=True))
+            text.append(one_line(first.title))
+            text.append(f"  and {more} more" if more else "", Style(dim=True))
+        return text
+
+    def say(self, text: str) -> None:
+        """Say something in a line above the keys, until the next key."""
+        self._news.update(Text(one_line(text), no_wrap=True, overflow="ellipsis"))
+
+    # Where somebody is.
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show the list or the conversation where there is no room for both."""
+        self._arrange(event.size.width)
+
+    def _arrange(self, width: int) -> None:
+        self.screen.set_class(width < NARROW, "narrow")
+        self._changed = True
+
+    @on(BoardList.Chosen)
+    def _read_chosen(self, event: BoardList.Chosen) -> None:
+        self._changed = True
+        self.conversation.read(event.session_id)
+
+    @on(BoardList.Opened)
+    def action_open(self) -> None:
+        """Go to the conversation."""
+        self.screen.add_class("reading")
+        self.screen.set_focus(self.conversation)
+
+    def action_leave(self) -> None:
+        """Leave what is written, the conversation, the filter: one at a time."""
+        if self.composer.purpose is not None:
+            if self.composer.purpose.kind == "filter":
+                self._words = ""
+            self.composer.close()
+        elif self._words and self.focused is self.list:
+            self._words = ""
+        elif self.focused is self.list:
+            self.list.choose_first()
+        self._changed = True
+        self.screen.remove_class("reading")
+        self.screen.set_focus(self.list)
+
+    def action_other(self) -> None:
+        """Go from the list to the conversation, or back."""
+        if self.focused is self.conversation:
+            self.action_leave()
+        else:
+            self.action_open()
+
+    def _focus_pane(self) -> None:
+        reading = self.screen.has_class("reading")
+        self.screen.set_focus(self.conversation if reading else self.list)
+
+    def action_move(self, by: int) -> None:
+        """Go down or up by a line."""
+        if self.focused is self.conversation:
+            self.conversation.scroll_relative(y=by, animate=False)
+        else:
+            self.list.move(by)
+
+    def action_half_page(self, by: int) -> None:
+        """Go down or up by half of what is seen."""
+        if self.focused is self.conversation:
+            self.action_move(by * max(self.conversation.size.height // 2, 1))
+        else:
+            self.list.move(by * max(self.list.page // 2, 1))
+
+    def action_edge(self, last: bool) -> None:
+        """Go to the end, or to the beginning."""
+        if self.focused is not self.conversation:
+            self.list.choose_end(last=last)
+        elif last:
+            self.action_follow()
+        else:
+            self.conversation.scroll_home(animate=False)
+
+    def action_next_asking(self) -> None:
+        """Go to the session that waits longest for a decision, other than this one."""
+        others = self._sessions.asked_elsewhere(self.list.chosen)
+        if others:
+            self._words, self._changed = "", True
+            self._draw()
+            self.list.choose_id(others[0].session)
+        else:
+            self.say("Nobody else waits.")
+
+    def action_follow(self) -> None:
+        """Go to the conversation's end, and on with it."""
+        self.conversation.follow()
+        self._changed = True
+
+    def action_details(self) -> None:
+        """Show outputs, diffs and thoughts whole, or a line of each."""
+        self.conversation.opened = not self.conversation.opened
+
+    def action_scroll_card(self, by: int) -> None:
+        """Show more of what is asked."""
+        self.card.scroll_by(by)
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        self.push_screen(HelpScreen())
+
+    # What somebody does.
+
+    def _may(self, scope: Scope, session_id: str | None) -> bool:
+        """Tell whether a key does something now; say why if it does not."""
+        why = refusal(self._identity, scope, session_id)
+        if self._lost is not None:
+            why = "There is no link to the host now."
+        self.say(why)
+        return not why
+
+    def _asked(self) -> Approval | None:
+        """Return the approval that a key answers now."""
+        approval = self.card.approval
+        if approval is None:
+            self.say("Nothing waits for an answer.")
+            return None
+        if not self._may("approve", approval.session):
+            return None
+        why = self.card.refusal(self._now_ms())
+        self.say(why)
+        return None if why else approval
+
+    def action_decide(self, decision: str) -> None:
+        """Answer what is asked by one of the usual decisions."""
+        approval = self._asked()
+        if approval is None:
+            return
+        if approval.inquiries and decision == "approve":
+            self._ask_for_answer(approval, {})
+        elif decision not in approval.choices:
+            self.say(f"It takes one of: {', '.join(approval.choices)}")
+        else:
+            self._decide(approval, Answer(decision=decision))
+
+    def action_deny(self) -> None:
+        """Deny what is asked, with words for the agent or without."""
+        approval = self._asked()
+        if approval is not None and "deny" not in approval.choices:
+            self.say(f"It takes one of: {', '.join(approval.choices)}")
+        elif approval is not None:
+            self.composer.open(Purpose("deny", "deny, because:", approval.session, approval))
+
+    def action_choice(self, number: int) -> None:
+        """Answer by the choice of this number."""
+        approval = self._asked()
+        if approval is None:
+            return
+        if len(approval.inquiries) == 1:
+            self._take_answer(approval, {}, str(number))
+        elif number <= len(own := own_choices(approval)):
+            self._decide(approval, Answer(decision=own[number - 1]))
+
+    def _ask_for_answer(self, approval: Approval, given: Answers) -> None:
+        """Have the next answer written."""
+        inquiry = approval.inquiries[len(given)]
+        label = f"{inquiry.header or inquiry.text}:"
+        purpose = Purpose("answer", label, approval.session, approval, given)
+        self.composer.open(purpose, secret=inquiry.secret)
+
+    def _take_answer(self, approval: Approval, given: Answers, text: str) -> None:
+        """Take an answer to the next question, and ask for the one after it."""
+        inquiry = approval.inquiries[len(given)]
+        answer = answer_to(inquiry, text)
+        if answer is None or not text:
+            labels = ", ".join(option.label for option in inquiry.options)
+            self.say(f"It takes one of: {labels}" if labels else "It takes some words.")
+            return
+        given = {**given, inquiry.id: answer}
+        if len(given) < len(approval.inquiries):
+            self._ask_for_answer(approval, given)
+        else:
+            self._decide(approval, Answer(decision="approve", answers=given))
+
+    @work(group="decide")
+    async def _decide(self, approval: Approval, answer: Answer) -> None:
+        if await self._acts.decide(approval, answer):
+            self._stale = True
+
+    def action_write(self) -> None:
+        """Write to the agent of the chosen session."""
+        chosen = self.list.chosen
+        if chosen is not None and self._may("send", chosen):
+            self.composer.open(Purpose("send", f"to {self._name_of(chosen)}:", chosen))
+
+    def action_filter(self) -> None:
+        """List only sessions with some words."""
+        self.composer.open(Purpose("filter", "/"))
+
+    @on(Composer.Changed)
+    def _filter_while_written(self, event: Composer.Changed) -> None:
+        self._words, self._changed = event.text, True
+
+    @on(Composer.Written)
+    def _take_written(self, event: Composer.Written) -> None:
+        purpose, text = event.purpose, event.text
+        match purpose.kind:
+            case "filter":
+                self._words, self._changed = text, True
+            case "send" if text.strip():
+                self._send(purpose, text)
+            case "deny" if purpose.approval is not None:
+                answer = Answer(decision="deny", reason=text.strip() or None)
+                self._decide(purpose.approval, answer)
+            case "answer" if purpose.approval is not None:
+                self._take_answer(purpose.approval, purpose.given, text)
+
+    @work(group="send")
+    async def _send(self, purpose: Purpose, text: str) -> None:
+        if purpose.session is None:
+            return
+        if await self._acts.send(purpose.session, text):
+            self.composer.forget(purpose)
+
+    def action_interrupt(self) -> None:
+        """Stop the chosen session's turn, at the second key."""
+        chosen, now = self.list.chosen, self._now_ms()
+        if chosen is None or not self._may("send", chosen):
+            return
+        before, self._interrupting = self._interrupting, (chosen, now)
+        if before is not None and before[0] == chosen and now - before[1] < AGAIN_MS:
+            self._interrupting = None
+            self._interrupt(chosen)
+        else:
+            self.say(f"i once more stops the turn of {chosen}.")
+
+    @work(group="interrupt")
+    async def _interrupt(self, session_id: str) -> None:
+        await self._acts.interrupt(session_id)
+
+    def action_new(self) -> None:
+        """Start an agent, by default like the chosen one."""
+        if self._may("admin", None):
+            like = self._sessions.get(self.list.chosen or "")
+            agent, cwd = (like.agent, like.cwd) if like else ("", "")
+            self.push_screen(NewScreen(one_line(agent), one_line(cwd)), self._start_if_wanted)
+
+    def _start_if_wanted(self, launch: Launch | None) -> None:
+        if launch is not None:
+            self._start(launch)
+
+    @work(group="start")
+    async def _start(self, launch: Launch) -> None:
+        made = await self._acts.start(launch)
+        if made is not None:
+            self.list.choose_id(made)

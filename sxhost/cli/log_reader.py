@@ -1,0 +1,66 @@
+"""The part of a conversation that `sxhost log` shows, read from the host in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+if TYPE_CHECKING:
+    from sxhost.client.host import HostClient
+    from sxhost.model.session import Detail
+    from sxhost.model.transcript import TranscriptItem
+
+__all__ = ["ConversationPart", "read_conversation"]
+
+PAGE = 500
+"""Items that are asked for at once."""
+
+
+class ConversationPart:
+    """A part of a conversation that was read: the session, its items, where they end."""
+
+    def __init__(self, session_id: str, session: Detail) -> None:
+        self.id = session_id
+        self.session = session
+        self.items: list[TranscriptItem] = []
+        self.through = 0
+        self.dropped = 0
+        self.is_whole = False
+        """Whether nothing that is kept precedes them."""
+
+    def clean(self, clean: Callable[[Any], Any]) -> None:
+        """Take out what is not to be shown."""
+        self.session = clean(replace(self.session, events=[], native_id=""))
+        self.items[:] = map(clean, self.items)
+
+
+async def read_conversation(
+    host: HostClient, session_id: str, turns: int | None, since: float | None, detail: Any
+) -> ConversationPart:
+    """Read the last turns, what has happened since a moment, or all of a conversation."""
+    from sxhost.cli.conversation import begins_turn, last_turns
+    from sxhost.model.transcript import TranscriptQuery
+
+    read, before = ConversationPart(session_id, await host.session(session_id)), None
+    while True:
+        query = TranscriptQuery(before=before, limit=PAGE, detail=detail)
+        page = await host.transcript(session_id, query)
+        is_end = page.before is None or (before is not None and page.before >= before)
+        if before is None:
+            read.through = page.through
+        read.items[:0] = page.items
+        read.dropped, before = page.dropped, page.before
+        begun = sum(map(begins_turn, read.items))
+        is_enough = turns is not None and begun > turns
+        if since is not None and read.items:
+            is_enough = read.items[0].ts_ms < since * 1000
+        if is_end or is_enough:
+            read.is_whole = is_end
+            break
+    if turns is not None:
+        read.items[:] = last_turns(read.items, turns)
+    if since is not None:
+        read.items[:] = [item for item in read.items if item.end_ms >= since * 1000]
+    return read

