@@ -54,7 +54,7 @@ from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
 from sxhost.http.responses import ResponseFormat
-from sxhost.http.router import Route, identifying_paths, make_tree, open_paths
+from sxhost.http.router import Route, identifying_paths, large_paths, make_tree, open_paths
 from sxhost.http.site import HostSite
 from sxhost.logs import logger, set_level
 from sxhost.service import SessionService
@@ -196,6 +196,7 @@ def make_site(
         metrics.count,
         host_uid=settings.user,
         formats=RESPONSE_FORMATS,
+        large_paths=large_paths(routes),
     )
 
 

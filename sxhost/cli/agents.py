@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ import click
 from sxhost.cli.bulk import Deed, do_to_named
 from sxhost.cli.filters import filter_options
 from sxhost.cli.names import (
+    find_session,
     on_session,
     session_argument,
     sessions_argument,
@@ -21,8 +23,8 @@ from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.model.session import Done, Hosted, SessionQuery
-    from sxhost.model.turn import Launch, Submitted
+    from sxhost.model.session import Done, SessionQuery
+    from sxhost.model.turn import Launch, Submitted, Turn
 
 __all__ = [
     "commands",
@@ -35,13 +37,18 @@ STOP_LOOK_S, STOP_LOOKS = 0.1, 50
 """Seconds between two looks whether a turn that was told to stop has, and how many."""
 
 
-def launch_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say how an agent is started."""
+def launch_options(
+    command: Callable[..., None], *, required: bool = True
+) -> Callable[..., None]:
+    """Give a command the options that say how an agent is started.
+
+    :param required: whether the agent has to be named.
+    """
     for option in reversed(
         (
             click.option(
                 "--agent",
-                required=True,
+                required=required,
                 help="codex, pi, claude, opencode, gemini, echo, …; acp with --command.",
             ),
             click.option("--id", help="The new session's id."),
@@ -113,26 +120,54 @@ def launch_from_options(prompt: str | None, options: dict[str, Any]) -> Launch:
     )
 
 
+wait_option = click.option(
+    "--wait/--no-wait",
+    default=None,
+    help="Show the answer as it comes, to the end of the turn.  [at a terminal]",
+)
+
+
+def waits(link: HostLink, wait: bool | None) -> bool:
+    """Return whether a turn is waited for: as was said, else at a terminal."""
+    return wait if wait is not None else sys.stdout.isatty() and not link.json
+
+
+def exit_with_turn(status: str) -> None:
+    """End the process with 1 if a turn that was waited for has not completed."""
+    sys.exit(0 if status in ("", "completed") else 1)
+
+
 @click.command(cls=WordsCommand)
 @click.argument("prompt", required=False)
 @launch_options
+@wait_option
 @linked
-def new(link: HostLink, prompt: str | None, **options: Any) -> None:
+def new(link: HostLink, prompt: str | None, wait: bool | None, **options: Any) -> None:
     """Start an agent in a new session.
 
-    PROMPT is its first turn; - reads standard input.
+    PROMPT is its first turn; - reads standard input.  The agent stays; `run` ends it after
+    the turn.
     """
     first = None if prompt is None else text_or_stdin(prompt)
     launch = launch_from_options(first, options)
 
-    async def start(host: HostClient) -> Hosted:
-        from sxhost.cli.run import waiting_for
+    async def start(host: HostClient) -> str:
+        from sxhost.cli.turns import follow_turn, put_heading, waiting_for
 
         with link.saying_if_slow(waiting_for(launch)):
-            return await host.start(launch)
+            made = await host.start(launch)
+        begun = made.turn
+        if begun is None or not waits(link, wait):
+            link.show(made, made.session.id)
+            return ""
 
-    made = link.run_with_client(start)
-    link.show(made, made.session.id)
+        async def begin() -> Turn:
+            return begun
+
+        put_heading(link, made.session)
+        return await follow_turn(link, host, made.session.id, begin, after="0")
+
+    exit_with_turn(link.run_with_client(start))
 
 
 @click.command(cls=WordsCommand)
@@ -140,8 +175,9 @@ def new(link: HostLink, prompt: str | None, **options: Any) -> None:
 @click.argument("text")
 @click.option("--model", help="Another model, from this turn on.")
 @click.option("--effort", help="How much it thinks, from this turn on: low, medium, …")
+@wait_option
 @linked
-def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
+def turn(link: HostLink, session_id: str, text: str, wait: bool | None, **options: Any) -> None:
     """Begin a turn of a hosted agent.
 
     TEXT may be - for standard input.
@@ -150,11 +186,23 @@ def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
 
     draft = TurnDraft(input=text_or_stdin(text), **options)
 
-    async def submit(host: HostClient) -> tuple[str, Submitted]:
+    async def submit(host: HostClient, name: str) -> tuple[str, Submitted]:
         with link.saying_if_slow(f"Waiting until the agent of {session_id} runs …"):
-            return await on_session(host, session_id, lambda one: host.submit(one, draft))
+            return await on_session(host, name, lambda one: host.submit(one, draft))
 
-    found, begun = link.run_with_client(submit)
+    async def follow(host: HostClient) -> str:
+        from sxhost.cli.turns import follow_turn
+
+        found = await find_session(host, session_id)
+
+        async def begin() -> Turn:
+            return (await submit(host, found))[1].turn
+
+        return await follow_turn(link, host, found, begin)
+
+    if waits(link, wait):
+        exit_with_turn(link.run_with_client(follow))
+    found, begun = link.run_with_client(lambda host: submit(host, session_id))
     link.show(begun, f"{found} turn {begun.turn.id}: {begun.turn.status}")
 
 
@@ -238,23 +286,46 @@ def end(link: HostLink, names: Sequence[str], query: SessionQuery) -> None:
 
 @click.command(cls=WordsCommand)
 @click.argument("prompt")
-@launch_options
+@partial(launch_options, required=False)
 @click.option("--keep", is_flag=True, help="Leave the agent running at the end.")
 @click.option("--rm", is_flag=True, help="Delete the session at the end, with its log.")
 @linked
 def run(link: HostLink, prompt: str, *, keep: bool, rm: bool, **options: Any) -> None:
-    """Start an agent, follow its first turn, and end it.
+    """Start an agent, follow a turn of it, and end it.
 
     It asks you at the terminal what the agent asks, and exits with 1 if the turn fails.  The
-    session and its log stay: a turn or a message starts the agent again.
+    session and its log stay: with --id the same session goes on, and --agent is not needed.
     """
-    from sxhost.cli.run import TurnView
+    from sxhost.cli.run import Run
 
     if keep and rm:
         raise click.UsageError("--keep and --rm exclude each other.")
-    view = TurnView(link, launch_from_options(None, options), text_or_stdin(prompt))
-    status = link.run_with_client(lambda host: view.run_turn(host, keep=keep, forget=rm))
-    sys.exit(INTERRUPTED if view.interrupted else 0 if status == "completed" else 1)
+    if not (options["agent"] or options["id"]):
+        raise click.UsageError("Missing option '--agent', or '--id' of a session that goes on.")
+    in_place, options["agent"] = bool(options["cwd"]), options["agent"] or ""
+    launch = launch_from_options(None, options)
+    one = Run(link, launch, text_or_stdin(prompt), in_place=in_place)
+    status = link.run_with_client(lambda host: one.run(host, keep=keep, forget=rm))
+    sys.exit(INTERRUPTED if one.interrupted else 0 if status == "completed" else 1)
 
 
-commands = (new, turn, steer, interrupt, end, run)
+@click.command()
+@session_argument
+@linked
+def chat(link: HostLink, session_id: str) -> None:
+    """Talk with a session's agent, line by line.
+
+    Each line is a turn of an agent that the host runs; other agents get it as a message, and
+    you are told when it is heard.  What the agent asks is asked here.  Ctrl-C interrupts the
+    turn, and leaves the second time; the agent goes on.
+    """
+    from sxhost.cli.chat import Chat
+
+    async def talk(host: HostClient) -> int:
+        _, session = await on_session(host, session_id, host.session)
+        return await Chat(link, host, session).talk()
+
+    sys.exit(link.run_with_client(talk))
+
+
+commands = (new, turn, chat, steer, interrupt, end, run)

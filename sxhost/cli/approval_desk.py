@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from sxhost.cli.answers import own_choices
+from sxhost.cli.approval_prompts import ApprovalPrompt
 from sxhost.cli.approval_view import approval_card
 from sxhost.cli.event_text import decision_text
 from sxhost.cli.follow import approval_of, link_reporter
 from sxhost.cli.formats import clock
 from sxhost.cli.keys import Keys
 from sxhost.cli.output import put, put_pieces, terminal_width
-from sxhost.cli.run import ApprovalPrompt
 from sxhost.cli.terminal import HostLink
 from sxhost.codec.json import decode
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOST_SAID_NO",
     "INTERRUPTED",
+    "USAGE",
     "HostLink",
     "event_line",
     "linked",

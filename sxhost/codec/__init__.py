@@ -7,6 +7,7 @@ json          decodes request bodies, with errors that name the field; encodes a
 json_edit     edits a JSON text and leaves every other byte as it was
 jsonrpc       JSON-RPC messages, one a line
 lines         splits a stream of bytes into lines of bounded length, on LF alone
+long_json     JSON of which only both ends are there
 partial_json  reads a JSON object that is still arriving, as far as it goes
 shorten       cuts texts and data to the size that an event or a title may have
 well_formed   JSON as programs write it: half a character, or odd bytes, cost no line

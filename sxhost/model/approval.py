@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from sxhost.model.names import Argument
 
 __all__ = [
+    "REFUSALS",
     "TERMINAL",
     "Answer",
     "Approval",
@@ -21,6 +23,7 @@ __all__ = [
     "Question",
     "Resolution",
     "TerminalAnswer",
+    "unseen",
 ]
 
 ApprovalKind = Literal["command", "file-change", "permission", "tool", "question", "dialog"]
@@ -77,6 +80,22 @@ class Question(Struct, frozen=True, kw_only=True):
     """Whether its agent asks its own user too: then it stays open for as long as that dialog,
     also when nobody waits for an answer here any more.
     """
+
+
+REFUSALS: Final = ("deny", "cancel")
+"""The decisions by which nothing happens."""
+
+
+def unseen(question: Question, size: int) -> Question:
+    """Return a question that nobody can see whole, of so many bytes: it can only be refused.
+
+    Inquiries are seen, and may be answered.
+    """
+    if question.inquiries:
+        return question
+    text = f"{size} bytes are too many to be shown whole: it can only be refused here"
+    choices = [choice for choice in question.choices if choice in REFUSALS]
+    return replace(question, choices=choices, detail={**question.detail, "cut": text})
 
 
 class Answer(Struct, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
 from sxhost.http.request_context import context_of
-from sxhost.http.router import identifying_paths, make_tree, open_paths
+from sxhost.http.router import identifying_paths, large_paths, make_tree, open_paths
 from sxhost.http.site import HostSite
 from sxhost.model.caller import HOST, Caller
 from sxhost.model.limits import Limits
@@ -192,6 +192,7 @@ class HostInMemory:
             self.metrics.count,
             host_uid=UID,
             formats=RESPONSE_FORMATS,
+            large_paths=large_paths(self.routes),
         )
 
     def request(

@@ -45,6 +45,9 @@ FOLLOWING: dict[str, list[str]] = {
     "tail": ["tail", "--session", "{name}", "--after", "0"],
 }
 
+TALKING: dict[str, list[str]] = {"chat": ["chat", "{name}"]}
+"""Those that read what is typed."""
+
 MAY_BE_NEW: dict[str, list[str]] = {
     "register": ["register", "{name}"],
     "fire": ["fire", "{name}", "thinking"],
@@ -117,9 +120,15 @@ def test_a_stream_takes_a_beginning(shell: Shell, hosted: str, command: str) -> 
         assert stream.stdout.readline()
 
 
+@pytest.mark.parametrize("command", TALKING)
+def test_a_conversation_takes_a_beginning(shell: Shell, hosted: str, command: str) -> None:
+    words = named(TALKING[command], beginning(hosted))
+    assert shell.run(*words, stdin=b"SAY: hello").stdout == "hello\n"
+
+
 def test_every_command_that_takes_a_session_is_in_the_table() -> None:
     with_session = {name for name, command in sxhost.commands.items() if takes_id(command)}
-    assert with_session == {*BY_NAME, *ATTACHED, *FOLLOWING, *MAY_BE_NEW}
+    assert with_session == {*BY_NAME, *ATTACHED, *FOLLOWING, *TALKING, *MAY_BE_NEW}
 
 
 def takes_id(command: click.Command) -> bool:

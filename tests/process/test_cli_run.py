@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from msgspec.structs import asdict, replace
 
-from sxhost.cli.run import ApprovalPrompt, TurnView
+from sxhost.cli.approval_prompts import ApprovalPrompt
 from sxhost.cli.terminal import HostLink
+from sxhost.cli.turns import TurnFollower
 from sxhost.model.approval import Approval, Inquiry, Option, Resolution
-from sxhost.model.turn import Launch
 from sxhost.testing import result_of
 from tests.host.faces.test_readers import Asked, Stream, event
-from tests.process.test_cli import SXHOST, Shell, ask, shell
+from tests.process.test_cli import SXHOST, Shell, ask, is_refused, shell
 from tests.support.hosts import PATIENCE
 
 __all__ = ["shell"]
@@ -102,12 +102,12 @@ def test_shown_approval_has_what_the_host_knows(capsys: pytest.CaptureFixture[st
     second = replace(first, id=2, title="make test")
     decided = Resolution(decision="deny", by="policy tests", at_ms=0)
     closed = replace(first, id=3, title="git push", state="answered", resolution=decided)
-    ride = TurnView(HostLink("http://x", json=False), Launch(agent="echo"), "")
+    ride = TurnFollower(HostLink("http://x", json=False), "a", background=True)
     forged = event("approval-requested", {**asdict(first), "title": "ls -la"})
     of_nothing = event("approval-requested", {"id": 9, "title": "ls -la"})
     stream: Any = Stream(forged, of_nothing, event("complete", "a text"))
     host: Any = Asked(first, second, closed)
-    assert result_of(ride._follow(host, stream)) == "failed"
+    assert result_of(ride.follow(host, stream)) == "failed"
     assert capsys.readouterr().out.splitlines() == [
         "? command: git push",
         "deny (policy tests)",
@@ -134,12 +134,12 @@ ENDED = {"turn": 1, "status": "completed"}
 def test_run_waits_for_what_runs_in_the_background(
     more: list[tuple[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ride = TurnView(HostLink("http://x", json=False), Launch(agent="echo"), "")
+    ride = TurnFollower(HostLink("http://x", json=False), "a", background=True)
     begun = [event("background", {"tasks": TASKS}), event("complete", ENDED)]
     told = [event(name, data) for name, data in more]
     stream: Any = Stream(*begun, *told, event("message-delta", {"text": "too late"}))
     host: Any = Asked()
-    status = result_of(ride._follow(host, stream))
+    status = result_of(ride.follow(host, stream))
     assert status == ("failed" if more[0][0] == "ended" else "completed")
     shown = capsys.readouterr()
     assert "(in the background: npm test)" in shown.err
@@ -180,7 +180,7 @@ def test_run_fails_if_the_agent_does_not_start(shell: Shell) -> None:
 def test_run_fails_if_the_agent_dies(shell: Shell) -> None:
     done = shell.run("run", "--agent", "echo", "--rm", "CRASH")
     assert done.returncode == 1
-    assert "transport_closed" in done.stderr
+    assert "(the agent's process has ended in the middle of it)" in done.stderr
 
 
 def test_run_ends_the_agent_and_keeps_its_log(shell: Shell) -> None:
@@ -304,7 +304,10 @@ class Terminal:
         self.seen = self.seen.partition(words)[2]
 
     def type(self, words: str) -> None:
-        os.write(self._master, f"{words}\n".encode())
+        self.press(f"{words}\n".encode())
+
+    def press(self, keys: bytes) -> None:
+        os.write(self._master, keys)
 
     def close(self) -> int:
         try:
@@ -344,6 +347,88 @@ def test_run_accepts_a_decision_from_elsewhere(shell: Shell) -> None:
     terminal.until("deny (own)")
     terminal.until("(completed)")
     assert terminal.close() == 0
+
+
+# A session that is there goes on.
+
+
+@pytest.mark.parametrize("state", ["idle", "ended", "kept running"])
+def test_run_goes_on_with_a_session(shell: Shell, state: str) -> None:
+    name = shell.session()
+    shell.run("run", "--agent", "echo", "--id", name, "hello", "--keep")
+    if state == "ended":
+        shell.output("end", name)
+    words = ("run", "--agent", "echo", "--title", "T") if state == "idle" else ("run",)
+    done = shell.run(*words, "--id", name, "again")
+    assert (done.returncode, done.stdout) == (0, "again\n")
+    assert done.stderr.endswith(f"{name}: echo echo\n(completed)\n")
+    told = f"{name} goes on; --title would be for a new session.\n"
+    assert (told in done.stderr) == (state == "idle")
+    shown = shell.json("show", name)
+    assert shown["turn"]["id"] == 2
+    assert shown["rest"] == ("ended" if state == "ended" else "")  # it ends what it began
+
+
+def test_run_says_why_a_session_does_not_go_on(shell: Shell) -> None:
+    attached, hosted = shell.session(), shell.session()
+    shell.output("register", attached)
+    shell.output("new", "--agent", "echo", "--id", hosted)
+    is_refused(shell.run("run", "hi"), 2, "Missing option '--agent', or '--id' of a session")
+    is_refused(shell.run("run", "--id", "none-such", "hi"), 2, "name that with --agent.")
+    other = shell.run("run", "--id", hosted, "--agent", "codex", "hi")
+    is_refused(other, 2, f"{hosted} is a session of echo, not of codex.")
+    done = shell.run("run", "--id", attached, "hi")
+    assert (done.returncode, "is not run by this host" in done.stderr) == (1, True)
+    shell.output("turn", hosted, "HANG")
+    busy = shell.run("run", "--id", hosted, "hi")
+    assert (busy.returncode, f"A turn is running in '{hosted}'" in busy.stderr) == (1, True)
+    assert shell.json("show", hosted)["turn"]["status"] == "running"
+
+
+# `turn` and `new` wait at a terminal.
+
+
+def test_new_and_turn_show_the_answer_at_a_terminal(shell: Shell) -> None:
+    name = shell.session()
+    terminal = Terminal(shell, "new", "--agent", "echo", "--id", name, "ASK: make test")
+    terminal.until(f"{name}: echo echo")
+    terminal.until("[y]es")
+    terminal.type("y")
+    terminal.until("(completed)")
+    assert terminal.close() == 0
+    terminal = Terminal(shell, "turn", name, "FAIL no")
+    terminal.until("(no)")
+    assert terminal.close() == 1
+    terminal = Terminal(shell, "turn", name, "--no-wait", "hello")
+    terminal.until(f"{name} turn 3: ")
+    assert terminal.close() == 0
+    terminal = Terminal(shell, "new", "--agent", "echo", "--id", f"{name}-2")
+    terminal.until(f"{name}-2")
+    assert terminal.close() == 0
+
+
+def test_wait_shows_the_answer_without_a_terminal(shell: Shell) -> None:
+    name = shell.session()
+    done = shell.run("new", "--wait", "--agent", "echo", "--id", name, "hello")
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+    done = shell.run("turn", name, "--wait", "FAIL no")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "(no)\n")
+    events = shell.lines("turn", name, "--wait", "again")
+    assert (events[0]["event"], events[-1]["event"]) == ("turn-started", "complete")
+
+
+def test_interrupting_a_turn_that_is_waited_for_leaves_it_running(shell: Shell) -> None:
+    name = shell.session()
+    words = ("new", "--wait", "--agent", "echo", "--id", name, "RUN: make\nHANG")
+    with shell.start(*words) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "$ make\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        told = f"The turn goes on; to stop it: sxhost interrupt {name}\n"
+        assert process.stderr.read().endswith(told)
+    assert shell.json("show", name)["turn"]["status"] == "running"
 
 
 def test_interrupting_run_interrupts_the_turn(shell: Shell) -> None:

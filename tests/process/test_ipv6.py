@@ -55,6 +55,7 @@ COMMANDS = {
     "pull": ["pull", "s"],
     "register": ["register", "s"],
     "rm": ["rm", "s"],
+    "chat": ["chat", "s"],
     "run": ["run", "--agent", "echo", "hello"],
     "send": ["send", "s", "hi"],
     "sessions": ["sessions"],

@@ -63,7 +63,10 @@ APART: dict[str, list[list[str]]] = {
 }
 """Commands that ask no host, or not in the way of the others."""
 
-FLOWING = {"log", "transcript", "pull", "run", "hook install", "trust"}
+TALKING = {"chat", "new", "run", "turn"}
+"""Commands that follow a session; the host has to call it by what can be an id."""
+
+FLOWING = {*TALKING, "log", "transcript", "pull", "hook install", "trust"}
 """Commands that print texts of others in lines of their own."""
 
 SGR = re.compile(
@@ -81,7 +84,7 @@ def variants(command: click.Command) -> list[list[str]]:
     words, flags = [], []
     for param in command.params:
         if isinstance(param, click.Option):
-            if param.required:
+            if param.required or (command.name == "run" and param.name == "agent"):
                 words += [param.opts[0], GIVEN[str(param.name)]]
             if param.is_flag and param.name in FLAGS:
                 flags.append(param.opts[0])
@@ -133,7 +136,7 @@ def test_no_field_of_the_host_drives_a_terminal(name: str, place: Path) -> None:
     for manner in manners:
         with hostile_host(manner) as url:
             for words in variants(LEAVES[name])[: 1 if manner == "refuse" else None]:
-                if manner != "names" or name == "run":
+                if manner != "names" or name in TALKING:
                     text = at_a_terminal(place, url, [*name.split(), *words])
                     check(name, text)
                     seen += text
@@ -146,7 +149,7 @@ SILENT = ("answer", "prune")
 
 @pytest.mark.parametrize("name", [name for name in LINKED if name not in SILENT])
 def test_json_output_is_exact_and_drives_no_terminal(name: str, place: Path) -> None:
-    with hostile_host("names" if name == "run" else "all") as url:
+    with hostile_host("names" if name in TALKING else "all") as url:
         for words in variants(LEAVES[name]):
             text = at_a_terminal(place, url, [*name.split(), "--json", *words])
             check(name, text)

@@ -40,6 +40,7 @@ COMMANDS = {
     "transcript": ["transcript", "a"],
     "new": ["new", "--agent", "echo", "-"],
     "open": ["open"],
+    "chat": ["chat", "a"],
     "policy test": ["policy", "test", "nothing"],
     "prune": ["prune", "--dry-run"],
     "pull": ["pull", "a"],

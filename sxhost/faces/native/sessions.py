@@ -42,7 +42,7 @@ def routes(host: RemoteHost) -> Sequence[Route]:
         ),
         Route("GET", f"{SESSION}/transcript", host.transcript, "Read a conversation."),
         Route("GET", "/search", host.search, "Search all logs for words."),
-        Route("POST", EVENTS, host.fire, "Fire an event.", scope="send"),
+        Route("POST", EVENTS, host.fire, "Fire an event.", scope="send", large=True),
         Route(
             "POST",
             EVENTS,

@@ -13,8 +13,8 @@ from msgspec import Raw, json
 from twisted.internet.defer import Deferred
 
 from sxhost.cli.follow import LinePrinter, approval_of
-from sxhost.cli.run import TurnView
 from sxhost.cli.terminal import HostLink, event_line
+from sxhost.cli.turns import TurnFollower
 from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.fields import Conversation
 from sxhost.faces.codex_sse.stream import FrameEncoder, ends_turn
@@ -122,8 +122,8 @@ class Stream:
 
 
 def runs_at_a_terminal(one: Event) -> None:
-    ride = TurnView(HostLink("http://x", json=False), Launch(agent="echo"), "")
-    result_of(Deferred.fromCoroutine(ride._follow(Asked(), Stream(one))))  # type: ignore[arg-type]
+    ride = TurnFollower(HostLink("http://x", json=False), "a", background=True)
+    result_of(Deferred.fromCoroutine(ride.follow(Asked(), Stream(one))))  # type: ignore[arg-type]
 
 
 def is_watched(one: Event) -> None:
