@@ -16,6 +16,7 @@ log_follow       a conversation as it goes on
 export           a conversation as a document
 redact           secrets and names taken out of a conversation
 pager            what long output is read through
+search           search: where something was said
 follow           what goes on: the events of tail and events -f, as they come
 agents           new, turn, chat, steer, interrupt, end, run
 approvals        approvals, approve, deny, answer

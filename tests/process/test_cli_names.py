@@ -42,6 +42,7 @@ ATTACHED: dict[str, list[str]] = {
 
 FOLLOWING: dict[str, list[str]] = {
     "events": ["events", "{name}", "-f", "--limit", "1"],
+    "search": ["search", "hello", "--session", "{name}"],
     "tail": ["tail", "--session", "{name}", "--after", "0"],
 }
 

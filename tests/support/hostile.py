@@ -59,6 +59,7 @@ MAKES: dict[type, Callable[[Any, Manner], Any]] = {
     inspect.StructType: _struct,
     inspect.UnionType: _union,
     inspect.ListType: lambda made, manner: [hostile(made.item_type, manner)],
+    inspect.TupleType: lambda made, manner: [hostile(one, manner) for one in made.item_types],
     inspect.DictType: lambda made, manner: {HOSTILE: hostile(made.value_type, manner)},
     inspect.LiteralType: lambda made, _manner: made.values[0],
     inspect.BoolType: lambda _made, _manner: True,
