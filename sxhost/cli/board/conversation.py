@@ -58,22 +58,15 @@ class ConversationView(ScrollView, can_focus=True):
     """Whether it may have changed, so that it is dimmed."""
 
     class News(Message):
-        """What the view says of itself, in a line: "" for nothing."""
+        """What the view says of itself, in a line."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
-    def __init__(
-        self,
-        host: BoardHost,
-        now_ms: Callable[[], int],
-        *,
-        id: str | None = None,  # noqa: A002
-    ) -> None:
+    def __init__(self, host: BoardHost, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._host = host
-        self._now_ms = now_ms
         self._session: str | None = None
         self._document = Document(self._lay_out)
         self._fold = ConversationFold()
@@ -192,13 +185,13 @@ class ConversationView(ScrollView, can_focus=True):
 
     def end(self, why: str) -> None:
         """Say that nothing more comes."""
-        self.post_message(self.News(f"{self._session}: {why}" if why else ""))
+        self.post_message(self.News(f"{self._session}: {why}"))
 
     # What is drawn.
 
     def _lay_out(self, item: TranscriptItem) -> Sequence[Strip]:
         width = self.scrollable_content_region.width
-        return item_strips(item, width, opened=self.opened, now_ms=self._now_ms())
+        return item_strips(item, width, opened=self.opened)
 
     def _measure(self) -> None:
         width = self.scrollable_content_region.width
@@ -247,6 +240,7 @@ class ConversationView(ScrollView, can_focus=True):
         try:
             page = await self._host.ask(lambda host: host.transcript(session_id, query))
         except (HostError, HostUnreachable) as error:
+            self._before = None  # it is asked for again where the session is read anew
             self.post_message(self.News(str(error)))
         finally:
             self._fetching = False
