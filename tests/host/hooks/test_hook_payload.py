@@ -445,6 +445,8 @@ def test_a_hook_waits_as_long_as_its_agents_user_is_asked_too(
     lab: HostInMemory, agent: str, more: dict[str, Any], wait_s: float
 ) -> None:
     asked = begin(lab, "PermissionRequest", agent=agent, **BASH, **more)
+    (approval,) = approvals(lab)
+    assert approval["expires_ms"] is None
     lab.clock.advance(wait_s - 1)
     assert not is_done(asked)
     lab.clock.advance(1)
