@@ -179,6 +179,9 @@ class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which events to read: those after a cursor or a number, of some `types` (``a,b``).
 
+    A type with a ``!`` before it is not wanted.  With `native` false agents' own messages are
+    left out; with `deltas` ``merged``, adjacent pieces of one text are one event.
+
     With `follow` the answer stays open and brings new events; with `state` also changes of
     state, with `summary` whole summaries.  Without `follow`, pieces that the log has whole are
     left out, unless `pieces` asks for those that are still there.
@@ -191,10 +194,20 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: bool = False
     summary: bool = False
     pieces: bool = False
+    native: bool = True
+    deltas: Literal["all", "merged"] = "all"
 
     def names(self) -> frozenset[str]:
         """Return the event names asked for; none means all."""
-        return frozenset(filter(None, self.types.split(",")))
+        return frozenset(name for name in self._types() if not name.startswith("!"))
+
+    def without(self) -> frozenset[str]:
+        """Return the event names that are not wanted."""
+        native = () if self.native else ("native",)
+        return frozenset(n[1:] for n in self._types() if n.startswith("!")).union(native)
+
+    def _types(self) -> list[str]:
+        return list(filter(None, self.types.split(",")))
 
 
 class LogQuery(EventQuery, frozen=True, kw_only=True, omit_defaults=True):

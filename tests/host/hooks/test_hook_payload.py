@@ -520,6 +520,17 @@ def lose(lab: HostInMemory) -> None:
     assert left["at_terminal_ms"] is not None
 
 
+def test_a_connection_that_is_lost_late_takes_no_question_along(lab: HostInMemory) -> None:
+    first = begin(lab, "PermissionRequest", "?key=k", **BASH)
+    begin(lab, "PermissionRequest", "?key=k", **BASH)
+    first.addErrback(lambda _: None)
+    first.cancel()
+    lab.treq.flush()
+    lab.clock.advance(LOST_S)
+    (approval,) = approvals(lab)
+    assert approval["at_terminal_ms"] is None
+
+
 def test_a_lost_hook_of_an_agent_elsewhere_may_ask_again_for_a_while(lab: HostInMemory) -> None:
     lose(lab)
     lab.clock.advance(LOST_S / 2)
