@@ -42,6 +42,7 @@ from sxhost.model.auth import (
     TokenMade,
 )
 from sxhost.model.names import check_session_id
+from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
 from sxhost.model.search import SearchPage, SearchQuery
 from sxhost.model.session import (
     Accepted,
@@ -282,6 +283,14 @@ class HostClient:
         """Answer an approval; the first answer wins."""
         path = session_path(session_id, "approvals", approval_id)
         return await self._verbs.post(Approval, path, answer)
+
+    async def policy(self) -> PolicyView:
+        """Tell the rules that answer questions, and how often each has matched."""
+        return await self._verbs.get(PolicyView, "/policy")
+
+    async def propose_rule(self, draft: RuleDraft) -> RuleProposal:
+        """Propose the narrowest rule for a question, and tell what it would have answered."""
+        return await self._verbs.post(RuleProposal, "/policy/propose", draft)
 
     # Tokens.
 

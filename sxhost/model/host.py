@@ -20,6 +20,7 @@ from msgspec import Raw
 from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question, TerminalAnswer
 from sxhost.model.auth import AuditEntry, AuditQuery, Identity
 from sxhost.model.limits import Limits
+from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
 from sxhost.model.search import SearchPage, SearchQuery
 from sxhost.model.session import (
     Accepted,
@@ -166,6 +167,16 @@ class RemoteHost(Protocol):
 
     async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
         """Decide an approval; the first decision counts."""
+
+    async def policy(self) -> PolicyView:
+        """Return the rules that answer questions, and how often each has matched."""
+
+    async def propose_rule(self, draft: RuleDraft) -> RuleProposal:
+        """Return the narrowest rule that allows what was asked, and what else it would have.
+
+        :raises UnknownApproval: the question is not remembered.
+        :raises BadField: no rule can answer it.
+        """
 
 
 class Host(RemoteHost, Protocol):

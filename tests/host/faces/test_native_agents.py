@@ -40,6 +40,8 @@ SCOPES = {
     "/approvals": "read",
     "/sessions/<session_id>/approvals": "read",
     "/sessions/<session_id>/approvals/<approval_id>": "approve",
+    "/policy": "approve",
+    "/policy/propose": "approve",
 }
 
 
