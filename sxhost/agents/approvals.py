@@ -166,19 +166,24 @@ class ApprovalBroker:
         self._size += entry.size
 
     async def _open_in_store(self, entry: OpenApproval, verdict: PolicyDecision) -> Approval:
-        """Have the store open an approval, and its time begin."""
+        """Have the store open an approval, and its time begin.
+
+        What is left to a terminal in time is not refused.
+        """
         question, session_id = entry.question, entry.session
         patience = verdict.expire_s or self._patience(question)
         seconds = min(question.expires_s or patience, patience)
+        is_left = question.at_terminal and seconds == question.expires_s
         at = self._wall_ms()
         approval = await self._approvals.open_approval(
-            session_id, question, at, at + int(seconds * 1000)
+            session_id, question, at, None if is_left else at + int(seconds * 1000)
         )
         self._notifier.events_appended(session_id)
         entry.id, entry.on_expiry = approval.id, refusal_of(question, verdict.on_expiry)
         self._forget(approval.id)
         self._open[approval.id] = entry
-        entry.timer = self._clock.callLater(seconds, self._expire, approval.id)
+        if not is_left:
+            entry.timer = self._clock.callLater(seconds, self._expire, approval.id)
         return approval
 
     def _patience(self, question: Question) -> float:

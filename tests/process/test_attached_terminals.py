@@ -225,9 +225,12 @@ def test_an_agent_without_hooks_is_discovered_and_read(
             file.write(f'[projects."{bench.agent.cwd}"]\ntrust_level = "trusted"\n')
 
     def discovered() -> list[Any]:
-        """Return what was found of ours: others may run agents on this machine, too."""
+        """Return what was found of ours: others may run agents on this machine, too.
+
+        Before its first words an agent has no session.
+        """
         found = bench.ask("/discover", {})
-        return [one for one in found if one["cwd"] == str(bench.agent.cwd)]
+        return [one for one in found if one["cwd"] == str(bench.agent.cwd) and one["id"]]
 
     with on_a_terminal(bench, *options, f"SAY: spoken-{name}-8843"):
         (found,) = until(discovered)

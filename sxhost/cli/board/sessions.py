@@ -11,7 +11,7 @@ from sxhost.model.session import SessionRemoved, Summary, SummaryChange
 
 __all__ = ["FOLLOWED", "BoardSessions"]
 
-FOLLOWED: Final = ("approval-requested", "approval-resolved")
+FOLLOWED: Final = ("approval-requested", "approval-moved", "approval-resolved")
 """The events that a board follows: what else it shows is in summaries."""
 
 ORDER: Final[Mapping[Standing, int]] = {
@@ -30,6 +30,11 @@ class BoardSessions:
     def get(self, session_id: str) -> Summary | None:
         """Return a session; None if there is none."""
         return self._known.get(session_id)
+
+    def name_of(self, session_id: str | None) -> str:
+        """Return what people call a session: its title, or its id; "" of none."""
+        session = self.get(session_id or "")
+        return (session and session.title) or session_id or ""
 
     # What the host says.
 

@@ -117,6 +117,7 @@ function Decide({ approval, seen }) {
     setVerdict(await answer(approval, { decision, reason: reason || null, answers }));
   }
 
+  if (approval.at_terminal_ms) return html`<p class="verdict">It can only be answered at its agent's own terminal, since ${new Date(approval.at_terminal_ms).toLocaleTimeString()}.</p>`;
   const others = approval.choices.filter((/** @type {string} */ choice) => !["approve", "deny"].includes(choice));
   const can = (/** @type {string} */ choice) => approval.choices.includes(choice);
   return html`

@@ -445,6 +445,8 @@ def test_a_hook_waits_as_long_as_its_agents_user_is_asked_too(
     lab: HostInMemory, agent: str, more: dict[str, Any], wait_s: float
 ) -> None:
     asked = begin(lab, "PermissionRequest", agent=agent, **BASH, **more)
+    (approval,) = approvals(lab)
+    assert approval["expires_ms"] is None
     lab.clock.advance(wait_s - 1)
     assert not is_done(asked)
     lab.clock.advance(1)
@@ -516,6 +518,17 @@ def lose(lab: HostInMemory) -> None:
     lab.treq.flush()
     (left,) = approvals(lab)
     assert left["at_terminal_ms"] is not None
+
+
+def test_a_connection_that_is_lost_late_takes_no_question_along(lab: HostInMemory) -> None:
+    first = begin(lab, "PermissionRequest", "?key=k", **BASH)
+    begin(lab, "PermissionRequest", "?key=k", **BASH)
+    first.addErrback(lambda _: None)
+    first.cancel()
+    lab.treq.flush()
+    lab.clock.advance(LOST_S)
+    (approval,) = approvals(lab)
+    assert approval["at_terminal_ms"] is None
 
 
 def test_a_lost_hook_of_an_agent_elsewhere_may_ask_again_for_a_while(lab: HostInMemory) -> None:
