@@ -93,14 +93,15 @@ def decision_text(approval: Approval) -> str:
         return ""
     if approval.state != "answered":
         return approval.state
-    decision = DECISIONS.get(how.decision, how.decision)
+    decision, why = DECISIONS.get(how.decision, how.decision), how.reason or ""
     if how.by == TERMINAL:
         return f"{decision} at the terminal"
+    if how.answers:
+        decision, why = "answered", value_text([*how.answers.values()])
     by = (
         f"the rule {how.by.removeprefix('policy ')}" if how.by.startswith("policy ") else how.by
     )
-    reason = f": {how.reason}" if how.reason else ""
-    return f"{decision} by {BY.get(by, by)}{reason}"
+    return f"{decision} by {BY.get(by, by)}{f': {why}' if why else ''}"
 
 
 def _text(event: AgentEvent) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from treq.client import HTTPClient
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.web.client import URI, Agent, HTTPConnectionPool
@@ -31,7 +31,7 @@ from sxhost.client.requests import NDJSON, PATIENCE, Exchange, Verbs, query_of, 
 from sxhost.client.stream import EventStream, OnLink, ignore_link_changes
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
-from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.model.approval import Answer, AnswerBatch, AnswerResults, Approval, ApprovalQuery
 from sxhost.model.auth import (
     AuditEntry,
     AuditQuery,
@@ -60,6 +60,7 @@ from sxhost.model.session import (
     PullQuery,
     Registered,
     Registration,
+    SeenDraft,
     Sent,
     SessionQuery,
     Status,
@@ -115,6 +116,10 @@ class HostClient:
             Registered, session_path(session_id, "register"), registration
         )
 
+    async def mark_seen(self, session_id: str, draft: SeenDraft) -> Done:
+        """Note up to where a person has looked at a session, on whatever screen."""
+        return await self._verbs.post(Done, session_path(session_id, "seen"), draft)
+
     async def forget(self, session_id: str) -> Forgotten:
         """End a session and forget it with its log and its inbox."""
         return await self._verbs.call(Forgotten, "DELETE", session_path(session_id))
@@ -156,6 +161,8 @@ class HostClient:
         after: str = "",
         state: bool = False,
         summary: bool = False,
+        native: bool = True,
+        merged: bool = False,
         fail_fast: bool = False,
         on_link: OnLink = ignore_link_changes,
         jitter: Callable[[], float] = random.random,
@@ -164,29 +171,28 @@ class HostClient:
 
         `after` is a cursor, a number or ``now``; without it what is buffered comes first.
         With `state` the states of the sessions come too, with `summary` their summaries: all
-        at first, then as they change.  `fail_fast`, `on_link` and
-        `jitter` are those of `EventStream`.
+        at first, then as they change.  A type with ``!`` before it is not wanted; without
+        `native` agents' own messages are left out, with `merged` pieces that follow one
+        another come as one.  `fail_fast`, `on_link` and `jitter` are those of `EventStream`.
 
         :raises BadField: an id cannot be one.
         """
         chosen = ",".join(map(check_session_id, sessions))
-        names = ",".join(types)
-        query: EventQuery
+        query = EventQuery(
+            types=",".join(types),
+            follow=True,
+            state=state,
+            summary=summary,
+            native=native,
+            deltas="merged" if merged else "all",
+        )
         if session_id is None:
             path = "/events"
-            query = LogQuery(
-                session=chosen,
-                label=label,
-                types=names,
-                follow=True,
-                state=state,
-                summary=summary,
-            )
+            query = LogQuery(session=chosen, label=label, **asdict(query))
         elif sessions or label:
             raise BadField("session_id", "Name one session, or choose among all of them.")
         else:
             path = session_path(session_id, "events")
-            query = EventQuery(types=names, follow=True, state=state, summary=summary)
         return EventStream(
             self._host,
             lambda cursor: path + query_of(replace(query, after=cursor)),
@@ -281,6 +287,10 @@ class HostClient:
         """Answer an approval; the first answer wins."""
         path = session_path(session_id, "approvals", approval_id)
         return await self._verbs.post(Approval, path, answer)
+
+    async def answer_batch(self, batch: AnswerBatch) -> AnswerResults:
+        """Answer the approvals that are named, each by itself; none fails for another."""
+        return await self._verbs.post(AnswerResults, "/approvals", batch)
 
     # Tokens.
 

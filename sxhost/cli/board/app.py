@@ -47,6 +47,9 @@ REDRAW_S: Final = 1 / 10
 TICK_S: Final = 1.0
 """Seconds after which ages are told anew."""
 
+REST_S: Final = 0.1
+"""Seconds for which a session is chosen until its conversation is read."""
+
 AGAIN_MS: Final = 3_000
 """Milliseconds within which a second key confirms the first."""
 
@@ -82,6 +85,7 @@ class Board(App[None]):
         identity: Identity | None,
         now_ms: Callable[[], int],
         home: str = "",
+        rest_s: float = REST_S,
     ) -> None:
         super().__init__(ansi_color=True)
         self._host = host
@@ -102,7 +106,7 @@ class Board(App[None]):
         """Whom the next key interrupts, and since when."""
         self._end_stream: Callable[[], object] = lambda: None
         self.list = BoardList(id="list")
-        self.conversation = ConversationView(host, id="conversation")
+        self.conversation = ConversationView(host, rest_s, id="conversation")
         self.card = ApprovalCard(id="card")
         self.composer = Composer(self._focus_pane, id="composer")
         self._answering = Answering(self.composer, self._decide, self.say)

@@ -11,6 +11,7 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from sxhost.codec import frames
+from sxhost.codec.compact import compact_encoding
 from sxhost.codec.json import encode_lines
 from sxhost.errors import HostError
 from sxhost.http.router import NDJSON, SSE, Route
@@ -149,6 +150,7 @@ class EventHandlers:
         if session_id is not None:
             # Refuse an unknown session while there is a status to refuse it with.
             await self._host.session(session_id)
+        encoding = compact_encoding(encoding, query)
         return LogStream(self._host, selection_of(query, session_id), query, encoding)
 
 
