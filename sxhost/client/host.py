@@ -31,7 +31,7 @@ from sxhost.client.requests import NDJSON, PATIENCE, Exchange, Verbs, query_of, 
 from sxhost.client.stream import EventStream, OnLink, ignore_link_changes
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
-from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.model.approval import Answer, AnswerBatch, AnswerResults, Approval, ApprovalQuery
 from sxhost.model.auth import (
     AuditEntry,
     AuditQuery,
@@ -60,6 +60,7 @@ from sxhost.model.session import (
     PullQuery,
     Registered,
     Registration,
+    SeenDraft,
     Sent,
     SessionQuery,
     Status,
@@ -114,6 +115,10 @@ class HostClient:
         return await self._verbs.post(
             Registered, session_path(session_id, "register"), registration
         )
+
+    async def mark_seen(self, session_id: str, draft: SeenDraft) -> Done:
+        """Note up to where a person has looked at a session, on whatever screen."""
+        return await self._verbs.post(Done, session_path(session_id, "seen"), draft)
 
     async def forget(self, session_id: str) -> Forgotten:
         """End a session and forget it with its log and its inbox."""
@@ -282,6 +287,10 @@ class HostClient:
         """Answer an approval; the first answer wins."""
         path = session_path(session_id, "approvals", approval_id)
         return await self._verbs.post(Approval, path, answer)
+
+    async def answer_batch(self, batch: AnswerBatch) -> AnswerResults:
+        """Answer the approvals that are named, each by itself; none fails for another."""
+        return await self._verbs.post(AnswerResults, "/approvals", batch)
 
     # Tokens.
 
