@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,11 @@ import click
 
 from sxhost.cli.bulk import Deed, do_to_many, do_to_named
 from sxhost.cli.filters import filter_options
+from sxhost.cli.formats import home_path
 from sxhost.cli.names import on_session, session_argument, sessions_argument
 from sxhost.cli.output import Pieces, at_terminal, fail, put_pieces, terminal_width
 from sxhost.cli.session_list import Listed, list_sessions, session_table
+from sxhost.cli.table import Column, TableRow, table_lines
 from sxhost.cli.terminal import HostLink, linked, session_lines
 
 if TYPE_CHECKING:
@@ -21,6 +24,14 @@ if TYPE_CHECKING:
     from sxhost.model.session import Detail, Discovered, Forgotten, SessionQuery, Summary
 
 __all__ = ["commands"]
+
+FOUND_COLUMNS = (
+    Column("ID", 8),
+    Column("AGENT", rank=1),
+    Column("PROCESS", rank=3, right=True),
+    Column("DIRECTORY", 12, rank=2),
+    Column("TO ANSWER IT", 12, rank=4),
+)
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
@@ -79,15 +90,31 @@ def discover(link: HostLink) -> None:
     Each becomes a session, to be read.
     """
     found = link.run_with_client(lambda host: host.discover())
-    link.show(found, *map(_discovered_line, found))
+    if link.json or not at_terminal():
+        link.show(found, *map(_discovered_line, found))
+        return
+    home = os.environ.get("HOME", "")
+    rows = [
+        TableRow((one.id, one.agent, str(one.pid), home_path(one.cwd, home), _hint(one)))
+        for one in found
+    ]
+    put_pieces(*table_lines(FOUND_COLUMNS, rows, terminal_width()))
 
 
 def _discovered_line(found: Discovered) -> str:
     if not found.id:
         waits = "no session before its first prompt"
         return f"-  {found.agent}  {found.cwd}  (process {found.pid}: {waits})"
-    hint = "" if found.answerable else f"  (to answer it: sxhost hook install {found.agent})"
-    return f"{found.id}  {found.agent}  {found.cwd}{hint if found.agent != 'pi' else ''}"
+    hint = _hint(found)
+    return (
+        f"{found.id}  {found.agent}  {found.cwd}{f'  (to answer it: {hint})' if hint else ''}"
+    )
+
+
+def _hint(found: Discovered) -> str:
+    """Return the command after which an agent can be answered; empty if it can be, or cannot."""
+    is_deaf = not found.answerable and found.agent != "pi"
+    return f"sxhost hook install {found.agent}" if is_deaf else ""
 
 
 @click.command()
