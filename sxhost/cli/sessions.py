@@ -30,7 +30,7 @@ FOUND_COLUMNS = (
     Column("AGENT", rank=1),
     Column("PROCESS", rank=3, right=True),
     Column("DIRECTORY", 12, rank=2),
-    Column("TO ANSWER IT", 12, rank=4),
+    Column("ABOUT", 12, rank=4),
 )
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -95,26 +95,28 @@ def discover(link: HostLink) -> None:
         return
     home = os.environ.get("HOME", "")
     rows = [
-        TableRow((one.id, one.agent, str(one.pid), home_path(one.cwd, home), _hint(one)))
+        TableRow(
+            (one.id or "-", one.agent, str(one.pid), home_path(one.cwd, home), _about(one))
+        )
         for one in found
     ]
     put_pieces(*table_lines(FOUND_COLUMNS, rows, terminal_width()))
 
 
 def _discovered_line(found: Discovered) -> str:
+    about = _about(found)
     if not found.id:
-        waits = "no session before its first prompt"
-        return f"-  {found.agent}  {found.cwd}  (process {found.pid}: {waits})"
-    hint = _hint(found)
-    return (
-        f"{found.id}  {found.agent}  {found.cwd}{f'  (to answer it: {hint})' if hint else ''}"
-    )
+        return f"-  {found.agent}  {found.cwd}  (process {found.pid}: {about})"
+    return f"{found.id}  {found.agent}  {found.cwd}{f'  ({about})' if about else ''}"
 
 
-def _hint(found: Discovered) -> str:
-    """Return the command after which an agent can be answered; empty if it can be, or cannot."""
-    is_deaf = not found.answerable and found.agent != "pi"
-    return f"sxhost hook install {found.agent}" if is_deaf else ""
+def _about(found: Discovered) -> str:
+    """Return what there is to know of an agent that was found; empty if there is nothing."""
+    if not found.id:
+        return "no session before its first prompt"
+    if found.answerable or found.agent == "pi":
+        return ""
+    return f"to answer it: sxhost hook install {found.agent}"
 
 
 @click.command()
