@@ -7,7 +7,7 @@ wider than the terminal.
 from __future__ import annotations
 
 import re
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,8 @@ from tests.process.test_output import (
     at_a_terminal,
     variants,
 )
-from tests.support.daemons import PATIENCE, SXHOST, clean_environ
+from tests.support.daemons import SXHOST, clean_environ
+from tests.support.fork_server import run_forked
 from tests.support.hostile import hostile_host, settings
 
 FORBIDDEN = {
@@ -41,34 +42,24 @@ LISTS = ("sessions", "events", "tail", "show", "audit", "token list", "discover"
 """Commands whose lines are cut to the terminal."""
 
 
-@pytest.fixture(name="place")
-def _place(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def host() -> Iterator[str]:
+    with hostile_host("rich") as url:
+        yield url
+
+
+@pytest.mark.parametrize("name", SAYING)
+def test_people_read_no_value_of_a_program(name: str, host: str, tmp_path: Path) -> None:
     settings(tmp_path)
-    return tmp_path
-
-
-@pytest.mark.parametrize("name", SAYING)
-def test_people_at_a_terminal_read_no_value_of_a_program(name: str, place: Path) -> None:
-    with hostile_host("rich") as url:
-        for words in variants(LEAVES[name]):
-            text = SGR.sub("", at_a_terminal(place, url, [*name.split(), *words]))
-            assert "Traceback" not in text
-            check(text)
-            if name in LISTS and "--follow" not in words:
-                assert max(map(columns_of, text.splitlines())) <= 200
-
-
-@pytest.mark.parametrize("name", SAYING)
-def test_pipes_have_no_value_of_a_program_either(name: str, place: Path) -> None:
-    env = {**clean_environ(place), "XDG_STATE_HOME": str(place)}
-    with hostile_host("rich") as url:
-        for words in variants(LEAVES[name]):
-            done = subprocess.run(
-                [SXHOST, *name.split(), *words, "--url", url],
-                env=env, cwd=place, stdin=subprocess.DEVNULL, capture_output=True,
-                encoding="utf-8", timeout=PATIENCE, check=False,
-            )  # fmt: skip
-            check(done.stdout)
+    env = {**clean_environ(tmp_path), "XDG_STATE_HOME": str(tmp_path), "SXHOST_URL": host}
+    for words in variants(LEAVES[name]):
+        command = [*name.split(), *words]
+        text = SGR.sub("", at_a_terminal(tmp_path, host, command))
+        assert "Traceback" not in text
+        check(text)
+        if name in LISTS and "--follow" not in words:
+            assert max(map(columns_of, text.splitlines())) <= 200
+        check(run_forked([SXHOST, *command], tmp_path, env).stdout)
 
 
 def check(text: str) -> None:
