@@ -60,8 +60,10 @@ class ServiceCore:
         dependencies = Dependencies(
             clock, wall_ms, limits, self.approvals, self.append, self.set_hosting, agents.hold
         )
-        self.supervisor = Supervisor(store, store, dependencies, agents)
-        self.processes = AttachedProcesses(store, self.questions, dependencies, agents.watch)
+        self.supervisor = Supervisor(store, store, store, dependencies, agents)
+        self.processes = AttachedProcesses(
+            store, store, self.questions, dependencies, agents.watch
+        )
         self.eviction = Eviction(
             store,
             store,

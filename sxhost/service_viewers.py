@@ -19,7 +19,7 @@ from sxhost.model.search import (
     parse_terms,
 )
 from sxhost.model.search_text import excerpt, find, text_of
-from sxhost.model.session import Event, EventQuery, Session
+from sxhost.model.session import Done, Event, EventQuery, SeenDraft, Session
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.project import machine, project_name
 from sxhost.service_core import ServiceCore
@@ -62,6 +62,11 @@ class ViewerVerbs:
             return self._logs.events(session_id, EventQuery(after=str(after), types=types))
 
         return await TranscriptPager(read, floor, session.event_count).page(query)
+
+    async def mark_seen(self, session_id: str, draft: SeenDraft) -> Done:
+        """Note up to where a person has looked at a session, on whatever screen."""
+        await self._core.store.mark_seen(session_id, draft)
+        return Done()
 
     async def search(self, query: SearchQuery) -> SearchPage:
         """Search the facts of all logs for words; the newest hits come first."""

@@ -2,6 +2,7 @@
 
 ============= ====================================================================
 approval_text what an approval is about, whole, for a person
+compact       events for readers who want less: no words of agents' own, pieces joined
 frames        the frames of a stream, in each encoding
 json          decodes request bodies, with errors that name the field; encodes answers
 json_edit     edits a JSON text and leaves every other byte as it was

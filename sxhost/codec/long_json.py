@@ -13,8 +13,8 @@ from sxhost.codec.partial_json import decode_partial
 __all__ = ["mended"]
 
 _HALF_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z")
-_CLEAN: Final = re.compile(rb"(?<=[^\\]{6})[\x20-\x7e]")
-"""Where a text can be begun in its middle: no escape reaches there."""
+_CLEAN: Final = re.compile(rb"(?<=[^\\]{6})[\x20-\x7e]|(?<=[^\\])\\u[0-9a-fA-F]{4}")
+"""Where a text can be begun in its middle: no escape reaches there, or one begins there."""
 
 
 def mended(line: LongLine) -> Iterator[bytes]:
@@ -24,14 +24,18 @@ def mended(line: LongLine) -> Iterator[bytes]:
     that, all the rest is whole.  Else its beginning is closed.
     """
     head = _without_half_escape(line.head)
-    clean = _CLEAN.search(line.tail, 6)
+    clean = _CLEAN.search(line.tail, 1)
     if clean is not None:
         tail = line.tail[clean.start() :]
-        missing = line.size - len(head) - len(tail)
-        yield head + f"… ({missing} bytes are missing) …".encode() + tail
-    found = decode_partial(head.decode("utf-8", "ignore"))
-    if found:
-        yield encode(found)
+        yield head + _mark(line.size - len(head) - len(tail)).encode() + tail
+    begun = head.decode("utf-8", "ignore")
+    for text in (begun + _mark(line.size - len(head)), begun):
+        if found := decode_partial(text):
+            yield encode(found)
+
+
+def _mark(missing: int) -> str:
+    return f"… ({missing} bytes are missing) …"
 
 
 def _without_half_escape(head: bytes) -> bytes:

@@ -84,7 +84,7 @@ ROOMS = {
     "client": Room(
         "4",
         ("client/*.py",),
-        rooms_of("address auth codec errors model treq_url waiting"),
+        rooms_of("address auth codec errors localnet model treq_url waiting"),
         rooms_of("msgspec treq twisted zope"),
     ),
     "drivers": Room(

@@ -182,7 +182,8 @@ class Handler(BaseHTTPRequestHandler):
 def hostile_host(manner: Manner) -> Iterator[str]:
     """Yield the address of such a host."""
     with Server(manner) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        # By itself it looks for its end twice a second, for which each test would wait.
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 

@@ -10,7 +10,7 @@ const STEP = { needs: 100, working: 100, idle: 50, over: 10 };
 
 /** @type {Record<string, [string, string]>} */
 const STATES = {
-  waiting: ["!", "waiting for you"], working: ["▶", "working"], idle: ["○", "idle"], ended: ["■", "ended"],
+  waiting: ["!", "waiting"], working: ["▶", "working"], idle: ["○", "idle"], ended: ["■", "ended"],
   stalled: ["‖", "stalled"], lost: ["?", "lost"], failed: ["✗", "failed"], asleep: ["◌", "asleep"], starting: ["…", "starting"],
 };
 

@@ -39,6 +39,9 @@ def routes(host: RemoteHost) -> Sequence[Route]:
         ),
         Route("POST", f"{SESSION}/model", host.set_model, "Change the model.", scope="send"),
         Route("GET", "/approvals", host.approvals, "List the approvals of all sessions."),
+        Route(
+            "POST", "/approvals", host.answer_batch, "Answer many approvals.", scope="approve"
+        ),
         Route("GET", APPROVALS, host.session_approvals, "List the approvals of a session."),
         Route(
             "POST",
