@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -49,7 +50,11 @@ NOBODY: Final = (
 
 
 class ConversationView(ScrollView, can_focus=True):
-    """One session's conversation; the end is followed, unless somebody has scrolled up."""
+    """One session's conversation; the end is followed, unless somebody has scrolled up.
+
+    :param rest_s: seconds for which a session must have been chosen until it is read: who runs
+        through a list asks for none of what he passes.
+    """
 
     opened: reactive[bool] = reactive(False)
     """Whether outputs, diffs and thoughts are shown whole."""
@@ -64,9 +69,10 @@ class ConversationView(ScrollView, can_focus=True):
             super().__init__()
             self.text = text
 
-    def __init__(self, host: BoardHost, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, host: BoardHost, rest_s: float, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._host = host
+        self._rest_s = rest_s
         self._session: str | None = None
         self._document = Document(self._lay_out)
         self._fold = ConversationFold()
@@ -99,6 +105,11 @@ class ConversationView(ScrollView, can_focus=True):
     def unseen(self) -> int:
         """How many items have come below what is seen."""
         return 0 if self._follows else self._unseen
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether it was read, and its end is in sight."""
+        return self._follows and self._reader is not None and self.size.height > 0
 
     def follow(self) -> None:
         """Go to the end, and on with it."""
@@ -143,6 +154,7 @@ class ConversationView(ScrollView, can_focus=True):
     async def _load(self, session_id: str) -> None:
         """Read the end of a session, and follow it from there."""
         query = TranscriptQuery(limit=PAGE)
+        await asyncio.sleep(self._rest_s)
         try:
             page = await self._host.ask(lambda host: host.transcript(session_id, query))
         except (HostError, HostUnreachable) as error:
@@ -245,7 +257,8 @@ class ConversationView(ScrollView, can_focus=True):
         finally:
             self._fetching = False
         if page is not None and (session_id, before) == (self._session, self._before):
-            self._before = page.before
+            is_end = page.before is not None and page.before >= before
+            self._before = None if is_end else page.before
             self._offset += len(page.items)
             self._document.prepend(page.items)
             self._lay_out_older()
