@@ -8,17 +8,21 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from sxhost.model.names import Argument
+from sxhost.model.names import SESSION_ID, Argument
 
 __all__ = [
     "REFUSALS",
     "TERMINAL",
     "Answer",
+    "AnswerBatch",
+    "AnswerResult",
+    "AnswerResults",
     "Approval",
     "ApprovalKind",
     "ApprovalQuery",
     "ApprovalState",
     "Inquiry",
+    "NamedAnswer",
     "Option",
     "Question",
     "Resolution",
@@ -104,6 +108,35 @@ class Answer(Struct, frozen=True, kw_only=True):
     decision: Annotated[str, Meta(min_length=1, max_length=512)]
     reason: Argument | None = None
     answers: dict[str, str | list[str]] | None = None
+
+
+class NamedAnswer(Answer, frozen=True, kw_only=True):
+    """A decision on the approval of this session and number."""
+
+    session: Annotated[str, Meta(pattern=SESSION_ID)]
+    id: Annotated[int, Meta(ge=0, lt=10**18)]
+
+
+class AnswerBatch(Struct, frozen=True, kw_only=True):
+    """Decisions on approvals that are named, each by itself: what came since is not in it."""
+
+    answers: Annotated[list[NamedAnswer], Meta(min_length=1, max_length=100)]
+
+
+class AnswerResult(Struct, frozen=True, kw_only=True):
+    """What became of one answer of a batch: the approval, or the refusal with its fields."""
+
+    session: str
+    id: int
+    ok: bool
+    approval: Approval | None = None
+    error: dict[str, object] | None = None
+
+
+class AnswerResults(Struct, frozen=True, kw_only=True):
+    """The results of a batch, in its order."""
+
+    results: list[AnswerResult]
 
 
 class Resolution(Struct, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ __all__ = [
     "Registered",
     "Registration",
     "Rest",
+    "SeenDraft",
     "Sent",
     "Session",
     "SessionQuery",
@@ -344,6 +345,10 @@ class Session(Struct, frozen=True, kw_only=True):
     event_count: int = 0
     message_count: int = 0
     pending_approvals: int = 0
+    seen_seq: int = 0
+    """The event up to which somebody has looked at it."""
+    flagged: bool = False
+    """Whether somebody has marked it for later."""
     preview: str = ""
     """The beginning of its agent's last words, in a line."""
     activity: Activity = NO_ACTIVITY
@@ -352,6 +357,16 @@ class Session(Struct, frozen=True, kw_only=True):
     turn_over: bool = False
     """Whether the agent itself is done, whatever runs in the background."""
     state: State
+
+
+class SeenDraft(Struct, frozen=True, kw_only=True):
+    """What a person has looked at: the events up to `seq` (all, if it is not given).
+
+    `flag` marks the session for later, or takes the mark away.
+    """
+
+    seq: Annotated[int, Meta(ge=0, lt=10**18)] | None = None
+    flag: bool | None = None
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -387,6 +402,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
+    seen_seq: int = 0
+    """The event up to which somebody has looked at it, on whatever screen."""
+    flagged: bool = False
     project: str = ""
     """The name of the directory's project: of the next directory upwards that git knows."""
 

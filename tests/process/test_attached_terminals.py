@@ -158,7 +158,7 @@ def kill(bench: Bench) -> str:
 
 def test_a_claude_that_is_killed_has_ended_and_comes_back(claude: Bench) -> None:
     with on_a_terminal(claude, *FREE, LONG):
-        claude.until_told("tool-start")
+        claude.until_told("tool-start", "usage")  # its file is there to be resumed
         told = kill(claude)
     assert told in ("its process was killed by SIGKILL", "its process is gone")
     (claude.agent.cwd / "over").touch()

@@ -94,6 +94,8 @@ class ClientOfBoard:
             after=after,
             types=types,
             summary=summaries,
+            native=False,
+            merged=True,
             on_link=follower.on_link,
         )
 

@@ -32,6 +32,13 @@ def routes(host: RemoteHost) -> Sequence[Route]:
         Route("GET", "/status", host.status, "Summarise the host."),
         Route("GET", "/sessions", host.sessions, "List sessions."),
         Route("GET", SESSION, host.session, "Show a session."),
+        Route(
+            "POST",
+            f"{SESSION}/seen",
+            host.mark_seen,
+            "Note what a person has looked at.",
+            scope="send",
+        ),
         Route("DELETE", SESSION, host.forget, "End a session and delete its log."),
         Route(
             "POST",

@@ -88,7 +88,7 @@ BODIES = [route for route in ROUTES if route.body is not None]
         (b'{"a":' * 70 + b"1" + b"}" * 70, "bad_json"),
         (b"[]", "bad_request"),
         (b"7", "bad_request"),
-        (b'{"event":7,"content":7,"model":7}', "bad_field"),
+        (b'{"event":7,"content":7,"model":7,"seq":"x"}', "bad_field"),
     ],
 )
 def test_bad_body_is_400(lab: HostInMemory, route: Route, body: bytes, code: str) -> None:
