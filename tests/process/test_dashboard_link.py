@@ -1,4 +1,4 @@
-"""The dashboard's link in a real Chromium: whatever becomes of it, all is shown once, in order."""
+"""The dashboard's link in a real Chromium: whatever becomes of it, all is shown once."""
 
 from __future__ import annotations
 
