@@ -20,7 +20,7 @@ from sxhost.cli.board.card import ApprovalCard
 from sxhost.cli.board.composer import Composer, Purpose
 from sxhost.cli.board.conversation import ConversationView
 from sxhost.cli.board.dialogs import HelpScreen, NewScreen
-from sxhost.cli.board.feed import Feed
+from sxhost.cli.board.feed import BoardFeed
 from sxhost.cli.board.host import BoardHost
 from sxhost.cli.board.keys import KEYS, footer, refusal
 from sxhost.cli.board.rows import Row, row_of
@@ -88,7 +88,7 @@ class Board(App[None]):
         self._identity = identity
         self._now_ms = now_ms
         self._home = home
-        self.feed = Feed(
+        self.feed = BoardFeed(
             host,
             None if identity is None else identity.session,
             now_ms,

@@ -16,7 +16,7 @@ from sxhost.model.session import SessionRemoved, SummaryChange
 if TYPE_CHECKING:
     from sxhost.client.stream import Value
 
-__all__ = ["Feed", "LostLink"]
+__all__ = ["BoardFeed", "LostLink"]
 
 FOLLOWED: Final = ("approval-requested", "approval-resolved")
 """The events that a board follows: what else it shows is in summaries."""
@@ -33,7 +33,7 @@ class LostLink(NamedTuple):
         return age((now_ms - self.since_ms) / 1000)
 
 
-class Feed:
+class BoardFeed:
     """Follows a host for a board, which looks now and then at what has `changed`.
 
     :param only: the session that is followed, where the token is for one alone.
