@@ -71,7 +71,7 @@ from sxhost.model.session import (
     Summary,
 )
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
-from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
+from sxhost.model.turn import AgentInfo, Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
 
 __all__ = ["HostClient", "connect"]
 
@@ -244,6 +244,10 @@ class HostClient:
         return await self._verbs.post(Done, "/stop")
 
     # Hosted agents, and what agents ask.
+
+    async def agents(self) -> list[AgentInfo]:
+        """List the kinds of agents that the host knows: which are there, and why not."""
+        return await self._verbs.get(list[AgentInfo], "/agents", patience=START_WITHIN)
 
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session."""

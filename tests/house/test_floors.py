@@ -187,8 +187,8 @@ ROOMS = {
         "7",
         ("daemon/*.py",),
         rooms_of(
-            "address agents auth config drivers faces/pi files http localnet logs "
-            "model policy process service store visible waiting"
+            "address agents auth config drivers errors faces/pi files http localnet "
+            "logs model policy process service store visible waiting"
         ),
         rooms_of("OpenSSL twisted"),
     ),
