@@ -37,6 +37,47 @@ STOP_LOOK_S, STOP_LOOKS = 0.1, 50
 """Seconds between two looks whether a turn that was told to stop has, and how many."""
 
 
+LAUNCH_OPTIONS = (
+    click.option("--id", help="The new session's id."),
+    click.option("--cwd", help="Its working directory.  [this one]"),
+    click.option("--model", help="The model that it uses.  [the agent's usual one]"),
+    click.option("--provider", help="Whose model that is."),
+    click.option("--effort", help="How much it thinks: low, medium, high, …"),
+    click.option(
+        "--approval-policy",
+        metavar="NAME",
+        help="When it asks: on-request, never, …; agents have their own names.",
+    ),
+    click.option(
+        "--sandbox",
+        metavar="NAME",
+        help="What it may do without asking: read-only, workspace-write, …",
+    ),
+    click.option("--title", help="What the session is about, for lists."),
+    click.option("--resume", metavar="ID", help="Resume the agent's conversation of this id."),
+    click.option(
+        "--command",
+        metavar="WORDS",
+        help="The program to start, in place of the usual one.",
+    ),
+    click.option(
+        "--env",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A variable of its environment; repeatable.",
+    ),
+    click.option(
+        "--label",
+        "labels",
+        multiple=True,
+        metavar="NAME:VALUE",
+        help="A label of the session; repeatable.",
+    ),
+    click.option("--native", metavar="JSON", help="Options of this agent alone, as JSON."),
+)
+"""The options that say how an agent is started, but for its name."""
+
+
 def launch_options(
     command: Callable[..., None], *, required: bool = True
 ) -> Callable[..., None]:
@@ -44,55 +85,12 @@ def launch_options(
 
     :param required: whether the agent has to be named.
     """
-    for option in reversed(
-        (
-            click.option(
-                "--agent",
-                required=required,
-                help="codex, pi, claude, opencode, gemini, echo, …; acp with --command.",
-            ),
-            click.option("--id", help="The new session's id."),
-            click.option("--cwd", help="Its working directory.  [this one]"),
-            click.option("--model", help="The model that it uses.  [the agent's usual one]"),
-            click.option("--provider", help="Whose model that is."),
-            click.option("--effort", help="How much it thinks: low, medium, high, …"),
-            click.option(
-                "--approval-policy",
-                metavar="NAME",
-                help="When it asks: on-request, never, …; agents have their own names.",
-            ),
-            click.option(
-                "--sandbox",
-                metavar="NAME",
-                help="What it may do without asking: read-only, workspace-write, …",
-            ),
-            click.option("--title", help="What the session is about, for lists."),
-            click.option(
-                "--resume", metavar="ID", help="Resume the agent's conversation of this id."
-            ),
-            click.option(
-                "--command",
-                metavar="WORDS",
-                help="The program to start, in place of the usual one.",
-            ),
-            click.option(
-                "--env",
-                multiple=True,
-                metavar="NAME=VALUE",
-                help="A variable of its environment; repeatable.",
-            ),
-            click.option(
-                "--label",
-                "labels",
-                multiple=True,
-                metavar="NAME:VALUE",
-                help="A label of the session; repeatable.",
-            ),
-            click.option(
-                "--native", metavar="JSON", help="Options of this agent alone, as JSON."
-            ),
-        )
-    ):
+    agent = click.option(
+        "--agent",
+        required=required,
+        help="codex, pi, claude, opencode, gemini, echo, …; acp with --command.",
+    )
+    for option in reversed((agent, *LAUNCH_OPTIONS)):
         command = option(command)
     return command
 

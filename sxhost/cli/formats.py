@@ -18,6 +18,7 @@ __all__ = [
     "count",
     "cut",
     "date",
+    "diff_extent",
     "dollars",
     "duration",
     "fit",
@@ -35,7 +36,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 SHORT_ID: Final = 8
 """Characters of an id that are shown at the least: as many as of a commit, and one for luck."""
 
-UNNAMED: Final = ("input_tokens", "output_tokens", "cost_usd")
+USAGE_FIELDS: Final = ("input_tokens", "output_tokens", "cost_usd")
 
 
 # Times.
@@ -112,15 +113,23 @@ def usage_text(usage: object) -> str:
     """
     if not isinstance(usage, Mapping):
         return ""
-    given, gone, cost = (_number(usage.get(name)) for name in UNNAMED)
+    input_tokens, output_tokens, cost = (_number(usage.get(name)) for name in USAGE_FIELDS)
     total = _number(usage.get("total_tokens"))
     parts = [
-        *([f"{count(given)} in"] if given else ()),
-        *([f"{count(gone)} out"] if gone else ()),
-        *([f"{count(total)} tokens"] if total and not (given or gone) else ()),
+        *([f"{count(input_tokens)} in"] if input_tokens else ()),
+        *([f"{count(output_tokens)} out"] if output_tokens else ()),
+        *([f"{count(total)} tokens"] if total and not (input_tokens or output_tokens) else ()),
         *([dollars(cost)] if cost else ()),
     ]
     return ", ".join(parts)
+
+
+def diff_extent(diff: str) -> str:
+    """Return how many lines a diff adds and removes: ``+3 -1``."""
+    lines = diff.splitlines()
+    added = sum(line.startswith("+") and not line.startswith("+++") for line in lines)
+    removed = sum(line.startswith("-") and not line.startswith("---") for line in lines)
+    return f"+{added} -{removed}"
 
 
 def _number(value: object) -> float:

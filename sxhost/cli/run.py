@@ -111,12 +111,14 @@ class Run:
         launch = self._launch
         if launch.agent not in ("", "acp", session.agent):
             fail(USAGE, f"{session.id} is a session of {session.agent}, not of {launch.agent}.")
-        given: dict[str, Any] = {
+        wanted: dict[str, Any] = {
             name: value for name in OF_A_TURN if (value := getattr(launch, name))
         }
         if not self._in_place:
-            given.pop("cwd", None)
-        changes = {n: value for n, value in given.items() if value != getattr(session, n, None)}
+            wanted.pop("cwd", None)
+        changes = {
+            n: value for n, value in wanted.items() if value != getattr(session, n, None)
+        }
         self._draft = replace(self._draft, **changes)
         unused = [f"--{name.rstrip('s')}" for name in OF_A_START if getattr(launch, name)]
         if unused:
@@ -136,7 +138,7 @@ class Run:
                     begun = await host.submit(session.id, self._draft)
                 status = await follower.follow(host, stream, begun.turn.id)
                 self._started |= follower.saw_start
-                if self._started and not (keep or follower.gone):
+                if self._started and not (keep or follower.has_ended):
                     await self._end_and_follow(host, stream, follower)
                 return status or "failed"
         finally:
