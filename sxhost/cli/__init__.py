@@ -50,6 +50,8 @@ pager        what long output is read through
 follow       what goes on: the events of tail and events -f, as they come
 agents       new, turn, chat, steer, interrupt, end, approvals, approve, deny, answer
 answers      the words of answer, as an answer
+completion   what a shell completes of what the host knows
+shells       the shells' completion scripts
 names        sessions and approvals by what people call them
 filters      which sessions a list or a command on many is about
 bulk         one thing done to many sessions

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sxhost.cli.bulk import Deed, do_to_named
+from sxhost.cli.completion import complete_agent
 from sxhost.cli.filters import filter_options, session_filter
 from sxhost.cli.formats import clock
 from sxhost.cli.names import (
@@ -60,6 +61,7 @@ def launch_options(
                 "--agent",
                 required=required,
                 help="codex, pi, claude, opencode, gemini, echo, …; acp with --command.",
+                shell_complete=complete_agent,
             ),
             click.option("--id", help="The new session's id."),
             click.option("--cwd", help="Its working directory.  [this one]"),
