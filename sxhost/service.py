@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from msgspec.structs import asdict
 from twisted.application.service import Service
@@ -16,12 +17,12 @@ from twisted.internet.task import LoopingCall
 from sxhost import __version__
 from sxhost.agents.dependencies import NO_AGENTS, Agents
 from sxhost.agents.settings import in_force
-from sxhost.errors import BadField
+from sxhost.errors import BadField, EventTooLarge, HostError
 from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
-from sxhost.model.event_types import PIECES
+from sxhost.model.event_types import PIECES, WarningEvent, encode_data
 from sxhost.model.host import Pages
 from sxhost.model.limits import Limits
 from sxhost.model.rights import check_event
@@ -318,7 +319,7 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
         :raises Reserved: only the host appends events of this name.
         """
         check_event(session_id, await self._registrar.find(session_id), [draft.event])
-        event = (await self._core.append(session_id, [draft]))[0]
+        event = (await self._append_or_say(session_id, [draft]))[0]
         return Fired(event_count=event.seq, seq=event.seq, id=event.id)
 
     async def fire_batch(self, session_id: str, drafts: Sequence[EventDraft]) -> Accepted:
@@ -331,8 +332,23 @@ class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
             raise BadField("event", "The batch is empty; send one event a line.")
         names = (draft.event for draft in drafts)
         check_event(session_id, await self._registrar.find(session_id), names)
-        events = await self._core.append(session_id, drafts)
+        events = await self._append_or_say(session_id, drafts)
         return Accepted(event_count=max(e.seq for e in events), accepted=len(events))
+
+    async def _append_or_say(
+        self, session_id: str, drafts: Sequence[EventDraft]
+    ) -> Sequence[Event]:
+        """Append events; where one is too large for that, its session's log says so."""
+        try:
+            return await self._core.append(session_id, drafts)
+        except EventTooLarge as error:
+            if self._core.store.known.get(session_id) is not None:
+                names = ", ".join(dict.fromkeys(draft.event for draft in drafts))[:200]
+                said = WarningEvent(text=f"Refused ({names}). {error.message}")
+                with suppress(HostError):
+                    draft = EventDraft(event=said.name, data=encode_data(said))
+                    await self._core.append(session_id, [draft])
+            raise
 
     async def events(self, session_id: str, query: EventQuery) -> list[Event]:
         """Read events in order: the buffered ones, or all that are retained after a cursor."""

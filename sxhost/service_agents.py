@@ -13,7 +13,17 @@ from sxhost.agents.session import HostedSession
 from sxhost.agents.settings import check_turn, describe_changes, describe_launch
 from sxhost.agents.supervisor import new_session_id
 from sxhost.errors import AgentFailed, HostError, NotHosted
-from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question, TerminalAnswer
+from sxhost.model.approval import (
+    Answer,
+    AnswerBatch,
+    AnswerResult,
+    AnswerResults,
+    Approval,
+    ApprovalQuery,
+    NamedAnswer,
+    Question,
+    TerminalAnswer,
+)
 from sxhost.model.caller import current_caller
 from sxhost.model.session import Done, Hosted, MessageDraft, Steered
 from sxhost.model.summaries import filter_approvals
@@ -195,6 +205,19 @@ class AgentVerbs:
     async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
         """Decide what an agent asks."""
         return await self._core.approvals.decide(session_id, approval_id, answer)
+
+    async def answer_batch(self, batch: AnswerBatch) -> AnswerResults:
+        """Decide the approvals that are named, each by itself; none fails for another."""
+        return AnswerResults(results=[await self._answer_one(one) for one in batch.answers])
+
+    async def _answer_one(self, named: NamedAnswer) -> AnswerResult:
+        answer = Answer(decision=named.decision, reason=named.reason, answers=named.answers)
+        try:
+            approval = await self.answer(named.session, named.id, answer)
+        except HostError as error:
+            refusal = {"error": error.code, "message": error.message, **error.details}
+            return AnswerResult(session=named.session, id=named.id, ok=False, error=refusal)
+        return AnswerResult(session=named.session, id=named.id, ok=True, approval=approval)
 
     async def ask(self, session_id: str, question: Question, wait_s: float) -> Answer | None:
         """Open an approval and wait for its decision; None if there was none."""

@@ -49,6 +49,7 @@ class ServiceCore:
         self.clock = clock
         self.wall_ms = wall_ms
         self.limits = limits
+        self.agents = agents
         self.slices = TimeSlicer(clock)
         self.notifier = LogNotifier(clock, store, store.known, limits, self.slices)
         self.presence = Presence(clock, wall_ms, limits)
@@ -60,8 +61,10 @@ class ServiceCore:
         dependencies = Dependencies(
             clock, wall_ms, limits, self.approvals, self.append, self.set_hosting, agents.hold
         )
-        self.supervisor = Supervisor(store, store, dependencies, agents)
-        self.processes = AttachedProcesses(store, self.questions, dependencies, agents.watch)
+        self.supervisor = Supervisor(store, store, store, dependencies, agents)
+        self.processes = AttachedProcesses(
+            store, store, self.questions, dependencies, agents.watch
+        )
         self.eviction = Eviction(
             store,
             store,

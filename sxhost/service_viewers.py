@@ -19,8 +19,9 @@ from sxhost.model.search import (
     parse_terms,
 )
 from sxhost.model.search_text import excerpt, find, text_of
-from sxhost.model.session import Event, EventQuery, Session
+from sxhost.model.session import Done, Event, EventQuery, SeenDraft, Session
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
+from sxhost.model.turn import AgentInfo
 from sxhost.project import machine, project_name
 from sxhost.service_core import ServiceCore
 from sxhost.streams.reader import LogReader
@@ -53,6 +54,10 @@ class ViewerVerbs:
             host=HostIdentity(name=name, version=__version__, epoch=self._core.store.epoch),
         )
 
+    async def agents(self) -> list[AgentInfo]:
+        """List the kinds of agents that the host knows: which are there, and why not."""
+        return await self._core.agents.catalogue()
+
     async def transcript(self, session_id: str, query: TranscriptQuery) -> TranscriptPage:
         """Read a page of a session's log as the items of a conversation."""
         session = await self._core.store.session(session_id)
@@ -62,6 +67,11 @@ class ViewerVerbs:
             return self._logs.events(session_id, EventQuery(after=str(after), types=types))
 
         return await TranscriptPager(read, floor, session.event_count).page(query)
+
+    async def mark_seen(self, session_id: str, draft: SeenDraft) -> Done:
+        """Note up to where a person has looked at a session, on whatever screen."""
+        await self._core.store.mark_seen(session_id, draft)
+        return Done()
 
     async def search(self, query: SearchQuery) -> SearchPage:
         """Search the facts of all logs for words; the newest hits come first."""

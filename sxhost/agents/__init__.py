@@ -13,6 +13,7 @@ approvals          what agents ask: opened, decided, answered, withdrawn, expire
 answers            which answers fit a question, and which one is a no
 attached_questions what agents elsewhere ask while their hooks wait
 attached_processes whether the processes of agents elsewhere are gone, which ends their sessions
+unfinished         what a killed host or program has left open in the log, ended as cut
 usage              what a conversation has used, over all of its processes
 watchdog           is an agent silent, and when is it started again
 workdirs           where agents may work

@@ -26,6 +26,7 @@ from sxhost.errors import (
 )
 from sxhost.logs import logger
 from sxhost.model.approval import (
+    REFUSALS,
     TERMINAL,
     Answer,
     Approval,
@@ -33,6 +34,7 @@ from sxhost.model.approval import (
     Question,
     Resolution,
     TerminalAnswer,
+    unseen,
 )
 from sxhost.model.auth import AuditEntry
 from sxhost.model.caller import Caller, current_caller
@@ -130,7 +132,9 @@ class ApprovalBroker:
             if before is not None and before is self._open.get(before.id):
                 self._keep(before)
             raise
-        if verdict.decision is not None:
+        if verdict.decision is not None and (
+            verdict.decision in question.choices or verdict.decision in REFUSALS
+        ):
             answer = Answer(decision=verdict.decision, reason=verdict.reason)
             end = Outcome(answer, f"policy {verdict.rule}")
             return await self._close_and_deliver(session_id, approval.id, end)
@@ -148,7 +152,7 @@ class ApprovalBroker:
             raise QuestionLimit("of one session", limits.open_questions)
         kept = fitting(with_title_shown(question), limits.question_size)
         entry = OpenApproval(session_id, kept, len(encode(kept)), deliver)
-        if entry.size > limits.question_size:  # choices and inquiries cannot be cut
+        if entry.size > limits.question_size or not kept.choices:  # they cannot be cut
             raise QuestionLimit("bytes of one", limits.question_size)
         others = self._size - (before.size if before else 0)
         if others + entry.size > limits.questions_size:
@@ -162,19 +166,24 @@ class ApprovalBroker:
         self._size += entry.size
 
     async def _open_in_store(self, entry: OpenApproval, verdict: PolicyDecision) -> Approval:
-        """Have the store open an approval, and its time begin."""
+        """Have the store open an approval, and its time begin.
+
+        What is left to a terminal in time is not refused.
+        """
         question, session_id = entry.question, entry.session
         patience = verdict.expire_s or self._patience(question)
         seconds = min(question.expires_s or patience, patience)
+        is_left = question.at_terminal and seconds == question.expires_s
         at = self._wall_ms()
         approval = await self._approvals.open_approval(
-            session_id, question, at, at + int(seconds * 1000)
+            session_id, question, at, None if is_left else at + int(seconds * 1000)
         )
         self._notifier.events_appended(session_id)
         entry.id, entry.on_expiry = approval.id, refusal_of(question, verdict.on_expiry)
         self._forget(approval.id)
         self._open[approval.id] = entry
-        entry.timer = self._clock.callLater(seconds, self._expire, approval.id)
+        if not is_left:
+            entry.timer = self._clock.callLater(seconds, self._expire, approval.id)
         return approval
 
     def _patience(self, question: Question) -> float:
@@ -361,14 +370,17 @@ def with_title_shown(question: Question) -> Question:
 def fitting(question: Question, most: int) -> Question:
     """Return a question of at most so many bytes of JSON, where it can be made so.
 
-    First the agent's own words go, then long texts of the detail are cut.
+    First the agent's own words go, then long texts of the detail are cut: what is not shown
+    whole can only be refused.
     """
-    if len(encode(question)) <= most:
+    size = len(encode(question))
+    if size <= most:
         return question
     short = replace(question, native=None)
     if len(encode(short)) <= most:
         return short
     room = most // 2
-    return replace(
+    cut = replace(
         short, title=short.title[: most // 16], detail=shorten_to_fit(short.detail, room)
     )
+    return unseen(cut, size)

@@ -16,12 +16,13 @@ from twisted.internet.task import deferLater
 
 from sxhost.agents.attached_questions import AttachedQuestions
 from sxhost.agents.dependencies import Dependencies, Watch, Watched
+from sxhost.agents.unfinished import cut_unfinished
 from sxhost.errors import HostError
 from sxhost.logs import logger
 from sxhost.model.session import EventDraft, Session
 from sxhost.model.turn import OSProcess
 from sxhost.os_process import how_ended
-from sxhost.store.contracts import Sessions
+from sxhost.store.contracts import EventLog, Sessions
 from sxhost.waiting import background
 
 __all__ = ["AttachedProcesses"]
@@ -51,12 +52,14 @@ class AttachedProcesses:
     def __init__(
         self,
         sessions: Sessions,
+        events: EventLog,
         questions: AttachedQuestions,
         dependencies: Dependencies,
         watch: Watch,
     ) -> None:
         self.on_gone: Callable[[str], object] = lambda _session_id: None
         self._sessions = sessions
+        self._events = events
         self._questions = questions
         self._dependencies = dependencies
         self._watch = watch
@@ -119,8 +122,10 @@ class AttachedProcesses:
         if not self._runs_still(session_id, process):
             return
         await self._questions.withdraw_all(session_id, GONE)
+        most = self._dependencies.limits.event_size
+        cut = await cut_unfinished(self._events, session_id, most)
         if self._runs_still(session_id, process):
-            await self._dependencies.append(session_id, [EventDraft.of("ended", data)])
+            await self._dependencies.append(session_id, [*cut, EventDraft.of("ended", data)])
 
     def _runs_still(self, session_id: str, process: OSProcess) -> bool:
         """Return whether a session is, by what its log says, one of this process that runs."""

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from sxhost.agents.dependencies import Agents, Dependencies
 from sxhost.agents.launch_record import LaunchRecord, agent_name, initial_hosting
 from sxhost.agents.session import HostedSession
+from sxhost.agents.unfinished import cut_unfinished
 from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.delivery import Delivery
@@ -23,7 +24,7 @@ from sxhost.model.turn import (
     Turn,
     TurnDraft,
 )
-from sxhost.store.contracts import Inbox, Sessions
+from sxhost.store.contracts import EventLog, Inbox, Sessions
 from sxhost.waiting import Signal, background
 
 __all__ = ["Supervisor", "new_session_id"]
@@ -46,11 +47,13 @@ class Supervisor:
         self,
         sessions: Sessions,
         inbox: Inbox,
+        events: EventLog,
         dependencies: Dependencies,
         agents: Agents,
     ) -> None:
         self._sessions = sessions
         self._inbox = inbox
+        self._events = events
         self._dependencies = dependencies
         self._agents = agents
         self._hosted: dict[str, HostedSession] = {}
@@ -297,6 +300,8 @@ class Supervisor:
         if session.turn is not None and session.turn.status == "running":
             ids = {"turn": session.turn.id, "native_id": session.turn.native_id}
             cut = {**ids, "status": "failed", "reason": CutReason.HOST_ENDED}
+            most = self._dependencies.limits.event_size
+            drafts += await cut_unfinished(self._events, session.id, most)
             drafts.append(EventDraft.of("error", cut))
         if session.process is not None and session.process.pid:
             ended = {"reason": "the host was killed"}

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
-from msgspec import convert
+from msgspec import Raw, convert, json
 from msgspec.structs import replace
 
 from sxhost.attach.spool import Spool
 from sxhost.client.host import HostClient
+from sxhost.codec.shorten import EVENT_MOST, fitting_data
 from sxhost.errors import HostError, Reserved
 from sxhost.logs import logger
 from sxhost.model.session import EventDraft, raw_json
@@ -48,7 +49,7 @@ class Outbox:
         return len(self.spool)
 
     def put(self, event: str, data: Any) -> bool:
-        """Queue an event for the host; return False if it is none.
+        """Queue an event for the host, its texts cut to its limit; return False if it is none.
 
         Its idempotency key makes the host take it once, however often it is sent.
         """
@@ -56,7 +57,7 @@ class Outbox:
         key = f"{self._key_prefix}-{self._fired}"
         try:
             draft = convert({"event": event}, EventDraft)
-            self.spool.put(replace(draft, data=raw_json(data), ts=int(self._now()), key=key))
+            self.spool.put(replace(draft, data=_fitting(data), ts=int(self._now()), key=key))
         except Exception as error:  # noqa: BLE001 - an agent's data may do anything when encoded
             log.warn("{event!r} is no event: {error}", event=event, error=error)
             self.refused += 1
@@ -94,3 +95,11 @@ class Outbox:
         log.warn("an event was refused: {error}", error=error)
         self.refused += 1
         self.spool.drop(batch[0])
+
+
+def _fitting(data: Any) -> Raw:
+    """Return an event's data in JSON, with its texts cut where it has too much for a host."""
+    raw = raw_json(data)
+    if len(bytes(raw)) <= EVENT_MOST:
+        return raw
+    return raw_json(fitting_data(json.decode(raw)))

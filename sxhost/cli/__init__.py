@@ -1,80 +1,54 @@
 """The command ``sxhost``: a group of commands to a room.
 
-main      the group of all commands
-serve     serve: in the foreground, as a daemon, over two pipes
-sessions  sessions, show, register, rm, prune
-messages  send, pull
-events    events, tail, fire
-follow    what goes on: the events of tail and events -f, as they come
-agents    new, turn, chat, steer, interrupt, end, approvals, approve, deny, answer
-answers   the words of answer, as an answer
-names     sessions and approvals by what people call them
-filters   which sessions a list or a command on many is about
-bulk      one thing done to many sessions
-moments   times as people write them
-keyboard  what is typed while a command runs
-turns     a turn at the terminal, to its end
-turn_view what a session does, printed as it comes
-approval_prompts  what agents ask, asked at the terminal
-chat      a conversation with an agent, line by line
-run       an agent at the terminal, for one turn
-policy    what the rules of a file would decide
-admin     status, stop, token, open, audit
-attach    any program as an attached session
-hooks     agents' hooks, and their settings
-trust     which projects may say where telemetry goes
-stdio     the multiplexer over two pipes
-terminal  a command's two ends: the host, and what it tells of that in lines
-words     commands that take a person's words, whatever these begin with
-formats   times, counts and texts as a person reads them
-table     tables for a terminal
-output    all that is printed: escaped in one place
-========= =====================================================================
-=======
-============ =====================================================================
-main         the group of all commands
-serve        serve: in the foreground, as a daemon, over two pipes
-sessions     sessions, show, register, rm, prune
-session_list the list of sessions for people
-session_view all about a session
-messages     send, pull
-events       events, tail, fire
-event_text   an event in a line
-log          log, transcript: a conversation
-log_reader   the part of a conversation that is shown
-conversation a conversation's items as lines of a terminal
-log_follow   a conversation as it goes on
-export       a conversation as a document
-redact       secrets and names taken out of a conversation
-pager        what long output is read through
-follow       what goes on: the events of tail and events -f, as they come
-agents       new, turn, chat, steer, interrupt, end, approvals, approve, deny, answer
-answers      the words of answer, as an answer
-completion   what a shell completes of what the host knows
-shells       the shells' completion scripts
-names        sessions and approvals by what people call them
-filters      which sessions a list or a command on many is about
-bulk         one thing done to many sessions
-moments      times as people write them
-keyboard     what is typed while a command runs
-turns        a turn at the terminal, to its end
-turn_view    what a session does, printed as it comes
-approval_prompts  what agents ask, asked at the terminal
-chat         a conversation with an agent, line by line
-run          an agent at the terminal, for one turn
-policy       what the rules of a file would decide
-admin        status, stop, token, open, audit
-attach       any program as an attached session
-hooks        agents' hooks, and their settings
-top          the live board (board/), where there can be one
-trust        which projects may say where telemetry goes
-stdio        the multiplexer over two pipes
-terminal     a command's two ends: the host, and what it tells of that in lines
-words        commands that take a person's words, whatever these begin with
-standing     how sessions stand: who needs somebody, what each does
-formats      times, counts and texts as a person reads them
-table        tables for a terminal
-live         a list that stays on the terminal
-output       all that is printed: escaped in one place
-============ =====================================================================
+================ =====================================================================
+main             the group of all commands
+serve            serve: in the foreground, as a daemon, over two pipes
+sessions         sessions, show, register, rm, prune
+session_list     the list of sessions for people
+session_view     all about a session
+messages         send, pull
+events           events, tail, fire
+event_text       an event in a line
+log              log, transcript: a conversation
+log_reader       the part of a conversation that is shown
+conversation     a conversation's items as lines of a terminal
+log_follow       a conversation as it goes on
+export           a conversation as a document
+redact           secrets and names taken out of a conversation
+pager            what long output is read through
+search           search: where something was said
+follow           what goes on: the events of tail and events -f, as they come
+agents           new, turn, chat, steer, interrupt, end, run
+approvals        approvals, approve, deny, answer
+approval_view    what agents wait for, for people
+approval_desk    approvals asked for as they come, a key for each
+keys             single keys at the terminal
+answers          the words of answer, as an answer
+completion       what a shell completes of what the host knows
+shells           the shells' completion scripts
+names            sessions and approvals by what people call them
+filters          which sessions a list or a command on many is about
+bulk             one thing done to many sessions
+moments          times as people write them
+keyboard         what is typed while a command runs
+turns            a turn at the terminal, to its end
+turn_view        what a session does, printed as it comes
+approval_prompts what agents ask, asked at the terminal
+chat             a conversation with an agent, line by line
+run              an agent at the terminal, for one turn
+policy           what the rules of a file would decide
+admin            status, stop, token, open, audit
+attach           any program as an attached session
+hooks            agents' hooks, and their settings
+top              the live board (board/), where there can be one
+trust            which projects may say where telemetry goes
+stdio            the multiplexer over two pipes
+terminal         a command's two ends: the host, and what it tells of that in lines
+words            commands that take a person's words, whatever these begin with
+standing         how sessions stand: who needs somebody, what each does
+formats          times, counts and texts as a person reads them
+table            tables for a terminal
+live             a list that stays on the terminal
+output           all that is printed: escaped in one place
+================ =====================================================================
 """

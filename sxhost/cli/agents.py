@@ -1,4 +1,4 @@
-"""Commands for hosted agents: start one, tell it what to do, answer what it asks."""
+"""Commands for hosted agents: start one, tell it what to do, end it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,8 @@ import click
 
 from sxhost.cli.bulk import Deed, do_to_named
 from sxhost.cli.completion import complete_agent
-from sxhost.cli.filters import filter_options, session_filter
-from sxhost.cli.formats import clock
+from sxhost.cli.filters import filter_options
 from sxhost.cli.names import (
-    ApprovalName,
-    approval_and_texts,
-    approval_argument,
-    complete_approval,
-    find_approval,
     find_session,
     on_session,
     session_argument,
@@ -30,14 +24,10 @@ from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.client.stream import EventStream, Value
-    from sxhost.model.approval import Answer, Approval
     from sxhost.model.session import Done, SessionQuery
     from sxhost.model.turn import Launch, Submitted, Turn
 
 __all__ = [
-    "approval_line",
-    "approval_lines",
     "commands",
     "launch_from_options",
     "launch_options",
@@ -296,130 +286,6 @@ def end(link: HostLink, names: Sequence[str], query: SessionQuery) -> None:
     do_to_named(link, names, query, deed)
 
 
-@click.command()
-@click.option("--all", "everything", is_flag=True, help="Include those that are decided.")
-@click.option(
-    "--follow", "-f", is_flag=True, help="Print new requests and decisions as they come."
-)
-@filter_options
-@linked
-def approvals(link: HostLink, *, everything: bool, follow: bool, query: SessionQuery) -> None:
-    """List the approvals that agents wait for."""
-    from sxhost.model.approval import ApprovalQuery
-
-    chosen = session_filter(query)
-
-    async def listed(host: HostClient) -> list[Approval]:
-        known = await host.approvals(ApprovalQuery(all=everything))
-        return [approval for approval in known if await chosen(host, approval)]
-
-    if not follow:
-        found = link.run_with_client(listed)
-        link.show(found, *(line for each in found for line in approval_lines(each)))
-        return
-    from sxhost.cli.follow import approval_of, watch
-
-    types = ("approval-requested", "approval-moved", "approval-resolved")
-
-    async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
-        return host.subscribe(types=types, **link_options)
-
-    async def of_chosen(host: HostClient, value: Value) -> Value | None:
-        return await approval_of(host, value) if await chosen(host, value) else None
-
-    watch(link, subscribe, names=True, look=of_chosen)
-
-
-@click.command()
-@approval_argument
-@click.option(
-    "--session", "for_session", is_flag=True, help="Approve all like it in this session, too."
-)
-@click.option("--decision", help="Another of the choices that the agent offers.")
-@click.option(
-    "--answer", multiple=True, metavar="NAME=TEXT", help="The answer to one of its questions."
-)
-@click.option("--reason", help="Why, for the log.")
-@linked
-def approve(
-    link: HostLink,
-    approval: ApprovalName,
-    *,
-    for_session: bool,
-    decision: str | None,
-    answer: Sequence[str],
-    reason: str | None,
-) -> None:
-    """Approve what an agent asks for."""
-    from sxhost.model.approval import Answer
-
-    chosen = decision or ("approve_session" if for_session else "approve")
-    answers: dict[str, str | list[str]] = dict(word.partition("=")[::2] for word in answer)
-    decision_answer = Answer(decision=chosen, reason=reason, answers=answers or None)
-    decide(link, approval, decision_answer)
-
-
-@click.command()
-@approval_argument
-@click.option("--cancel", is_flag=True, help="Stop the turn, too.")
-@click.option("--reason", help="A reason, for the agent.")
-@linked
-def deny(link: HostLink, approval: ApprovalName, *, cancel: bool, reason: str | None) -> None:
-    """Deny what an agent asks for."""
-    from sxhost.model.approval import Answer
-
-    decision = "cancel" if cancel else "deny"
-    decide(link, approval, Answer(decision=decision, reason=reason))
-
-
-@click.command(cls=WordsCommand)
-@click.argument(
-    "answer",
-    nargs=-1,
-    required=True,
-    metavar="[ID] NUMBER TEXT...",
-    shell_complete=complete_approval,
-)
-@linked
-def answer(link: HostLink, answer: Sequence[str]) -> None:
-    """Answer what an agent wants to know.
-
-    TEXT is one of the choices or its number (1 is the first), or the answer in words. If there
-    are several questions, each TEXT is the answer to the next one, or NAME=TEXT to the one of
-    that name. TEXT may be - for standard input.
-    """
-    from sxhost.cli.answers import answer_from_words
-
-    approval, texts = approval_and_texts(answer)
-    texts = [text_or_stdin(text) for text in texts]
-
-    async def work(host: HostClient) -> Approval:
-        asked = await find_approval(host, approval)
-        return await host.answer(asked.session, asked.id, answer_from_words(asked, texts))
-
-    show_decision(link, link.run_with_client(work))
-
-
-def decide(link: HostLink, name: ApprovalName, answer: Answer) -> None:
-    """Send a decision on an approval, and print it."""
-    number = name.number
-
-    async def work(host: HostClient) -> Approval:
-        if name.session is None:
-            session = (await find_approval(host, name)).session
-            return await host.answer(session, number, answer)
-        found = await on_session(host, name.session, lambda s: host.answer(s, number, answer))
-        return found[1]
-
-    show_decision(link, link.run_with_client(work))
-
-
-def show_decision(link: HostLink, done: Approval) -> None:
-    """Print an approval that has been decided."""
-    decision = done.resolution.decision if done.resolution else done.state
-    link.show(done, f"{done.session} approval {done.id}: {decision}")
-
-
 @click.command(cls=WordsCommand)
 @click.argument("prompt")
 @partial(launch_options, required=False)
@@ -464,33 +330,4 @@ def chat(link: HostLink, session_id: str) -> None:
     sys.exit(link.run_with_client(talk))
 
 
-def approval_lines(approval: Approval) -> list[str]:
-    """Return the line of an approval, and if it waits for a decision what it is about."""
-    from sxhost.codec.approval_text import approval_details
-
-    if approval.state != "pending":
-        return [approval_line(approval)]
-    since = approval.at_terminal_ms
-    where = [] if since is None else [f"  only at its terminal, since {clock(since / 1000)}"]
-    return [approval_line(approval), *where, *approval_details(approval)]
-
-
-def approval_line(approval: Approval) -> str:
-    """Return the line of an approval: session, number, state, kind, title, choices."""
-    from sxhost.cli.answers import question_text
-    from sxhost.model.approval import TERMINAL
-
-    state = approval.resolution.decision if approval.resolution else approval.state
-    name = f"{approval.session}  {approval.id}"
-    line = f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
-    how = approval.resolution
-    if how is not None and how.by == TERMINAL:
-        return f"{line}  ({how.reason})"
-    asked = question_text(approval) if approval.state == "pending" else ""
-    return f"{line}  {asked.removeprefix(approval.title).strip()}".rstrip()
-
-
-commands = (
-    *(new, turn, chat, steer, interrupt, end, run),
-    *(approvals, approve, deny, answer),
-)
+commands = (new, turn, chat, steer, interrupt, end, run)

@@ -71,6 +71,8 @@ class Look(NamedTuple):
     thinking: bool = False
     """Whether reasoning is shown whole."""
     signs: Signs = UNICODE
+    more: str = "--tools"
+    """How what is left out of a diff is asked for."""
 
 
 class ConversationPrinter:
@@ -85,6 +87,10 @@ class ConversationPrinter:
     def lines(self, item: TranscriptItem) -> Iterator[RenderableType]:
         """Yield what an item is shown as."""
         yield from self._heading(item)
+        yield from self.item_lines(item)
+
+    def item_lines(self, item: TranscriptItem) -> Iterator[RenderableType]:
+        """Yield what an item is shown as by itself, whatever came before it."""
         indent = 2 if item.parent else 0
         for shown in self._lines(item):
             yield Padding(shown, (0, 0, 0, indent)) if indent else shown
@@ -268,7 +274,7 @@ class ConversationPrinter:
         for line in shown:
             yield Text(f"  {escape_hidden(line, chr(9))}", _diff_style(line))
         if len(lines) > len(shown):
-            yield Text(f"  ({len(lines) - len(shown)} lines more: --tools)", "dim")
+            yield Text(f"  ({len(lines) - len(shown)} lines more: {self._look.more})", "dim")
 
     # The rest.
 

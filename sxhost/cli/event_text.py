@@ -8,9 +8,10 @@ from typing import Final
 from msgspec import UNSET
 
 from sxhost.cli.formats import age, count, usage_text
-from sxhost.model.approval import Approval
+from sxhost.model.approval import TERMINAL, Approval
 from sxhost.model.event_types import (
     AgentEvent,
+    ApprovalMovedEvent,
     ApprovalRequestedEvent,
     ApprovalResolvedEvent,
     AsleepEvent,
@@ -47,7 +48,6 @@ BY: Final[Mapping[str, str]] = {
     "own": "you",
     "agent": "the agent",
     "host": "the host",
-    "terminal": "its user, at the terminal",
 }
 """Who decided (`sxhost.model.approval.Resolution.by`), for a person."""
 
@@ -93,11 +93,15 @@ def decision_text(approval: Approval) -> str:
         return ""
     if approval.state != "answered":
         return approval.state
+    decision, why = DECISIONS.get(how.decision, how.decision), how.reason or ""
+    if how.by == TERMINAL:
+        return f"{decision} at the terminal"
+    if how.answers:
+        decision, why = "answered", value_text([*how.answers.values()])
     by = (
         f"the rule {how.by.removeprefix('policy ')}" if how.by.startswith("policy ") else how.by
     )
-    reason = f": {how.reason}" if how.reason else ""
-    return f"{DECISIONS.get(how.decision, how.decision)} by {BY.get(by, by)}{reason}"
+    return f"{decision} by {BY.get(by, by)}{f': {why}' if why else ''}"
 
 
 def _text(event: AgentEvent) -> str:
@@ -116,7 +120,7 @@ def _text(event: AgentEvent) -> str:
             pass
         case ToolStartEvent() | ToolDoneEvent():
             text = _tool_text(event)
-        case ApprovalRequestedEvent() | ApprovalResolvedEvent():
+        case ApprovalRequestedEvent() | ApprovalMovedEvent() | ApprovalResolvedEvent():
             text = _approval_text(event)
         case StartedEvent() | EndedEvent() | AsleepEvent() | StalledEvent():
             text = _agent_text(event)
@@ -137,8 +141,13 @@ def _tool_text(event: ToolStartEvent | ToolDoneEvent) -> str:
     return ": ".join(filter(None, (event.tool, how, output)))
 
 
-def _approval_text(event: ApprovalRequestedEvent | ApprovalResolvedEvent) -> str:
+def _approval_text(
+    event: ApprovalRequestedEvent | ApprovalMovedEvent | ApprovalResolvedEvent,
+) -> str:
     about = f"{event.id}: {event.title or event.kind}"
+    if isinstance(event, ApprovalMovedEvent):
+        where = "here again" if event.at_terminal_ms is None else "only at its terminal"
+        return f"{about} ({where})"
     return f"{about} ({how})" if (how := decision_text(event)) else about
 
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from sxhost import __version__
-from sxhost.cli import agents, events, log, messages, sessions
+from sxhost.cli import agents, approvals, events, log, messages, search, sessions
 from sxhost.cli.admin import audit, open_dashboard, status, stop, token
 from sxhost.cli.attach import attach
 from sxhost.cli.hooks import hook
@@ -123,8 +123,10 @@ for command in (
     *sessions.commands,
     *events.commands,
     *log.commands,
+    *search.commands,
     *messages.commands,
     *agents.commands,
+    *approvals.commands,
     *(token, open_dashboard, policy, hook, attach, audit, top, trust),
 ):
     sxhost.add_command(command)

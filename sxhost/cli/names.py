@@ -33,13 +33,14 @@ if TYPE_CHECKING:
 __all__ = [
     "ApprovalName",
     "approval_and_texts",
-    "approval_argument",
+    "approval_name",
     "ask_to_complete",
     "complete_approval",
     "complete_session",
     "complete_sessions",
     "find_approval",
     "find_session",
+    "is_number",
     "listed_sessions",
     "matching_sessions",
     "on_session",
@@ -215,49 +216,42 @@ async def _listed_approvals(
         return await host.session_approvals(_only_session(refusal), query)
 
 
-def approval_argument(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the arguments [ID] NUMBER of an approval; passed on as `approval`."""
-    return click.argument(
-        "approval",
-        nargs=-1,
-        required=True,
-        metavar="[ID] NUMBER",
-        callback=_approval_name,
-        shell_complete=complete_approval,
-    )(command)
+def approval_name(words: Sequence[str]) -> ApprovalName:
+    """Return the approval that words name: [ID] NUMBER.
 
-
-def _approval_name(
-    _ctx: click.Context, _param: click.Parameter, words: Sequence[str]
-) -> ApprovalName:
-    """Read the name of an approval.
-
-    :raises click.BadParameter: it is not a number, or a session and a number.
+    :raises click.UsageError: they are not a number, or a session and a number.
     """
+    if not words:
+        raise click.UsageError("Missing argument '[ID] NUMBER'.")
     *session, number = words
     if len(session) > 1:
         raise click.UsageError(f"Got unexpected extra argument ({words[-1]})")
-    if not _is_number(number):
+    if not is_number(number):
         raise click.BadParameter(f"{number!r} is no number of an approval.")
     return ApprovalName(session[0] if session else None, int(number))
 
 
-def approval_and_texts(words: Sequence[str]) -> tuple[ApprovalName, Sequence[str]]:
+def approval_and_texts(
+    words: Sequence[str], *, needs_text: bool = True
+) -> tuple[ApprovalName, Sequence[str]]:
     """Return the approval that words begin with, and the words after it.
 
     A session comes first if the first word is no number and the second is one.
 
-    :raises click.UsageError: no approval is named, or nothing follows.
+    :raises click.UsageError: no approval is named, or nothing follows that must.
     """
-    end = 1 if _is_number(words[0]) else 2
-    if len(words) < end or not _is_number(words[end - 1]):
+    if not words:
+        raise click.UsageError("Missing argument '[ID] NUMBER'.")
+    end = 1 if is_number(words[0]) else 2
+    if len(words) < end or not is_number(words[end - 1]):
         raise click.UsageError(f"{words[0]!r} is no number of an approval.")
-    if len(words) == end:
+    if len(words) == end and needs_text:
         raise click.UsageError("Missing argument 'TEXT...'.")
     return ApprovalName(words[0] if end > 1 else None, int(words[end - 1])), words[end:]
 
 
-def _is_number(word: str) -> bool:
+def is_number(word: str) -> bool:
+    """Tell whether a word is the number of an approval."""
     return re.fullmatch(r"[0-9]{1,18}", word) is not None
 
 

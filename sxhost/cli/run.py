@@ -75,16 +75,18 @@ class Run:
         try:
             return await self._submit_and_follow(host, session, after, keep=keep)
         finally:
-            with suppress(UnknownSession):  # somebody has deleted it
-                if forget:
-                    await host.forget(self._session)
-                elif self._started and not keep:
-                    await host.end(self._session)
-                elif self.interrupted:
-                    put(f"The agent of {self._session} runs on.", err=True)
-            self._over.fire()
-            if not self.interrupted:
-                reactor.removeSystemEventTrigger(stop)
+            try:
+                with suppress(UnknownSession):  # somebody has deleted it
+                    if forget:
+                        await host.forget(self._session)
+                    elif self._started and not keep:
+                        await host.end(self._session)
+                    elif self.interrupted:
+                        put(f"The agent of {self._session} runs on.", err=True)
+            finally:  # also where the host refuses: nobody waits for it any more
+                self._over.fire()
+                if not self.interrupted:
+                    reactor.removeSystemEventTrigger(stop)
 
     async def _begin(self, host: HostClient) -> tuple[Summary, str]:
         """Return the session, and after which event to read: a new one, or one that goes on."""

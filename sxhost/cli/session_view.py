@@ -113,7 +113,8 @@ def _rights(detail: Detail) -> str:
 
 def _asked(approval: Approval, now_ms: int, width: int) -> list[Pieces]:
     waits = age((now_ms - approval.opened_ms) / 1000)
-    heading = f"asks ({approval.kind} {approval.id}, for {waits}): {approval.title}"
+    where = "" if approval.at_terminal_ms is None else ", only at its terminal"
+    heading = f"asks ({approval.kind} {approval.id}, for {waits}{where}): {approval.title}"
     return [
         [(cut(one_line(heading), width), "yellow")],
         *([(line, None)] for line in approval_details(approval)),

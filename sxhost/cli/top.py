@@ -39,6 +39,8 @@ def top(link: HostLink) -> None:
     why = _why_not(link)
     if why:
         fail(CANNOT, why)
+    if sys.__stderr__ is not None:  # there Textual draws; a character is a character wide
+        sys.__stderr__.reconfigure(errors="replace")
     import asyncio
 
     from twisted.internet import asyncioreactor

@@ -16,11 +16,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.web.client import URI, Agent, HTTPConnectionPool
-from twisted.web.iweb import IAgentEndpointFactory
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from sxhost.address import HostAddress
@@ -31,7 +33,8 @@ from sxhost.client.requests import NDJSON, PATIENCE, Exchange, Verbs, query_of, 
 from sxhost.client.stream import EventStream, OnLink, ignore_link_changes
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
-from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.localnet import is_local_url
+from sxhost.model.approval import Answer, AnswerBatch, AnswerResults, Approval, ApprovalQuery
 from sxhost.model.auth import (
     AuditEntry,
     AuditQuery,
@@ -60,6 +63,7 @@ from sxhost.model.session import (
     PullQuery,
     Registered,
     Registration,
+    SeenDraft,
     Sent,
     SessionQuery,
     Status,
@@ -67,7 +71,7 @@ from sxhost.model.session import (
     Summary,
 )
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
-from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
+from sxhost.model.turn import AgentInfo, Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
 
 __all__ = ["HostClient", "connect"]
 
@@ -115,6 +119,10 @@ class HostClient:
             Registered, session_path(session_id, "register"), registration
         )
 
+    async def mark_seen(self, session_id: str, draft: SeenDraft) -> Done:
+        """Note up to where a person has looked at a session, on whatever screen."""
+        return await self._verbs.post(Done, session_path(session_id, "seen"), draft)
+
     async def forget(self, session_id: str) -> Forgotten:
         """End a session and forget it with its log and its inbox."""
         return await self._verbs.call(Forgotten, "DELETE", session_path(session_id))
@@ -156,6 +164,8 @@ class HostClient:
         after: str = "",
         state: bool = False,
         summary: bool = False,
+        native: bool = True,
+        merged: bool = False,
         fail_fast: bool = False,
         on_link: OnLink = ignore_link_changes,
         jitter: Callable[[], float] = random.random,
@@ -164,29 +174,28 @@ class HostClient:
 
         `after` is a cursor, a number or ``now``; without it what is buffered comes first.
         With `state` the states of the sessions come too, with `summary` their summaries: all
-        at first, then as they change.  `fail_fast`, `on_link` and
-        `jitter` are those of `EventStream`.
+        at first, then as they change.  A type with ``!`` before it is not wanted; without
+        `native` agents' own messages are left out, with `merged` pieces that follow one
+        another come as one.  `fail_fast`, `on_link` and `jitter` are those of `EventStream`.
 
         :raises BadField: an id cannot be one.
         """
         chosen = ",".join(map(check_session_id, sessions))
-        names = ",".join(types)
-        query: EventQuery
+        query = EventQuery(
+            types=",".join(types),
+            follow=True,
+            state=state,
+            summary=summary,
+            native=native,
+            deltas="merged" if merged else "all",
+        )
         if session_id is None:
             path = "/events"
-            query = LogQuery(
-                session=chosen,
-                label=label,
-                types=names,
-                follow=True,
-                state=state,
-                summary=summary,
-            )
+            query = LogQuery(session=chosen, label=label, **asdict(query))
         elif sessions or label:
             raise BadField("session_id", "Name one session, or choose among all of them.")
         else:
             path = session_path(session_id, "events")
-            query = EventQuery(types=names, follow=True, state=state, summary=summary)
         return EventStream(
             self._host,
             lambda cursor: path + query_of(replace(query, after=cursor)),
@@ -236,6 +245,10 @@ class HostClient:
 
     # Hosted agents, and what agents ask.
 
+    async def agents(self) -> list[AgentInfo]:
+        """List the kinds of agents that the host knows: which are there, and why not."""
+        return await self._verbs.get(list[AgentInfo], "/agents", patience=START_WITHIN)
+
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session."""
         return await self._verbs.post(Hosted, "/sessions", launch, START_WITHIN)
@@ -282,6 +295,10 @@ class HostClient:
         path = session_path(session_id, "approvals", approval_id)
         return await self._verbs.post(Approval, path, answer)
 
+    async def answer_batch(self, batch: AnswerBatch) -> AnswerResults:
+        """Answer the approvals that are named, each by itself; none fails for another."""
+        return await self._verbs.post(AnswerResults, "/approvals", batch)
+
     # Tokens.
 
     async def tokens(self) -> list[Token]:
@@ -319,9 +336,30 @@ def connect(
     address = HostAddress(url)
     endpoint = _OneEndpoint(make_client_endpoint(reactor, address, ca))
     pool = HTTPConnectionPool(reactor, persistent=False)
-    agent = Agent.usingEndpointFactory(reactor, endpoint, pool)
+    agent: IAgent = Agent.usingEndpointFactory(reactor, endpoint, pool)
+    if address.socket_path or is_local_url(address.url):
+        agent = _Uncompressed(agent)
     asked = "http://localhost" if address.socket_path else address.url
     return HostClient(asked, Bearer(agent, token), reactor, place=url.rstrip("/"))
+
+
+@implementer(IAgent)
+class _Uncompressed:
+    """Asks for answers as they are: on one machine, compressing only costs time."""
+
+    def __init__(self, agent: IAgent) -> None:
+        self._agent = agent
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[IResponse]:
+        plain = Headers() if headers is None else headers.copy()
+        plain.removeHeader(b"accept-encoding")  # treq adds it to each request
+        return self._agent.request(method, uri, plain, bodyProducer)
 
 
 @implementer(IAgentEndpointFactory)

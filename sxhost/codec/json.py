@@ -6,19 +6,22 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
+from msgspec import Raw
 
 from sxhost.codec.well_formed import well_formed
 from sxhost.errors import BadField, BadJSON, BadRequest, BodyTooLarge, HostError
 from sxhost.model.names import GRAMMARS
 
 __all__ = [
+    "CUT_FIELD",
     "LineBounds",
     "convert",
     "decode",
     "decode_lines",
+    "decode_or_cut",
     "encode",
     "encode_lines",
     "iter_decoded_lines",
@@ -87,6 +90,39 @@ def _decode(body: bytes, kind: type[T]) -> T:
         raise BadJSON("The body is not UTF-8.") from None
     except msgspec.DecodeError as error:
         raise BadJSON(f"The body is not JSON: {_in_plain_english(str(error))}.") from None
+
+
+CUT_FIELD: Final = "sxhost_cut"
+"""In an object of which texts were cut before anybody could see them whole: its bytes."""
+
+FIELD_MOST: Final = 48_000
+"""Bytes of a field that is kept as it is where the whole object cannot be."""
+
+
+def decode_or_cut(body: bytes, *, depth: int, brackets: int) -> dict[str, object]:
+    """Decode an object; of one that is beyond these limits, the beginnings of large fields.
+
+    It then has `CUT_FIELD`.
+
+    :raises HostError: as for `decode`.
+    """
+    try:
+        return decode(body, dict[str, object], depth=depth, brackets=brackets)
+    except HostError as error:
+        if "limit" not in error.details:
+            raise
+        with suppress(ValueError, RecursionError):
+            fields = msgspec.json.decode(well_formed(body), type=dict[str, Raw])
+            cut = {name: _beginning(value, depth) for name, value in fields.items()}
+            return {**cut, CUT_FIELD: len(body)}
+        raise
+
+
+def _beginning(field: Raw, depth: int) -> object:
+    text = bytes(field)
+    if len(text) <= FIELD_MOST and not _nests_deeper(text, depth):
+        return msgspec.json.decode(text)
+    return f"{text[:FIELD_MOST].decode(errors='ignore')}… ({len(text)} bytes)"
 
 
 def decode_lines(

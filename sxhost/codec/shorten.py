@@ -8,12 +8,14 @@ from typing import Final
 from sxhost.codec.json import encode
 
 __all__ = [
+    "EVENT_MOST",
     "TEXT_KEPT",
     "TITLE_MOST",
     "BoundedText",
     "cut_in_the_middle",
     "cut_large_fields",
     "first_line",
+    "fitting_data",
     "fold",
     "shorten_to_fit",
 ]
@@ -53,6 +55,18 @@ def shorten_to_fit(data: Mapping[str, object], most: int = EVENT_MOST) -> Mappin
         return short
     fitting = cut_large_fields(short, most)
     return fitting or {"text": whole[:longest].decode("utf-8", "replace"), "cut": len(whole)}
+
+
+def fitting_data(data: object) -> object:
+    """Return an event's data, an object or any other, in the room that an event has."""
+    if isinstance(data, Mapping):
+        return shorten_to_fit(data)
+    size = len(encode(data))
+    if size <= EVENT_MOST:
+        return data
+    if isinstance(data, str):
+        return _shortened(data, TEXT_MOST)
+    return shorten_to_fit({"data": data, "bytes": size})
 
 
 def cut_large_fields(data: Mapping[str, object], most: int) -> dict[str, object] | None:

@@ -46,6 +46,7 @@ __all__ = [
     "Agent",
     "Driver",
     "DriverEntryPoint",
+    "EventReports",
     "NativeAnswer",
     "NativeCommands",
     "Reports",
@@ -66,14 +67,18 @@ class Started(Struct, frozen=True, kw_only=True):
     """The agent's own answer."""
 
 
-class Reports(Protocol):
-    """What an agent reports to the host; no method raises, blocks or returns anything."""
+class EventReports(Protocol):
+    """Takes events of an agent."""
 
     def report_event(self, event: AgentEvent, turn: str | None = None) -> None:
         """Report an event; `turn` is the agent's own id of its turn, where the agent names it.
 
         It may come after that turn's end, also while the next one runs.
         """
+
+
+class Reports(EventReports, Protocol):
+    """What an agent reports to the host; no method raises, blocks or returns anything."""
 
     def spawned(self, process: Process) -> None:
         """Report which process runs for this agent (codex: for other agents as well)."""

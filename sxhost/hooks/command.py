@@ -53,6 +53,8 @@ LINES_MOST = 64 * 1024
 
 LINES_FIELD = "sxhost_transcript"
 PROCESS_FIELD = "sxhost_process"
+CUT_FIELD = "sxhost_cut"
+"""How many bytes a hook had of which texts were cut: nobody can say yes to it."""
 
 ADDRESS_MOST = 4096
 INPUT_MOST = 64 * 1024 * 1024
@@ -212,6 +214,7 @@ def fitted(body: bytes) -> bytes:
     import json
 
     hook = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
+    hook[CUT_FIELD] = len(body)
     for most in (TEXT_MOST, TEXT_MOST // 8, TEXT_MOST // 64):
         shorter = encoded(shortened(hook, most))
         if len(shorter) <= BODY_MOST:

@@ -19,13 +19,13 @@ from msgspec import Raw, to_builtins
 from msgspec.structs import replace
 
 from sxhost.agent_files.facts import tool_title
-from sxhost.codec.json import encode
+from sxhost.codec.json import CUT_FIELD, encode
 from sxhost.codec.shorten import shorten_to_fit
 from sxhost.drivers.claude.approvals import permission_result, question_of
 from sxhost.drivers.claude.background import TASKS_MOST, claude_task
 from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
 from sxhost.hooks.deadline import default_wait
-from sxhost.model.approval import Answer, Approval, Question, TerminalAnswer
+from sxhost.model.approval import Answer, Approval, Question, TerminalAnswer, unseen
 from sxhost.model.names import EVENT_NAME
 from sxhost.model.session import EventDraft, Registration
 from sxhost.model.turn import OSProcess
@@ -57,6 +57,8 @@ MESSAGE_INTRODUCTION: Final = (
 SHORT_TEXT: Final = 512
 
 PROCESS_FIELD: Final = "sxhost_process"
+OURS: Final = frozenset({PROCESS_FIELD, CUT_FIELD})
+"""Fields of ours beside the agent's."""
 
 COMMON: Final = frozenset(
     {"session_id", "transcript_path", "cwd", "permission_mode", "hook_event_name"}
@@ -68,7 +70,10 @@ class Hook:
 
     def __init__(self, agent: str, payload: Mapping[str, Any]) -> None:
         self.agent = agent
-        self.payload = {n: value for n, value in payload.items() if n != PROCESS_FIELD}
+        self.payload = {n: value for n, value in payload.items() if n not in OURS}
+        size = payload.get(CUT_FIELD)
+        self.cut = size if isinstance(size, int) else 0
+        """The bytes that it had, if texts of it were cut on its way; else 0."""
         self.process = _process(payload.get(PROCESS_FIELD))
         """The agent's process, as ``sxhost hook`` has found it above its own."""
         self.is_notice = agent == "codex" and not self.text("hook_event_name")
@@ -224,7 +229,7 @@ class Hook:
         if self.name == "PreToolUse":
             choices = [choice for choice in choices if choice != "approve_session"]
         detail = {**asked.detail, "cwd": self.text("cwd")}
-        return replace(
+        question = replace(
             asked,
             key=self.question_key(call),
             choices=choices,
@@ -232,6 +237,7 @@ class Hook:
             expires_s=patience,
             at_terminal=self.may_ask,
         )
+        return unseen(question, self.cut) if self.cut else question
 
     def decision(self, answer: Answer) -> dict[str, Any]:
         """Return a decision as the hook's answer."""

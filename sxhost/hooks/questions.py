@@ -88,7 +88,7 @@ class HookQuestions:
         """Withdraw a question whose hook was lost, unless it asks again in time."""
         self._keep(session_id, key)
         self._lost[session_id, key] = self._clock.callLater(
-            seconds, self._withdraw, session_id, key
+            seconds, self._give_up, session_id, key
         )
 
     def _keep(self, session_id: str, key: str) -> None:
@@ -96,10 +96,16 @@ class HookQuestions:
         if timer is not None:
             timer.cancel()
 
-    def _withdraw(self, session_id: str, key: str) -> None:
+    def _give_up(self, session_id: str, key: str) -> None:
         del self._lost[session_id, key]
-        withdrawing = self._host.end_question(session_id, key, "its agent no longer waits")
+        withdrawing = self._withdraw_lost(session_id, key)
         background(withdrawing, log, f"withdrawing a question of {session_id}", (HostError,))
+
+    async def _withdraw_lost(self, session_id: str, key: str) -> None:
+        """Withdraw a question, unless a hook waits: an old connection may be lost late."""
+        for asked in await self._pending(session_id):
+            if asked.key == key and asked.at_terminal_ms is not None:
+                await self._host.end_question(session_id, key, "its agent no longer waits")
 
     # What became of them.
 

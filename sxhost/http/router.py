@@ -11,10 +11,10 @@ from __future__ import annotations
 import inspect
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, Literal, Protocol, TypeVar, cast, get_args
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args, get_origin
 
 from klein import Klein
 from klein.resource import KleinResource
@@ -26,7 +26,14 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 from werkzeug.routing import Map
 
-from sxhost.codec.json import LineBounds, convert, decode, encode_lines, iter_decoded_lines
+from sxhost.codec.json import (
+    LineBounds,
+    convert,
+    decode,
+    decode_or_cut,
+    encode_lines,
+    iter_decoded_lines,
+)
 from sxhost.errors import (
     BadField,
     BadRequest,
@@ -38,6 +45,7 @@ from sxhost.errors import (
     UnknownRoute,
     UnsupportedType,
 )
+from sxhost.http.compression import compress_answer
 from sxhost.http.parameters import (
     base_url,
     media_type,
@@ -111,6 +119,8 @@ class Route:
     """What a caller's token must allow; open is for everyone."""
     asks: bool = field(default=False, kw_only=True)
     """Whether callers of an open route are identified all the same: it tells some more."""
+    large: bool = field(default=False, kw_only=True)
+    """Whether its body may have `large_body` bytes: what it says is cut to fit later."""
     telemetry: bool = field(default=False, kw_only=True)
     """Whether it collects telemetry: all others refuse what is marked as such."""
     reads: Any = field(default=None, kw_only=True)
@@ -186,9 +196,7 @@ class Route:
         if "base_url" in self._annotations:
             arguments["base_url"] = base_url(request)
         if self._body_name is not None:
-            body = read_body(
-                request, limits.batch_body if self.consumes == NDJSON else limits.body
-            )
+            body = read_body(request, self._body_limit(limits))
             batch = self.consumes == NDJSON and self.body is not bytes
             arguments[self._body_name] = (
                 await self._lines(body, limits, slices) if batch else self._decode(body, limits)
@@ -196,6 +204,11 @@ class Route:
         if self.query is not None:
             arguments["query"] = convert(self._query_with_cursor(request), self.query)
         return arguments
+
+    def _body_limit(self, limits: Limits) -> int:
+        if self.consumes == NDJSON:
+            return limits.batch_body
+        return limits.large_body if self.large else limits.body
 
     def _query_with_cursor(self, request: Request) -> dict[str, str]:
         """Return the query; a browser that connects again goes on where it was."""
@@ -207,6 +220,8 @@ class Route:
         if self.body is bytes:
             return body
         most = {"depth": limits.depth, "brackets": limits.brackets}
+        if self.large and get_origin(self.body) is dict:
+            return decode_or_cut(body or b"{}", **most)
         return decode(body or b"{}", self.body, **most)
 
     async def _lines(self, body: bytes, limits: Limits, slices: TimeSlicer | None) -> list[Any]:
@@ -223,6 +238,11 @@ class Route:
         if self.produces == NDJSON:
             return encode_lines(value)
         return self.response_format.answer(value)
+
+
+def large_paths(routes: Iterable[Route]) -> re.Pattern[str]:
+    """Return a pattern of the paths whose bodies may have `large_body` bytes."""
+    return re.compile("|".join(route.pattern for route in routes if route.large) or "(?!)")
 
 
 def make_tree(
@@ -333,7 +353,7 @@ class _Endpoint:
         request.setResponseCode(route.status)
         if value is None:
             return b""
-        body = route.encode(value)
+        body = compress_answer(request, route.encode(value))
         set_headers(request, route.value_type, body)
         return body
 

@@ -7,10 +7,11 @@ connection may do before and between its requests is up to `sxhost.http.channel`
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from io import BytesIO
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web import http
@@ -34,6 +35,9 @@ from sxhost.waiting import Signal
 __all__ = ["HostRequest", "HostSite"]
 
 log = logger(__name__)
+
+NO_PATHS: Final = re.compile("(?!)")
+"""Matches nothing."""
 
 CountRequest = Callable[[str, str, int, float], None]
 """Counts an answered request: method, route, status, seconds."""
@@ -69,10 +73,13 @@ class HostRequest(Request):
         self.content = self._body
         limits = self.site.limits
         declared = (self.getHeader("content-type") or "").lower()
-        self._body_limit = limits.batch_body if declared.startswith(NDJSON) else limits.body
         # Twisted sets these once the body is there, and routes by them; we refuse before it.
         self.method, self.uri = self.channel._command, self.channel._path
         self.path, self.clientproto = self.uri.partition(b"?")[0], self.channel._version
+        is_large = self.site.large_paths.fullmatch(self.path.decode("latin-1"))
+        self._body_limit = limits.large_body if is_large else limits.body
+        if declared.startswith(NDJSON):
+            self._body_limit = limits.batch_body
         try:
             self._admit()
             self.context.response_format = format_of(self, self.site.formats)
@@ -185,6 +192,7 @@ class HostSite(Site):
     :param count: gets each answered request: method, route, status, seconds.
     :param host_uid: the uid of the host's user, to whom the limits of a peer do not apply.
     :param formats: the response formats of `root`, by prefixes of paths.
+    :param large_paths: the paths of `root` whose bodies may be large.
     """
 
     protocol = cast("Any", HostChannel)
@@ -201,9 +209,11 @@ class HostSite(Site):
         *,
         host_uid: int | None = None,
         formats: Mapping[str, ResponseFormat] = NO_FORMATS,
+        large_paths: re.Pattern[str] = NO_PATHS,
     ) -> None:
         super().__init__(root, reactor=clock, timeout=None)
         self.formats = formats
+        self.large_paths = large_paths
         self.authenticator = authenticator
         self.clock = clock
         self.limits = limits

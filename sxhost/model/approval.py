@@ -6,21 +6,28 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
-from sxhost.model.names import Argument
+from sxhost.model.names import SESSION_ID, Argument
 
 __all__ = [
+    "REFUSALS",
     "TERMINAL",
     "Answer",
+    "AnswerBatch",
+    "AnswerResult",
+    "AnswerResults",
     "Approval",
     "ApprovalKind",
     "ApprovalQuery",
     "ApprovalState",
     "Inquiry",
+    "NamedAnswer",
     "Option",
     "Question",
     "Resolution",
     "TerminalAnswer",
+    "unseen",
 ]
 
 ApprovalKind = Literal["command", "file-change", "permission", "tool", "question", "dialog"]
@@ -79,12 +86,57 @@ class Question(Struct, frozen=True, kw_only=True):
     """
 
 
+REFUSALS: Final = ("deny", "cancel")
+"""The decisions by which nothing happens."""
+
+
+def unseen(question: Question, size: int) -> Question:
+    """Return a question that nobody can see whole, of so many bytes: it can only be refused.
+
+    Inquiries are seen, and may be answered.
+    """
+    if question.inquiries:
+        return question
+    text = f"{size} bytes are too many to be shown whole: it can only be refused here"
+    choices = [choice for choice in question.choices if choice in REFUSALS]
+    return replace(question, choices=choices, detail={**question.detail, "cut": text})
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """A decision: one of the choices; `answers` to inquiries by their ids."""
 
     decision: Annotated[str, Meta(min_length=1, max_length=512)]
     reason: Argument | None = None
     answers: dict[str, str | list[str]] | None = None
+
+
+class NamedAnswer(Answer, frozen=True, kw_only=True):
+    """A decision on the approval of this session and number."""
+
+    session: Annotated[str, Meta(pattern=SESSION_ID)]
+    id: Annotated[int, Meta(ge=0, lt=10**18)]
+
+
+class AnswerBatch(Struct, frozen=True, kw_only=True):
+    """Decisions on approvals that are named, each by itself: what came since is not in it."""
+
+    answers: Annotated[list[NamedAnswer], Meta(min_length=1, max_length=100)]
+
+
+class AnswerResult(Struct, frozen=True, kw_only=True):
+    """What became of one answer of a batch: the approval, or the refusal with its fields."""
+
+    session: str
+    id: int
+    ok: bool
+    approval: Approval | None = None
+    error: dict[str, object] | None = None
+
+
+class AnswerResults(Struct, frozen=True, kw_only=True):
+    """The results of a batch, in its order."""
+
+    results: list[AnswerResult]
 
 
 class Resolution(Struct, frozen=True, kw_only=True):

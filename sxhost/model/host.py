@@ -17,7 +17,15 @@ from typing import Protocol
 
 from msgspec import Raw
 
-from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question, TerminalAnswer
+from sxhost.model.approval import (
+    Answer,
+    AnswerBatch,
+    AnswerResults,
+    Approval,
+    ApprovalQuery,
+    Question,
+    TerminalAnswer,
+)
 from sxhost.model.auth import AuditEntry, AuditQuery, Identity
 from sxhost.model.limits import Limits
 from sxhost.model.search import SearchPage, SearchQuery
@@ -38,6 +46,7 @@ from sxhost.model.session import (
     PullQuery,
     Registered,
     Registration,
+    SeenDraft,
     Sent,
     Session,
     SessionQuery,
@@ -48,6 +57,7 @@ from sxhost.model.session import (
 from sxhost.model.subscription import Encoding, Selection, Sink, Subscription
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import (
+    AgentInfo,
     AgentStatus,
     Launch,
     ModelDraft,
@@ -83,6 +93,9 @@ class RemoteHost(Protocol):
 
     async def register(self, session_id: str, registration: Registration) -> Registered:
         """Create a session, or update the fields that are given."""
+
+    async def mark_seen(self, session_id: str, draft: SeenDraft) -> Done:
+        """Note up to where a person has looked at a session, on whatever screen."""
 
     async def forget(self, session_id: str) -> Forgotten:
         """End a session and delete it with its log and its inbox."""
@@ -132,6 +145,9 @@ class RemoteHost(Protocol):
 
     # Hosted agents.
 
+    async def agents(self) -> list[AgentInfo]:
+        """List the kinds of agents that the host knows: which are there, and why not."""
+
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session."""
 
@@ -166,6 +182,9 @@ class RemoteHost(Protocol):
 
     async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
         """Decide an approval; the first decision counts."""
+
+    async def answer_batch(self, batch: AnswerBatch) -> AnswerResults:
+        """Decide the approvals that are named, each by itself; none fails for another."""
 
 
 class Host(RemoteHost, Protocol):

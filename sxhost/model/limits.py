@@ -82,6 +82,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     body: Bytes = 1 * MIB
     """Bytes of one request's body, counted before it is parsed."""
 
+    large_body: Bytes = 16 * MIB
+    """The same for what is cut to `event_size`, or refused by it with a word in the log."""
+
     batch_body: Bytes = 10 * MIB
     """The same for an NDJSON batch of events."""
 
@@ -115,8 +118,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     open_questions: Count = 128
     """Questions of one session that wait at once: nobody reads more; the next one is denied."""
 
-    question_size: Bytes = 64 * KIB
-    """Bytes of JSON of one question: beyond, the agent's own words go, then texts are cut."""
+    question_size: Bytes = 256 * KIB
+    """Bytes of JSON of one question: beyond, the agent's own words go; what then still has to
+    be cut can only be refused, since nobody sees it whole.
+    """
 
     questions_size: Bytes = 64 * MIB
     """Bytes of JSON of all questions that wait, of all sessions; the next is denied."""
@@ -279,6 +284,9 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     agent_line: Bytes = 16 * MIB
     """Bytes of a line that an agent prints: a tool's whole output with a picture in it."""
+
+    agent_long_line: Bytes = 256 * MIB
+    """Bytes of a line that is read without its middle; a longer one is nonsense."""
 
     agent_stdin: Bytes = 64 * MIB
     """Bytes that an agent was sent and does not read: it hangs, and some pictures fit."""

@@ -12,6 +12,7 @@ from sxhost.errors import BadField
 __all__ = [
     "CURSOR",
     "END_OF_LOG",
+    "EVENT_CHOICE",
     "EVENT_NAME",
     "GRAMMARS",
     "LABEL",
@@ -35,6 +36,7 @@ TELEMETRY_HEADER = "Sxhost-Telemetry"
 """The header of `sxhost emit`'s requests, whose address comes from a project's settings."""
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z"
+EVENT_CHOICE = r"^!?[a-z][a-z0-9_./:-]{0,63}\Z"
 EVENT_NAME = r"^[a-z][a-z0-9_./:-]{0,63}\Z"
 
 CURSOR = r"^(now|(([0-9a-zA-Z]{1,32}:)?[0-9]{1,18})?)\Z"
@@ -48,6 +50,7 @@ KeptNative = Literal["none", "facts", "all"]
 
 GRAMMARS = {
     SESSION_ID: "1 to 128 letters, digits and `_.:-`, the first a letter or a digit",
+    EVENT_CHOICE: "the name of an event, or one with a `!` before it",
     EVENT_NAME: "a name of 1 to 64 lower-case letters, digits and `_./:-`, the first a letter",
     CURSOR: "a cursor that the host gave out, a plain number, or `now`",
     LABEL: "`name:value`",

@@ -59,7 +59,8 @@ def superseded_by(event: Event, streams: Collection[str]) -> Sequence[str]:
 
     A text with an item completes pieces of that item, and if there are none, those that have no
     item.  A call of a tool that ends without its output has nothing whole.  Pieces that nothing
-    has whole when their turn ends stay: they are all there is of their text.
+    has whole when their turn ends stay: they are all there is of their text (what was broken
+    off by a kill gets a whole: `sxhost.agents.unfinished`).
     """
     if event.event in _TURN_ENDS:
         return [NATIVE] if NATIVE in streams else []

@@ -54,6 +54,7 @@ __all__ = [
     "Registered",
     "Registration",
     "Rest",
+    "SeenDraft",
     "Sent",
     "Session",
     "SessionQuery",
@@ -179,6 +180,9 @@ class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which events to read: those after a cursor or a number, of some `types` (``a,b``).
 
+    A type with a ``!`` before it is not wanted.  With `native` false agents' own messages are
+    left out; with `deltas` ``merged``, adjacent pieces of one text are one event.
+
     With `follow` the answer stays open and brings new events; with `state` also changes of
     state, with `summary` whole summaries.  Without `follow`, pieces that the log has whole are
     left out, unless `pieces` asks for those that are still there.
@@ -191,10 +195,20 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: bool = False
     summary: bool = False
     pieces: bool = False
+    native: bool = True
+    deltas: Literal["all", "merged"] = "all"
 
     def names(self) -> frozenset[str]:
         """Return the event names asked for; none means all."""
-        return frozenset(filter(None, self.types.split(",")))
+        return frozenset(name for name in self._types() if not name.startswith("!"))
+
+    def without(self) -> frozenset[str]:
+        """Return the event names that are not wanted."""
+        native = () if self.native else ("native",)
+        return frozenset(n[1:] for n in self._types() if n.startswith("!")).union(native)
+
+    def _types(self) -> list[str]:
+        return list(filter(None, self.types.split(",")))
 
 
 class LogQuery(EventQuery, frozen=True, kw_only=True, omit_defaults=True):
@@ -331,6 +345,10 @@ class Session(Struct, frozen=True, kw_only=True):
     event_count: int = 0
     message_count: int = 0
     pending_approvals: int = 0
+    seen_seq: int = 0
+    """The event up to which somebody has looked at it."""
+    flagged: bool = False
+    """Whether somebody has marked it for later."""
     preview: str = ""
     """The beginning of its agent's last words, in a line."""
     activity: Activity = NO_ACTIVITY
@@ -339,6 +357,16 @@ class Session(Struct, frozen=True, kw_only=True):
     turn_over: bool = False
     """Whether the agent itself is done, whatever runs in the background."""
     state: State
+
+
+class SeenDraft(Struct, frozen=True, kw_only=True):
+    """What a person has looked at: the events up to `seq` (all, if it is not given).
+
+    `flag` marks the session for later, or takes the mark away.
+    """
+
+    seq: Annotated[int, Meta(ge=0, lt=10**18)] | None = None
+    flag: bool | None = None
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -374,6 +402,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
+    seen_seq: int = 0
+    """The event up to which somebody has looked at it, on whatever screen."""
+    flagged: bool = False
     project: str = ""
     """The name of the directory's project: of the next directory upwards that git knows."""
 

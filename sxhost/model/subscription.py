@@ -6,7 +6,7 @@ out; all else that its verbs return are values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -22,8 +22,17 @@ class Selection(Struct, frozen=True):
     sessions: frozenset[str] = frozenset()
     labels: frozenset[tuple[str, str]] = frozenset()
     names: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
+    """Names of events that it is not for."""
     agent: str = ""
     """The kind of agent; it means hosted sessions alone."""
+
+    def names_one(self, names: Iterable[str]) -> bool:
+        """Tell whether it is for an event of one of these names."""
+        return any(
+            (not self.names or name in self.names) and name not in self.without
+            for name in names
+        )
 
     def chooses(self, session: Session) -> bool:
         """Tell whether it is for this session."""
@@ -46,7 +55,7 @@ def selection_of(query: EventQuery, session_id: str | None = None) -> Selection:
         sessions += filter(None, query.session.split(","))
         name, colon, value = query.label.partition(":")
         labels += [(name, value)] if colon else []
-    return Selection(frozenset(sessions), frozenset(labels), query.names())
+    return Selection(frozenset(sessions), frozenset(labels), query.names(), query.without())
 
 
 class Encoding(Protocol):

@@ -42,6 +42,8 @@ def summarize(view: Session, queued: int, project: str) -> Summary:
         input_tokens=_count(view, "input_tokens"),
         output_tokens=_count(view, "output_tokens"),
         cost_usd=_cost(view),
+        seen_seq=view.seen_seq,
+        flagged=view.flagged,
         project=project,
     )
 

@@ -19,12 +19,12 @@ from typing import IO, Any, cast
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
-from sxhost.codec.lines import LineSplitter, LineTooLong
+from sxhost.codec.lines import LineTooLong, LongLine, LongLineSplitter
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
 from sxhost.os_process import signal_name
-from sxhost.process.contracts import ChildExit, ChildListener, Command
+from sxhost.process.contracts import ChildExit, ChildListener, Command, LongLineListener
 from sxhost.process.environ import agent_environment
 from sxhost.process.marks import MARK_VARIABLE, ProcessMark, limits_marked
 from sxhost.process.once import OneShotEvent
@@ -136,7 +136,7 @@ class ProcessChild:
         """Happens once it and its descendants have ended and its listener was told."""
         self._reactor, self._limits, self._popen = reactor, limits, popen
         self.family, self._listener = family, listener
-        self._lines = LineSplitter(limits.agent_line)
+        self._lines = LongLineSplitter(limits.agent_line, limits.agent_long_line)
         self._stderr_tail = bytearray()
         self._ended = OneShotEvent()
         self._end_requested, self._ending, self._why = False, False, ""
@@ -173,10 +173,25 @@ class ProcessChild:
     def _output_received(self, data: bytes) -> None:
         try:
             for line in self._lines.receive_data(data):
-                self._call_listener(self._listener.line_received, line)
+                self._line_received(line)
         except LineTooLong as error:
             self._stdout.close()
             self._fail(f"it printed nonsense: {error}")
+
+    def _line_received(self, line: bytes | LongLine) -> None:
+        """Pass a line on.
+
+        :raises LineTooLong: nobody can read what is left of it.
+        """
+        if isinstance(line, bytes):
+            self._call_listener(self._listener.line_received, line)
+            return
+        is_read = False
+        with listener_errors:
+            if isinstance(self._listener, LongLineListener):
+                is_read = self._listener.long_line_received(line)
+        if not is_read:
+            raise LineTooLong(self._limits.agent_line)
 
     def _output_closed(self) -> None:
         """It has closed stdout: it exits soon, or it is ended."""
@@ -264,8 +279,8 @@ class ProcessChild:
         self._stdin.close()
         self._stdout.drain()
         self._stderr.drain()
-        if tail := self._lines.flush():
-            self._call_listener(self._listener.line_received, tail)
+        if self._lines.has_begun:
+            self._output_received(b"\n")
         self._call_listener(self._listener.child_exited, self._exit())
         self.family_ended.happen()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from sxhost.codec.lines import LongLine
 from sxhost.model.turn import Process
 
-__all__ = ["Child", "ChildExit", "ChildListener", "Command", "Spawn"]
+__all__ = ["Child", "ChildExit", "ChildListener", "Command", "LongLineListener", "Spawn"]
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -58,6 +59,14 @@ class ChildListener(Protocol):
 
     def child_exited(self, how: ChildExit) -> None:
         """Take note that the child has ended; all its lines came before."""
+
+
+@runtime_checkable
+class LongLineListener(Protocol):
+    """What a `ChildListener` has besides if it reads lines of which the middle is missing."""
+
+    def long_line_received(self, line: LongLine) -> bool:
+        """Take a line that is longer than its limit; return whether it says anything."""
 
 
 class Child(Protocol):

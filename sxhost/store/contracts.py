@@ -31,6 +31,7 @@ from sxhost.model.session import (
     Message,
     MessageDraft,
     Registration,
+    SeenDraft,
     Session,
     Succession,
 )
@@ -108,6 +109,9 @@ class Sessions(Protocol):
 
         :raises SessionLimit: it would be one too many.
         """
+
+    async def mark_seen(self, session_id: str, draft: SeenDraft) -> Session:
+        """Note up to where somebody has looked at a session; that never goes back."""
 
     async def session(self, session_id: str) -> Session:
         """Return one session, archived or not."""

@@ -5,12 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 
-import msgspec
-from msgspec import Raw
-from msgspec.structs import replace
-
-from sxhost.codec.json import encode, encode_lines
-from sxhost.model.event_types import EVENT_TYPES
+from sxhost.codec.compact import without_native
+from sxhost.codec.json import encode_lines
 from sxhost.model.names import KeptNative
 from sxhost.model.pieces import NATIVE, stream_of
 from sxhost.model.rights import APPROVAL_EVENTS
@@ -29,11 +25,6 @@ _ZLIB = b"x"
 
 Run = tuple[str | None, list[Event]]
 """Events that follow one another: pieces of a stream, or facts, which have none."""
-
-_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
-_FIELD = b'"native"'
-_HAVE_NATIVE = EVENT_TYPES.keys() - APPROVAL_EVENTS
-"""Names of the events whose `native` is the agent's own message and no more than that."""
 
 
 def runs_of(events: Sequence[Event]) -> Iterator[Run]:
@@ -59,15 +50,7 @@ def stored(event: Event, stream: str | None, native: KeptNative) -> Event:
     A native event is nothing else; it is kept as long as its turn runs, or as the word alone.
     """
     kept = stream in (None, NATIVE) if native == "facts" else native == "all"
-    if kept or event.event not in _HAVE_NATIVE or _FIELD not in bytes(event.data):
-        return event
-    try:
-        fields = _decode_fields(event.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return event
-    if fields.pop("native", None) is None:
-        return event
-    return replace(event, data=Raw(encode(fields)))
+    return event if kept or event.event in APPROVAL_EVENTS else without_native(event)
 
 
 def pack(events: Sequence[Event]) -> bytes:

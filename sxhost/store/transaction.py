@@ -25,6 +25,7 @@ from sxhost.model.session import (
     Message,
     MessageDraft,
     Registration,
+    SeenDraft,
     Session,
     State,
     Succession,
@@ -164,6 +165,18 @@ class Transaction:
         given = {k: v for k, v in asdict(registration).items() if v is not None}
         draft.session = replace(draft.session, last_seen_ms=at, **given)
         return draft.session, created
+
+    def mark_seen(self, session_id: str, draft: SeenDraft) -> Session:
+        """Note up to where somebody has looked; what is marked for later is not done with."""
+        changed = self._draft(session_id)
+        session = changed.session
+        last = session.event_count if draft.seq is None else draft.seq
+        changed.session = replace(
+            session,
+            seen_seq=max(session.seen_seq, min(last, session.event_count)),
+            flagged=session.flagged if draft.flag is None else draft.flag,
+        )
+        return changed.session
 
     def delete(self, session_id: str, by: AuditEntry | None = None) -> None:
         """Forget a session."""

@@ -12,6 +12,7 @@ from sxhost.model.session import (
     Message,
     MessageDraft,
     Registration,
+    SeenDraft,
     Session,
     Succession,
 )
@@ -69,6 +70,10 @@ class TransactionVerbs:
     ) -> tuple[Session, bool]:
         """Create or update a session; return it, and whether it is new."""
         return await self._committer.run(lambda tx: tx.register(session_id, registration, at))
+
+    async def mark_seen(self, session_id: str, draft: SeenDraft) -> Session:
+        """Note up to where somebody has looked at a session; that never goes back."""
+        return await self._committer.run(lambda tx: tx.mark_seen(session_id, draft))
 
     async def session(self, session_id: str) -> Session:
         """Return one session, archived or not."""

@@ -44,11 +44,12 @@ class FeedIndex:
         names_by_session: defaultdict[str, set[str]] = defaultdict(set)
         for event in events:
             names_by_session[event.session].add(event.event)
-        found = set(self._feeds.get(EVERY, ())) if names_by_session else set()
+        every = frozenset[str]().union(*names_by_session.values())
+        found = {f for f in self._feeds.get(EVERY, ()) if f.selection.names_one(every)}
         for session_id, names in names_by_session.items():
             for key in self._keys_of(session_id):
                 found.update(
-                    f for f in self._feeds.get(key, ()) if _names_any(f.selection, names)
+                    f for f in self._feeds.get(key, ()) if f.selection.names_one(names)
                 )
             for name in names:
                 found |= self._feeds.get(("name", name), set())
@@ -68,7 +69,3 @@ def _keys(selection: Selection) -> list[Hashable]:
     if selection.labels:
         return [("label", min(selection.labels))]
     return [("name", name) for name in selection.names] or [EVERY]
-
-
-def _names_any(selection: Selection, names: set[str]) -> bool:
-    return not (selection.names and selection.names.isdisjoint(names))

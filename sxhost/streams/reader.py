@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
+from sxhost.codec.compact import compact_events
 from sxhost.codec.frames import NDJSON
 from sxhost.model.cursor import Cursor
 from sxhost.model.limits import Limits
@@ -55,14 +56,20 @@ class LogReader:
         start = cursor.position if ours else 0
         seq = 0 if cursor.epoch else cursor.position
         pages = self._pages(session_id, start, seq=seq, names=query.names())
-        async for page in _at_most(query.limit, self._chosen(pages, pieces=query.pieces)):
+        async for page in _at_most(query.limit, self._chosen(pages, query)):
             yield page
 
-    async def _chosen(self, pages: Pages, *, pieces: bool) -> Pages:
-        """Leave pieces out that the log has whole, unless they are asked for."""
-        superseded = self._log.recent.superseded
+    async def _chosen(self, pages: Pages, query: EventQuery) -> Pages:
+        """Leave out what is not asked for: pieces that the log has whole, some names."""
+        superseded, without = self._log.recent.superseded, query.without()
         async for page in pages:
-            yield page if pieces else [event for event in page if not superseded.has(event)]
+            chosen = [
+                event
+                for event in page
+                if event.event not in without and (query.pieces or not superseded.has(event))
+            ]
+            joined = query.deltas == "merged"
+            yield list(compact_events(chosen, native=query.native, joined=joined))
 
     async def log(self, query: LogQuery) -> Pages:
         """Read the events of many sessions, in the order of their ids, in pages."""
@@ -70,7 +77,7 @@ class LogReader:
         begin = await self.find_position(None, query.after)
         pages = self._pages(None, begin.position, names=frozenset())
         wanted = (list(filter(feed.wants, page)) async for page in pages)
-        chosen = self._chosen(wanted, pieces=query.pieces)
+        chosen = self._chosen(wanted, query)
         async for page in _at_most(min(query.limit, MOST), chosen):
             yield page
 

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from sxhost.codec.compact import CompactEncoding
 from sxhost.codec.frames import encode_events
 from sxhost.errors import HostError, UnknownSession
 from sxhost.logs import logger
@@ -192,15 +193,15 @@ class Feed:
 
     def encoded(self, events: Sequence[Event], end: int) -> tuple[bytes, int]:
         """Encode the events that are selected; return the position after them too."""
-        wanted = [event for event in events if self.wants(event)]
+        wanted: Sequence[Event] = [event for event in events if self.wants(event)]
+        if isinstance(self.encoding, CompactEncoding):
+            wanted = self.encoding.compact(wanted)
         data, count = encode_events(self.encoding, wanted, self._log.epoch, CHUNK)
         return data, end if count == len(wanted) else wanted[count - 1].id
 
     def wants(self, event: Event) -> bool:
         """Return whether the selection has this event."""
-        return (
-            not self.selection.names or event.event in self.selection.names
-        ) and self.covers(event.session)
+        return self.selection.names_one((event.event,)) and self.covers(event.session)
 
     def covers(self, session_id: str) -> bool:
         """Return whether the selection has this session."""

@@ -26,7 +26,7 @@ from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
 from sxhost.http.request_context import context_of
-from sxhost.http.router import identifying_paths, make_tree, open_paths
+from sxhost.http.router import identifying_paths, large_paths, make_tree, open_paths
 from sxhost.http.site import HostSite
 from sxhost.model.caller import HOST, Caller
 from sxhost.model.limits import Limits
@@ -93,6 +93,7 @@ class AssumedCaller(Resource):
     def render(self, request: Any) -> Any:
         """Answer a request as the routes do."""
         context_of(request).caller = self._host.caller
+        request.requestHeaders.removeHeader(b"accept-encoding")  # treq adds it to each
         return self._tree.render(request)
 
 
@@ -192,6 +193,7 @@ class HostInMemory:
             self.metrics.count,
             host_uid=UID,
             formats=RESPONSE_FORMATS,
+            large_paths=large_paths(self.routes),
         )
 
     def request(

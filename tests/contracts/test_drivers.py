@@ -17,7 +17,14 @@ from sxhost.model.event_types import EVENT_TYPES, WHOLE_OF
 from sxhost.model.turn import Text, TurnDraft
 from sxhost.process.contracts import ChildExit
 from tests.support.agents.played import Played
-from tests.support.agents.stages import STAGES, DriverStage
+from tests.support.agents.stages import (
+    STAGES,
+    AcpStage,
+    ClaudeStage,
+    CodexStage,
+    DriverStage,
+    PiStage,
+)
 from tests.support.fake_children import FakeReports
 from tests.support.places import RECORDINGS
 
@@ -305,6 +312,45 @@ def test_a_question_of_a_program_that_ended_has_no_answer(stage: DriverStage) ->
         stage.do(stage.agent.answer(stage.question, Answer(decision="approve")))
     assert kinds(stage.reports)[-1] == "gone"
     assert stage.clock.getDelayedCalls() == []
+
+
+# Lines of which the middle is lost, because they are too long.
+
+
+def swell(stage: DriverStage, *texts: bytes) -> None:
+    """Have a stage's program print far more after the first of these texts that it prints."""
+    kinds = [CodexStage, PiStage, ClaudeStage, AcpStage]
+    stage.child.swollen = texts[kinds.index(type(stage))]  # type: ignore[attr-defined,arg-type]
+
+
+def test_words_in_a_line_that_is_too_long_are_kept_with_a_mark(program: DriverStage) -> None:
+    program.begin()
+    swell(program, *[b"so far"] * 4)
+    program.say("so far")
+    ((_, piece),) = program.reports.events("message-delta")
+    assert piece["text"].startswith("so farxxx")
+    assert "bytes are missing" in piece["text"]
+
+
+def test_an_end_in_a_line_that_is_too_long_is_the_end(program: DriverStage) -> None:
+    program.begin()
+    swell(program, b"completed", b"stop", b"success", b"end_turn")
+    program.end()
+    assert [told[0] for told in turns(program.reports)] == ["turn_began", "turn_ended"]
+
+
+def test_a_question_that_nobody_can_see_whole_is_refused(program: DriverStage) -> None:
+    program.begin()
+    swell(program, b"ls", b"Sure?", b"ls", b'"q"')
+    program.ask()
+    assert program.reports.questions == []
+    assert len(program.responses) == 1
+    assert "allow" not in json.encode(program.responses).decode()
+    ((_, warning),) = program.reports.events("warning")
+    assert warning["text"].startswith("The agent has asked something of 20000000 bytes")
+    program.child.swollen = b""  # type: ignore[attr-defined]
+    program.end()
+    assert turns(program.reports)[-1][0] == "turn_ended"
 
 
 # Recordings.

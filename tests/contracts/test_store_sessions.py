@@ -8,7 +8,7 @@ from sxhost.errors import (
     SessionLimit,
     UnknownSession,
 )
-from sxhost.model.session import Hosting, MessageDraft, Registration
+from sxhost.model.session import Hosting, MessageDraft, Registration, SeenDraft
 from sxhost.model.turn import Launch, Process
 from sxhost.store.contracts import Store
 from sxhost.testing import result_of
@@ -36,6 +36,20 @@ class TestSessions:
         with pytest.raises(SessionLimit):
             result_of(store.register("b", Registration(), 0))
         assert append(store, "a", draft()) == [(2, "thinking")]
+
+    def test_what_was_seen_never_goes_back(self, store: Store) -> None:
+        append(store, "a", draft(), draft(), draft())
+        for seq, seen in ((2, 2), (1, 2), (99, 3), (None, 3)):
+            marked = result_of(store.mark_seen("a", SeenDraft(seq=seq)))
+            assert (marked.seen_seq, marked.flagged) == (seen, False)
+        marked = result_of(store.mark_seen("a", SeenDraft(seq=0, flag=True)))
+        assert (marked.seen_seq, marked.flagged) == (3, True)
+        append(store, "a", draft())
+        marked = result_of(store.mark_seen("a", SeenDraft()))
+        assert (marked.seen_seq, marked.flagged) == (4, True)
+        assert not result_of(store.mark_seen("a", SeenDraft(flag=False))).flagged
+        with pytest.raises(UnknownSession):
+            result_of(store.mark_seen("b", SeenDraft()))
 
     def test_deleting_forgets_everything(self, store: Store) -> None:
         append(store, "a", draft())

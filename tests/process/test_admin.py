@@ -181,7 +181,7 @@ def wanting() -> Iterator[tuple[str, list[str | None]]]:
         shown: list[str | None] = []  # noqa: RUF012 - one for each class
 
     with HTTPServer(("127.0.0.1", 0), Shown) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", Shown.shown
         server.shutdown()

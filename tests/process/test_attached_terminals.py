@@ -158,7 +158,7 @@ def kill(bench: Bench) -> str:
 
 def test_a_claude_that_is_killed_has_ended_and_comes_back(claude: Bench) -> None:
     with on_a_terminal(claude, *FREE, LONG):
-        claude.until_told("tool-start")
+        claude.until_told("tool-start", "usage")  # its file is there to be resumed
         told = kill(claude)
     assert told in ("its process was killed by SIGKILL", "its process is gone")
     (claude.agent.cwd / "over").touch()
@@ -225,9 +225,12 @@ def test_an_agent_without_hooks_is_discovered_and_read(
             file.write(f'[projects."{bench.agent.cwd}"]\ntrust_level = "trusted"\n')
 
     def discovered() -> list[Any]:
-        """Return what was found of ours: others may run agents on this machine, too."""
+        """Return what was found of ours: others may run agents on this machine, too.
+
+        Before its first words an agent has no session.
+        """
         found = bench.ask("/discover", {})
-        return [one for one in found if one["cwd"] == str(bench.agent.cwd)]
+        return [one for one in found if one["cwd"] == str(bench.agent.cwd) and one["id"]]
 
     with on_a_terminal(bench, *options, f"SAY: spoken-{name}-8843"):
         (found,) = until(discovered)

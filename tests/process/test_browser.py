@@ -101,7 +101,7 @@ def site(place: Path, port: int) -> Iterator[tuple[int, SimpleQueue[dict[str, st
     with ThreadingHTTPServer(
         ("127.0.0.1", 0), partial(handler, directory=str(place))
     ) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield server.server_port, got

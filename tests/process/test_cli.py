@@ -372,7 +372,7 @@ class Stranger(BaseHTTPRequestHandler):
 def stranger() -> Iterator[str]:
     """Return the address of something that is not our host."""
     with HTTPServer(("127.0.0.1", 0), Stranger) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import expect
 
 from tests.support.dashboards import Dashboard, Feed, chromium
@@ -189,6 +190,51 @@ def test_denial_carries_words_to_the_agent(dashboard: Dashboard, feed: Feed) -> 
     assert "use staging" in str(asking.decision)
 
 
+def test_several_are_approved_together_and_no_others(dashboard: Dashboard, feed: Feed) -> None:
+    asking = [feed.permission(session, command=f"make {session}") for session in ("a", "b")]
+    page = dashboard.open("inbox")
+    cards = page.locator("article.card")
+    expect(cards).to_have_count(2)
+    for number in range(2):
+        expect(page.get_by_label("Answer together").nth(number)).to_be_enabled()
+        page.keyboard.press("j")
+        expect(cards.nth(number)).to_be_focused()
+        page.keyboard.press("x")
+    together = page.get_by_role("button", name="Approve these 2 once")
+    expect(together).to_be_visible()
+    later = feed.permission("c", command="rm -rf /")
+    expect(cards).to_have_count(3)
+    together.click()
+    assert [each.decision["behavior"] for each in asking] == ["allow", "allow"]
+    expect(cards).to_have_count(1)
+    expect(cards).to_contain_text("rm -rf /")
+    feed.ask("/sessions/c/approvals/3", {"decision": "deny"})
+    assert later.decision["behavior"] == "deny"
+
+
+def test_who_does_not_look_is_told_by_a_notice_that_is_taken_back(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    dashboard.context.grant_permissions(["notifications"], origin=dashboard.url)
+    dashboard.page.add_init_script(
+        "window.told = []; window.Notification = class { static permission = 'granted';"
+        " static async requestPermission() { return 'granted'; }"
+        " constructor(title, more) { this.title = title; told.push(`${title}: ${more.body}`); }"
+        " close() { told.push(`closed ${this.title}`); } };"
+        " Object.defineProperty(document, 'hidden', { get: () => true });"
+    )
+    feed.register("a", title="Deploy it")
+    page = dashboard.open("host")
+    page.get_by_label("Tell me what agents ask").check()
+    asking = feed.permission("a", command="make deploy")
+    expect(page).to_have_title("(1) sxhost")
+    assert page.evaluate("told") == ["Deploy it asks: Bash: make deploy"]
+    feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
+    assert asking.decision["behavior"] == "deny"
+    expect(page).to_have_title("sxhost")
+    assert page.evaluate("told")[1:] == ["closed Deploy it asks"]
+
+
 def test_card_goes_when_it_is_answered_elsewhere(dashboard: Dashboard, feed: Feed) -> None:
     feed.register("a")
     asking = feed.permission("a", command="make deploy")
@@ -284,7 +330,7 @@ def test_words_of_agents_are_text(dashboard: Dashboard, feed: Feed) -> None:
     expect(page.locator("article.card pre")).to_have_text(HOSTILE[0])
     for number in range(len(HOSTILE)):
         page.goto(f"{dashboard.url}/#/s/s{number}")
-        expect(page.locator(".item.message h3, .item.message h4")).to_have_count(1)
+        expect(page.locator(".item.message h2, .item.message h3")).to_have_count(1)
         page.keyboard.press("t")
         assert page.locator("main img, main script, main iframe, main svg").count() == 0
         links = page.locator("main .item .markdown a").evaluate_all(
@@ -369,6 +415,39 @@ def test_reader_is_offered_nothing_that_would_fail(dashboard: Dashboard, feed: F
     expect(page.get_by_role("button", name="Approve once")).to_have_count(0)
     page.goto(f"{dashboard.url}/#/new")
     expect(page.get_by_text('a token with the scope "admin"')).to_be_visible()
+    feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
+    assert asking.decision
+
+
+# Everybody.
+
+
+SCREENS = {
+    "": "Needs you",
+    "inbox": "make deploy",
+    "s/a": "Answer 0",
+    "s/a/usage": "tokens in",
+    "s/a/events": "tool-start",
+    "new": "What to do",
+    "host": "Tokens and browsers",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_screens_have_no_obstacles(
+    browser: Browser, running_host: Host, feed: Feed, scheme: str
+) -> None:
+    conversation(feed, "a")
+    feed.fire("a", "usage", input_tokens=100, output_tokens=10)
+    asking = feed.permission("a", command="make deploy")
+    shown = Dashboard(browser, running_host.url, color_scheme=scheme)
+    for place, words in SCREENS.items():
+        page = shown.open(place)
+        expect(page.locator("h1")).to_have_count(1)
+        expect(page.locator("main")).to_contain_text(words)
+        found = Axe().run(page).response["violations"]
+        assert [(each["id"], each["help"]) for each in found] == [], place
+    shown.close()
     feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
     assert asking.decision
 

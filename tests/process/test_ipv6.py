@@ -57,6 +57,7 @@ COMMANDS = {
     "rm": ["rm", "s"],
     "chat": ["chat", "s"],
     "run": ["run", "--agent", "echo", "hello"],
+    "search": ["search", "hi"],
     "send": ["send", "s", "hi"],
     "sessions": ["sessions"],
     "show": ["show", "s"],

@@ -12,6 +12,7 @@ import pytest
 from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs
 
+from sxhost.codec.lines import LongLine
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
@@ -118,6 +119,31 @@ async def test_child_that_prints_a_too_long_line_is_ended(stage: Stage) -> None:
         "it printed nonsense: a line is longer than 16777216 bytes",
     )
     assert how.sentence == f"the agent was ended: {how.why}"
+
+
+class BothEnds(Listener):
+    """One that reads lines of which the middle is missing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.long: list[LongLine] = []
+
+    def long_line_received(self, line: LongLine) -> bool:
+        self.long.append(line)
+        return True
+
+
+@in_reactor
+async def test_long_line_without_its_middle_costs_no_other_line(stage: Stage) -> None:
+    listener = BothEnds()
+    code = "print('one'); print('x' * 20_000_000 + 'end'); print('two')"
+    command = Command(argv=python(code), cwd="/")
+    stage.spawn()(command, listener)
+    how = await listener.exit()
+    assert how.code == 0
+    assert listener.lines == [b"one", b"two"]
+    ((head, tail, size),) = listener.long
+    assert (len(head), len(tail), tail[-3:], size) == (MIB, MIB, b"end", 20_000_003)
 
 
 @in_reactor

@@ -322,6 +322,15 @@ def test_flood_of_large_pieces_is_held_back(party: Party, dialect: str) -> None:
 
 
 @both
+def test_line_that_is_too_long_costs_its_middle_alone(party: Party, dialect: str) -> None:
+    with party.bounded(96 * MIB), party.rude(dialect, "long") as driven:
+        events = driven.until("complete", "error")
+        assert last(events)["status"] == "completed"
+        (long,) = [text for text in texts(events, "message-delta") if text.startswith("xxx")]
+        assert long.endswith("characters more)")
+
+
+@both
 def test_endless_standard_error_is_bounded(party: Party, dialect: str) -> None:
     with party.bounded(32 * MIB), party.rude(dialect, "noise") as driven:
         assert last(driven.until("complete", "error"))["status"] == "completed"
@@ -338,7 +347,7 @@ def test_orphans_that_ignore_signals_are_killed(party: Party, dialect: str) -> N
 
 
 @both
-@pytest.mark.parametrize("manner", ["half", "dies", "fails", "long", "shuts"])
+@pytest.mark.parametrize("manner", ["half", "dies", "fails", "shuts"])
 def test_agent_that_dies_midway_fails_its_turn(party: Party, dialect: str, manner: str) -> None:
     with party.bounded(96 * MIB), party.rude(dialect, manner) as driven:
         failed = last(driven.until("complete", "error"))

@@ -47,6 +47,7 @@ COMMANDS = {
     "register": ["register", "a"],
     "rm": ["rm", "a"],
     "run": ["run", "--agent", "echo", "\u00fc"],
+    "search": ["search", "x"],
     "send": ["send", "a", "-"],
     "sessions": ["sessions"],
     "serve": ["serve", "--port", "0", "--state-dir", "/dev/null/x"],

@@ -106,6 +106,16 @@ def test_board_lives_and_leaves_the_terminal_as_it_was(shell: Shell, tmp_path: P
         assert b"Traceback" not in top.shown
 
 
+def test_without_utf_8_signs_are_as_wide_as_they_were(shell: Shell, tmp_path: Path) -> None:
+    shell.output("register", "s", "--title", "login fix")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    top = Terminal([SXHOST, "top", "--url", shell.url], environ(tmp_path, **ascii_only))
+    top.wait_for(b"login fix")
+    top.press(b"q")
+    assert top.end() == 0
+    assert rb"\u2" not in top.shown
+
+
 def test_without_a_host_there_is_no_board(tmp_path: Path) -> None:
     top = Terminal([SXHOST, "top", "--url", "http://127.0.0.1:1"], environ(tmp_path))
     assert top.end() == 3

@@ -108,7 +108,7 @@ class _Host(ClientOfBoard):
 async def _board(
     net: NetworkInMemory, size: tuple[int, int], identity: Identity | None
 ) -> AsyncIterator[BoardInMemory]:
-    board = Board(_Host(net), identity, net.host.wall_ms, "/home/me")
+    board = Board(_Host(net), identity, net.host.wall_ms, "/home/me", 0)
     async with board.run_test(size=size) as pilot:
         shown = BoardInMemory(net, board, pilot)
         await shown.settle()

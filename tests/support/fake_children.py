@@ -9,10 +9,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from sxhost.agents.event_turns import EventTurns
+from sxhost.codec.lines import LongLine
 from sxhost.model.approval import Question
 from sxhost.model.event_types import AgentEvent, encode_data
 from sxhost.model.turn import Process, TurnStatus
-from sxhost.process.contracts import ChildExit, ChildListener, Command
+from sxhost.process.contracts import ChildExit, ChildListener, Command, LongLineListener
 
 
 class FakeChild:
@@ -28,6 +29,8 @@ class FakeChild:
         self.script: Callable[[FakeChild, Any], None] | None = None
         self.ended = False
         self.paused = False
+        self.swollen = b""
+        """A text after which its lines have so much more that their middle is lost."""
         self._talk = talk
 
     def send(self, line: bytes) -> None:
@@ -46,7 +49,13 @@ class FakeChild:
         """Print messages, or lines as they are."""
         for message in messages:
             raw = message if isinstance(message, bytes) else json.dumps(message).encode()
-            self._talk.line_received(raw)
+            head, swollen, tail = raw.rpartition(self.swollen or b"\0")
+            if swollen:
+                head, tail = head + swollen + b"x" * 2000, b"x" * 1000 + tail
+                assert isinstance(self._talk, LongLineListener)
+                assert self._talk.long_line_received(LongLine(head, tail, 20_000_000))
+            else:
+                self._talk.line_received(raw)
 
     def die(self, how: ChildExit | None = None) -> None:
         if not self.ended:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from rich.style import Style
 from rich.text import Text
 from textual import events, on, work
 from textual.app import App, ComposeResult
@@ -13,24 +12,25 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
-from sxhost.cli.answers import answer_to, own_choices
 from sxhost.cli.board.acts import Acts
+from sxhost.cli.board.answering import Answering
+from sxhost.cli.board.bars import LostLink, elsewhere, heading, lost_heading, news, title
 from sxhost.cli.board.board_list import BoardList
 from sxhost.cli.board.card import ApprovalCard
-from sxhost.cli.board.composer import Answers, Composer, Purpose
+from sxhost.cli.board.composer import Composer, Purpose
 from sxhost.cli.board.conversation import ConversationView
 from sxhost.cli.board.dialogs import HelpScreen, NewScreen
 from sxhost.cli.board.host import BoardHost
 from sxhost.cli.board.keys import KEYS, footer, refusal
-from sxhost.cli.board.rows import row_of
+from sxhost.cli.board.rows import Row, row_of
 from sxhost.cli.board.sessions import FOLLOWED, BoardSessions
-from sxhost.cli.formats import age, home_path, one_line
-from sxhost.cli.standing import COLOURS
+from sxhost.cli.formats import home_path, one_line
 from sxhost.errors import HostError, HostUnreachable
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.auth import Identity
+from sxhost.model.host import RemoteHost
 from sxhost.model.names import Scope
-from sxhost.model.session import SessionRemoved, SummaryChange
+from sxhost.model.session import SessionRemoved, Summary, SummaryChange
 from sxhost.model.turn import Launch
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ REDRAW_S: Final = 1 / 10
 
 TICK_S: Final = 1.0
 """Seconds after which ages are told anew."""
+
+REST_S: Final = 0.1
+"""Seconds for which a session is chosen until its conversation is read."""
 
 AGAIN_MS: Final = 3_000
 """Milliseconds within which a second key confirms the first."""
@@ -73,6 +76,7 @@ class Board(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(key.bound, key.action, show=False) for key in KEYS),
         Binding("ctrl+c", "quit", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", show=False, priority=True),
     ]
 
     def __init__(
@@ -81,11 +85,14 @@ class Board(App[None]):
         identity: Identity | None,
         now_ms: Callable[[], int],
         home: str = "",
+        rest_s: float = REST_S,
     ) -> None:
         super().__init__(ansi_color=True)
         self._host = host
         self._acts = Acts(host, self.say)
         self._identity = identity
+        self._only = None if identity is None else identity.session
+        """The session that the token is for, if it is for one alone."""
         self._now_ms = now_ms
         self._home = home
         self._sessions = BoardSessions()
@@ -94,15 +101,15 @@ class Board(App[None]):
         """Whether something is to be drawn."""
         self._stale = True
         """Whether what waits for a decision may have changed."""
-        self._lost: tuple[int, str] | None = None
-        """Since when the link is lost, and why."""
+        self._lost: LostLink | None = None
         self._interrupting: tuple[str, int] | None = None
         """Whom the next key interrupts, and since when."""
         self._end_stream: Callable[[], object] = lambda: None
         self.list = BoardList(id="list")
-        self.conversation = ConversationView(host, now_ms, id="conversation")
+        self.conversation = ConversationView(host, rest_s, id="conversation")
         self.card = ApprovalCard(id="card")
         self.composer = Composer(self._focus_pane, id="composer")
+        self._answering = Answering(self.composer, self._decide, self.say)
         self._head, self._news = Static(id="head"), Static(id="news")
         self._elsewhere = Static(id="elsewhere")
         self._foot, self._about = Static(id="foot"), Static(id="about")
@@ -123,7 +130,10 @@ class Board(App[None]):
 
     def on_mount(self) -> None:
         """Follow the host, and draw what it says now and then."""
-        self._end_stream = self._host.follow(self, after="now", types=FOLLOWED)
+        self._end_stream = self._host.follow(
+            self, self._only, after="now", types=FOLLOWED, summaries=True
+        )
+        self.app_resume_signal.subscribe(self, lambda _: self._repaint())
         self.set_interval(REDRAW_S, self._draw_changes)
         self.set_interval(TICK_S, self._tick)
         self._arrange(self.size.width)
@@ -147,9 +157,9 @@ class Board(App[None]):
         """Take it that the link was lost, or is there again."""
         self._changed = True
         if not up:
-            self._lost = (self._now_ms(), why)
+            self._lost = LostLink(self._now_ms(), why)
         elif self._lost is not None:
-            away = age((self._now_ms() - self._lost[0]) / 1000)
+            away = self._lost.ago(self._now_ms())
             self._lost, self._stale = None, True
             self.conversation.reload_if_cut_off()
             self.say(f"The host is there again, after {away}; nothing is missing.")
@@ -164,17 +174,37 @@ class Board(App[None]):
         """Ask for all that waits for a decision."""
         self._stale = False
         try:
-            approvals = await self._host.ask(lambda host: host.approvals(ApprovalQuery()))
-        except (HostError, HostUnreachable):
-            self._stale = True  # the link says why
+            approvals = await self._host.ask(self._pending)
+        except HostUnreachable:
+            return  # there is no link, and once there is one this is asked again
+        except HostError as error:
+            self.say(error.message)
             return
         self._sessions.replace_approvals(approvals)
         self._changed = True
+
+    async def _pending(self, host: RemoteHost) -> list[Approval]:
+        if self._only is not None:
+            return await host.session_approvals(self._only, ApprovalQuery())
+        return await host.approvals(ApprovalQuery())
 
     # What is drawn.
 
     def _tick(self) -> None:
         self._changed = True  # everything is a second older
+        session = self._sessions.get(self.list.chosen or "")
+        if session is not None and self.list.is_moved and self._sees_end_of(session):
+            self._note_seen(session.id, session.event_count)
+
+    def _sees_end_of(self, session: Summary) -> bool:
+        """Tell whether somebody may note now that a session was looked at."""
+        is_read = self.conversation.session == session.id and self.conversation.is_at_end
+        may = self._lost is None and not refusal(self._identity, "send", session.id)
+        return is_read and may and self._sessions.is_new(session)
+
+    @work(exclusive=True, group="seen")
+    async def _note_seen(self, session_id: str, seq: int) -> None:
+        await self._acts.note_seen(session_id, seq)
 
     def _draw_changes(self) -> None:
         if self._stale and self._lost is None:
@@ -186,70 +216,44 @@ class Board(App[None]):
     def _draw(self) -> None:
         now, sessions = self._now_ms(), self._sessions
         listed = sessions.listed(self._words)
-        self.list.show(
-            [row_of(one, sessions.standing(one), sessions.doing(one, now)) for one in listed]
-        )
+        self.list.show([self._row(one) for one in listed])
         chosen = self.list.chosen
-        self._head.update(self._heading())
+        self._head.update(
+            heading(self._host.url, sessions, self._words)
+            if self._lost is None
+            else lost_heading(self._lost, now)
+        )
         self._about.update(self._title(chosen))
-        self.card.show(sessions.asked_by(chosen), self._name_of(chosen), now)
-        self._elsewhere.update(self._waiting_elsewhere(chosen))
+        self.card.show(sessions.asked_by(chosen), sessions.name_of(chosen), now)
+        others = sessions.asked_elsewhere(chosen)
+        self._elsewhere.display = bool(others)
+        if others:
+            name = sessions.name_of(others[0].session)
+            self._elsewhere.update(elsewhere(name, others[0], len(others) - 1))
         self._foot.update(footer(self._identity, chosen))
 
-    def _heading(self) -> Text:
-        text = Text(no_wrap=True, overflow="ellipsis")
-        text.append(" sxhost top ", Style(bold=True, reverse=True))
-        if self._lost is not None:
-            since, why = self._lost
-            ago = age((self._now_ms() - since) / 1000)
-            lost = f"  link lost {ago} ago ({one_line(why)}): trying again"
-            return text.append(lost, Style(color="red", bold=True))
-        text.append(f" {one_line(self._host.url.partition('//')[2] or self._host.url)} ")
-        said = [
-            (f"{count} {stands}", Style.parse(COLOURS.get(stands, "")))
-            for stands, count in self._sessions.counts().items()
-        ]
-        for at, (part, look) in enumerate(said or [("no sessions yet", Style())]):
-            text.append(" · " if at else " ").append(part, look)
-        if self._words:
-            text.append(f" /{one_line(self._words)}", Style(color="cyan"))
-        return text
+    def _row(self, session: Summary) -> Row:
+        sessions = self._sessions
+        doing = sessions.doing(session, self._now_ms())
+        is_new = sessions.is_new(session)
+        return row_of(session, sessions.standing(session), doing, is_new=is_new)
 
     def _title(self, session_id: str | None) -> Text:
-        session = None if session_id is None else self._sessions.get(session_id)
+        session = self._sessions.get(session_id or "")
         if session is None:
             return Text()
-        text = Text(one_line(session.title or session.id), Style(bold=True), no_wrap=True)
-        place = home_path(session.cwd, self._home)
-        about = (
-            session.agent,
-            session.model,
-            self._sessions.doing(session, self._now_ms()),
-            place,
-        )
-        text.append(f"  {one_line(' · '.join(filter(None, about)))}", Style(dim=True))
-        unseen = self.conversation.unseen
-        return text.append(f"  ▼ {unseen} new", Style(color="cyan")) if unseen else text
+        doing = self._sessions.doing(session, self._now_ms())
+        about = (session.agent, session.model, doing, home_path(session.cwd, self._home))
+        return title(session.title or session.id, about, self.conversation.unseen)
 
-    def _name_of(self, session_id: str | None) -> str:
-        session = self._sessions.get(session_id or "")
-        return (session and session.title) or session_id or ""
-
-    def _waiting_elsewhere(self, chosen: str | None) -> Text:
-        others = self._sessions.asked_elsewhere(chosen)
-        self._elsewhere.display = bool(others)
-        text = Text(no_wrap=True, overflow="ellipsis")
-        if others:
-            first, more = others[0], len(others) - 1
-            text.append(" ! ", Style(color="yellow", bold=True, reverse=True))
-            text.append(f" {one_line(self._name_of(first.session))} asks: ", Style(bold=True))
-            text.append(one_line(first.title))
-            text.append(f"  and {more} more" if more else "", Style(dim=True))
-        return text
+    def _repaint(self) -> None:
+        """Draw all of it: somebody else has had the terminal."""
+        for widget in self.screen.walk_children(with_self=True):
+            widget.refresh()
 
     def say(self, text: str) -> None:
         """Say something in a line above the keys, until the next key."""
-        self._news.update(Text(one_line(text), no_wrap=True, overflow="ellipsis"))
+        self._news.update(news(text))
 
     # Where somebody is.
 
@@ -370,55 +374,16 @@ class Board(App[None]):
         return None if why else approval
 
     def action_decide(self, decision: str) -> None:
-        """Answer what is asked by one of the usual decisions."""
+        """Answer what is asked by one of the usual decisions; deny it with words."""
         approval = self._asked()
-        if approval is None:
-            return
-        if approval.inquiries and decision == "approve":
-            self._ask_for_answer(approval, {})
-        elif decision not in approval.choices:
-            self.say(f"It takes one of: {', '.join(approval.choices)}")
-        else:
-            self._decide(approval, Answer(decision=decision))
-
-    def action_deny(self) -> None:
-        """Deny what is asked, with words for the agent or without."""
-        approval = self._asked()
-        if approval is not None and "deny" not in approval.choices:
-            self.say(f"It takes one of: {', '.join(approval.choices)}")
-        elif approval is not None:
-            self.composer.open(Purpose("deny", "deny, because:", approval.session, approval))
+        if approval is not None:
+            self._answering.by_decision(approval, decision)
 
     def action_choice(self, number: int) -> None:
         """Answer by the choice of this number."""
         approval = self._asked()
-        if approval is None:
-            return
-        if len(approval.inquiries) == 1:
-            self._take_answer(approval, {}, str(number))
-        elif number <= len(own := own_choices(approval)):
-            self._decide(approval, Answer(decision=own[number - 1]))
-
-    def _ask_for_answer(self, approval: Approval, given: Answers) -> None:
-        """Have the next answer written."""
-        inquiry = approval.inquiries[len(given)]
-        label = f"{inquiry.header or inquiry.text}:"
-        purpose = Purpose("answer", label, approval.session, approval, given)
-        self.composer.open(purpose, secret=inquiry.secret)
-
-    def _take_answer(self, approval: Approval, given: Answers, text: str) -> None:
-        """Take an answer to the next question, and ask for the one after it."""
-        inquiry = approval.inquiries[len(given)]
-        answer = answer_to(inquiry, text)
-        if answer is None or not text:
-            labels = ", ".join(option.label for option in inquiry.options)
-            self.say(f"It takes one of: {labels}" if labels else "It takes some words.")
-            return
-        given = {**given, inquiry.id: answer}
-        if len(given) < len(approval.inquiries):
-            self._ask_for_answer(approval, given)
-        else:
-            self._decide(approval, Answer(decision="approve", answers=given))
+        if approval is not None:
+            self._answering.by_number(approval, number)
 
     @work(group="decide")
     async def _decide(self, approval: Approval, answer: Answer) -> None:
@@ -429,7 +394,7 @@ class Board(App[None]):
         """Write to the agent of the chosen session."""
         chosen = self.list.chosen
         if chosen is not None and self._may("send", chosen):
-            self.composer.open(Purpose("send", f"to {self._name_of(chosen)}:", chosen))
+            self.composer.open(Purpose("send", f"to {self._sessions.name_of(chosen)}:", chosen))
 
     def action_filter(self) -> None:
         """List only sessions with some words."""
@@ -447,11 +412,12 @@ class Board(App[None]):
                 self._words, self._changed = text, True
             case "send" if text.strip():
                 self._send(purpose, text)
-            case "deny" if purpose.approval is not None:
-                answer = Answer(decision="deny", reason=text.strip() or None)
-                self._decide(purpose.approval, answer)
-            case "answer" if purpose.approval is not None:
-                self._take_answer(purpose.approval, purpose.given, text)
+            case "deny" | "answer":
+                self._answering.by_words(purpose, text)
+
+    @on(ConversationView.News)
+    def _say_news(self, event: ConversationView.News) -> None:
+        self.say(event.text)
 
     @work(group="send")
     async def _send(self, purpose: Purpose, text: str) -> None:

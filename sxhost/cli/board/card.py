@@ -74,7 +74,7 @@ class ApprovalCard(Vertical):
             self._since_ms, self._seen_whole = now_ms, False
             self._body.query_one(Static).update(_asked(approval))
             self._body.scroll_home(animate=False)
-            self._choices.update(Text(_choices(approval), Style(bold=True)))
+        self._choices.update(Text(_choices(approval), Style(bold=True)))
 
     def scroll_by(self, lines: int) -> None:
         """Show what is further down, or up."""
@@ -119,6 +119,8 @@ def _asked(approval: Approval) -> Text:
 
 
 def _choices(approval: Approval) -> str:
+    if approval.at_terminal_ms is not None:
+        return " It can only be answered at its agent's own terminal."
     if approval.inquiries:
         return " a answer  d deny" if "deny" in approval.choices else " a answer"
     keys: Sequence[str] = [key for choice, key in STANDARD if choice in approval.choices]

@@ -103,6 +103,8 @@ class Composer(Horizontal):
         if self.purpose is not None:
             purpose = self.purpose
             self.close()
+            if purpose.kind != "send":  # which may not arrive
+                self.forget(purpose)
             self._leave()
             self.post_message(self.Written(purpose, event.value))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -49,7 +50,11 @@ NOBODY: Final = (
 
 
 class ConversationView(ScrollView, can_focus=True):
-    """One session's conversation; the end is followed, unless somebody has scrolled up."""
+    """One session's conversation; the end is followed, unless somebody has scrolled up.
+
+    :param rest_s: seconds for which a session must have been chosen until it is read: who runs
+        through a list asks for none of what he passes.
+    """
 
     opened: reactive[bool] = reactive(False)
     """Whether outputs, diffs and thoughts are shown whole."""
@@ -58,22 +63,16 @@ class ConversationView(ScrollView, can_focus=True):
     """Whether it may have changed, so that it is dimmed."""
 
     class News(Message):
-        """What the view says of itself, in a line: "" for nothing."""
+        """What the view says of itself, in a line."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
-    def __init__(
-        self,
-        host: BoardHost,
-        now_ms: Callable[[], int],
-        *,
-        id: str | None = None,  # noqa: A002
-    ) -> None:
+    def __init__(self, host: BoardHost, rest_s: float, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._host = host
-        self._now_ms = now_ms
+        self._rest_s = rest_s
         self._session: str | None = None
         self._document = Document(self._lay_out)
         self._fold = ConversationFold()
@@ -106,6 +105,11 @@ class ConversationView(ScrollView, can_focus=True):
     def unseen(self) -> int:
         """How many items have come below what is seen."""
         return 0 if self._follows else self._unseen
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether it was read, and its end is in sight."""
+        return self._follows and self._reader is not None and self.size.height > 0
 
     def follow(self) -> None:
         """Go to the end, and on with it."""
@@ -150,6 +154,7 @@ class ConversationView(ScrollView, can_focus=True):
     async def _load(self, session_id: str) -> None:
         """Read the end of a session, and follow it from there."""
         query = TranscriptQuery(limit=PAGE)
+        await asyncio.sleep(self._rest_s)
         try:
             page = await self._host.ask(lambda host: host.transcript(session_id, query))
         except (HostError, HostUnreachable) as error:
@@ -192,13 +197,13 @@ class ConversationView(ScrollView, can_focus=True):
 
     def end(self, why: str) -> None:
         """Say that nothing more comes."""
-        self.post_message(self.News(f"{self._session}: {why}" if why else ""))
+        self.post_message(self.News(f"{self._session}: {why}"))
 
     # What is drawn.
 
     def _lay_out(self, item: TranscriptItem) -> Sequence[Strip]:
         width = self.scrollable_content_region.width
-        return item_strips(item, width, opened=self.opened, now_ms=self._now_ms())
+        return item_strips(item, width, opened=self.opened)
 
     def _measure(self) -> None:
         width = self.scrollable_content_region.width
@@ -247,11 +252,13 @@ class ConversationView(ScrollView, can_focus=True):
         try:
             page = await self._host.ask(lambda host: host.transcript(session_id, query))
         except (HostError, HostUnreachable) as error:
+            self._before = None  # it is asked for again where the session is read anew
             self.post_message(self.News(str(error)))
         finally:
             self._fetching = False
         if page is not None and (session_id, before) == (self._session, self._before):
-            self._before = page.before
+            is_end = page.before is not None and page.before >= before
+            self._before = None if is_end else page.before
             self._offset += len(page.items)
             self._document.prepend(page.items)
             self._lay_out_older()

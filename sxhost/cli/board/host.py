@@ -56,8 +56,9 @@ class BoardHost(Protocol):
         *,
         after: str = "",
         types: Sequence[str] = (),
+        summaries: bool = False,
     ) -> Callable[[], object]:
-        """Tell a follower a session's events, or all sessions' with their summaries, live.
+        """Tell a follower the events of a session, or of all, live, with their summaries.
 
         What is returned ends it.
         """
@@ -85,13 +86,16 @@ class ClientOfBoard:
         *,
         after: str = "",
         types: Sequence[str] = (),
+        summaries: bool = False,
     ) -> Callable[[], object]:
         """Tell a follower what a stream of the client brings; it reconnects by itself."""
         stream = self._client.subscribe(
             session_id,
             after=after,
             types=types,
-            summary=session_id is None,
+            summary=summaries,
+            native=False,
+            merged=True,
             on_link=follower.on_link,
         )
 

@@ -45,7 +45,7 @@ KEYS: Final[Sequence[Key]] = (
     Key("!", "exclamation_mark", "next_asking", "", "to who waits longest for an answer"),
     Key("a", "a", "decide('approve')", "approve", "approve, or answer a question", "approve"),
     Key("A", "A", "decide('approve_session')", "", "approve all like it", "approve"),
-    Key("d", "d", "deny", "deny", "deny, with words for the agent", "approve"),
+    Key("d", "d", "decide('deny')", "deny", "deny, with words for the agent", "approve"),
     Key("x", "x", "decide('cancel')", "", "deny, and stop the turn", "approve"),
     Key("1-9", "1", "choice(1)", "", "another of the choices", "approve"),
     *(Key("", str(n), f"choice({n})", "", "", "approve") for n in range(2, 10)),

@@ -11,7 +11,7 @@ from sxhost.model.session import SessionRemoved, Summary, SummaryChange
 
 __all__ = ["FOLLOWED", "BoardSessions"]
 
-FOLLOWED: Final = ("approval-requested", "approval-resolved")
+FOLLOWED: Final = ("approval-requested", "approval-moved", "approval-resolved")
 """The events that a board follows: what else it shows is in summaries."""
 
 ORDER: Final[Mapping[Standing, int]] = {
@@ -30,6 +30,11 @@ class BoardSessions:
     def get(self, session_id: str) -> Summary | None:
         """Return a session; None if there is none."""
         return self._known.get(session_id)
+
+    def name_of(self, session_id: str | None) -> str:
+        """Return what people call a session: its title, or its id; "" of none."""
+        session = self.get(session_id or "")
+        return (session and session.title) or session_id or ""
 
     # What the host says.
 
@@ -64,7 +69,8 @@ class BoardSessions:
         """Return the sessions that have all these words, those first that need somebody.
 
         Of those the one that waits longest is first, of all others the one that has changed
-        last.  What merely says more stays where it is: nothing moves below a hand.
+        last; of what is idle, what nobody has looked at.  What merely says more stays where
+        it is: nothing moves below a hand.
         """
         wanted = words.casefold().split()
         found = [
@@ -81,10 +87,14 @@ class BoardSessions:
     def _first_asked(self, session: Summary) -> Approval | None:
         return next(iter(self.asked_by(session.id)), None)
 
-    def _rank(self, session: Summary) -> tuple[int, int, str]:
+    def is_new(self, session: Summary) -> bool:
+        """Tell whether a session is done and nobody has looked at how, on any screen."""
+        return self.standing(session) == "idle" and session.seen_seq < session.event_count
+
+    def _rank(self, session: Summary) -> tuple[int, bool, int, str]:
         stands = self.standing(session)
         at = session.since_ms if stands in NEEDY else -session.since_ms
-        return ORDER[stands], at, session.id
+        return ORDER[stands], not self.is_new(session), at, session.id
 
     def _searched(self, session: Summary) -> str:
         labels = " ".join(f"{name}:{value}" for name, value in session.labels.items())

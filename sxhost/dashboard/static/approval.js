@@ -1,7 +1,7 @@
 // @ts-check
 // One question of an agent, whole; nothing can be approved before it has been seen.
 import { Refusal, path, post } from "./api.js";
-import { h, html, useEffect, useLayoutEffect, useNow, useRef, useState } from "./dom.js";
+import { h, html, signal, useEffect, useLayoutEffect, useNow, useRef, useSignal, useState } from "./dom.js";
 import { age, clock, duration, oneLine } from "./format.js";
 import { loadApprovals, may, sessions } from "./state.js";
 import { Block, Diff, Words, written } from "./text.js";
@@ -14,8 +14,34 @@ const SAID = ["description", "reason", "message", "title"];
 /** What has an element of its own. */
 const SHOWN = new Set(["command", "cwd", "paths", "changes", "diff", "shown", ...SAID]);
 
-/** @param {{approval: any, now?: number}} props */
-export function Approval({ approval }) {
+/** Approvals that are answered together, by `nameOf`: only such as were seen to their end. */
+export const selected = signal(/** @type {Set<string>} */ (new Set()));
+
+/** @param {any} approval */
+export const nameOf = (approval) => `${approval.session} ${approval.id}`;
+
+/** @param {string} name */
+function toggle(name) {
+  const changed = new Set(selected.peek());
+  if (!changed.delete(name)) changed.add(name);
+  selected.value = changed;
+}
+
+/** Decide one question; returns what came of it, as a sentence. @param {any} approval @param {object} answer */
+export async function answer(approval, answer) {
+  try {
+    await post(path`sessions/${approval.session}/approvals/${approval.id}`, answer);
+    return "Sent; the agent goes on.";
+  } catch (error) {
+    return sentence(error);
+  } finally {
+    loadApprovals();
+  }
+}
+
+/** @param {{approval: any, batch?: boolean}} props */
+export function Approval({ approval, batch = false }) {
+  const chosen = useSignal(selected).has(nameOf(approval));
   const now = useNow(5);
   const end = useRef(/** @type {HTMLElement | null} */ (null));
   const seen = useSeen(end, approval.id);
@@ -23,6 +49,7 @@ export function Approval({ approval }) {
   return html`
     <article class="card" tabindex="0" data-approval=${approval.id} data-session=${approval.session} aria-label=${`${approval.session} asks: ${oneLine(approval.title, 80)}`}>
       <header>
+        ${batch && approval.inquiries.length === 0 && html`<input type="checkbox" data-key="x" aria-label="Answer together with others" title="answer together with others" disabled=${!seen} checked=${chosen} onChange=${() => toggle(nameOf(approval))} />`}
         <a href=${`#/s/${encodeURIComponent(approval.session)}`}><b>${oneLine(session.title || approval.session, 80)}</b></a>
         <span class="dim">${[session.agent, oneLine(session.cwd || "", 60), oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")}</span>
         <span class="dim right">no. ${approval.id}, asked ${age(now - approval.opened_ms)} ago${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span>
@@ -86,16 +113,11 @@ function Decide({ approval, seen }) {
 
   async function decide(/** @type {string} */ decision, /** @type {string} */ reason = "") {
     setVerdict("Sending…");
-    try {
-      const answers = asks && decision === "approve" ? answersOf(form.current, approval.inquiries) : null;
-      await post(path`sessions/${approval.session}/approvals/${approval.id}`, { decision, reason: reason || null, answers });
-      setVerdict("Sent; the agent goes on.");
-    } catch (error) {
-      setVerdict(sentence(error));
-    }
-    loadApprovals();
+    const answers = asks && decision === "approve" ? answersOf(form.current, approval.inquiries) : null;
+    setVerdict(await answer(approval, { decision, reason: reason || null, answers }));
   }
 
+  if (approval.at_terminal_ms) return html`<p class="verdict">It can only be answered at its agent's own terminal, since ${new Date(approval.at_terminal_ms).toLocaleTimeString()}.</p>`;
   const others = approval.choices.filter((/** @type {string} */ choice) => !["approve", "deny"].includes(choice));
   const can = (/** @type {string} */ choice) => approval.choices.includes(choice);
   return html`

@@ -10,7 +10,7 @@ const STEP = { needs: 100, working: 100, idle: 50, over: 10 };
 
 /** @type {Record<string, [string, string]>} */
 const STATES = {
-  waiting: ["!", "waiting for you"], working: ["▶", "working"], idle: ["○", "idle"], ended: ["■", "ended"],
+  waiting: ["!", "waiting"], working: ["▶", "working"], idle: ["○", "idle"], ended: ["■", "ended"],
   stalled: ["‖", "stalled"], lost: ["?", "lost"], failed: ["✗", "failed"], asleep: ["◌", "asleep"], starting: ["…", "starting"],
 };
 
@@ -42,7 +42,7 @@ export function Board({ search, frozen }) {
   if (!sessions.peek().size) return h(Empty, null);
   const shown = Object.entries(order).map(([name, ids]) => [name, ids.map((id) => sessions.peek().get(id)).filter((session) => session && matches(session, words))]);
   return html`
-    <div class="board" onPointerEnter=${hold} onPointerLeave=${settle} onFocusIn=${hold} onFocusOut=${settle}>
+    <div class="board" onPointerEnter=${hold} onPointerLeave=${settle} onFocusIn=${hold} onFocusOut=${settle}><h1 class="unseen">Board</h1>
       ${stale && html`<button class="notice" data-key="r" onClick=${() => settle(null)}>The order has changed: press r</button>`}
       ${shown.map(([name, rows]) => rows.length > 0 && html`<${Group} key=${name} name=${name} rows=${rows} now=${now} />`)}
       ${words.length > 0 && shown.every(([, rows]) => !rows.length) && html`<p class="empty">No session has these words.</p>`}

@@ -4,6 +4,7 @@ import { get, path, post, request } from "./api.js";
 import { sentence } from "./approval.js";
 import { html, useEffect, useSignal, useState } from "./dom.js";
 import { clock, count, duration } from "./format.js";
+import { Switch } from "./notices.js";
 import { may, me } from "./state.js";
 
 export function HostPage() {
@@ -20,6 +21,7 @@ export function HostPage() {
     ...(status.missing ? [["missing", status.missing]] : []),
   ];
   return html`<section class="form"><h1>Host</h1>${facts && html`<dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`}
+    <${Switch} />
     ${may("admin") && html`<${Tokens} /><${Audit} />`}
     ${status && html`<details><summary>Limits</summary><dl class="facts">${Object.entries(status.limits).map(([name, value]) => html`<dt>${name}</dt><dd>${String(value)}</dd>`)}</dl></details>`}</section>`;
 }

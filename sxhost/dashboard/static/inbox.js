@@ -1,7 +1,7 @@
 // @ts-check
 // The inbox: all that agents ask, oldest first; below it what was answered lately.
 import { get } from "./api.js";
-import { Approval } from "./approval.js";
+import { Approval, answer, nameOf, selected } from "./approval.js";
 import { h, html, useEffect, useSignal, useState } from "./dom.js";
 import { age, oneLine } from "./format.js";
 import { approvals, sessions } from "./state.js";
@@ -13,11 +13,30 @@ export function Inbox() {
   const [answered, setAnswered] = useState(/** @type {any[]} */ ([]));
   useEffect(() => { get("approvals?all=1").then((all) => setAnswered(recent(all)), () => {}); }, [asked]);
   return html`
+    <h1 class="unseen">Inbox</h1>
     <section aria-label="Asked">
       ${asked.length === 0 && html`<p class="empty">Nobody asks anything.</p>`}
-      ${asked.map((approval) => h(Approval, { key: `${approval.session} ${approval.id}`, approval }))}
+      ${asked.map((approval) => h(Approval, { key: nameOf(approval), approval, batch: asked.length > 1 }))}
+      ${h(Batch, { asked })}
     </section>
     ${answered.length > 0 && html`<section aria-label="Answered"><h2>Answered in the last hour</h2><ul class="plain">${answered.map((approval) => h(Answered, { key: approval.id, approval }))}</ul></section>`}`;
+}
+
+/** Answers several, each by its own number: never what came after they were chosen. @param {{asked: any[]}} props */
+function Batch({ asked }) {
+  const names = useSignal(selected);
+  const [verdicts, setVerdicts] = useState(/** @type {string[]} */ ([]));
+  const chosen = asked.filter((approval) => names.has(nameOf(approval)));
+  const decide = async (/** @type {string} */ decision) => {
+    const told = await Promise.all(chosen.map(async (approval) => `${approval.id} ${oneLine(approval.title, 60)}: ${await answer(approval, { decision })}`));
+    selected.value = new Set();
+    setVerdicts(told);
+  };
+  return html`${chosen.length > 0 && html`<div class="batch decisions" role="group" aria-label="Answer together">
+      <button class="deny" onClick=${() => decide("deny")}>Deny these ${chosen.length}</button>
+      <span class="verdict">${chosen.map((approval) => `no. ${approval.id}`).join(", ")}</span>
+      <button class="approve" onClick=${() => decide("approve")}>Approve these ${chosen.length} once</button></div>`}
+    ${verdicts.length > 0 && html`<ul class="plain dim" role="status">${verdicts.map((words) => html`<li key=${words}>${words}</li>`)}</ul>`}`;
 }
 
 /** @param {any[]} all */

@@ -4,7 +4,7 @@ import { Approval } from "./approval.js";
 import { h, html, useEffect, useState } from "./dom.js";
 import { clock, duration, oneLine } from "./format.js";
 import { approvals } from "./state.js";
-import { Block, Diff, Words, written } from "./text.js";
+import { Block, Diff, Growing, Words, written } from "./text.js";
 
 /** @param {{item: any}} props */
 export function Item({ item }) {
@@ -17,7 +17,7 @@ export function Item({ item }) {
 /** @type {Record<string, (item: any) => any>} */
 const KINDS = {
   user: (item) => html`<div class="said">${h(Words, { text: item.text || "" })}</div>`,
-  message: (item) => html`${item.status === "running" ? html`<div class="growing">${h(Words, { text: item.text || "" })}<span class="caret">▌</span></div>` : h(Prose, { text: item.text || "" })}
+  message: (item) => html`${item.status === "running" ? h(Growing, { text: item.text || "" }) : h(Prose, { text: item.text || "" })}
     ${item.status === "cut" && html`<p class="dim">cut off here</p>`}`,
   thinking: (item) => html`<details class="reasoning"><summary>Thinking${item.status === "running" ? "…" : ""} <span class="dim">${oneLine(item.text || "", 80)}</span></summary>${h(Block, { text: item.text || "" })}</details>`,
   tool: (item) => h(Tool, { item }),
@@ -38,7 +38,7 @@ const SIGNS = /** @type {Record<string, string>} */ ({ running: "▶", completed
 function Prose({ text }) {
   const [Markdown, set] = useState(() => loaded);
   useEffect(() => { if (!Markdown) markdown().then((found) => set(() => found)); }, [Markdown]);
-  return Markdown ? h(Markdown, { text }) : html`<div class="growing">${h(Words, { text })}</div>`;
+  return Markdown ? h(Markdown, { text }) : html`<div class="unset">${h(Words, { text })}</div>`;
 }
 
 /** @type {any} */

@@ -6,7 +6,7 @@ export const HELP = [
   ["?", "this help"], ["/", "search"], ["g b", "board"], ["g i", "inbox"], ["g h", "host"], ["n", "new agent"], ["u, Esc", "up"],
   ["j k, ↓ ↑", "next, previous"], ["Enter", "open"], ["r", "sort again"],
   ["c", "write"], ["Ctrl Enter", "send"], ["f", "to the end"], ["[ ]", "previous, next turn"], ["t", "open or close tools"], ["I twice", "interrupt"],
-  ["a", "approve once, on a card that is focused and read"], ["d", "deny, with words"], [".", "other decisions"], ["1–9", "choose an answer"],
+  ["x", "choose a card, to answer several together"], ["a", "approve once, on a card that is focused and read"], ["d", "deny, with words"], [".", "other decisions"], ["1–9", "choose an answer"],
 ];
 
 const SELECTABLE = "a.row, article.card";
@@ -42,7 +42,7 @@ export function listen({ go, up, help }) {
       // Twice within a second, since it cannot be taken back.
       if (Date.now() - armed < 1000) find('[data-key="I"]')?.click();
       armed = Date.now();
-    } else if (/^[ad.1-9]$/.test(key)) press(key, document.activeElement?.closest("article.card"));
+    } else if (/^[adx.1-9]$/.test(key)) press(key, document.activeElement?.closest("article.card"));
     else if (key === "r" || key === "f") press(key, document.body);
   });
 }

@@ -2,9 +2,10 @@
 // The page: its frame, and which of its screens is shown.
 import { takeLogin } from "./api.js";
 import { Board } from "./board.js";
-import { effect, h, html, mount, useEffect, useErrorBoundary, useNow, useSignal, useState } from "./dom.js";
+import { h, html, mount, useEffect, useErrorBoundary, useNow, useSignal, useState } from "./dom.js";
 import { age } from "./format.js";
 import { HELP, listen } from "./keys.js";
+import { watch } from "./notices.js";
 import { approvals, link, me, start } from "./state.js";
 
 /** A lost link is not worth a word before it has lasted so long. */
@@ -84,6 +85,6 @@ function News() {
 }
 
 takeLogin();
-effect(() => { document.title = approvals.value.length ? `(${approvals.value.length}) sxhost` : "sxhost"; });
+watch();
 start();
 mount(/** @type {HTMLElement} */ (document.getElementById("app")), html`<${App} />`);

@@ -29,7 +29,7 @@ const ELEMENTS = {
   br: () => html`<br />`,
   code: (token) => html`<pre class="block"><code>${h(Words, { text: token.text })}</code></pre>`,
   codespan: (token) => html`<code>${h(Words, { text: token.text })}</code>`,
-  heading: (token) => h(`h${Math.min(6, token.depth + 2)}`, null, inside(token)),
+  heading: (token) => h(`h${Math.min(6, token.depth + 1)}`, null, inside(token)),
   paragraph: (token) => html`<p>${inside(token)}</p>`,
   blockquote: (token) => html`<blockquote>${inside(token)}</blockquote>`,
   strong: (token) => html`<strong>${inside(token)}</strong>`,

@@ -5,9 +5,24 @@ import { pieces, count } from "./format.js";
 
 /** A text whose hidden characters are shown by their names. @param {{text: string}} props */
 export function Words({ text }) {
-  return pieces(text).map((piece, at) => ("seen" in piece
+  return useMemo(() => pieces(text).map((piece, at) => ("seen" in piece
     ? piece.seen
-    : html`<span key=${at} class="hidden-character" title="a character that cannot be seen">${piece.hidden}</span>`));
+    : html`<span key=${at} class="hidden-character" title="a character that cannot be seen">${piece.hidden}</span>`)), [text]);
+}
+
+/** Lines of a growing text that are drawn anew together. */
+const TOGETHER = 24;
+
+/** A text that grows: only its last lines are drawn anew. @param {{text: string}} props */
+export function Growing({ text }) {
+  const lines = text.split("\n");
+  const blocks = Array.from({ length: Math.ceil(lines.length / TOGETHER) }, (_, at) => lines.slice(at * TOGETHER, (at + 1) * TOGETHER).join("\n"));
+  return html`<div class="growing">${blocks.map((block, at) => html`<${Lines} key=${at} text=${block} open=${at === blocks.length - 1} />`)}</div>`;
+}
+
+/** @param {{text: string, open: boolean}} props */
+function Lines({ text, open }) {
+  return useMemo(() => html`<div>${h(Words, { text })}${open && html`<span class="caret">▌</span>`}</div>`, [text, open]);
 }
 
 const HEAD = 8192, TAIL = 4096;

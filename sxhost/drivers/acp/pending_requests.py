@@ -36,7 +36,7 @@ class PendingRequests:
     ) -> None:
         self._peer = peer
         self._updates = updates
-        self.questions = PendingQuestions(reports, clock, peer.respond)
+        self.questions = PendingQuestions(reports, clock, peer.respond, lambda: peer.cut)
 
     def request_received(self, number: Id, method: str, params: Raw) -> bool:
         """Report a request as a question; return False if its method is not known."""

@@ -73,7 +73,9 @@ class ClaudeAgent:
             env={**ENVIRONMENT, **launch.env},
         )
         self._client = ClaudeClient(clock, self._line_received, self._process_exited)
-        self._questions = PendingQuestions(reports, clock, self._respond)
+        self._questions = PendingQuestions(
+            reports, clock, self._respond, lambda: self._client.cut
+        )
         self._translator = ClaudeTranslator(reports)
         self._background = BackgroundTasks(reports, clock)
         self._turns = ClaudeTurns(reports, self._translator, self._first_counted)

@@ -83,6 +83,7 @@ class CodexAgent:
             self._reports,
             self._clock,
             lambda number, result: self._running_server().respond(number, result),
+            lambda: self._running_server().cut,
         )
 
     # Methods of an agent.

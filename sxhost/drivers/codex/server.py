@@ -15,6 +15,7 @@ from sxhost.drivers.codex.requests import CLIENT
 from sxhost.drivers.kit.jsonrpc_peer import CallRefused, Peer
 from sxhost.errors import AgentFailed, HostError
 from sxhost.logs import logger
+from sxhost.model.event_types import raw_json
 from sxhost.model.turn import Process
 from sxhost.process.contracts import ChildExit, Command, Spawn
 from sxhost.process.once import OneShotEvent
@@ -171,6 +172,11 @@ class Server:
         """Answer a request of the server with a result."""
         self._peer.respond(number, value)
 
+    @property
+    def cut(self) -> int:
+        """Bytes of the line that is being handled, if its middle is missing; else 0."""
+        return self._peer.cut
+
     def route_thread(self, thread: str, member: Member) -> None:
         """Route the messages of a thread to a member.
 
@@ -187,7 +193,10 @@ class Server:
             self._thread_started(method, params)
             return
         notification = Notification.of(method, params)
-        if notification.thread is None:
+        if notification.thread is None and self.cut:  # nobody knows whose it is
+            text = f"Codex has printed {self.cut} bytes in a line ({method}), which are lost."
+            self._broadcast(Notification.of("warning", raw_json({"message": text})))
+        elif notification.thread is None:
             self._broadcast(notification)
         elif notification.thread in self._threads:
             self._threads[notification.thread].notification_received(notification)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 
+from sxhost.codec.lines import LongLine
+from sxhost.codec.long_json import mended
 from sxhost.codec.well_formed import decode_from_program
 from sxhost.drivers.kit.pending_calls import PendingCalls
 from sxhost.errors import AgentFailed, HostError
@@ -42,6 +45,8 @@ class LineClient(ABC, Generic[M]):
         self._on_exit = on_exit
         self._child: Child | None = None
         self._strange_lines = 0
+        self.cut = 0
+        """Bytes of the line that is being handled, if its middle is missing; else 0."""
 
     @abstractmethod
     def decode(self, line: bytes) -> M:
@@ -115,6 +120,24 @@ class LineClient(ABC, Generic[M]):
             self.log_strange(line, str(error))
         else:
             self.message_received(message, line)
+
+    def long_line_received(self, line: LongLine) -> bool:
+        """Handle a line whose middle is missing; return False if nothing is left of it."""
+        for text in mended(line):
+            with suppress(ValueError):
+                message, whole = decode_from_program(text, self.decode)
+                log.warn(
+                    "{program} printed a line of {size} bytes: its middle is lost",
+                    program=self._program,
+                    size=line.size,
+                )
+                self.cut = line.size
+                try:
+                    self.message_received(message, whole)
+                finally:
+                    self.cut = 0
+                return True
+        return False
 
     def child_exited(self, how: ChildExit) -> None:
         """Fail every pending call, then report the end."""

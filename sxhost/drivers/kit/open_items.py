@@ -18,7 +18,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from sxhost.codec.shorten import BoundedText
-from sxhost.drivers.contracts import Reports
+from sxhost.drivers.contracts import EventReports
 from sxhost.model.event_types import (
     AgentEvent,
     MessageDeltaEvent,
@@ -75,7 +75,7 @@ class OpenItem:
 class OpenItems:
     """The open items of one conversation, in the order in which they began."""
 
-    def __init__(self, reports: Reports) -> None:
+    def __init__(self, reports: EventReports) -> None:
         self._reports = reports
         self._open: dict[str, OpenItem] = {}
         self._ended: dict[str, None] = {}

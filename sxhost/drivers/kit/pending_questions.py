@@ -19,6 +19,7 @@ from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.contracts import Reports
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.approval import Answer, Question
+from sxhost.model.event_types import WarningEvent
 
 __all__ = ["AgentRequest", "PendingQuestions"]
 
@@ -41,14 +42,23 @@ class AgentRequest(Struct, frozen=True, kw_only=True):
 
 
 class PendingQuestions:
-    """The open requests of one conversation; `respond` sends a response to the agent."""
+    """The open requests of one conversation; `respond` sends a response to the agent.
+
+    `missing` returns the size of a request of which a part was lost on its way, else 0: nobody
+    can decide on what nobody can see.
+    """
 
     def __init__(
-        self, reports: Reports, clock: IReactorTime, respond: Callable[[Id, Any], object]
+        self,
+        reports: Reports,
+        clock: IReactorTime,
+        respond: Callable[[Id, Any], object],
+        missing: Callable[[], int] = lambda: 0,
     ) -> None:
         self._reports = reports
         self._clock = clock
         self._respond = respond
+        self._missing = missing
         self._open: dict[str, AgentRequest] = {}
         self._timers: dict[str, IDelayedCall] = {}
         self._uses = Counter[str]()
@@ -58,6 +68,11 @@ class PendingQuestions:
 
         `lapses_s` is after how many seconds the agent gives up and says nothing of it.
         """
+        if size := self._missing():
+            text = f"The agent has asked something of {size} bytes, too large to be shown: no."
+            self._reports.report_event(WarningEvent(text=text))
+            self._respond(request.id, _refusal(request, text))
+            return
         key = self._key(request)
         question = replace(request.question, key=key)
         self._open[key] = replace(request, question=question)
@@ -129,3 +144,12 @@ class PendingQuestions:
         timer = self._timers.pop(key, None)
         if timer is not None and timer.active():
             timer.cancel()
+
+
+def _refusal(request: AgentRequest, reason: str) -> Any:
+    """Return the response that says no."""
+    known = (word for word in ("deny", "cancel") if word in request.question.choices)
+    decision = next(known, None)
+    if decision is None:
+        return request.cancelled
+    return request.encode_answer(Answer(decision=decision, reason=reason))

@@ -69,7 +69,7 @@ class PiAgent:
         self._clock = clock
         self._rpc = RpcClient(clock, self._line_received, self._process_exited)
         self._translator = PiTranslator(reports)
-        self._dialogs = PendingQuestions(reports, clock, self._respond)
+        self._dialogs = PendingQuestions(reports, clock, self._respond, lambda: self._rpc.cut)
         self._refusing_dialogs = False
         """Whether dialogs are cancelled at once: the turn is being interrupted."""
         self._turns = TurnTracker(

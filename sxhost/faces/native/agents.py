@@ -19,6 +19,7 @@ APPROVALS = f"{SESSION}/approvals"
 def routes(host: RemoteHost) -> Sequence[Route]:
     """Return the routes to the agents that `host` runs, and to approvals."""
     return (
+        Route("GET", "/agents", host.agents, "List the kinds of agents."),
         Route("POST", "/sessions", host.start, "Start an agent in a new session.", 201),
         Route("POST", f"{SESSION}/turns", host.submit, "Begin a turn.", 202, scope="send"),
         Route("POST", f"{SESSION}/steer", host.steer, "Add to the running turn.", scope="send"),
@@ -39,6 +40,9 @@ def routes(host: RemoteHost) -> Sequence[Route]:
         ),
         Route("POST", f"{SESSION}/model", host.set_model, "Change the model.", scope="send"),
         Route("GET", "/approvals", host.approvals, "List the approvals of all sessions."),
+        Route(
+            "POST", "/approvals", host.answer_batch, "Answer many approvals.", scope="approve"
+        ),
         Route("GET", APPROVALS, host.session_approvals, "List the approvals of a session."),
         Route(
             "POST",

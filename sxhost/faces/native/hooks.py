@@ -142,4 +142,13 @@ def routes(sessions: HookHandler, host_uid: int | None = None) -> Sequence[Route
 
 
 def _route(path: str, handler: Handler, summary: str, reads: object) -> Route:
-    return Route("POST", path, handler, summary, scope="send", reads=reads, answers=HookAnswer)
+    return Route(
+        "POST",
+        path,
+        handler,
+        summary,
+        scope="send",
+        large=True,
+        reads=reads,
+        answers=HookAnswer,
+    )

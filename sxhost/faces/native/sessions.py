@@ -32,6 +32,13 @@ def routes(host: RemoteHost) -> Sequence[Route]:
         Route("GET", "/status", host.status, "Summarise the host."),
         Route("GET", "/sessions", host.sessions, "List sessions."),
         Route("GET", SESSION, host.session, "Show a session."),
+        Route(
+            "POST",
+            f"{SESSION}/seen",
+            host.mark_seen,
+            "Note what a person has looked at.",
+            scope="send",
+        ),
         Route("DELETE", SESSION, host.forget, "End a session and delete its log."),
         Route(
             "POST",
@@ -42,7 +49,7 @@ def routes(host: RemoteHost) -> Sequence[Route]:
         ),
         Route("GET", f"{SESSION}/transcript", host.transcript, "Read a conversation."),
         Route("GET", "/search", host.search, "Search all logs for words."),
-        Route("POST", EVENTS, host.fire, "Fire an event.", scope="send"),
+        Route("POST", EVENTS, host.fire, "Fire an event.", scope="send", large=True),
         Route(
             "POST",
             EVENTS,

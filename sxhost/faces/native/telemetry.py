@@ -24,5 +24,6 @@ def routes(host: RemoteHost) -> Sequence[Route]:
             204,
             scope="send",
             telemetry=True,
+            large=True,
         ),
     )

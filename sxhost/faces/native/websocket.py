@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from sxhost.codec.compact import compact_encoding
 from sxhost.codec.frames import TEXT
 from sxhost.codec.json import decode
 from sxhost.errors import BadField, BadRequest, HostError
@@ -14,7 +15,8 @@ from sxhost.http.router import NDJSON, Route
 from sxhost.http.site import HostRequest
 from sxhost.http.websocket import Connection, Upgrade
 from sxhost.model.host import Host
-from sxhost.model.names import CURSOR, LABEL, SESSION_ID, EventName, Label, LabelName
+from sxhost.model.names import CURSOR, EVENT_CHOICE, LABEL, SESSION_ID, Label, LabelName
+from sxhost.model.session import EventQuery
 from sxhost.model.subscription import Selection, Subscription
 
 __all__ = ["routes"]
@@ -35,16 +37,24 @@ class Subscribe(Struct, frozen=True, kw_only=True):
     """The client's id for the subscription, repeated in its control frames."""
     sessions: list[Annotated[str, Meta(pattern=SESSION_ID)]] = []
     labels: dict[LabelName, Label] = {}
-    types: list[EventName] = []
+    types: list[Annotated[str, Meta(pattern=EVENT_CHOICE)]] = []
     after: Annotated[str, Meta(pattern=CURSOR)] | Annotated[int, Meta(ge=0, lt=10**18)] = ""
     state: bool = False
     summary: bool = False
+    native: bool = True
+    deltas: Literal["all", "merged"] = "all"
+
+    @property
+    def query(self) -> EventQuery:
+        """What it asks for of the events that it selects."""
+        types = ",".join(self.types)
+        return EventQuery(types=types, native=self.native, deltas=self.deltas)
 
     @property
     def selection(self) -> Selection:
         """The selection of events."""
-        labels = frozenset(self.labels.items())
-        return Selection(frozenset(self.sessions), labels, frozenset(self.types))
+        labels, query = frozenset(self.labels.items()), self.query
+        return Selection(frozenset(self.sessions), labels, query.names(), query.without())
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -64,6 +74,8 @@ class StreamQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     types: str = ""
     state: bool = False
     summary: bool = False
+    native: bool = True
+    deltas: Literal["all", "merged"] = "all"
 
     def command(self) -> Command | None:
         """Return the message that subscribes to the same; None if no field is given."""
@@ -77,6 +89,8 @@ class StreamQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
             after=self.after,
             state=self.state,
             summary=self.summary,
+            native=self.native,
+            deltas=self.deltas,
         )
         return Command(subscribe=subscribe)
 
@@ -185,7 +199,7 @@ class LiveConnection(Connection):
         await self._host.subscribe(
             request.selection,
             str(request.after),
-            TEXT,
+            compact_encoding(TEXT, request.query),
             Sink(self, request.id),
             states=request.state,
             summaries=request.summary,

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from sxhost.model.search import EventSearch
-from sxhost.model.search_text import text_of, words_of
+from sxhost.model.search_text import all_words
 from sxhost.model.session import Event
 from sxhost.store.contracts import FoundEvents
 from sxhost.store.runs import unpack
@@ -31,8 +31,8 @@ from sxhost.store.sqlite.rows import COLUMNS, check_row
 __all__ = ["SearchIndex"]
 
 T = TypeVar("T")
-Row = tuple[int, bytes]
-"""The id of a row of the log, and its body."""
+Row = tuple[int, int, bytes]
+"""The id of a row of the log, how many events it has, and its body."""
 
 STEP_ROWS: Final = 64
 STEP_SIZE: Final = 128 * 1024
@@ -52,7 +52,7 @@ _SCHEMA: Final = (
     """CREATE VIRTUAL TABLE found USING fts5(
         words, content = '', detail = 'none', columnsize = 0, tokenize = 'ascii'
     )""",
-    "CREATE TABLE span (epoch TEXT, low INTEGER, high INTEGER, rows INTEGER)",
+    "CREATE TABLE span (epoch TEXT, low INTEGER, high INTEGER, rows INTEGER, older INTEGER)",
 )
 
 _COLUMNS: Final = ", ".join(f"log.{name}" for name in COLUMNS["log"])
@@ -61,11 +61,12 @@ _SEARCH: Final = (
     " WHERE found MATCH ? AND found.rowid < ? {} ORDER BY found.rowid DESC"
 )
 _NEWER: Final = (
-    "SELECT id, body FROM host.log WHERE id > ? AND id <= ? AND stream IS NULL"
+    "SELECT id, count, body FROM host.log WHERE id > ? AND id <= ? AND stream IS NULL"
     " ORDER BY id LIMIT ?"
 )
 _OLDER: Final = (
-    "SELECT id, body FROM host.log WHERE id < ? AND stream IS NULL ORDER BY id DESC LIMIT ?"
+    "SELECT id, count, body FROM host.log WHERE id < ? AND stream IS NULL"
+    " ORDER BY id DESC LIMIT ?"
 )
 _BODY: Final = COLUMNS["log"].index("body")
 
@@ -79,6 +80,8 @@ class Span(NamedTuple):
     high: int
     rows: int
     """How many rows were indexed, those included that have left the log."""
+    older: int
+    """How many events the log had that are older than the index, and facts."""
 
 
 class SearchIndex:
@@ -181,13 +184,15 @@ def _begin(connection: sqlite3.Connection) -> None:
     for statement in _SCHEMA:
         connection.execute(statement)
     (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM host.log").fetchone()
-    epoch = "SELECT value, ?, ?, 0 FROM host.meta WHERE name = 'epoch'"
-    connection.execute(f"INSERT INTO span {epoch}", (last + 1, last))
+    facts = "SELECT coalesce(sum(count), 0) FROM host.log INDEXED BY log_facts"
+    (older,) = connection.execute(f"{facts} WHERE stream IS NULL").fetchone()
+    epoch = "SELECT value, ?, ?, 0, ? FROM host.meta WHERE name = 'epoch'"
+    connection.execute(f"INSERT INTO span {epoch}", (last + 1, last, older))
     connection.execute("COMMIT")
 
 
 def _span(connection: sqlite3.Connection) -> Span:
-    return Span(*connection.execute("SELECT low, high, rows FROM span").fetchone())
+    return Span(*connection.execute("SELECT low, high, rows, older FROM span").fetchone())
 
 
 def _rows(connection: sqlite3.Connection) -> int:
@@ -199,7 +204,7 @@ def _rows(connection: sqlite3.Connection) -> int:
 def _step(rows: Sequence[Row]) -> Sequence[Row]:
     """Return as many rows as one step indexes: at least one, if there is any."""
     size = 0
-    for number, (_, body) in enumerate(rows, 1):
+    for number, (_, _, body) in enumerate(rows, 1):
         size += len(body)
         if size >= STEP_SIZE:
             return rows[:number]
@@ -214,17 +219,19 @@ def _index_older(connection: sqlite3.Connection) -> bool:
     taken = _step(rows)
     is_all = len(taken) == len(rows) < STEP_ROWS
     low = 0 if is_all else taken[-1][0]
-    _add(connection, taken, span._replace(low=low, rows=span.rows + len(taken)))
+    older = 0 if is_all else max(0, span.older - sum(count for _, count, _ in taken))
+    rows_now = span.rows + len(taken)
+    _add(connection, taken, span._replace(low=low, rows=rows_now, older=older))
     return not is_all
 
 
 def _add(connection: sqlite3.Connection, rows: Sequence[Row], span: Span) -> None:
     """Add rows of the log, after which the index has a span."""
-    words = [(number, _words(body)) for number, body in rows]
+    words = [(number, _words(body)) for number, _, body in rows]
     connection.execute("BEGIN")
     try:
         connection.executemany("INSERT INTO found (rowid, words) VALUES (?, ?)", words)
-        connection.execute("UPDATE span SET low = ?, high = ?, rows = ?", span)
+        connection.execute("UPDATE span SET low = ?, high = ?, rows = ?, older = ?", span)
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
@@ -237,7 +244,7 @@ def _words(body: bytes) -> str:
         events = _events.decode_lines(unpack(body))
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError):
         return ""
-    return " ".join({word for event in events for word, _, _ in words_of(text_of(event))})
+    return " ".join(set().union(*map(all_words, events)))
 
 
 def _search(
@@ -258,16 +265,8 @@ def _search(
                 if event.id < before and search.finds(event):
                     found.append(event)
                     if len(found) >= limit:
-                        return FoundEvents(found, event.id, _unindexed(connection, span))
+                        return FoundEvents(found, event.id, span.older)
             rows, size = rows + 1, size + len(lines)
             if rows >= SEARCHED_ROWS or size >= SEARCHED_SIZE:
-                return FoundEvents(found, columns[0], _unindexed(connection, span))
-    return FoundEvents(found, None, _unindexed(connection, span))
-
-
-def _unindexed(connection: sqlite3.Connection, span: Span) -> int:
-    """Return about how many events the log has that are older than the index."""
-    if not span.low:
-        return 0
-    (first,) = connection.execute("SELECT min(id) FROM host.log").fetchone()
-    return max(0, span.low - first) if first is not None else 0
+                return FoundEvents(found, columns[0], span.older)
+    return FoundEvents(found, None, span.older)

@@ -292,6 +292,18 @@ class TestBounds:
         with pytest.raises(QuestionLimit):
             rig.ask("q3", choices=["x" * 5000])
 
+    def test_what_is_not_shown_whole_can_only_be_refused(self) -> None:
+        rig = Rig(question_size=4096)
+        detail = {"command": "ls " * 2000}
+        choices = ["approve", "approve_session", "deny", "cancel", "its own"]
+        approval = rig.ask("q1", detail=detail, choices=choices)
+        assert approval.choices == ["deny", "cancel"]
+        assert "can only be refused" in str(approval.detail["cut"])
+        with pytest.raises(BadField):
+            rig.answer(approval)
+        with pytest.raises(QuestionLimit):
+            rig.ask("q2", detail=detail, choices=["approve"])
+
     def test_approvals_of_a_session_close_in_one_commit(self) -> None:
         rig = Rig()
         for number in range(rig.limits.open_questions):

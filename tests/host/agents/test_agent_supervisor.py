@@ -11,8 +11,16 @@ from twisted.internet.defer import Deferred
 from sxhost.agents.dependencies import Agents
 from sxhost.drivers.contracts import Started
 from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
-from sxhost.model.event_types import MessageEvent, ToolOutputEvent, UsageEvent
-from sxhost.model.session import EventQuery, MessageDraft, PullQuery, Registration
+from sxhost.model.event_types import (
+    MessageDeltaEvent,
+    MessageEvent,
+    ThinkingDeltaEvent,
+    ThinkingEvent,
+    ToolOutputEvent,
+    ToolStartEvent,
+    UsageEvent,
+)
+from sxhost.model.session import NULL, EventQuery, MessageDraft, PullQuery, Registration
 from sxhost.model.turn import Launch, Process, TurnDraft
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import (
@@ -712,6 +720,35 @@ class TestEnds:
         submit(host)
         assert host.drivers.last.did == [("start", "native-1"), ("submit", "go")]
         assert state(host) == "working"
+
+    def test_what_a_killed_host_left_open_is_cut(self, host: HostInMemory) -> None:
+        submit(host)
+        reports = host.drivers.last.reports
+        reports.report_event(MessageDeltaEvent(item="old", text="of the turn before"))
+        reports.report_event(MessageEvent(item="old", text="of the turn before"))
+        reports.turn_ended("completed")
+        settle(host)
+        submit(host)
+        reports.report_event(ToolStartEvent(item="t", tool="Bash", title="Bash", input=NULL))
+        reports.report_event(ToolOutputEvent(item="t", text="some "))
+        reports.report_event(ToolOutputEvent(item="t", text="output"))
+        reports.report_event(ThinkingDeltaEvent(item="h", text="deep"))
+        reports.report_event(ThinkingEvent(item="h", text="deep"))
+        for text in ("half ", "a word"):
+            reports.report_event(MessageDeltaEvent(item="m", text=text))
+        host.clock.advance(1)
+        settle(host)
+        host.restart()
+        host.service.startService()
+        settle(host)
+        done, said, failed = [data for _, data in told(host)[-4:-1]]
+        assert (done["item"], done["status"], done["output"]) == ("t", "cut", "some output")
+        assert said == {"item": "m", "text": "half a word", "cut": True}
+        assert failed["reason"] == "host_ended_before_turn_completed"
+        host.clock.advance(61)  # until the next sweep
+        settle(host)
+        left = host.request("GET", "/sessions/a/events?pieces=1").lines()
+        assert not {line["event"] for line in left} & {"message-delta", "tool-output"}
 
     @pytest.mark.parametrize("kill", [True, False])
     def test_agents_resume_at_boot_if_configured(self, host: HostInMemory, kill: bool) -> None:

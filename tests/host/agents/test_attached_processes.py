@@ -193,6 +193,22 @@ def test_a_host_that_stops_tells_of_no_end(lab: HostInMemory) -> None:
     assert lab.processes.watched == []
 
 
+def test_words_that_were_broken_off_are_told_as_cut(lab: HostInMemory) -> None:
+    working(lab)
+    for text in ("half ", "a word"):
+        piece = {"event": "message-delta", "data": {"item": "m", "text": text}}
+        lab.request("POST", "/sessions/a/events", piece)
+    hook(lab, "PreToolUse", tool_name="Bash", tool_use_id="t", tool_input={})
+    lab.processes.end(7)
+    settle(lab)
+    lines = lab.request("GET", "/sessions/a/events").lines()
+    told = {line["event"]: line["data"] for line in lines[-3:]}
+    assert told["message"] == {"item": "m", "text": "half a word", "cut": True}
+    assert (told["tool-done"]["item"], told["tool-done"]["status"]) == ("t", "cut")
+    assert list(told)[-1] == "ended"
+    assert "message-delta" not in [line["event"] for line in lines]
+
+
 def test_a_program_names_its_own_process(lab: HostInMemory) -> None:
     session = AgentSession(lab.clock, session_id="p", cwd="/", find=lambda: lab.client)
     session.start()

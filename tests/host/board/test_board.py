@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sxhost.errors import Unauthorized
 from sxhost.model.approval import Answer, ApprovalQuery, Inquiry, Option
 from sxhost.model.auth import HostIdentity, Identity
 from sxhost.model.event_types import (
@@ -111,7 +112,7 @@ def test_screen_of_every_size_is_as_it_was_looked_at(lab: Lab, size: tuple[int, 
         many(board)
         await board.settle(2)
         assert matches_screen(board.screen, f"asks-{size[0]}x{size[1]}")
-        await board.press("j", "enter")
+        await board.press("j", "j", "enter")
         assert matches_screen(board.screen, f"reads-{size[0]}x{size[1]}")
 
     drive(act, lab.host, size)
@@ -266,6 +267,36 @@ def test_forgotten_session_leaves_the_list(lab: Lab) -> None:
         assert "write the docs" not in board.screen
 
     drive(act, lab.host)
+
+
+def test_what_was_looked_at_is_new_no_more_on_any_screen(lab: Lab) -> None:
+    async def act(board: BoardInMemory) -> None:
+        many(board)
+        await board.settle(2)
+        board.board._tick()
+        await board.settle(1)
+        assert "●  write the docs" in board.screen
+        await board.press("G")
+        board.board._tick()
+        await board.settle(2)
+        assert "○  write the docs" in board.screen
+        (seen,) = (one for one in result_of(lab.host.service.sessions(SessionQuery()))
+                   if one.id == "c3d4")  # fmt: skip
+        assert seen.seen_seq == seen.event_count
+
+    drive(act, lab.host)
+
+
+def test_reader_notes_nothing_as_seen(lab: Lab) -> None:
+    async def act(board: BoardInMemory) -> None:
+        many(board)
+        await board.settle(2)
+        await board.press("G")
+        board.board._tick()
+        await board.settle(2)
+        assert "●  write the docs" in board.screen
+
+    drive(act, lab.host, identity=READER)
 
 
 def test_click_chooses_and_double_click_opens(lab: Lab) -> None:
@@ -506,6 +537,41 @@ def test_reader_is_told_what_a_key_takes(lab: Lab) -> None:
     drive(act, lab.host, identity=READER)
 
 
+def test_token_of_one_session_sees_that_alone(lab: Lab) -> None:
+    host = HostIdentity(name="h", version="1", epoch="e")
+    identity = Identity(scopes=["read", "approve"], session="deploy", host=host)
+
+    async def act(board: BoardInMemory) -> None:
+        many(board)
+        await board.settle(2)
+        assert [row.id for row in board.board.list._rows] == ["deploy"]
+        await board.press("n")
+        assert "This token is for the session deploy alone." in board.screen
+        await board.press("a")
+        assert lab.answered == [("q1", "approve")]
+
+    asking(lab)
+    drive(act, lab.host, identity=identity)
+
+
+def test_refused_list_of_what_is_asked_is_said_and_not_asked_for_again(lab: Lab) -> None:
+    asks = []
+
+    async def act(board: BoardInMemory) -> None:
+        async def refuse(work: Any) -> Any:
+            asks.append(work)
+            raise Unauthorized("Your token has expired.")
+
+        board.board._host.ask = refuse  # type: ignore[method-assign]
+        board.board._stale = True
+        for _ in range(5):
+            await board.settle()
+        assert len(asks) == 1
+        assert "Your token has expired." in board.screen
+
+    drive(act, lab.host)
+
+
 # The conversation.
 
 
@@ -572,9 +638,9 @@ def test_details_are_shown_on_demand(lab: Lab) -> None:
         await board.settle(2)
         await board.press("slash")
         await board.type("login")
-        assert "│ 1 failed" not in board.screen
+        assert "│   │ 1 failed" not in board.screen
         await board.press("t")
-        assert "│ 1 failed" in board.screen
+        assert "│   │ 1 failed" in board.screen
 
     drive(act, lab.host)
 
@@ -600,6 +666,29 @@ def test_lost_link_is_said_and_found_again_without_a_loss(lab: Lab) -> None:
         assert board.screen.count("meanwhile") >= 1
         texts = [item.text for item in board.board.conversation.items]
         assert texts == ["line 0", "line 1", "line 2", "meanwhile"]
+
+    drive(act, lab.host)
+
+
+def test_session_that_is_forgotten_while_it_is_read_is_said(lab: Lab) -> None:
+    async def act(board: BoardInMemory) -> None:
+        talk(board, 3)
+        await board.settle(2)
+        finished(board.net.service.forget("s"), board.net.clock)
+        await board.settle(1)
+        assert "s: the session is forgotten" in board.screen.casefold()
+
+    drive(act, lab.host)
+
+
+def test_terminal_that_somebody_else_had_is_painted_anew(lab: Lab) -> None:
+    async def act(board: BoardInMemory) -> None:
+        many(board)
+        await board.settle(2)
+        before = board.screen
+        board.board._repaint()
+        await board.settle()
+        assert board.screen.splitlines()[1:] == before.splitlines()[1:]
 
     drive(act, lab.host)
 

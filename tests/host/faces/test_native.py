@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sxhost.model.session import SeenDraft
 from sxhost.testing import MIDNIGHT_MS, HostInMemory, result_of
 
 MakeLab = Callable[..., HostInMemory]
@@ -222,3 +223,24 @@ def test_a_list_tells_what_each_session_says_does_and_has_used(lab: HostInMemory
     assert (other["cost_usd"], other["activity_since_ms"], other["turn_since_ms"]) == (
         None,
     ) * 3
+
+
+def test_what_was_seen_is_told_to_every_screen(lab: HostInMemory) -> None:
+    for _ in range(3):
+        lab.request("POST", "/sessions/a/events", {"event": "thinking"})
+    before = lab.request("GET", "/sessions/a").json()["last_seen_ms"]
+    lab.clock.advance(1)
+    assert lab.request("POST", "/sessions/a/seen", {"seq": 2}).json() == {"ok": True}
+    told = lab.request("GET", "/sessions").json()[0]
+    assert (told["seen_seq"], told["flagged"], told["last_seen_ms"]) == (2, False, before)
+    lab.request("POST", "/sessions/a/seen", {"flag": True})
+    told = lab.request("GET", "/sessions/a").json()
+    assert (told["seen_seq"], told["flagged"]) == (3, True)
+    assert lab.request("POST", "/sessions/b/seen", {}).json()["error"] == "unknown_session"
+    assert lab.request("POST", "/sessions/a/seen", {"seq": -1}).json()["field"] == "seq"
+
+
+def test_the_client_tells_what_was_seen(lab: HostInMemory) -> None:
+    lab.request("POST", "/sessions/a/events", {"event": "thinking"})
+    result_of(lab.client.mark_seen("a", SeenDraft()))
+    assert result_of(lab.service.session("a")).seen_seq == 1

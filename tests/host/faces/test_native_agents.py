@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from sxhost.faces.native.agents import routes
+from sxhost.model.approval import AnswerBatch, NamedAnswer
 from sxhost.model.turn import Launch
 from sxhost.testing import HostInMemory, is_done, question, result_of, started
 
@@ -30,21 +31,23 @@ def settled(lab: HostInMemory, method: str, path: str, body: Any = None) -> Any:
 
 
 SCOPES = {
-    "/sessions": "admin",
-    "/sessions/<session_id>/turns": "send",
-    "/sessions/<session_id>/steer": "send",
-    "/sessions/<session_id>/interrupt": "send",
-    "/sessions/<session_id>/end": "send",
-    "/sessions/<session_id>/compact": "send",
-    "/sessions/<session_id>/model": "send",
-    "/approvals": "read",
-    "/sessions/<session_id>/approvals": "read",
-    "/sessions/<session_id>/approvals/<approval_id>": "approve",
+    "POST /sessions": "admin",
+    "POST /sessions/<session_id>/turns": "send",
+    "POST /sessions/<session_id>/steer": "send",
+    "POST /sessions/<session_id>/interrupt": "send",
+    "POST /sessions/<session_id>/end": "send",
+    "POST /sessions/<session_id>/compact": "send",
+    "POST /sessions/<session_id>/model": "send",
+    "GET /agents": "read",
+    "GET /approvals": "read",
+    "POST /approvals": "approve",
+    "GET /sessions/<session_id>/approvals": "read",
+    "POST /sessions/<session_id>/approvals/<approval_id>": "approve",
 }
 
 
 def test_agent_routes_need_their_scopes(lab: HostInMemory) -> None:
-    found = {route.path: route.needs for route in routes(lab.service)}
+    found = {f"{route.method} {route.path}": route.needs for route in routes(lab.service)}
     assert found == SCOPES
 
 
@@ -133,3 +136,64 @@ def test_disconnect_during_a_start_leaves_no_agent(lab: HostInMemory) -> None:
     assert is_done(start)
     assert lab.drivers.last.did == [("start", None), ("stop",)]
     assert lab.request("GET", "/sessions/b").status == 404
+
+
+def test_named_approvals_are_answered_each_by_itself(host: HostInMemory) -> None:
+    settled(host, "POST", "/sessions/a/turns", {"input": "go"})
+    for key in ("q1", "q2", "q3"):
+        host.drivers.last.reports.approval_requested(question(key))
+    first, second, third = settled(host, "GET", "/approvals").json()
+    named = [
+        {"session": "a", "id": first["id"], "decision": "approve"},
+        {"session": "a", "id": first["id"], "decision": "deny"},
+        {"session": "b", "id": second["id"], "decision": "approve"},
+        {"session": "a", "id": second["id"], "decision": "never"},
+        {"session": "a", "id": 999, "decision": "approve"},
+        {"session": "a", "id": second["id"], "decision": "deny", "reason": "not now"},
+    ]
+    results = settled(host, "POST", "/approvals", {"answers": named}).json()["results"]
+    told = [(one["ok"], (one["error"] or {}).get("error")) for one in results]
+    assert told == [
+        (True, None),
+        (False, "already_answered"),
+        (False, "unknown_session"),
+        (False, "bad_field"),
+        (False, "unknown_approval"),
+        (True, None),
+    ]
+    assert results[0]["approval"]["resolution"]["decision"] == "approve"
+    assert results[1]["error"]["decision"] == "approve"
+    assert results[3]["error"]["field"] == "decision"
+    assert results[5]["approval"]["resolution"]["reason"] == "not now"
+    assert settled(host, "GET", "/approvals").json() == [third]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"answers": []},
+        {"answers": [{"session": "a", "decision": "approve"}]},
+        {"answers": [{"id": 1, "decision": "approve"}]},
+        {"answers": [{"session": "a", "id": 1}]},
+        {"answers": [{"session": "a", "id": 1, "decision": "approve"}] * 101},
+        {"answers": "all"},
+    ],
+)
+def test_a_batch_without_names_is_refused(host: HostInMemory, body: Any) -> None:
+    refused = settled(host, "POST", "/approvals", body)
+    assert (refused.status, refused.json()["error"]) == (400, "bad_field")
+
+
+def test_the_client_answers_many(host: HostInMemory) -> None:
+    settled(host, "POST", "/sessions/a/turns", {"input": "go"})
+    host.drivers.last.reports.approval_requested(question())
+    (one,) = settled(host, "GET", "/approvals").json()
+    named = NamedAnswer(session="a", id=one["id"], decision="deny")
+    work = started(host.client.answer_batch(AnswerBatch(answers=[named])))
+    for _ in range(20):
+        host.clock.advance(0)
+        host.treq.flush()
+    (result,) = result_of(work).results
+    assert result.approval is not None
+    assert (result.ok, result.approval.state) == (True, "answered")

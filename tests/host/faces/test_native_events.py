@@ -208,3 +208,41 @@ def test_heartbeats_are_sse_events(lab: HostInMemory) -> None:
     for _ in range(15):
         wire.lab.clock.advance(1)
     assert [frame["event"] for frame in sse(client)] == ["hello", "heartbeat"]
+
+
+LOG: list[tuple[str, Any]] = [
+    ("message-delta", {"item": "m", "text": "so", "native": {"x": 1}}),
+    ("message-delta", {"item": "m", "text": " it"}),
+    ("native", {"native": {"y": 1}}),
+    ("tool-start", {"item": "c", "tool": "t", "title": "", "input": None, "native": {}}),
+]
+
+LESS = [
+    ("types=!message-delta", ["native", "tool-start"]),
+    ("types=!message-delta,!native", ["tool-start"]),
+    ("types=tool-start,native,!native", ["tool-start"]),
+    ("native=0", ["message-delta", "message-delta", "tool-start"]),
+    ("native=0&deltas=merged", ["message-delta", "tool-start"]),
+    ("deltas=all&native=1", ["message-delta", "message-delta", "native", "tool-start"]),
+]
+
+
+@pytest.mark.parametrize(("query", "names"), LESS)
+@pytest.mark.parametrize("path", ["/sessions/a/events", "/events"])
+def test_reads_bring_less_on_demand(
+    lab: HostInMemory, path: str, query: str, names: list[str]
+) -> None:
+    for event, data in LOG:
+        lab.request("POST", "/sessions/a/events", {"event": event, "data": data})
+    lines = lab.request("GET", f"{path}?after=0&{query}").lines()
+    assert [line["event"] for line in lines] == names
+    if "native=0" in query:
+        assert not any("native" in line["data"] for line in lines)
+    if "merged" in query:
+        assert (lines[0]["from_seq"], lines[0]["seq"]) == (1, 2)
+
+
+def test_what_less_cannot_mean_is_refused(lab: HostInMemory) -> None:
+    lab.request("POST", "/sessions/a/events", {"event": "x"})
+    refused = lab.request("GET", "/sessions/a/events?deltas=none").json()
+    assert (refused["error"], refused["field"]) == ("bad_field", "deltas")

@@ -178,9 +178,40 @@ def test_random_hook_body_is_refused(lab: HostInMemory, body: bytes) -> None:
 
 
 def test_hook_over_the_body_limit_is_refused(lab: HostInMemory) -> None:
-    answer = lab.request("POST", "/hooks/claude", hook("Stop", text="x" * 10_000_000))
+    answer = lab.request("POST", "/hooks/claude", hook("Stop", text="x" * 17_000_000))
     assert (answer.status, answer.json()["error"]) == (413, "body_too_large")
     assert lab.request("GET", "/sessions").json() == []
+
+
+LARGE: dict[str, Any] = {
+    "one text": {"stdout": "x" * 3_000_000},
+    "CJK": [{"type": "text", "text": "漢字" * 150_000}] * 3,
+    "many texts": ["text"] * 250_000,
+    "many lists": [[]] * 150_000,
+    "a picture": [{"type": "image", "source": {"data": "QUJD" * 700_000}}],
+    "depth": json.loads("[" * 90 + "]" * 90),
+}
+
+
+@pytest.mark.parametrize("output", LARGE.values(), ids=LARGE)
+def test_result_of_any_size_ends_its_call(lab: HostInMemory, output: Any) -> None:
+    say(lab, "PreToolUse", **BASH)
+    say(lab, "PostToolUse", **BASH, tool_response=output)
+    name, done = events(lab)[-1]
+    assert (name, done["item"], done["status"]) == ("tool-done", "t1", "completed")
+    assert len(encode(done)) < 256 * 1024
+
+
+def test_question_that_was_cut_can_only_be_refused(lab: HostInMemory) -> None:
+    deep: dict[str, Any] = {"command": "ls", "list": [[]] * 150_000}
+    asked = begin(lab, "PermissionRequest", "?wait=60", tool_name="Bash", tool_input=deep)
+    (approval,) = approvals(lab)
+    assert "approve" not in approval["choices"]
+    assert "can only be refused" in approval["detail"]["cut"]
+    place = f"/sessions/{SESSION}/approvals/{approval['id']}"
+    assert lab.request("POST", place, {"decision": "approve"}).status == 400
+    decide(lab, "deny")
+    assert result_of(asked).json()["hookSpecificOutput"]["decision"]["behavior"] == "deny"
 
 
 anything = st.recursive(
@@ -414,6 +445,8 @@ def test_a_hook_waits_as_long_as_its_agents_user_is_asked_too(
     lab: HostInMemory, agent: str, more: dict[str, Any], wait_s: float
 ) -> None:
     asked = begin(lab, "PermissionRequest", agent=agent, **BASH, **more)
+    (approval,) = approvals(lab)
+    assert approval["expires_ms"] is None
     lab.clock.advance(wait_s - 1)
     assert not is_done(asked)
     lab.clock.advance(1)
@@ -485,6 +518,17 @@ def lose(lab: HostInMemory) -> None:
     lab.treq.flush()
     (left,) = approvals(lab)
     assert left["at_terminal_ms"] is not None
+
+
+def test_a_connection_that_is_lost_late_takes_no_question_along(lab: HostInMemory) -> None:
+    first = begin(lab, "PermissionRequest", "?key=k", **BASH)
+    begin(lab, "PermissionRequest", "?key=k", **BASH)
+    first.addErrback(lambda _: None)
+    first.cancel()
+    lab.treq.flush()
+    lab.clock.advance(LOST_S)
+    (approval,) = approvals(lab)
+    assert approval["at_terminal_ms"] is None
 
 
 def test_a_lost_hook_of_an_agent_elsewhere_may_ask_again_for_a_while(lab: HostInMemory) -> None:

@@ -15,7 +15,7 @@ LIMITS = Limits()
 
 @pytest.fixture
 def wire() -> Wire:
-    return Wire(body=LIMITS.body)
+    return Wire(body=LIMITS.body, large_body=LIMITS.large_body)
 
 
 def statuses(client: Connection) -> list[int]:

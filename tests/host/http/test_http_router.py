@@ -88,12 +88,14 @@ BODIES = [route for route in ROUTES if route.body is not None]
         (b'{"a":' * 70 + b"1" + b"}" * 70, "bad_json"),
         (b"[]", "bad_request"),
         (b"7", "bad_request"),
-        (b'{"event":7,"content":7,"model":7}', "bad_field"),
+        (b'{"event":7,"content":7,"model":7,"seq":"x"}', "bad_field"),
     ],
 )
 def test_bad_body_is_400(lab: HostInMemory, route: Route, body: bytes, code: str) -> None:
     lab.request("POST", "/sessions/a/register")
     answer = lab.request(route.method, path_of(route), body, content_type=route.consumes)
+    if "/hooks/" in route.path and body.startswith(b'{"a":{"a":'):
+        code = "bad_field"  # of deep fields the beginning is read
     assert_refused(answer, 400, code)
 
 
@@ -143,8 +145,8 @@ def test_forms_of_pages_and_real_forms_are_415(
 
 @pytest.mark.parametrize("route", BODIES, ids=named)
 def test_body_over_the_limit_is_413(make_lab: MakeLab, route: Route) -> None:
-    lab = make_lab(body=100, batch_body=200)
-    limit = 200 if route.consumes == NDJSON else 100
+    lab = make_lab(body=100, batch_body=200, large_body=300)
+    limit = 200 if route.consumes == NDJSON else 300 if route.large else 100
     lab.request("POST", "/sessions/a/register")
     body = b" " * (limit + 1)
     answer = lab.request(route.method, path_of(route), body, content_type=route.consumes)

@@ -15,7 +15,7 @@ from sxhost.http.site import HostSite
 from sxhost.model.limits import Limits
 from sxhost.testing import HostInMemory, is_done, started
 
-SMALL = {"body": 100, "batch_body": 200, "linger": 2.0, "stop_within": 4.0}
+SMALL = {"body": 100, "large_body": 100, "batch_body": 200, "linger": 2.0, "stop_within": 4.0}
 
 
 class Wire:

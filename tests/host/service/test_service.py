@@ -231,6 +231,21 @@ class TestEvents:
         with pytest.raises(EventTooLarge):
             result_of(lab.service.fire("a", EventDraft.of("x", "x" * 9)))
 
+    def test_the_log_says_which_event_was_too_large(self, make_lab: MakeLab) -> None:
+        lab = make_lab(event_size=200)
+        result_of(lab.service.fire("a", EventDraft(event="x")))
+        for fire in (
+            lab.service.fire("a", EventDraft.of("tool-done", "x" * 300)),
+            lab.service.fire_batch("a", [EventDraft.of("tool-done", "x" * 300)]),
+        ):
+            with pytest.raises(EventTooLarge):
+                result_of(fire)
+        _, *said = result_of(lab.service.events("a", EventQuery()))
+        text = "Refused (tool-done). The event's data has 302 bytes of JSON; 200 are possible."
+        assert [(event.event, event.value()) for event in said] == [
+            ("warning", {"text": text})
+        ] * 2
+
     def test_batch_is_all_or_nothing(self, make_lab: MakeLab) -> None:
         lab = make_lab(event_size=10)
         drafts = [EventDraft(event="x"), EventDraft.of("y", "x" * 20)]

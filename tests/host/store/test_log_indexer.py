@@ -93,7 +93,12 @@ def test_a_sweep_indexes_the_rest(reopen: Open, index: Path) -> None:
     say(store, "fox")
     result_of(store.sweep(7_000))
     with closing(sqlite3.connect(index)) as connection:
-        assert connection.execute("SELECT low, high, rows FROM span").fetchone() == (0, 1, 1)
+        assert connection.execute("SELECT low, high, rows, older FROM span").fetchone() == (
+            0,
+            1,
+            1,
+            0,
+        )
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a database" * 1000])

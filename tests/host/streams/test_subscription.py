@@ -16,10 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from sxhost.codec.compact import compact_encoding
 from sxhost.codec.frames import NDJSON
 from sxhost.errors import Stopping, StoreUnavailable
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft, LogQuery, MessageDraft, Registration
+from sxhost.model.session import EventDraft, EventQuery, LogQuery, MessageDraft, Registration
 from sxhost.model.subscription import Selection, Subscription
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
@@ -548,6 +549,39 @@ class TestStates:
         reader.close()
         bench.clock.advance(1)
         assert bench.clock.getDelayedCalls() == []
+
+
+class TestLess:
+    def test_names_that_are_not_wanted_poke_nobody(self, bench: Bench) -> None:
+        sink, reader = bench.follow(without=frozenset({"message-delta"}))
+        bench.fire("a", "message-delta", "x", "message-delta")
+        bench.tick()
+        assert [line["event"] for line in sink.lines() if "frame" not in line] == ["x"]
+        bench.clock.advance(1)
+        served: list[str] = []
+        assert isinstance(reader, LogSubscription)
+        reader.poke = lambda: served.append("poke")  # type: ignore[method-assign]
+        bench.fire("a", "message-delta")
+        bench.clock.advance(1)
+        assert served == []
+        bench.fire("a", "x")
+        bench.clock.advance(1)
+        assert served == ["poke"]
+
+    def test_a_live_reader_gets_pieces_of_one_write_as_one(self, bench: Bench) -> None:
+        sink = Sink()
+        encoding = compact_encoding(NDJSON, EventQuery(native=False, deltas="merged"))
+        work = bench.service.subscribe(Selection(), "now", encoding, sink)
+        result_of(work)
+        for texts in ("ab", "cd"):
+            drafts = [EventDraft.of("message-delta", {"text": t, "native": 1}) for t in texts]
+            finished(bench.service.fire_batch("a", drafts), bench.clock)
+            bench.clock.advance(1)
+        lines = [line for line in sink.lines() if "frame" not in line]
+        assert [(e["from_seq"], e["seq"], e["data"]) for e in lines] == [
+            (1, 2, {"text": "ab"}),
+            (3, 4, {"text": "cd"}),
+        ]
 
 
 class TestSummaries:

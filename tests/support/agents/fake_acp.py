@@ -63,11 +63,15 @@ class FakeAcp:
         self.child.say(update(kind, **fields))
 
     def ask(self, number: int = 0, *kinds: str, call: str = "c1") -> Question:
+        """Ask for leave; return the question."""
+        self.request(number, *kinds, call=call)
+        return self.reports.questions[-1]
+
+    def request(self, number: int, *kinds: str, call: str = "c1") -> None:
         """Ask for leave; an option's id is its kind, backwards."""
         options = [{"optionId": kind[::-1], "kind": kind, "name": kind} for kind in kinds]
         params = {"sessionId": "s1", "toolCall": {"toolCallId": call}, "options": options}
         self.child.say(rpc(number, method="session/request_permission", params=params))
-        return self.reports.questions[-1]
 
     def end(self, reason: str = "end_turn", **more: Any) -> None:
         self.child.say(rpc(self._prompt, result={"stopReason": reason, **more}))

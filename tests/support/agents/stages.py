@@ -308,7 +308,7 @@ class AcpStage(ProgramStage):
         self.host.update("tool_call", toolCallId="c", rawInput={"command": "ls"})
 
     def ask(self) -> None:
-        self.host.ask(70, *self.OPTIONS, call="q")
+        self.host.request(70, *self.OPTIONS, call="q")
 
     def take_back(self) -> None:
         self.child.say(rpc(method="$/cancel_request", params={"requestId": 70}))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sxhost.cli.agents import approval_line
 from sxhost.cli.answers import answer_from_words, answer_to, choice_of, question_text
 from sxhost.cli.approval_prompts import ApprovalPrompt
+from sxhost.cli.approvals import approval_line
 from sxhost.model.approval import Answer, Approval, Inquiry, Option
 
 COLOURS = [Option("Red"), Option("Blue", "as the sea"), Option("1")]

@@ -21,6 +21,7 @@ APPROVAL = {
     "id": 7, "session": "a", "kind": "command", "title": "make deploy", "detail": {},
     "choices": ["approve"], "opened_ms": 1, "expires_ms": None, "native": None, "key": "k",
 }  # fmt: skip
+MOVED = "7: make deploy (only at its terminal)"
 DIFF = "--- a/x.py\n+++ b/x.py\n@@ -1 +1,2 @@\n-a\n+b\n+c\n"
 
 
@@ -76,6 +77,17 @@ DIFF = "--- a/x.py\n+++ b/x.py\n@@ -1 +1,2 @@\n-a\n+b\n+c\n"
             },
             "7: make deploy (withdrawn)",
         ),
+        (
+            "approval-resolved",
+            {
+                **APPROVAL,
+                "state": "answered",
+                "resolution": {"decision": "approve", "by": "terminal", "at_ms": 1},
+            },
+            "7: make deploy (approved at the terminal)",
+        ),
+        ("approval-moved", {**APPROVAL, "at_terminal_ms": 1}, MOVED),
+        ("approval-moved", APPROVAL, "7: make deploy (here again)"),
         ("thinking", None, ""),
         ("mine", {"a": [1, True], "b": {"c": None}}, "a: 1, yes"),
         ("usage", {"tokens": [1]}, "tokens: 1"),

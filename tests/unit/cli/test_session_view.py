@@ -34,6 +34,13 @@ def shown(width: int = 80, **fields: Any) -> list[str]:
     return ["".join(text for text, _ in line) for line in lines]
 
 
+def test_a_question_for_the_terminal_alone_is_said_to_be_one() -> None:
+    asked = [approval(7, at_terminal_ms=NOW)]
+    lines = session_view(detail(**FULL), asked, NOW, 80)
+    text = "\n".join("".join(piece for piece, _ in line) for line in lines)
+    assert "asks (command 7, for 2 min, only at its terminal): " in text
+
+
 def test_people_are_told_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     first, second, *_ = lines = shown()

@@ -101,4 +101,5 @@ def test_all_commands_that_take_a_persons_words_are_such() -> None:
         if words & {p.name for p in command.params if isinstance(p, click.Argument)}
     }
     assert taking == {"send", "turn", "steer", "new", "run", "fire", "answer"}
+    taking |= {"deny", "search"}  # a reason may follow what is denied
     assert taking == {n for n, c in leaf_commands(sxhost) if isinstance(c, WordsCommand)}

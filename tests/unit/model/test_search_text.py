@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from sxhost.codec.json import encode
-from sxhost.model.search_text import EXCERPT, excerpt, find, text_of, words_of
+from sxhost.model.search_text import EXCERPT, all_words, excerpt, find, text_of, words_of
 from sxhost.model.session import Event
 
 
@@ -48,6 +48,12 @@ def test_words_are_where_they_are_said_to_be(text: str) -> None:
         assert last <= begin < end <= len(text)
         assert [each for each, _, _ in words_of(text[begin:end])] == [word]
         last = end
+
+
+@given(st.text() | st.text(st.characters(max_codepoint=127)))
+def test_the_words_of_an_event_are_those_of_its_text(text: str) -> None:
+    said = event([text, {"a": text[::-1]}], "mine")
+    assert all_words(said) == {word for word, _, _ in words_of(text_of(said))}
 
 
 @given(st.text(), st.text(min_size=1))
