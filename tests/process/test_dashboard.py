@@ -424,7 +424,7 @@ def test_reader_is_offered_nothing_that_would_fail(dashboard: Dashboard, feed: F
 
 SCREENS = {
     "": "Needs you",
-    "inbox": "make deploy",
+    "inbox": "Approve once",
     "s/a": "Answer 0",
     "s/a/usage": "tokens in",
     "s/a/events": "tool-start",
