@@ -206,8 +206,8 @@ ROOMS = {
         "9",
         ("__main__.py", "cli/*.py", "cli/board/*.py"),
         rooms_of(
-            "address attach auth client codec config daemon errors faces/pi hooks "
-            "localnet logs model policy project surroundings telemetry top "
+            "address attach auth client codec config daemon drivers errors faces/pi "
+            "hooks localnet logs model policy project surroundings telemetry top "
             "transcripts trust visible waiting"
         ),
         rooms_of("autobahn click markdown_it msgspec rich textual twisted zope"),
