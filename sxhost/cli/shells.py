@@ -41,7 +41,7 @@ complete -o nosort -F _sxhost_completion sxhost
 """
 
 
-class Bash(BashComplete):
+class BashCompletion(BashComplete):
     """Completion in bash."""
 
     def source(self) -> str:
@@ -57,7 +57,7 @@ class Bash(BashComplete):
         return words[:-1], words[-1]
 
 
-class Fish(FishComplete):
+class FishCompletion(FishComplete):
     """Completion in fish."""
 
     def source(self) -> str:
@@ -67,5 +67,5 @@ class Fish(FishComplete):
 
 def add_shells() -> None:
     """Have click complete as this module does."""
-    add_completion_class(Bash)
-    add_completion_class(Fish)
+    add_completion_class(BashCompletion)
+    add_completion_class(FishCompletion)
