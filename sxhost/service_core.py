@@ -49,6 +49,7 @@ class ServiceCore:
         self.clock = clock
         self.wall_ms = wall_ms
         self.limits = limits
+        self.agents = agents
         self.slices = TimeSlicer(clock)
         self.notifier = LogNotifier(clock, store, store.known, limits, self.slices)
         self.presence = Presence(clock, wall_ms, limits)

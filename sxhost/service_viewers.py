@@ -21,6 +21,7 @@ from sxhost.model.search import (
 from sxhost.model.search_text import excerpt, find, text_of
 from sxhost.model.session import Done, Event, EventQuery, SeenDraft, Session
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
+from sxhost.model.turn import AgentInfo
 from sxhost.project import machine, project_name
 from sxhost.service_core import ServiceCore
 from sxhost.streams.reader import LogReader
@@ -52,6 +53,10 @@ class ViewerVerbs:
             expires_ms=caller.expires_ms,
             host=HostIdentity(name=name, version=__version__, epoch=self._core.store.epoch),
         )
+
+    async def agents(self) -> list[AgentInfo]:
+        """List the kinds of agents that the host knows: which are there, and why not."""
+        return await self._core.agents.catalogue()
 
     async def transcript(self, session_id: str, query: TranscriptQuery) -> TranscriptPage:
         """Read a page of a session's log as the items of a conversation."""

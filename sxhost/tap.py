@@ -130,7 +130,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     limits = settings.limits
     store = make_store(settings, reactor)
     rules = make_rules(settings.policy)
-    agents = make_agents(settings, reactor, rules)
+    agents = make_agents(settings, reactor, rules, background_thread(reactor, "versions", 4))
     sessions = SessionService(store, reactor, wall_ms, limits, agents)
     # Later, so that whoever has asked for the stop still gets the answer.
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
@@ -140,7 +140,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     handlers = TokenHandlers(
         tokens, browsers, reactor, limits, record=record, host_uid=settings.user
     )
-    run_in_thread = session_file_thread(reactor)
+    run_in_thread = background_thread(reactor, "files")
     multiplexer = Multiplexer(sessions, reactor, run_in_thread)
     metrics = Metrics(sessions)
     follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
@@ -253,19 +253,19 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     )
 
 
-def daemon_thread_pool(name: str) -> ThreadPool:
-    """Return a pool of one daemon thread: one that a hung disk blocks delays no stop.
+def daemon_thread_pool(name: str, most: int = 1) -> ThreadPool:
+    """Return a pool of daemon threads: one that a hung disk blocks delays no stop.
 
     Threads of an ordinary pool are waited for when Python exits.
     """
-    pool = ThreadPool(0, 1, name)
+    pool = ThreadPool(0, most, name)
     pool.threadFactory = cast("Any", partial(Thread, daemon=True))
     return pool
 
 
-def session_file_thread(reactor: Any) -> RunInThread:
-    """Return a function that runs others in the thread for agents' session files."""
-    pool = daemon_thread_pool("files")
+def background_thread(reactor: Any, name: str, most: int = 1) -> RunInThread:
+    """Return a function that runs others in threads, of which there are `most`."""
+    pool = daemon_thread_pool(name, most)
     pool.start()
     return partial(deferToThreadPool, reactor, pool)
 

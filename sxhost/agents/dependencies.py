@@ -14,7 +14,7 @@ from sxhost.drivers.contracts import Driver
 from sxhost.errors import BadField
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft
-from sxhost.model.turn import OSProcess, Process
+from sxhost.model.turn import AgentInfo, OSProcess, Process
 
 __all__ = ["NO_AGENTS", "Agents", "Dependencies", "Drivers", "Watch", "Watched"]
 
@@ -53,11 +53,17 @@ async def reap_nothing(_left: Iterable[Process]) -> None:
     """End no process: there are none in memory."""
 
 
+async def no_catalogue() -> list[AgentInfo]:
+    """Return that no agents can be started."""
+    return []
+
+
 class Agents(NamedTuple):
     """What a host that runs agents is given.
 
     `decide` is its policy, `hold` makes all agents wait (True) or go on (False), `reap` ends
-    the processes that a former life has left, `watch` tells of the end of attached ones.
+    the processes that a former life has left, `watch` tells of the end of attached ones,
+    `catalogue` which agents can be started.
     """
 
     drivers: Drivers
@@ -67,6 +73,7 @@ class Agents(NamedTuple):
     reap: Callable[[Iterable[Process]], Awaitable[object]] = reap_nothing
     resume_at_boot: bool = False
     watch: Watch = lambda _process, _ended: None
+    catalogue: Callable[[], Awaitable[list[AgentInfo]]] = no_catalogue
 
 
 class NoDrivers:

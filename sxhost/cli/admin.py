@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from sxhost.cli.formats import age
 from sxhost.cli.moments import SECONDS
-from sxhost.cli.output import fail, put
+from sxhost.cli.output import at_terminal, fail, put, put_pieces, terminal_width
+from sxhost.cli.table import Column, TableRow, table_lines
 from sxhost.cli.terminal import HostLink, linked, status_line
 from sxhost.model.names import Scope
 
@@ -22,6 +24,24 @@ if TYPE_CHECKING:
 __all__ = ["audit", "open_dashboard", "status", "stop", "token"]
 
 SCOPES = get_args(Scope)
+
+TOKEN_COLUMNS = (
+    Column("ID"),
+    Column("MAY", 8),
+    Column("SESSION", 8, rank=2),
+    Column("MADE", rank=3),
+    Column("ENDS"),
+    Column("NAME", 6, rank=1),
+)
+AUDIT_COLUMNS = (
+    Column("N", right=True),
+    Column("AGE", rank=1, right=True),
+    Column("WHAT", 8),
+    Column("SESSION", 8, rank=2),
+    Column("DETAIL", 8, rank=4),
+    Column("BY", 8, rank=3),
+)
+"""What fits into a terminal; where nothing does, columns of the highest rank go first."""
 
 
 def seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
@@ -98,7 +118,12 @@ def create(
 def list_tokens(link: HostLink) -> None:
     """List tokens and logged-in browsers."""
     found = link.run_with_client(lambda host: host.tokens())
-    link.show(found, *map(token_line, found))
+    if link.json or not at_terminal():
+        link.show(found, *map(token_line, found))
+        return
+    now = time.time()
+    rows = [TableRow(_token_cells(entry, now)) for entry in found]
+    put_pieces(*table_lines(TOKEN_COLUMNS, rows, terminal_width()))
 
 
 @token.command()
@@ -109,6 +134,16 @@ def revoke(link: HostLink, token_id: str) -> None:
     link.show(
         link.run_with_client(lambda host: host.revoke_token(token_id)), f"{token_id} revoked"
     )
+
+
+def _token_cells(entry: Token, now: float) -> tuple[str, ...]:
+    """Return what a table for people has of a token."""
+    ends = "never"
+    if entry.expires_ms is not None:
+        left = entry.expires_ms / 1000 - now
+        ends = f"in {age(left)}" if left > 0 else "expired"
+    made = f"{age(now - entry.created_ms / 1000)} ago" if entry.created_ms else ""
+    return entry.id, ", ".join(entry.scopes), entry.session or "", made, ends, entry.name
 
 
 def token_line(entry: Token) -> str:
@@ -139,7 +174,18 @@ def audit(link: HostLink, after: int | None, limit: int) -> None:
 
     query = AuditQuery(after=after, limit=limit)
     found = link.run_with_client(lambda host: host.audit(query))
-    link.show(found, *map(audit_line, found))
+    if link.json or not at_terminal():
+        link.show(found, *map(audit_line, found))
+        return
+    now = time.time()
+    rows = [TableRow(_audit_cells(entry, now)) for entry in found]
+    put_pieces(*table_lines(AUDIT_COLUMNS, rows, terminal_width()))
+
+
+def _audit_cells(entry: AuditEntry, now: float) -> tuple[str, ...]:
+    """Return what a table for people has of an audit entry."""
+    what = (entry.what, entry.session or "", entry.detail)
+    return str(entry.id), age(now - entry.at_ms / 1000), *what, actor_of(entry)
 
 
 def audit_line(entry: AuditEntry) -> str:

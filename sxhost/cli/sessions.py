@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,11 @@ import click
 
 from sxhost.cli.bulk import Deed, do_to_many, do_to_named
 from sxhost.cli.filters import filter_options
+from sxhost.cli.formats import home_path
 from sxhost.cli.names import on_session, session_argument, sessions_argument
 from sxhost.cli.output import Pieces, at_terminal, fail, put_pieces, terminal_width
 from sxhost.cli.session_list import Listed, list_sessions, session_table
+from sxhost.cli.table import Column, TableRow, table_lines
 from sxhost.cli.terminal import HostLink, linked, session_lines
 
 if TYPE_CHECKING:
@@ -21,6 +24,14 @@ if TYPE_CHECKING:
     from sxhost.model.session import Detail, Discovered, Forgotten, SessionQuery, Summary
 
 __all__ = ["commands"]
+
+FOUND_COLUMNS = (
+    Column("ID", 8),
+    Column("AGENT", rank=1),
+    Column("PROCESS", rank=3, right=True),
+    Column("DIRECTORY", 12, rank=2),
+    Column("ABOUT", 12, rank=4),
+)
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
@@ -79,15 +90,33 @@ def discover(link: HostLink) -> None:
     Each becomes a session, to be read.
     """
     found = link.run_with_client(lambda host: host.discover())
-    link.show(found, *map(_discovered_line, found))
+    if link.json or not at_terminal():
+        link.show(found, *map(_discovered_line, found))
+        return
+    home = os.environ.get("HOME", "")
+    rows = [
+        TableRow(
+            (one.id or "-", one.agent, str(one.pid), home_path(one.cwd, home), _about(one))
+        )
+        for one in found
+    ]
+    put_pieces(*table_lines(FOUND_COLUMNS, rows, terminal_width()))
 
 
 def _discovered_line(found: Discovered) -> str:
+    about = _about(found)
     if not found.id:
-        waits = "no session before its first prompt"
-        return f"-  {found.agent}  {found.cwd}  (process {found.pid}: {waits})"
-    hint = "" if found.answerable else f"  (to answer it: sxhost hook install {found.agent})"
-    return f"{found.id}  {found.agent}  {found.cwd}{hint if found.agent != 'pi' else ''}"
+        return f"-  {found.agent}  {found.cwd}  (process {found.pid}: {about})"
+    return f"{found.id}  {found.agent}  {found.cwd}{f'  ({about})' if about else ''}"
+
+
+def _about(found: Discovered) -> str:
+    """Return what there is to know of an agent that was found; empty if there is nothing."""
+    if not found.id:
+        return "no session before its first prompt"
+    if found.answerable or found.agent == "pi":
+        return ""
+    return f"to answer it: sxhost hook install {found.agent}"
 
 
 @click.command()

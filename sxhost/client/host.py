@@ -18,9 +18,11 @@ from urllib.parse import quote
 
 from msgspec.structs import asdict, replace
 from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.web.client import URI, Agent, HTTPConnectionPool
-from twisted.web.iweb import IAgentEndpointFactory
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from sxhost.address import HostAddress
@@ -31,6 +33,7 @@ from sxhost.client.requests import NDJSON, PATIENCE, Exchange, Verbs, query_of, 
 from sxhost.client.stream import EventStream, OnLink, ignore_link_changes
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
+from sxhost.localnet import is_local_url
 from sxhost.model.approval import Answer, AnswerBatch, AnswerResults, Approval, ApprovalQuery
 from sxhost.model.auth import (
     AuditEntry,
@@ -68,7 +71,7 @@ from sxhost.model.session import (
     Summary,
 )
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
-from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
+from sxhost.model.turn import AgentInfo, Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
 
 __all__ = ["HostClient", "connect"]
 
@@ -242,6 +245,10 @@ class HostClient:
 
     # Hosted agents, and what agents ask.
 
+    async def agents(self) -> list[AgentInfo]:
+        """List the kinds of agents that the host knows: which are there, and why not."""
+        return await self._verbs.get(list[AgentInfo], "/agents", patience=START_WITHIN)
+
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session."""
         return await self._verbs.post(Hosted, "/sessions", launch, START_WITHIN)
@@ -329,9 +336,30 @@ def connect(
     address = HostAddress(url)
     endpoint = _OneEndpoint(make_client_endpoint(reactor, address, ca))
     pool = HTTPConnectionPool(reactor, persistent=False)
-    agent = Agent.usingEndpointFactory(reactor, endpoint, pool)
+    agent: IAgent = Agent.usingEndpointFactory(reactor, endpoint, pool)
+    if address.socket_path or is_local_url(address.url):
+        agent = _Uncompressed(agent)
     asked = "http://localhost" if address.socket_path else address.url
     return HostClient(asked, Bearer(agent, token), reactor, place=url.rstrip("/"))
+
+
+@implementer(IAgent)
+class _Uncompressed:
+    """Asks for answers as they are: on one machine, compressing only costs time."""
+
+    def __init__(self, agent: IAgent) -> None:
+        self._agent = agent
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[IResponse]:
+        plain = Headers() if headers is None else headers.copy()
+        plain.removeHeader(b"accept-encoding")  # treq adds it to each request
+        return self._agent.request(method, uri, plain, bodyProducer)
 
 
 @implementer(IAgentEndpointFactory)

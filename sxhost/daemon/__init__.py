@@ -10,6 +10,7 @@ logfile         the log as it is written
 journald        its lines for systemd's journal
 systemd         systemd is told how the host is
 agents          what hosts agents, put together: programs, drivers, places
+agent_catalogue which agents can be started, and why not
 serving_options the table of all options of serving
 options         the command line of `twistd sxhost`, made from that table
 =============== ===============================================================

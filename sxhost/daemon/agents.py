@@ -13,6 +13,7 @@ from sxhost.agents.approvals import ask_a_person
 from sxhost.agents.dependencies import Agents
 from sxhost.agents.workdirs import WorkDirs
 from sxhost.config import Settings
+from sxhost.daemon.agent_catalogue import AgentCatalogue
 from sxhost.drivers.contracts import Driver
 from sxhost.drivers.registry import Registry, installed
 from sxhost.logs import logger
@@ -22,17 +23,27 @@ from sxhost.model.session import Session
 from sxhost.model.turn import Process
 from sxhost.policy.rules import AskingSession, Policy, PolicyDecision, PolicyError
 from sxhost.process.child import ProcessSpawner
+from sxhost.process.environ import agent_environment
 from sxhost.process.orphans import end_orphans
 from sxhost.process.watching import ProcessWatcher
 from sxhost.visible import exit_with_error
+from sxhost.waiting import RunInThread, run_inline
 
 __all__ = ["Rules", "host_id", "make_agents", "make_rules"]
 
 log = logger(__name__)
 
 
-def make_agents(settings: Settings, reactor: Any, rules: Rules | None = None) -> Agents:
-    """Return what a host runs agents with; without rules a person decides everything."""
+def make_agents(
+    settings: Settings,
+    reactor: Any,
+    rules: Rules | None = None,
+    run_in_thread: RunInThread = run_inline,
+) -> Agents:
+    """Return what a host runs agents with; without rules a person decides everything.
+
+    :param run_in_thread: runs what blocks while it looks for agents' programs.
+    """
     limits, host = settings.limits, host_id(settings)
     spawn = ProcessSpawner(reactor, limits, host, environ=os.environ, keep=settings.agent_env)
     drivers = DriverFactory(spawn, reactor)
@@ -44,6 +55,12 @@ def make_agents(settings: Settings, reactor: Any, rules: Rules | None = None) ->
         reap=OrphanReaper(reactor, limits, host).reap,
         resume_at_boot=settings.resume_at_boot,
         watch=ProcessWatcher(reactor, limits.watched_processes).watch,
+        catalogue=AgentCatalogue(
+            installed(),
+            agent_environment(os.environ, {}, settings.agent_env),
+            reactor,
+            run_in_thread,
+        ),
     )
 
 

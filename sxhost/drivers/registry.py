@@ -13,11 +13,27 @@ from sxhost.drivers.contracts import Driver, DriverEntryPoint
 from sxhost.errors import BadField
 from sxhost.process.contracts import Spawn
 
-__all__ = ["Registry", "installed"]
+__all__ = ["Registry", "installed", "program_of"]
 
 GROUP = "sxhost.drivers"
 
 Loader = Callable[[], DriverEntryPoint]
+
+
+PROGRAMS: Mapping[str, str | None] = {
+    "acp": "",
+    "claude": "claude",
+    "codex": "codex",
+    "echo": None,
+    "pi": "pi",
+    **{name: command[0] for name, command in PRESETS.items()},
+}
+"""The agents' programs; empty where the launch names it, None where there is none."""
+
+
+def program_of(agent: str) -> str | None:
+    """Return the program of a kind of agent; None if it has none, or nobody here knows it."""
+    return PROGRAMS.get(agent)
 
 
 def installed() -> Mapping[str, Loader]:

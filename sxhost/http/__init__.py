@@ -5,6 +5,7 @@ access_log      the log's entry of a request, without secrets
 admission       limits of connections, requests and buffered bytes; descriptors; socket options
 authentication  who asks, and from which page, before anything is read or routed
 channel         one connection: its bytes become requests that are whole and in time; its timer
+compression     answers compressed for clients that ask for it
 framing         strict framing of requests, heads and chunks: pure
 metrics         `/metrics`
 openapi         the contract, from the routes and their types

@@ -45,6 +45,7 @@ from sxhost.errors import (
     UnknownRoute,
     UnsupportedType,
 )
+from sxhost.http.compression import compress_answer
 from sxhost.http.parameters import (
     base_url,
     media_type,
@@ -352,7 +353,7 @@ class _Endpoint:
         request.setResponseCode(route.status)
         if value is None:
             return b""
-        body = route.encode(value)
+        body = compress_answer(request, route.encode(value))
         set_headers(request, route.value_type, body)
         return body
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.server import Request
 
+from sxhost.http.compression import gzip_stream
 from sxhost.model.caller import current_caller
 from sxhost.model.subscription import Subscription
 
@@ -20,6 +21,7 @@ class StreamResponse:
         self.done: Deferred[None] = Deferred()
         self.tag: Mapping[str, object] = {}
         self._request = request
+        self._gzip = gzip_stream(request)
 
     def begin(self, reader: Subscription) -> None:
         """Let the transport pause and resume the reader."""
@@ -27,7 +29,7 @@ class StreamResponse:
 
     def write(self, data: bytes) -> None:
         """Send bytes, or buffer them until they can be sent."""
-        self._request.write(data)
+        self._request.write(self._gzip.compress(data))
 
     def end(self) -> None:
         """Let `follow` return."""
@@ -46,3 +48,4 @@ class StreamResponse:
         finally:
             reader.close()
         self._request.unregisterProducer()
+        self._request.write(self._gzip.finish())

@@ -57,6 +57,7 @@ from sxhost.model.session import (
 from sxhost.model.subscription import Encoding, Selection, Sink, Subscription
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import (
+    AgentInfo,
     AgentStatus,
     Launch,
     ModelDraft,
@@ -143,6 +144,9 @@ class RemoteHost(Protocol):
         """Stop the host in order."""
 
     # Hosted agents.
+
+    async def agents(self) -> list[AgentInfo]:
+        """List the kinds of agents that the host knows: which are there, and why not."""
 
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session."""

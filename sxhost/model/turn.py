@@ -12,6 +12,7 @@ from sxhost.model.names import Argument, Key, Label, LabelName, Line, Path, Sess
 
 __all__ = [
     "Abilities",
+    "AgentInfo",
     "AgentState",
     "AgentStatus",
     "CutReason",
@@ -154,6 +155,21 @@ class OSProcess(Struct, frozen=True, kw_only=True):
     """The kernel's name for this life of the machine."""
     namespace: Line
     """The kernel's name for the numbering that `pid` is of."""
+
+
+class AgentInfo(Struct, frozen=True, kw_only=True):
+    """A kind of agent that this host has a driver for."""
+
+    name: str
+    """As it is named to start one."""
+    installed: bool
+    """Whether its program is there and can be run."""
+    program: str = ""
+    """Where that is; "" where there is none of its own."""
+    version: str = ""
+    """As the program says it; "" if it does not."""
+    why: str = ""
+    """Why it cannot be started, in a sentence."""
 
 
 class Abilities(Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ orphans     agents' processes that an earlier run of this host left, after ``kil
 pipes       a child's output and input pipes in the reactor, and the news of its end
 spawn       starts a program in a session of its own, or says why it cannot be started
 table       the process table: /proc, descendants, signals that cannot hit another process
+versions    which version a program is, as it says itself
 watching    tells when processes end that are no children of ours, and how
 termination ending processes: SIGTERM first, SIGKILL for what stays
 =========== =====================================================================

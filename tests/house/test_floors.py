@@ -84,7 +84,7 @@ ROOMS = {
     "client": Room(
         "4",
         ("client/*.py",),
-        rooms_of("address auth codec errors model treq_url waiting"),
+        rooms_of("address auth codec errors localnet model treq_url waiting"),
         rooms_of("msgspec treq twisted zope"),
     ),
     "drivers": Room(
@@ -187,8 +187,8 @@ ROOMS = {
         "7",
         ("daemon/*.py",),
         rooms_of(
-            "address agents auth config drivers faces/pi files http localnet logs "
-            "model policy process service store visible waiting"
+            "address agents auth config drivers errors faces/pi files http localnet "
+            "logs model policy process service store visible waiting"
         ),
         rooms_of("OpenSSL twisted"),
     ),

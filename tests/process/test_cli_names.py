@@ -240,7 +240,7 @@ def test_a_number_of_no_approval_is_refused(shell: Shell, hosted: str) -> None:
         is_refused(shell.run(command, hosted, "999999"), 1, "has no approval 999999")
         is_refused(shell.run(command, "x"), 2, "'x' is no number of an approval")
         is_refused(shell.run(command), 2, "Missing argument")
-        is_refused(shell.run(command, "a", "1", "2"), 2, "unexpected extra argument (2)")
+    is_refused(shell.run("approve", "a", "1", "2"), 2, "unexpected extra argument (2)")
     is_refused(shell.run("answer", "999999", "x"), 1, "No approval has number 999999")
     is_refused(shell.run("answer", "x", "y"), 2, "'x' is no number of an approval")
     is_refused(shell.run("answer", "x"), 2, "'x' is no number of an approval")

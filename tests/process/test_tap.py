@@ -27,7 +27,7 @@ from sxhost.daemon.serving_options import BYPASS
 from sxhost.logs import LEVELS
 from sxhost.model.limits import Limits
 from sxhost.model.session import Registration
-from sxhost.tap import Options, assemble, session_file_thread
+from sxhost.tap import Options, assemble, background_thread
 from sxhost.testing import result_of
 from tests.support.daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, PATIENCE, SXHOST, run
 from tests.support.hosts import until
@@ -652,4 +652,4 @@ def test_mux_port_must_be_a_number(
 async def test_session_files_are_read_in_a_thread() -> None:
     from twisted.internet import reactor
 
-    assert await session_file_thread(reactor)(get_ident) != get_ident()
+    assert await background_thread(reactor, "files")(get_ident) != get_ident()

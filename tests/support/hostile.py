@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from msgspec import inspect
+from msgspec import Raw, inspect
 from msgspec.json import encode
 
 from sxhost.http.router import Route
 from sxhost.model.approval import Approval
+from sxhost.model.event_types import EVENT_TYPES
 from sxhost.model.session import Event, Gap, StateChange
 from sxhost.testing import HostInMemory
 
@@ -26,13 +27,24 @@ NAMES = (
     *("message-delta", "message", "tool-start", "tool-done", "warning", "approval-requested"),
     *("approval-resolved", HOSTILE, "complete"),
 )
-Manner = Literal["all", "names", "refuse"]
-"""Whether ids are hostile as well, or can be gone on with, or all is refused."""
+Manner = Literal["all", "names", "refuse", "rich"]
+"""Whether ids are hostile as well, or can be gone on with, or all is refused; or none is
+hostile, and all there can be is told.
+"""
+
+AT_MS: Final = 1_790_000_000_123
+"""A moment, which nobody wants to read like this."""
+USAGE: Final = {"input_tokens": 13_300, "output_tokens": 410, "cost_usd": 0.0512}
 
 
 def hostile(kind: Any, manner: Manner = "all", name: str = "") -> Any:
     """Return a value of a type, as JSON has it, each of whose texts is hostile."""
     made = kind if isinstance(kind, inspect.Type) else inspect.type_info(kind)
+    if isinstance(made, inspect.UnionType):
+        made = next(one for one in made.types if not isinstance(one, inspect.NoneType))
+        return hostile(made, manner, name)
+    if manner == "rich" and (value := _rich(made, name)) is not None:
+        return value
     if isinstance(made, inspect.StrType):
         return "s" if manner == "names" and name in ("id", "session") else HOSTILE
     make = MAKES.get(type(made))
@@ -47,17 +59,30 @@ def _struct(made: inspect.StructType, manner: Manner) -> Any:
     return {**shown, **({made.tag_field: made.tag} if made.tag_field else {})}
 
 
-def _union(made: inspect.UnionType, manner: Manner) -> Any:
-    return hostile(next(t for t in made.types if not isinstance(t, inspect.NoneType)), manner)
+def _rich(made: inspect.Type, name: str) -> Any:
+    """Return what a host would say of a field; None of a type that has parts."""
+    match made:
+        case inspect.DictType() if name == "detail":
+            return {"command": "make test", "cwd": "/srv/api", "paths": ["a", "b"]}
+        case inspect.DictType():
+            return {"name": hostile(made.value_type, "rich", name)}
+        case inspect.StrType():
+            return "s" if name in ("id", "session") else f"some {name or 'word'}"
+        case inspect.IntType():
+            return AT_MS if name.endswith("_ms") else AT_MS // 1000 if name == "ts" else 1330
+        case inspect.FloatType():
+            return 0.0512
+    return USAGE if name == "usage" else None
 
 
 def _any(_made: object, manner: Manner) -> Any:
+    if manner == "rich":
+        return {"a": {"b": [1, None, True, 2.5, {"c": "d"}]}}
     return {HOSTILE: [HOSTILE]} if manner == "all" else HOSTILE
 
 
 MAKES: dict[type, Callable[[Any, Manner], Any]] = {
     inspect.StructType: _struct,
-    inspect.UnionType: _union,
     inspect.ListType: lambda made, manner: [hostile(made.item_type, manner)],
     inspect.TupleType: lambda made, manner: [hostile(one, manner) for one in made.item_types],
     inspect.DictType: lambda made, manner: {HOSTILE: hostile(made.value_type, manner)},
@@ -72,9 +97,18 @@ MAKES: dict[type, Callable[[Any, Manner], Any]] = {
 }
 
 
+def names(manner: Manner) -> Sequence[str]:
+    """Return the names of the events that there are."""
+    return [*EVENT_TYPES, "of-my-own"] if manner == "rich" else NAMES
+
+
 def event(name: str, seq: int, manner: Manner) -> Any:
     """Return an event that has whatever any reader looks for."""
     words = ("text", "title", "tool", "output", "reason", "status")
+    if manner == "rich":
+        kind = EVENT_TYPES.get(name)
+        data = hostile(Raw if kind is None else kind, manner)
+        return {**hostile(Event, manner), "event": name, "seq": seq, "id": seq, "data": data}
     decided = {"decision": HOSTILE, "by": HOSTILE, "at_ms": 1}
     data = {**hostile(Approval, manner), **dict.fromkeys(words, HOSTILE), "resolution": decided}
     return {**hostile(Event, manner), "event": name, "seq": seq, "id": seq, "data": data}
@@ -85,7 +119,7 @@ def stream(manner: Manner) -> Iterator[Any]:
     yield {"frame": "hello", "cursor": "e:0", "epoch": "e", "heartbeat_s": 15}
     yield hostile(Gap, manner) | {"from": "e:0", "to": "e:1"}
     yield hostile(StateChange, manner)
-    for seq, name in enumerate(NAMES, 2):
+    for seq, name in enumerate(names(manner), 2):
         yield event(name, seq, manner)
     yield {"frame": "end", "reason": HOSTILE, "reconnect": False}
 
@@ -124,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
         )
         self.server.asked.add(f"{route.method} {route.path}")
         if route.path.endswith("/events") and route.method == "GET":
-            events = [event(name, seq, manner) for seq, name in enumerate(NAMES, 1)]
+            events = [event(name, seq, manner) for seq, name in enumerate(names(manner), 1)]
             self.say(
                 200, b"".join(encode(one) + b"\n" for one in events), "application/x-ndjson"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from sxhost.cli.board.host import BoardHost
@@ -12,7 +13,7 @@ from sxhost.cli.formats import clock
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
 from sxhost.model.approval import Answer, Approval
 from sxhost.model.host import RemoteHost
-from sxhost.model.session import MessageDraft
+from sxhost.model.session import MessageDraft, SeenDraft
 from sxhost.model.turn import Launch
 
 __all__ = ["Acts"]
@@ -60,6 +61,12 @@ class Acts:
         """Stop a session's turn."""
         if await self._asked(lambda host: host.interrupt(session_id)) is not None:
             self._say(f"{session_id} was interrupted.")
+
+    async def note_seen(self, session_id: str, seq: int) -> None:
+        """Note that somebody has looked at a session; what comes of it, its summary tells."""
+        draft = SeenDraft(seq=seq)
+        with suppress(HostError, HostUnreachable):
+            await self._host.ask(lambda host: host.mark_seen(session_id, draft))
 
     async def start(self, launch: Launch) -> str | None:
         """Start an agent; return its session's id."""

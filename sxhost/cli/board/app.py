@@ -22,7 +22,7 @@ from sxhost.cli.board.conversation import ConversationView
 from sxhost.cli.board.dialogs import HelpScreen, NewScreen
 from sxhost.cli.board.host import BoardHost
 from sxhost.cli.board.keys import KEYS, footer, refusal
-from sxhost.cli.board.rows import row_of
+from sxhost.cli.board.rows import Row, row_of
 from sxhost.cli.board.sessions import FOLLOWED, BoardSessions
 from sxhost.cli.formats import home_path, one_line
 from sxhost.errors import HostError, HostUnreachable
@@ -30,7 +30,7 @@ from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.auth import Identity
 from sxhost.model.host import RemoteHost
 from sxhost.model.names import Scope
-from sxhost.model.session import SessionRemoved, SummaryChange
+from sxhost.model.session import SessionRemoved, Summary, SummaryChange
 from sxhost.model.turn import Launch
 
 if TYPE_CHECKING:
@@ -192,6 +192,19 @@ class Board(App[None]):
 
     def _tick(self) -> None:
         self._changed = True  # everything is a second older
+        session = self._sessions.get(self.list.chosen or "")
+        if session is not None and self.list.is_moved and self._sees_end_of(session):
+            self._note_seen(session.id, session.event_count)
+
+    def _sees_end_of(self, session: Summary) -> bool:
+        """Tell whether somebody may note now that a session was looked at."""
+        is_read = self.conversation.session == session.id and self.conversation.is_at_end
+        may = self._lost is None and not refusal(self._identity, "send", session.id)
+        return is_read and may and self._sessions.is_new(session)
+
+    @work(exclusive=True, group="seen")
+    async def _note_seen(self, session_id: str, seq: int) -> None:
+        await self._acts.note_seen(session_id, seq)
 
     def _draw_changes(self) -> None:
         if self._stale and self._lost is None:
@@ -203,9 +216,7 @@ class Board(App[None]):
     def _draw(self) -> None:
         now, sessions = self._now_ms(), self._sessions
         listed = sessions.listed(self._words)
-        self.list.show(
-            [row_of(one, sessions.standing(one), sessions.doing(one, now)) for one in listed]
-        )
+        self.list.show([self._row(one) for one in listed])
         chosen = self.list.chosen
         self._head.update(
             heading(self._host.url, sessions, self._words)
@@ -220,6 +231,12 @@ class Board(App[None]):
             name = sessions.name_of(others[0].session)
             self._elsewhere.update(elsewhere(name, others[0], len(others) - 1))
         self._foot.update(footer(self._identity, chosen))
+
+    def _row(self, session: Summary) -> Row:
+        sessions = self._sessions
+        doing = sessions.doing(session, self._now_ms())
+        is_new = sessions.is_new(session)
+        return row_of(session, sessions.standing(session), doing, is_new=is_new)
 
     def _title(self, session_id: str | None) -> Text:
         session = self._sessions.get(session_id or "")

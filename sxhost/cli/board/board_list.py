@@ -45,7 +45,7 @@ class BoardList(ScrollView, can_focus=True):
         self._widths: Sequence[int] = [0] * len(COLUMNS)
         self._chosen: str | None = None
         self._at = 0
-        self._is_moved = False
+        self.is_moved = False
         """Whether somebody has chosen; until then it is the first one that is."""
         self._wanted: str | None = None
         """The session to be chosen as soon as it is listed."""
@@ -63,9 +63,9 @@ class BoardList(ScrollView, can_focus=True):
         self._lay_out()
         wanted = self._place_of(self._wanted)
         if wanted is not None:
-            self._wanted, self._is_moved = None, True
+            self._wanted, self.is_moved = None, True
         at = self._place_of(self._chosen) if wanted is None else wanted
-        if not self._is_moved:
+        if not self.is_moved:
             at = 0
         self._choose(self._at if at is None else at)
 
@@ -74,17 +74,17 @@ class BoardList(ScrollView, can_focus=True):
 
     def move(self, by: int) -> None:
         """Choose a session further down, or up."""
-        self._is_moved = True
+        self.is_moved = True
         self._choose(self._at + by)
 
     def choose_end(self, *, last: bool) -> None:
         """Choose the last session, or the first."""
-        self._is_moved = True
+        self.is_moved = True
         self._choose(len(self._rows) - 1 if last else 0)
 
     def choose_first(self) -> None:
         """Choose the first session, whichever that is, until somebody moves."""
-        self._is_moved = False
+        self.is_moved = False
         self._choose(0)
 
     def choose_id(self, session_id: str) -> None:
@@ -93,7 +93,7 @@ class BoardList(ScrollView, can_focus=True):
         if at is None:
             self._wanted = session_id
         else:
-            self._is_moved = True
+            self.is_moved = True
             self._choose(at)
 
     @property
@@ -145,7 +145,7 @@ class BoardList(ScrollView, can_focus=True):
         """Choose what is clicked on; twice opens it."""
         at = event.y - 1 + self.scroll_offset.y
         if event.y >= 1 and at < len(self._rows):
-            self._is_moved = True
+            self.is_moved = True
             self._choose(at)
             if event.chain > 1:
                 self.post_message(self.Opened())

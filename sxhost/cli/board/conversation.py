@@ -106,6 +106,11 @@ class ConversationView(ScrollView, can_focus=True):
         """How many items have come below what is seen."""
         return 0 if self._follows else self._unseen
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether it was read, and its end is in sight."""
+        return self._follows and self._reader is not None and self.size.height > 0
+
     def follow(self) -> None:
         """Go to the end, and on with it."""
         self._follows, self._unseen = True, 0

@@ -35,6 +35,9 @@ SIGNS: Final[Mapping[Standing, str]] = {
 
 OTHER: Final = "·"
 
+NEW: Final = "●"
+"""The sign of what is done, and was not looked at."""
+
 
 class Row(NamedTuple):
     """A session's line."""
@@ -43,12 +46,15 @@ class Row(NamedTuple):
     line: TableRow
 
 
-def row_of(session: Summary, stands: Standing, now: str) -> Row:
-    """Return a session's line, in the order of `COLUMNS`; `now` is what it does."""
+def row_of(session: Summary, stands: Standing, now: str, *, is_new: bool = False) -> Row:
+    """Return a session's line, in the order of `COLUMNS`; `now` is what it does.
+
+    :param is_new: whether it is done, and nobody has looked at how.
+    """
     colour = COLOURS.get(stands)
     faded = "dim" if colour == "dim" else None
     cells = (
-        SIGNS.get(stands, OTHER),
+        NEW if is_new else SIGNS.get(stands, OTHER),
         session.title or session.id,
         now,
         stands,

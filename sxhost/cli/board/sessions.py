@@ -69,7 +69,8 @@ class BoardSessions:
         """Return the sessions that have all these words, those first that need somebody.
 
         Of those the one that waits longest is first, of all others the one that has changed
-        last.  What merely says more stays where it is: nothing moves below a hand.
+        last; of what is idle, what nobody has looked at.  What merely says more stays where
+        it is: nothing moves below a hand.
         """
         wanted = words.casefold().split()
         found = [
@@ -86,10 +87,14 @@ class BoardSessions:
     def _first_asked(self, session: Summary) -> Approval | None:
         return next(iter(self.asked_by(session.id)), None)
 
-    def _rank(self, session: Summary) -> tuple[int, int, str]:
+    def is_new(self, session: Summary) -> bool:
+        """Tell whether a session is done and nobody has looked at how, on any screen."""
+        return self.standing(session) == "idle" and session.seen_seq < session.event_count
+
+    def _rank(self, session: Summary) -> tuple[int, bool, int, str]:
         stands = self.standing(session)
         at = session.since_ms if stands in NEEDY else -session.since_ms
-        return ORDER[stands], at, session.id
+        return ORDER[stands], not self.is_new(session), at, session.id
 
     def _searched(self, session: Summary) -> str:
         labels = " ".join(f"{name}:{value}" for name, value in session.labels.items())

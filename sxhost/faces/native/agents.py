@@ -19,6 +19,7 @@ APPROVALS = f"{SESSION}/approvals"
 def routes(host: RemoteHost) -> Sequence[Route]:
     """Return the routes to the agents that `host` runs, and to approvals."""
     return (
+        Route("GET", "/agents", host.agents, "List the kinds of agents."),
         Route("POST", "/sessions", host.start, "Start an agent in a new session.", 201),
         Route("POST", f"{SESSION}/turns", host.submit, "Begin a turn.", 202, scope="send"),
         Route("POST", f"{SESSION}/steer", host.steer, "Add to the running turn.", scope="send"),

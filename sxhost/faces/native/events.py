@@ -14,6 +14,7 @@ from sxhost.codec import frames
 from sxhost.codec.compact import compact_encoding
 from sxhost.codec.json import encode_lines
 from sxhost.errors import HostError
+from sxhost.http.compression import gzip_stream
 from sxhost.http.router import NDJSON, SSE, Route
 from sxhost.http.stream_response import StreamResponse
 from sxhost.logs import logger
@@ -97,23 +98,21 @@ class PagedResponse:
         """Write all pages; abort if one cannot be read, so that nothing looks whole."""
         if request.method == b"HEAD":
             return
-        back_pressure = BackPressure()
+        back_pressure, gzip = BackPressure(), gzip_stream(request)
         request.registerProducer(back_pressure, streaming=True)
         try:
             for page in self._first:
-                await _write(request, page, back_pressure)
+                request.write(gzip.compress(encode_lines(page)))
+                await back_pressure.wait()
             async for page in self._rest:
-                await _write(request, page, back_pressure)
+                request.write(gzip.compress(encode_lines(page)))
+                await back_pressure.wait()
             request.unregisterProducer()
+            request.write(gzip.finish())
         except HostError as error:
             log.warn("an answer was cut: {error}", error=error)
             cast("ITCPTransport", request.transport).abortConnection()
             await Deferred()  # cancelled when the connection is lost
-
-
-async def _write(request: Request, page: Sequence[Event], back_pressure: BackPressure) -> None:
-    request.write(encode_lines(page))
-    await back_pressure.wait()
 
 
 class EventHandlers:

@@ -269,6 +269,36 @@ def test_forgotten_session_leaves_the_list(lab: Lab) -> None:
     drive(act, lab.host)
 
 
+def test_what_was_looked_at_is_new_no_more_on_any_screen(lab: Lab) -> None:
+    async def act(board: BoardInMemory) -> None:
+        many(board)
+        await board.settle(2)
+        board.board._tick()
+        await board.settle(1)
+        assert "●  write the docs" in board.screen
+        await board.press("G")
+        board.board._tick()
+        await board.settle(2)
+        assert "○  write the docs" in board.screen
+        (seen,) = (one for one in result_of(lab.host.service.sessions(SessionQuery()))
+                   if one.id == "c3d4")  # fmt: skip
+        assert seen.seen_seq == seen.event_count
+
+    drive(act, lab.host)
+
+
+def test_reader_notes_nothing_as_seen(lab: Lab) -> None:
+    async def act(board: BoardInMemory) -> None:
+        many(board)
+        await board.settle(2)
+        await board.press("G")
+        board.board._tick()
+        await board.settle(2)
+        assert "●  write the docs" in board.screen
+
+    drive(act, lab.host, identity=READER)
+
+
 def test_click_chooses_and_double_click_opens(lab: Lab) -> None:
     async def act(board: BoardInMemory) -> None:
         many(board)

@@ -38,6 +38,7 @@ SCOPES = {
     "POST /sessions/<session_id>/end": "send",
     "POST /sessions/<session_id>/compact": "send",
     "POST /sessions/<session_id>/model": "send",
+    "GET /agents": "read",
     "GET /approvals": "read",
     "POST /approvals": "approve",
     "GET /sessions/<session_id>/approvals": "read",

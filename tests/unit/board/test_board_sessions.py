@@ -63,6 +63,17 @@ def test_what_needs_somebody_comes_first() -> None:
     }  # fmt: skip
 
 
+def test_of_what_is_done_what_nobody_has_looked_at_comes_first() -> None:
+    found = board(
+        session("seen", event_count=3, seen_seq=3, since_ms=9),
+        session("new", event_count=3, seen_seq=2, since_ms=1),
+        session("works", event_count=3, detail_state="working"),
+    )
+    assert ids(found.listed()) == "works new seen"
+    assert [found.is_new(one) for one in found.listed()] == [False, True, False]
+    assert row_of(session("new"), "idle", "", is_new=True).line.cells[0] == "●"
+
+
 def test_what_merely_says_more_stays_where_it_is() -> None:
     found = board(
         session("a", detail_state="working", since_ms=2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from sxhost.cli.board.app import Board
 from sxhost.cli.board.keys import HELP, KEYS, footer, refusal
 from sxhost.model.auth import HostIdentity, Identity
+from tests.support.places import TOP
 
 HOST = HostIdentity(name="h", version="1", epoch="e")
 
@@ -31,6 +33,13 @@ def test_no_key_is_bound_twice() -> None:
 def test_help_has_a_line_for_every_key_that_is_shown() -> None:
     assert len(HELP.splitlines()) == sum(1 for key in KEYS if key.shown)
     assert all(len(line) <= 72 for line in HELP.splitlines())
+
+
+def test_every_key_stands_in_the_documents() -> None:
+    page = (TOP / "docs" / "top.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    told = set(re.findall(r"`([^`]+)`", "".join(rows)))
+    assert {name for key in KEYS for name in key.shown.split() if name != "1-9"} <= told
 
 
 @pytest.mark.parametrize(
