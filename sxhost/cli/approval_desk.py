@@ -89,6 +89,7 @@ class ApprovalDesk:
         self._host = host
         self._chosen = chosen
         self._keys = Keys(link.reactor)
+        self._report = link_reporter(link)
         self._keys.on_key = self._take_key
         self._keys.on_end = self._leave
         self._skipped: set[tuple[str, int]] = set()
@@ -105,7 +106,7 @@ class ApprovalDesk:
 
     async def run(self) -> None:
         """Ask until somebody has seen enough, or the stream ends."""
-        options: dict[str, Any] = {"fail_fast": True, "on_link": link_reporter(self._link)}
+        options: dict[str, Any] = {"fail_fast": True, "on_link": self._tell_of_link}
         try:
             async with self._host.subscribe(types=TYPES, after="now", **options) as stream:
                 self._stream = stream
@@ -116,8 +117,18 @@ class ApprovalDesk:
         finally:
             self._keys.close()
 
+    def _tell_of_link(self, up: bool, why: str) -> None:
+        """Say that the host is lost, or found; what was asked is asked again then."""
+        if self._open is not None and not self._busy:
+            put("")  # the prompt's line
+        self._report(up, why)
+        if up and not self._busy:
+            self._open = None
+            background(self._look(), log, "looking")
+
     def _leave(self) -> None:
-        if self._stream is not None:
+        """End, unless it is an interrupt that ends everything: that has its own exit status."""
+        if self._stream is not None and not self._link.interrupted:
             background(self._stream.aclose(), log, "ending")
 
     # What is asked.

@@ -82,7 +82,8 @@ class Keys:
 
     def close(self) -> None:
         """Read no more, and leave the terminal as it was."""
-        self._reactor.removeSystemEventTrigger(self._restoring)
+        with suppress(ValueError):  # at the end of the process it has fired already
+            self._reactor.removeSystemEventTrigger(self._restoring)
         self._reactor.removeReader(self)
         self._restore()
 

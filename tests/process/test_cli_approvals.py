@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -63,6 +65,19 @@ class Desk:
     def type(self, line: str) -> None:
         os.write(self._ours, f"{line}\n".encode())
 
+    @property
+    def terminal(self) -> int:
+        return self._ours
+
+    def rest(self) -> str:
+        """Return what comes until the end, which has come."""
+        try:
+            while data := os.read(self._ours, 4096):
+                self.seen += data.decode()
+        except OSError:  # so ends a terminal
+            os.close(self._ours)
+        return self.seen
+
     def close(self) -> int:
         try:
             os.write(self._ours, b"q")
@@ -93,6 +108,17 @@ def test_what_others_decide_is_said(shell: Shell, session: str) -> None:
     desk.until("denied by you: somebody was faster")
     desk.until("Nobody waits for you.")
     assert desk.close() == 0
+
+
+def test_interrupt_leaves_the_terminal_as_it_was(shell: Shell, session: str) -> None:
+    asked(shell, session, "ASK: make one")
+    desk = Desk(shell)
+    desk.until("[q]uit > ")
+    assert not termios.tcgetattr(desk.terminal)[3] & termios.ICANON
+    desk.process.send_signal(signal.SIGINT)
+    assert desk.process.wait(PATIENCE) == 130
+    assert termios.tcgetattr(desk.terminal)[3] & termios.ICANON
+    assert "cannot" not in desk.rest()
 
 
 def test_reason_of_a_denial_is_given_in_words(shell: Shell, session: str) -> None:

@@ -6,10 +6,13 @@ import resource
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests.support.hosts import until
 from tests.support.http_bytes import get, replies
 
 if TYPE_CHECKING:
@@ -39,6 +42,21 @@ def is_healthy(client: socket.socket, host: Host) -> bool:
         got += piece
     (reply,) = replies(got)
     return reply.status == 200
+
+
+@pytest.fixture(name="running_host")
+def _settled_host(running_host: Host) -> Host:
+    """Return a host that has all files open that it ever has: also its index, soon."""
+    until(lambda: "sxhost.db-search-shm" in open_files(running_host))
+    return running_host
+
+
+def open_files(host: Host) -> set[str]:
+    names = set()
+    for link in Path(f"/proc/{host.process.pid}/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            names.add(link.readlink().name)
+    return names
 
 
 def descriptors(host: Host) -> int:

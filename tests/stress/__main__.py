@@ -52,7 +52,8 @@ def play(server: Server, name: str, args: argparse.Namespace) -> str:
     start, host = time.monotonic(), None
     for number in range(args.repeat):
         scenario = Scenario(server, f"{args.seed}/{name}/{number}", args.seconds / USUAL)
-        scenario.place()  # what the host opens for its first client stays open
+        scenario.place()  # what the host opens for its first client stays open,
+        scenario.ask("GET", "/search?q=x")  # and so does the index
         files = server.host.files()
         for what, count in SCENARIOS[name](scenario).items():
             counts[what] = max(counts[what], count) if "ms" in what else counts[what] + count

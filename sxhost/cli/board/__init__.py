@@ -3,6 +3,7 @@
 ============= =================================================================
 host          a host as the board asks and follows it: the seam between Twisted and asyncio
 sessions      the sessions that are listed: their order, what each does now
+feed          what the host says of them, and whether there is a link to it
 rows          a session as a line
 board_list    the list, as a widget
 items         an item of a conversation as lines, as sxhost log has them

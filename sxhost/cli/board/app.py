@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 from rich.text import Text
 from textual import events, on, work
@@ -14,27 +14,22 @@ from textual.widgets import Static
 
 from sxhost.cli.board.acts import Acts
 from sxhost.cli.board.answering import Answering
-from sxhost.cli.board.bars import LostLink, elsewhere, heading, lost_heading, news, title
+from sxhost.cli.board.bars import elsewhere, heading, lost_heading, news, title
 from sxhost.cli.board.board_list import BoardList
 from sxhost.cli.board.card import ApprovalCard
 from sxhost.cli.board.composer import Composer, Purpose
 from sxhost.cli.board.conversation import ConversationView
 from sxhost.cli.board.dialogs import HelpScreen, NewScreen
+from sxhost.cli.board.feed import BoardFeed
 from sxhost.cli.board.host import BoardHost
 from sxhost.cli.board.keys import KEYS, footer, refusal
 from sxhost.cli.board.rows import Row, row_of
-from sxhost.cli.board.sessions import FOLLOWED, BoardSessions
 from sxhost.cli.formats import home_path, one_line
-from sxhost.errors import HostError, HostUnreachable
-from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.model.approval import Answer, Approval
 from sxhost.model.auth import Identity
-from sxhost.model.host import RemoteHost
 from sxhost.model.names import Scope
-from sxhost.model.session import SessionRemoved, Summary, SummaryChange
+from sxhost.model.session import Summary
 from sxhost.model.turn import Launch
-
-if TYPE_CHECKING:
-    from sxhost.client.stream import Value
 
 __all__ = ["Board"]
 
@@ -91,17 +86,18 @@ class Board(App[None]):
         self._host = host
         self._acts = Acts(host, self.say)
         self._identity = identity
-        self._only = None if identity is None else identity.session
-        """The session that the token is for, if it is for one alone."""
         self._now_ms = now_ms
         self._home = home
-        self._sessions = BoardSessions()
+        self.feed = BoardFeed(
+            host,
+            None if identity is None else identity.session,
+            now_ms,
+            say=self.say,
+            on_back=self._go_on,
+            leave=lambda why: self.exit(return_code=1, message=one_line(why)),
+        )
+        self._sessions = self.feed.sessions
         self._words = ""
-        self._changed = True
-        """Whether something is to be drawn."""
-        self._stale = True
-        """Whether what waits for a decision may have changed."""
-        self._lost: LostLink | None = None
         self._interrupting: tuple[str, int] | None = None
         """Whom the next key interrupts, and since when."""
         self._end_stream: Callable[[], object] = lambda: None
@@ -130,9 +126,7 @@ class Board(App[None]):
 
     def on_mount(self) -> None:
         """Follow the host, and draw what it says now and then."""
-        self._end_stream = self._host.follow(
-            self, self._only, after="now", types=FOLLOWED, summaries=True
-        )
+        self._end_stream = self.feed.begin()
         self.app_resume_signal.subscribe(self, lambda _: self._repaint())
         self.set_interval(REDRAW_S, self._draw_changes)
         self.set_interval(TICK_S, self._tick)
@@ -143,55 +137,10 @@ class Board(App[None]):
         """Follow nothing more."""
         self._end_stream()
 
-    # What the host says.
-
-    def on_value(self, value: Value) -> None:
-        """Take what the stream of all sessions brings."""
-        self._changed = True
-        if isinstance(value, SummaryChange | SessionRemoved):
-            self._sessions.apply(value)
-        else:
-            self._stale = True
-
-    def on_link(self, up: bool, why: str) -> None:
-        """Take it that the link was lost, or is there again."""
-        self._changed = True
-        if not up:
-            self._lost = LostLink(self._now_ms(), why)
-        elif self._lost is not None:
-            away = self._lost.ago(self._now_ms())
-            self._lost, self._stale = None, True
-            self.conversation.reload_if_cut_off()
-            self.say(f"The host is there again, after {away}; nothing is missing.")
-        self.list.stale = self.conversation.stale = self._lost is not None
-
-    def on_end(self, why: str) -> None:
-        """Leave: the host takes no more reading."""
-        self.exit(return_code=1, message=one_line(why))
-
-    @work(exclusive=True, group="look")
-    async def _look(self) -> None:
-        """Ask for all that waits for a decision."""
-        self._stale = False
-        try:
-            approvals = await self._host.ask(self._pending)
-        except HostUnreachable:
-            return  # there is no link, and once there is one this is asked again
-        except HostError as error:
-            self.say(error.message)
-            return
-        self._sessions.replace_approvals(approvals)
-        self._changed = True
-
-    async def _pending(self, host: RemoteHost) -> list[Approval]:
-        if self._only is not None:
-            return await host.session_approvals(self._only, ApprovalQuery())
-        return await host.approvals(ApprovalQuery())
-
     # What is drawn.
 
     def _tick(self) -> None:
-        self._changed = True  # everything is a second older
+        self.feed.changed = True  # everything is a second older
         session = self._sessions.get(self.list.chosen or "")
         if session is not None and self.list.is_moved and self._sees_end_of(session):
             self._note_seen(session.id, session.event_count)
@@ -199,29 +148,38 @@ class Board(App[None]):
     def _sees_end_of(self, session: Summary) -> bool:
         """Tell whether somebody may note now that a session was looked at."""
         is_read = self.conversation.session == session.id and self.conversation.is_at_end
-        may = self._lost is None and not refusal(self._identity, "send", session.id)
+        may = self.feed.lost is None and not refusal(self._identity, "send", session.id)
         return is_read and may and self._sessions.is_new(session)
 
     @work(exclusive=True, group="seen")
     async def _note_seen(self, session_id: str, seq: int) -> None:
         await self._acts.note_seen(session_id, seq)
 
+    def _go_on(self) -> None:
+        """Read what could not be read while there was no link."""
+        self.conversation.reload_if_cut_off()
+
+    @work(exclusive=True, group="look")
+    async def _look(self) -> None:
+        await self.feed.look()
+
     def _draw_changes(self) -> None:
-        if self._stale and self._lost is None:
+        if self.feed.is_stale and self.feed.lost is None:
             self._look()
-        if self._changed and len(self.screen_stack) == 1:
-            self._changed = False
+        if self.feed.changed and len(self.screen_stack) == 1:
+            self.feed.changed = False
             self._draw()
 
     def _draw(self) -> None:
         now, sessions = self._now_ms(), self._sessions
+        self.list.stale = self.conversation.stale = self.feed.lost is not None
         listed = sessions.listed(self._words)
         self.list.show([self._row(one) for one in listed])
         chosen = self.list.chosen
         self._head.update(
             heading(self._host.url, sessions, self._words)
-            if self._lost is None
-            else lost_heading(self._lost, now)
+            if self.feed.lost is None
+            else lost_heading(self.feed.lost, now)
         )
         self._about.update(self._title(chosen))
         self.card.show(sessions.asked_by(chosen), sessions.name_of(chosen), now)
@@ -263,11 +221,11 @@ class Board(App[None]):
 
     def _arrange(self, width: int) -> None:
         self.screen.set_class(width < NARROW, "narrow")
-        self._changed = True
+        self.feed.changed = True
 
     @on(BoardList.Chosen)
     def _read_chosen(self, event: BoardList.Chosen) -> None:
-        self._changed = True
+        self.feed.changed = True
         self.conversation.read(event.session_id)
 
     @on(BoardList.Opened)
@@ -286,7 +244,7 @@ class Board(App[None]):
             self._words = ""
         elif self.focused is self.list:
             self.list.choose_first()
-        self._changed = True
+        self.feed.changed = True
         self.screen.remove_class("reading")
         self.screen.set_focus(self.list)
 
@@ -328,7 +286,7 @@ class Board(App[None]):
         """Go to the session that waits longest for a decision, other than this one."""
         others = self._sessions.asked_elsewhere(self.list.chosen)
         if others:
-            self._words, self._changed = "", True
+            self._words, self.feed.changed = "", True
             self._draw()
             self.list.choose_id(others[0].session)
         else:
@@ -337,7 +295,7 @@ class Board(App[None]):
     def action_follow(self) -> None:
         """Go to the conversation's end, and on with it."""
         self.conversation.follow()
-        self._changed = True
+        self.feed.changed = True
 
     def action_details(self) -> None:
         """Show outputs, diffs and thoughts whole, or a line of each."""
@@ -356,7 +314,7 @@ class Board(App[None]):
     def _may(self, scope: Scope, session_id: str | None) -> bool:
         """Tell whether a key does something now; say why if it does not."""
         why = refusal(self._identity, scope, session_id)
-        if self._lost is not None:
+        if self.feed.lost is not None:
             why = "There is no link to the host now."
         self.say(why)
         return not why
@@ -388,7 +346,7 @@ class Board(App[None]):
     @work(group="decide")
     async def _decide(self, approval: Approval, answer: Answer) -> None:
         if await self._acts.decide(approval, answer):
-            self._stale = True
+            self.feed.is_stale = True
 
     def action_write(self) -> None:
         """Write to the agent of the chosen session."""
@@ -402,14 +360,14 @@ class Board(App[None]):
 
     @on(Composer.Changed)
     def _filter_while_written(self, event: Composer.Changed) -> None:
-        self._words, self._changed = event.text, True
+        self._words, self.feed.changed = event.text, True
 
     @on(Composer.Written)
     def _take_written(self, event: Composer.Written) -> None:
         purpose, text = event.purpose, event.text
         match purpose.kind:
             case "filter":
-                self._words, self._changed = text, True
+                self._words, self.feed.changed = text, True
             case "send" if text.strip():
                 self._send(purpose, text)
             case "deny" | "answer":

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from rich.style import Style
 from rich.text import Text
 
+from sxhost.cli.board.feed import LostLink
 from sxhost.cli.board.sessions import BoardSessions
-from sxhost.cli.formats import age, one_line
+from sxhost.cli.formats import one_line
 from sxhost.cli.standing import COLOURS
 from sxhost.model.approval import Approval
 
-__all__ = ["LostLink", "elsewhere", "heading", "lost_heading", "news", "title"]
-
-
-class LostLink(NamedTuple):
-    """Since when there is no link to the host (Unix ms), and why."""
-
-    since_ms: int
-    why: str
-
-    def ago(self, now_ms: int) -> str:
-        """Return for how long it has been lost."""
-        return age((now_ms - self.since_ms) / 1000)
+__all__ = ["elsewhere", "heading", "lost_heading", "news", "title"]
 
 
 def heading(url: str, sessions: BoardSessions, words: str) -> Text:

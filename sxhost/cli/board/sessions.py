@@ -9,10 +9,7 @@ from sxhost.cli.standing import NEEDY, Standing, now_text, standing
 from sxhost.model.approval import Approval
 from sxhost.model.session import SessionRemoved, Summary, SummaryChange
 
-__all__ = ["FOLLOWED", "BoardSessions"]
-
-FOLLOWED: Final = ("approval-requested", "approval-moved", "approval-resolved")
-"""The events that a board follows: what else it shows is in summaries."""
+__all__ = ["BoardSessions"]
 
 ORDER: Final[Mapping[Standing, int]] = {
     name: place for place, name in enumerate(get_args(Standing))

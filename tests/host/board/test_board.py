@@ -562,8 +562,8 @@ def test_refused_list_of_what_is_asked_is_said_and_not_asked_for_again(lab: Lab)
             asks.append(work)
             raise Unauthorized("Your token has expired.")
 
-        board.board._host.ask = refuse  # type: ignore[method-assign]
-        board.board._stale = True
+        board.board.feed._host.ask = refuse  # type: ignore[method-assign]
+        board.board.feed.is_stale = True
         for _ in range(5):
             await board.settle()
         assert len(asks) == 1
@@ -713,7 +713,7 @@ def test_conversation_that_could_not_be_read_is_read_later(lab: Lab) -> None:
 
 def test_host_that_refuses_reading_ends_the_board(lab: Lab) -> None:
     async def act(board: BoardInMemory) -> None:
-        board.board.on_end("This token has expired.")
+        board.board.feed.on_end("This token has expired.")
         await board.pilot.pause()
         assert board.board.return_code == 1
 
