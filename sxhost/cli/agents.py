@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sxhost.cli.bulk import Deed, do_to_named
+from sxhost.cli.completion import complete_agent
 from sxhost.cli.filters import filter_options
 from sxhost.cli.names import (
     find_session,
@@ -89,6 +90,7 @@ def launch_options(
         "--agent",
         required=required,
         help="codex, pi, claude, opencode, gemini, echo, …; acp with --command.",
+        shell_complete=complete_agent,
     )
     for option in reversed((agent, *LAUNCH_OPTIONS)):
         command = option(command)

@@ -34,9 +34,7 @@ __all__ = [
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 SHORT_ID: Final = 8
-"""Characters of an id that are shown at the least: as many as of a commit, and one for luck."""
-
-USAGE_FIELDS: Final = ("input_tokens", "output_tokens", "cost_usd")
+"""Characters of an id that are shown at the least."""
 
 
 # Times.
@@ -113,12 +111,12 @@ def usage_text(usage: object) -> str:
     """
     if not isinstance(usage, Mapping):
         return ""
-    input_tokens, output_tokens, cost = (_number(usage.get(name)) for name in USAGE_FIELDS)
-    total = _number(usage.get("total_tokens"))
+    sent, received = _number(usage.get("input_tokens")), _number(usage.get("output_tokens"))
+    total, cost = _number(usage.get("total_tokens")), _number(usage.get("cost_usd"))
     parts = [
-        *([f"{count(input_tokens)} in"] if input_tokens else ()),
-        *([f"{count(output_tokens)} out"] if output_tokens else ()),
-        *([f"{count(total)} tokens"] if total and not (input_tokens or output_tokens) else ()),
+        *([f"{count(sent)} in"] if sent else ()),
+        *([f"{count(received)} out"] if received else ()),
+        *([f"{count(total)} tokens"] if total and not (sent or received) else ()),
         *([dollars(cost)] if cost else ()),
     ]
     return ", ".join(parts)

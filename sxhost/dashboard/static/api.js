@@ -3,6 +3,9 @@
 
 const SECRET = "sxhost.page";
 
+/** Milliseconds after which an answer counts as lost: a read is quick, an agent takes its time to start. */
+const READ_WITHIN = 15_000, DONE_WITHIN = 180_000;
+
 /** Where the host is: this page's directory, under whatever prefix a proxy gives it. */
 const BASE = new URL(".", document.baseURI);
 
@@ -57,7 +60,8 @@ export async function request(method, path, body) {
   let response, text;
   try {
     const content = body === undefined ? undefined : JSON.stringify(body);
-    response = await fetch(new URL(path, BASE), { method, headers, body: content });
+    const signal = AbortSignal.timeout(method === "GET" ? READ_WITHIN : DONE_WITHIN);
+    response = await fetch(new URL(path, BASE), { method, headers, body: content, signal });
     text = await response.text();
   } catch {
     throw new Unreachable();

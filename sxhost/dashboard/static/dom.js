@@ -27,6 +27,19 @@ export function useSignal(source) {
   return source.peek();
 }
 
+/**
+ * A component that is drawn again only when one of its properties is another one.
+ * @template P
+ * @param {(props: P) => any} View
+ */
+export function memo(View) {
+  const differ = (/** @type {any} */ one, /** @type {any} */ other) => Object.keys({ ...one, ...other }).some((name) => one[name] !== other[name]);
+  return /** @this {any} @param {P} props */ function Memo(props) {
+    this.shouldComponentUpdate = (/** @type {any} */ next) => differ(this.props, next);
+    return h(/** @type {any} */ (View), props);
+  };
+}
+
 /** The time, again every few seconds, so that ages move; it stands still while `frozen`. */
 export function useNow(seconds = 5, frozen = false) {
   const [now, tick] = useState(Date.now());

@@ -6,10 +6,13 @@ import { signal } from "./dom.js";
 const FIRST_WAIT = 500, LONGEST_WAIT = 10_000;
 /** Heartbeats that may be missing before a connection counts as lost. */
 const PATIENCE = 2.5;
+/** Milliseconds that an attempt to connect may take: something between us and the host may swallow it. */
+const CONNECT_WITHIN = 10_000;
 
 /**
  * How the link is: `live`; `lost` since when, with the time of the next try; `denied`, a login is needed.
- * @typedef {{status: "connecting" | "live" | "lost" | "denied", since: number, retry: number}} LinkState
+ * `stopping`: the host has said that it stops, and that one may come back.
+ * @typedef {{status: "connecting" | "live" | "lost" | "denied", since: number, retry: number, stopping?: boolean}} LinkState
  */
 
 /**
@@ -29,6 +32,7 @@ export class Link {
     this._wait = FIRST_WAIT;
     this._heartbeat = 15_000;
     this._heard = 0;
+    this._stopping = false;
     this._timer = 0;
     for (const name of ["online", "pageshow"]) window.addEventListener(name, () => this._wake());
     document.addEventListener("visibilitychange", () => this._wake());
@@ -57,11 +61,14 @@ export class Link {
     this._heard = Date.now();
     socket.onopen = () => { if (socket === this._socket) this._opened(); };
     socket.onmessage = (message) => { if (socket === this._socket) this._take(message.data); };
-    socket.onclose = () => { if (socket === this._socket) this._lost(); };
+    socket.onclose = () => { if (socket === this._socket) this._lost(Date.now()); };
+    this._timer = setTimeout(() => { if (socket === this._socket && socket.readyState === WebSocket.CONNECTING) this._abandon(Date.now()); }, CONNECT_WITHIN);
   }
 
   _opened() {
+    clearTimeout(this._timer);
     this._wait = FIRST_WAIT;
+    this._stopping = false;
     this.state.value = { status: "live", since: Date.now(), retry: 0 };
     for (const [id, topic] of this._topics) this._send({ subscribe: { id, ...topic.request() } });
   }
@@ -73,25 +80,27 @@ export class Link {
       if (!line) continue;
       const frame = JSON.parse(line);
       if (frame.frame === "hello" && frame.heartbeat_s) this._heartbeat = frame.heartbeat_s * 1000;
+      if (frame.frame === "end" && frame.reconnect) this._stopping = true;
       // Events do not say which subscription they are of.
       if (frame.frame && "id" in frame) this._topics.get(frame.id)?.frame(frame);
       else for (const topic of [...this._topics.values()]) topic.frame(frame);
     }
   }
 
-  async _lost() {
+  /** What was the connection is none any more. @param {number} at since when */
+  async _lost(at) {
     this._socket = null;
+    clearTimeout(this._timer);
     const { status, since } = this.state.peek();
-    const lostAt = status === "lost" || status === "connecting" ? since : Date.now();
-    if (await this._denied()) {
-      this.state.value = { status: "denied", since: lostAt, retry: 0 };
-      return;
-    }
-    if (this._socket) return;
+    const lostAt = status === "live" ? at : since;
     const wait = this._wait * (0.75 + Math.random() / 2);
     this._wait = Math.min(2 * this._wait, LONGEST_WAIT);
-    this.state.value = { status: "lost", since: lostAt, retry: Date.now() + wait };
+    this.state.value = { status: "lost", since: lostAt, retry: Date.now() + wait, stopping: this._stopping };
     this._timer = setTimeout(() => this.connect(), wait);
+    if (await this._denied() && !this._socket) {
+      clearTimeout(this._timer);
+      this.state.value = { status: "denied", since: lostAt, retry: 0 };
+    }
   }
 
   /** Tell whether the host refuses us: a WebSocket does not say why it was not opened. */
@@ -113,7 +122,16 @@ export class Link {
 
   _replaceIfSilent() {
     const silent = Date.now() - this._heard > PATIENCE * this._heartbeat;
-    if (silent && this.state.peek().status === "live") this.connect();
+    if (!silent || this.state.peek().status !== "live") return;
+    this._drop();
+    this.state.value = { status: "lost", since: this._heard, retry: Date.now() };
+    this.connect();
+  }
+
+  /** Leave a connection of which nothing comes. @param {number} at */
+  _abandon(at) {
+    this._drop();
+    this._lost(at);
   }
 
   _drop() {

@@ -54,7 +54,8 @@ function LinkLine({ state }) {
   const now = useNow(1);
   if (state.status === "live" || state.status === "denied" || now - state.since < BRIEFLY) return null;
   const next = state.retry > now ? `, next try in ${age(state.retry - now)}` : "";
-  const words = state.status === "connecting" ? "Connecting…" : `Link lost ${age(now - state.since)} ago${next}. What you see is from then.`;
+  const what = state.stopping ? "The host restarts; it went away" : "Link lost";
+  const words = state.status === "connecting" ? "Connecting…" : `${what} ${age(now - state.since)} ago${next}. What you see is from then.`;
   return html`<p class="link" role="status">${words} <button class="quiet" onClick=${() => link.connect()}>now</button></p>`;
 }
 
