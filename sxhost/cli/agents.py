@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sxhost.cli.bulk import Deed, do_to_named
+from sxhost.cli.bulk import Action, do_to_named
 from sxhost.cli.completion import complete_agent
 from sxhost.cli.filters import filter_options
 from sxhost.cli.names import (
@@ -182,12 +182,13 @@ def turn(link: HostLink, session_id: str, text: str, wait: bool | None, **option
 
     TEXT may be - for standard input.
     """
+    from sxhost.cli.turns import waiting_until_runs
     from sxhost.model.turn import TurnDraft
 
     draft = TurnDraft(input=text_or_stdin(text), **options)
 
     async def submit(host: HostClient, name: str) -> tuple[str, Submitted]:
-        with link.saying_if_slow(f"Waiting until the agent of {session_id} runs …"):
+        with link.saying_if_slow(waiting_until_runs(session_id)):
             return await on_session(host, name, lambda one: host.submit(one, draft))
 
     async def follow(host: HostClient) -> str:
@@ -243,8 +244,8 @@ def interrupt(link: HostLink, names: Sequence[str], query: SessionQuery) -> None
             raise AgentFailed("It was told to stop, but its turn still runs.")
         return done
 
-    deed = Deed(act, "interrupted", concerns=lambda session: session.state == "active")
-    do_to_named(link, names, query, deed)
+    action = Action(act, "interrupted", concerns=lambda session: session.state == "active")
+    do_to_named(link, names, query, action)
 
 
 async def is_turn_over(link: HostLink, host: HostClient, session_id: str) -> bool:
@@ -280,8 +281,8 @@ def end(link: HostLink, names: Sequence[str], query: SessionQuery) -> None:
     async def act(host: HostClient, session_id: str) -> Done:
         return await host.end(session_id)
 
-    deed = Deed(act, "ended", concerns=lambda one: one.kind == "hosted" and not one.rest)
-    do_to_named(link, names, query, deed)
+    action = Action(act, "ended", concerns=lambda one: one.kind == "hosted" and not one.rest)
+    do_to_named(link, names, query, action)
 
 
 @click.command(cls=WordsCommand)

@@ -7,7 +7,7 @@ none of it drives the terminal or is taken for another item.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import UNSET
@@ -323,14 +323,3 @@ def _by(who: str) -> str:
     """Return who has decided, as words."""
     known = {"own": "the host's user", "host": "the host", "agent": "its agent"}
     return known.get(who, formats.one_line(who))
-
-
-def last_turns(items: Sequence[TranscriptItem], count: int) -> Sequence[TranscriptItem]:
-    """Return the items of the last turns: each begins with what the user has said."""
-    begins = [at for at, item in enumerate(items) if begins_turn(item)]
-    return items[begins[-count] :] if len(begins) >= count else items
-
-
-def begins_turn(item: TranscriptItem) -> bool:
-    """Tell whether a turn begins with an item."""
-    return item.kind == "user" and item.by != "steer" and not item.parent

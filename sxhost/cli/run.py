@@ -13,7 +13,7 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from sxhost.cli.follow import link_reporter
 from sxhost.cli.output import fail, put
 from sxhost.cli.terminal import USAGE, HostLink
-from sxhost.cli.turns import TurnFollower, put_heading, waiting_for
+from sxhost.cli.turns import TurnFollower, put_heading, waiting_for, waiting_until_runs
 from sxhost.errors import HostError, HostUnreachable, SessionExists, UnknownSession
 from sxhost.model.turn import TurnDraft
 from sxhost.waiting import Signal
@@ -133,8 +133,7 @@ class Run:
         report = link_reporter(self._link)
         try:
             async with host.subscribe(session.id, after=after, on_link=report) as stream:
-                slow = f"Waiting until the agent of {session.id} runs …"
-                with self._link.saying_if_slow(slow):
+                with self._link.saying_if_slow(waiting_until_runs(session.id)):
                     begun = await host.submit(session.id, self._draft)
                 status = await follower.follow(host, stream, begun.turn.id)
                 self._started |= follower.saw_start
