@@ -1,10 +1,11 @@
 // @ts-check
 // One question of an agent, whole; nothing can be approved before it has been seen.
 import { Refusal, path, post } from "./api.js";
+import { Diff } from "./diff.js";
 import { h, html, signal, useEffect, useLayoutEffect, useNow, useRef, useSignal, useState } from "./dom.js";
 import { age, clock, duration, oneLine } from "./format.js";
 import { loadApprovals, may, sessions } from "./state.js";
-import { Block, Diff, Words, written } from "./text.js";
+import { Block, Words, written } from "./text.js";
 
 /** How long a card must have been seen to its end before it can be approved, in milliseconds. */
 const LOOK = 400;

@@ -2,10 +2,11 @@
 // The items of a conversation, as elements.
 import { get, path } from "./api.js";
 import { Approval } from "./approval.js";
+import { Diff } from "./diff.js";
 import { h, html, memo, useEffect, useState } from "./dom.js";
 import { clock, duration, oneLine } from "./format.js";
 import { approvals } from "./state.js";
-import { Block, Diff, Growing, Words, written } from "./text.js";
+import { Block, Growing, Words, written } from "./text.js";
 
 /** One item; what its subagents did is under it. @param {{node: import("./steps.js").Node, aimed?: number}} props */
 export const Item = memo(({ node, aimed = 0 }) => {
