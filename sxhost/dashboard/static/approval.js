@@ -4,7 +4,7 @@ import { Refusal, path, post } from "./api.js";
 import { Diff } from "./diff.js";
 import { h, html, signal, useEffect, useLayoutEffect, useNow, useRef, useSignal, useState } from "./dom.js";
 import { age, clock, duration, oneLine } from "./format.js";
-import { loadApprovals, may, sessions } from "./state.js";
+import { loadApprovals, may, me, sessions } from "./state.js";
 import { Block, Words, written } from "./text.js";
 
 /** How long a card must have been seen to its end before it can be approved, in milliseconds. */
@@ -44,6 +44,7 @@ export async function answer(approval, answer) {
 export function Approval({ approval, batch = false }) {
   const chosen = useSignal(selected).has(nameOf(approval));
   const now = useNow(5);
+  useSignal(me);
   const end = useRef(/** @type {HTMLElement | null} */ (null));
   const seen = useSeen(end, approval.id);
   const session = sessions.peek().get(approval.session) || {};

@@ -10,6 +10,9 @@ export const HELP = [
   ["x", "choose a card, to answer several together"], ["a", "approve once, on a card that is focused and read"], ["d", "deny, with words"], [".", "other decisions"], ["1–9", "choose an answer"],
 ];
 
+/** Milliseconds that the palette may take to be there. */
+const OPENING = 1000;
+
 const SELECTABLE = "a.row, a.hit, article.card";
 
 /**
@@ -17,10 +20,12 @@ const SELECTABLE = "a.row, a.hit, article.card";
  * @param {{go: (to: string) => void, up: () => void, help: () => void, palette: () => void}} actions
  */
 export function listen({ go, up, help, palette }) {
-  let prefix = "", armed = 0;
+  let prefix = "", armed = 0, opening = 0;
   document.addEventListener("keydown", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
-    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key === "k") { palette(); event.preventDefault(); return; }
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key === "k") { palette(); opening = Date.now(); event.preventDefault(); return; }
+    // What is typed before the palette is there is meant for it, not for the page.
+    if (Date.now() - opening < OPENING && !find("dialog.palette")) return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (target.closest("dialog.palette")) return;
     if (target.closest("input, textarea, select")) {

@@ -12,6 +12,8 @@ import { approvals, link, me, start } from "./state.js";
 
 /** A lost link is not worth a word before it has lasted so long. */
 const BRIEFLY = 2000;
+/** Milliseconds after which what may be wanted next is loaded. */
+const IDLE = 1000;
 
 /** Screens that are not needed at first are loaded when they are. @type {Record<string, () => Promise<any>>} */
 const SCREENS = {
@@ -32,9 +34,12 @@ function App() {
   /** What lies over the screen: the help, or the palette. */
   const [over, setOver] = useState(/** @type {"" | "help" | "palette"} */ (""));
   const state = useSignal(link.state);
+  useSignal(me);  // who may do what is known a moment after the page
   useEffect(() => {
     window.addEventListener("hashchange", () => { setPlace(location.hash); setOver(""); });
     listen({ go: navigate, up: () => { setOver(""); navigate("#/"); }, help: () => setOver((now) => (now ? "" : "help")), palette: () => setOver("palette") });
+    // It is to be there at once: what is typed next is meant for it.
+    setTimeout(palette, IDLE);
   }, []);
   const [screen = "", argument = "", view = ""] = place.replace(/^#\/?/, "").split("/");
   return html`

@@ -84,13 +84,14 @@ function Field({ name, value, save }) {
 /** @param {{session: any}} props */
 function Actions({ session }) {
   const [verdict, setVerdict] = useState("");
+  const [open, setOpen] = useState(false);
   const act = async (/** @type {Promise<any>} */ asked, /** @type {string} */ done) => setVerdict(await asked.then(() => done, sentence));
   const hosted = session.kind === "hosted";
   const at = (/** @type {string} */ verb) => `${path`sessions/${session.id}`}/${verb}`;
   const forget = () => confirm(`Forget ${titleOf(session)}, with its conversation?`) && act(request("DELETE", path`sessions/${session.id}`), "Forgotten.");
   return html`<span class="right actions"><span class="dim" role="status">${verdict}</span>
     ${hosted && may("send", session.id) && session.detail_state === "working" && html`<button data-key="I" onClick=${() => act(post(at("interrupt")), "Interrupting…")}>Interrupt</button>`}
-    <details class="more"><summary aria-label="More">⋯</summary><div>
+    <details class="more" onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)}><summary aria-label="More">⋯</summary>${open && html`<div>
       ${hosted && may("send", session.id) && html`<button onClick=${() => act(post(at("compact")), "Compacting.")}>Compact</button>
         <button onClick=${() => act(post(at("end")), "Its process has ended; a message starts it again.")}>End its process</button>`}
       ${may("send", session.id) && html`<button data-key="m" onClick=${() => act(post(at("seen"), { flag: !session.flagged }), session.flagged ? "No longer for later." : "Marked for later.")}>${session.flagged ? "No longer for later" : "Look at it later"} <kbd>m</kbd></button>
@@ -98,5 +99,5 @@ function Actions({ session }) {
       ${hosted && may("send", session.id) && h(Field, { name: "Model", value: session.model, save: (/** @type {string} */ model) => act(post(at("model"), { model }), "Its next turn has that model.") })}
       ${may("admin", session.id) && html`<button class="deny" onClick=${forget}>Forget…</button>`}
       <button onClick=${() => copy(`sxhost log ${session.id}`)}>Copy as command <kbd>y</kbd></button>
-      <button onClick=${() => copy(new URL(path`#/s/${session.id}`, location.href).href)}>Copy its link <kbd>Y</kbd></button></div></details></span>`;
+      <button onClick=${() => copy(new URL(path`#/s/${session.id}`, location.href).href)}>Copy its link <kbd>Y</kbd></button></div>`}</details></span>`;
 }
