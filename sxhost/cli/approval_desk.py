@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from sxhost.cli.answers import own_choices
-from sxhost.cli.approval_prompts import ApprovalPrompt
+from sxhost.cli.approval_prompts import KEYS, ApprovalPrompt
 from sxhost.cli.approval_view import approval_card
 from sxhost.cli.event_text import decision_text
 from sxhost.cli.follow import approval_of, link_reporter
@@ -33,7 +33,6 @@ log = logger(__name__)
 
 Chosen = Callable[["HostClient", "Value | Approval"], Awaitable[bool]]
 
-KEYS: Final = {"y": "approve", "a": "approve_session", "n": "deny", "c": "cancel"}
 WORDS: Final = {
     "approve": "[y]es",
     "approve_session": "[a]lways",
@@ -68,8 +67,8 @@ def answer_for(approval: Approval, key: str) -> Answer | None:
             answers: dict[str, str | list[str]] = {approval.inquiries[0].id: labels[number - 1]}
             return Answer(decision="approve", answers=answers)
         return Answer(decision="deny") if key == "n" else None
-    own = own_choices(approval)
-    decision = own[number - 1] if 0 < number <= len(own) else KEYS.get(key, "")
+    choices = own_choices(approval)
+    decision = choices[number - 1] if 0 < number <= len(choices) else KEYS.get(key, "")
     return Answer(decision=decision) if decision in approval.choices else None
 
 
@@ -100,8 +99,8 @@ class ApprovalDesk:
         """Whether words are typed, or an answer is on its way."""
         self._rests = False
         """Whether it was said that nobody waits."""
-        self._told: set[tuple[str, int]] = set()
-        """What was answered here and printed: the stream is going to tell of it."""
+        self._answered_here: set[tuple[str, int]] = set()
+        """What was answered here and printed: the stream brings it once more."""
         self._stream: EventStream | None = None
 
     async def run(self) -> None:
@@ -172,8 +171,8 @@ class ApprovalDesk:
         shown = await approval_of(self._host, value)
         if isinstance(shown, Event) and await self._chosen(self._host, value):
             done = decode(bytes(shown.data), Approval)
-            if _key(done) in self._told:
-                self._told.discard(_key(done))
+            if _key(done) in self._answered_here:
+                self._answered_here.discard(_key(done))
             else:
                 self._put_decision(done)
 
@@ -241,7 +240,7 @@ class ApprovalDesk:
         """Send an answer; the stream tells what became of it, also if somebody was faster."""
         try:
             done = await self._host.answer(approval.session, approval.id, answer)
-            self._told.add(_key(done))
+            self._answered_here.add(_key(done))
             self._put_decision(done)
         except AlreadyAnswered:
             pass

@@ -55,11 +55,11 @@ _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 def text_of(event: Event) -> str:
     """Return what an event says, in one line: all texts in its data, but the agent's frame."""
-    text = " ".join(_said(event).split())
+    text = " ".join(_raw_text(event).split())
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def _said(event: Event) -> str:
+def _raw_text(event: Event) -> str:
     if event.event == UsageEvent.name:
         return ""
     try:
@@ -84,7 +84,7 @@ def _texts(value: object, unread: frozenset[str]) -> Iterator[str]:
 
 def all_words(event: Event) -> set[str]:
     """Return the words of what an event says: those of its text, in a fraction of the time."""
-    text = _said(event)
+    text = _raw_text(event)
     if text.isascii():
         return {word[:MAX_WORD] for word in _ASCII_WORD.findall(text.lower())}
     return {word for word, _, _ in words_of(unicodedata.normalize("NFC", text))}

@@ -39,7 +39,7 @@ class BoardFeed:
     :param only: the session that is followed, where the token is for one alone.
     :param say: tells somebody what is worth a line.
     :param on_back: is called once the link is there again.
-    :param leave: is called with a reason once the host takes no more reading.
+    :param leave: is called with the reason once the host has ended the stream.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class BoardFeed:
             self._on_back()
 
     def on_end(self, why: str) -> None:
-        """Take it that the host takes no more reading."""
+        """Leave: the host has ended the stream."""
         self._leave(why)
 
     async def look(self) -> None:

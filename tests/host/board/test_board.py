@@ -435,7 +435,7 @@ def test_who_was_faster_is_said(lab: Lab) -> None:
         finished(lab.host.service.answer("deploy", 1, answer), lab.host.clock)
         await board.pilot.press("a")
         await board.settle(2)
-        assert "Answered by own, 00:00:0" in board.screen
+        assert "Closed already: denied by you, 00:00:0" in board.screen
         assert not board.board.card.has_class("shown")
 
     asking(lab)
