@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, Final, NamedTuple, TypeVar, cast
@@ -36,6 +36,8 @@ _MANY_DIGITS = b"0" * 200
 """With fewer, a number needs an exponent of three digits to be above 10**308."""
 
 _ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$")
+_FLOAT_FOR_INT = re.compile(r"Expected `int[^`]*`, got `float` - at `\$\.?(?P<path>.*)`$")
+_STEP = re.compile(r"\[\d+\]|[^.\[]+")
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 SHALLOW = 16
@@ -83,9 +85,7 @@ def _decode(body: bytes, kind: type[T]) -> T:
             _check_numbers(body)
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        with suppress(msgspec.DecodeError):
-            return msgspec.json.decode(_with_integer(body, str(error)), type=kind)
-        raise _invalid(str(error)) from None
+        return _decode_integral(body, kind, error)
     except UnicodeDecodeError:
         raise BadJSON("The body is not UTF-8.") from None
     except msgspec.DecodeError as error:
@@ -212,15 +212,37 @@ def _at_line(error: HostError, number: int) -> HostError:
     return error
 
 
-def _with_integer(body: bytes, text: str) -> bytes:
-    """Return the body with the 7.0 that msgspec refused as a 7: JSON Schema takes both."""
-    found = _ERROR_PATH.search(text)
-    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    if found and found["path"] in fields:
-        value = msgspec.json.decode(fields[found["path"]])
-        if isinstance(value, float) and value.is_integer():
-            fields[found["path"]] = msgspec.Raw(encode(int(value)))
-    return encode(fields)
+def _decode_integral(body: bytes, kind: type[T], error: msgspec.ValidationError) -> T:
+    """Decode a body with each 7.0 that msgspec refuses as a 7: JSON Schema takes both."""
+    while found := _FLOAT_FOR_INT.match(str(error)):
+        path = _STEP.findall(found["path"])
+        try:
+            repaired = bytes(_with_integers(Raw(body), path))
+            if repaired == body:
+                break
+            body = repaired
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.ValidationError as another:
+            error = another
+    raise _invalid(str(error)) from None
+
+
+def _with_integers(part: Raw, path: Sequence[str]) -> Raw:
+    """Return a part of a body with integers at a path, those of every item of a list."""
+    if not path:
+        value = msgspec.json.decode(part)
+        integral = isinstance(value, float) and value.is_integer()
+        return Raw(encode(int(value))) if integral else part
+    step, *rest = path
+    with suppress(msgspec.ValidationError):  # this item is no object: the next error is its
+        if step.startswith("["):
+            items = msgspec.json.decode(part, type=list[Raw])
+            return Raw(encode([_with_integers(item, rest) for item in items]))
+        fields = msgspec.json.decode(part, type=dict[str, Raw])
+        if step in fields:
+            fields[step] = _with_integers(fields[step], rest)
+        return Raw(encode(fields))
+    return part
 
 
 def _invalid(text: str) -> HostError:

@@ -452,6 +452,7 @@ SCREENS = {
     "s/a": "Answer 0",
     "s/a/usage": "tokens in",
     "s/a/events": "tool-start",
+    "search/answer": "Answer 0",
     "new": "What to do",
     "host": "Tokens and browsers",
 }

@@ -62,19 +62,38 @@ export function Composer({ session, sent }) {
       <button class="approve" onClick=${send}>Send <kbd>Ctrl ⏎</kbd></button></div></div>`;
 }
 
-/** Messages that nobody has taken yet. @param {{session: any, edit: (words: string) => void}} props */
+/** Milliseconds between two looks at messages that wait, and for which one that was heard is shown. */
+const WAITING = 2000, HEARD = 30_000;
+
+const STATES = /** @type {Record<string, string>} */ ({ queued: "queued", leased: "taken, not yet heard", delivered: "heard", expired: "not heard: it has expired" });
+
+/** Messages that nobody has taken yet, or that were heard just now. @param {{session: any, edit: (words: string) => void}} props */
 function Waiting({ session, edit }) {
   const [messages, setMessages] = useState(/** @type {any[]} */ ([]));
+  const waited = useRef(/** @type {Map<number, number>} */ (new Map()));  // until when each is shown
   useEffect(() => {
-    if (!session.queued_messages) { setMessages([]); return; }
-    get(`${path`sessions/${session.id}/messages`}?peek=1`).then((all) => setMessages(all.filter((/** @type {any} */ each) => each.state === "queued" || each.state === "leased")), () => {});
+    const look = async () => {
+      const all = await get(`${path`sessions/${session.id}/messages`}?peek=1`).catch(() => null);
+      if (!all) return;
+      for (const { id, state } of all) if (state === "queued" || state === "leased") waited.current.set(id, Date.now() + HEARD);
+      setMessages(all.filter((/** @type {any} */ { id, state }) => state in STATES && (waited.current.get(id) || 0) > Date.now()));
+    };
+    if (session.queued_messages || waited.current.size) look();
+    if (!session.queued_messages) return undefined;
+    const timer = setInterval(look, WAITING);  // a lease changes no count
+    return () => clearInterval(timer);
   }, [session.id, session.queued_messages]);
+  useEffect(() => {
+    if (session.queued_messages || !messages.length) return undefined;
+    const timer = setTimeout(() => { waited.current.clear(); setMessages([]); }, HEARD);
+    return () => clearTimeout(timer);
+  }, [session.queued_messages, messages]);
   const withdraw = async (/** @type {any} */ message, /** @type {boolean} */ again) => {
     await request("DELETE", path`sessions/${session.id}/messages/${message.id}`).then(() => {
       if (again) edit(message.content);
       setMessages(messages.filter((each) => each !== message));
     }, () => {});
   };
-  return html`<ul class="plain">${messages.map((message) => html`<li key=${message.id}><span class="dim">${message.state === "leased" ? "taken, not yet heard" : "queued"}</span> ${h(Words, { text: oneLine(message.content, 200) })}
+  return html`<ul class="plain">${messages.map((message) => html`<li key=${message.id}><span class="dim">${STATES[message.state]}</span> ${h(Words, { text: oneLine(message.content, 200) })}
     ${message.state === "queued" && html` <button class="quiet" onClick=${() => withdraw(message, true)}>edit</button> <button class="quiet" onClick=${() => withdraw(message, false)}>withdraw</button>`}</li>`)}</ul>`;
 }
