@@ -14,6 +14,7 @@ log_reader       the part of a conversation that is shown
 conversation     a conversation's items as lines of a terminal
 log_follow       a conversation as it goes on
 export           a conversation as a document
+qr               a link as a QR code, for a phone's camera
 redact           secrets and names taken out of a conversation
 pager            what long output is read through
 search           search: where something was said

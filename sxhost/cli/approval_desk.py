@@ -20,6 +20,7 @@ from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.event_types import ApprovalResolvedEvent
+from sxhost.model.rights import APPROVAL_EVENTS
 from sxhost.model.session import Event
 from sxhost.waiting import background
 
@@ -44,8 +45,6 @@ MOST_KEYS: Final = 9
 
 UNSEEN: Final = 0.4
 """Seconds in which a key was not meant for what has just come: nobody reads that fast."""
-
-TYPES: Final = ("approval-requested", "approval-moved", "approval-resolved")
 
 
 def key_prompt(approval: Approval) -> str:
@@ -107,7 +106,9 @@ class ApprovalDesk:
         """Ask until somebody has seen enough, or the stream ends."""
         options: dict[str, Any] = {"fail_fast": True, "on_link": self._tell_of_link}
         try:
-            async with self._host.subscribe(types=TYPES, after="now", **options) as stream:
+            async with self._host.subscribe(
+                types=sorted(APPROVAL_EVENTS), after="now", **options
+            ) as stream:
                 self._stream = stream
                 await self._look()
                 async for value in stream:

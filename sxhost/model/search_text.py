@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from sxhost.model.event_types import EVENT_TYPES, UsageEvent
+from sxhost.model.event_types import EVENT_TYPES, MALFORMED, UsageEvent
 from sxhost.model.session import Event
 
 __all__ = ["Phrase", "Spans", "all_words", "excerpt", "find", "text_of", "words_of"]
@@ -50,8 +50,6 @@ _NO_WORDS: Final = frozenset(
 
 _NATIVE: Final = frozenset({"native"})
 
-_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 
 def text_of(event: Event) -> str:
     """Return what an event says, in one line: all texts in its data, but the agent's frame."""
@@ -64,7 +62,7 @@ def _raw_text(event: Event) -> str:
         return ""
     try:
         data = msgspec.json.decode(event.data)
-    except _MALFORMED:
+    except MALFORMED:
         return ""
     unread = _NO_WORDS if event.event in EVENT_TYPES else _NATIVE
     return " ".join(_texts(data, unread))

@@ -212,7 +212,7 @@ ROOMS = {
             "hooks localnet logs model policy project surroundings telemetry top "
             "transcripts trust visible waiting"
         ),
-        rooms_of("autobahn click markdown_it msgspec rich textual twisted zope"),
+        rooms_of("autobahn click markdown_it msgspec rich segno textual twisted zope"),
     ),
     "testing": Room(
         "9",

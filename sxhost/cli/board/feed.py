@@ -11,6 +11,7 @@ from sxhost.cli.formats import age
 from sxhost.errors import HostError, HostUnreachable
 from sxhost.model.approval import Approval, ApprovalQuery
 from sxhost.model.host import RemoteHost
+from sxhost.model.rights import APPROVAL_EVENTS
 from sxhost.model.session import SessionRemoved, SummaryChange
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BoardFeed", "LostLink"]
 
-FOLLOWED: Final = ("approval-requested", "approval-resolved")
+FOLLOWED: Final = sorted(APPROVAL_EVENTS)
 """The events that a board follows: what else it shows is in summaries."""
 
 
