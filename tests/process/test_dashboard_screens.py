@@ -184,3 +184,19 @@ def test_message_that_waits_is_shown_until_it_is_heard(
     expect(line).to_contain_text("taken, not yet heard")
     feed.ask(f"/sessions/a/messages/{taken[0]['id']}/ack", {})
     expect(line).to_contain_text("heard and the docs")
+
+
+def test_long_paste_is_refused_with_words_and_stays(dashboard: Dashboard, feed: Feed) -> None:
+    feed.register("a")
+    page = dashboard.open("s/a")
+    field = page.get_by_label("Message", exact=True)
+    field.fill("x" * 3_000_000)
+    page.keyboard.press("Control+Enter")
+    verdict = page.locator(".composer .verdict")
+    expect(verdict).to_contain_text("larger than")
+    assert len(field.input_value()) == 3_000_000
+    field.fill("y" * 8_000)
+    page.keyboard.press("Control+Enter")
+    expect(field).to_have_value("")
+    messages = feed.ask("/sessions/a/messages?peek=1")
+    assert [each["content"] for each in messages] == ["y" * 8_000]

@@ -18,6 +18,18 @@ function prospect(session, mode) {
   return { auto: "it works: this joins the turn, if its agent can take it", interrupt: "it works: this cuts into the turn", queue: "this waits for the end of the turn" }[mode] || "";
 }
 
+/** Characters from which on a draft is kept once its writer pauses, and milliseconds that he pauses. */
+const LONG = 20_000, KEEP = 500;
+
+/** Keep a draft in this browser, if there is room for it. @param {string} name @param {string} text */
+function keep(name, text) {
+  try {
+    sessionStorage.setItem(name, text);
+  } catch {
+    sessionStorage.removeItem(name);  // a part of it would be sent as if it were all
+  }
+}
+
 /** @param {{session: any, sent: () => void}} props */
 export function Composer({ session, sent }) {
   const draftKey = `sxhost.draft ${session.id}`;
@@ -26,11 +38,14 @@ export function Composer({ session, sent }) {
   const [verdict, setVerdict] = useState("");
   const key = useRef("");
   const words = useRef(text);  // what is typed may be ahead of what is drawn
+  const keeping = useRef(0);
   const change = (/** @type {string} */ typed) => {
     if (typed) setVerdict("");
     words.current = typed;
     setText(typed);
-    sessionStorage.setItem(draftKey, typed);
+    clearTimeout(keeping.current);
+    if (typed.length < LONG) keep(draftKey, typed);
+    else keeping.current = window.setTimeout(() => keep(draftKey, typed), KEEP);
   };
 
   async function send() {
@@ -58,7 +73,7 @@ export function Composer({ session, sent }) {
       onInput=${(/** @type {any} */ event) => change(event.target.value)} onKeyDown=${pressed}></textarea>
     <div class="decisions"><select aria-label="When" value=${mode} onChange=${(/** @type {any} */ event) => setMode(event.target.value)}>
         ${Object.entries(MODES).map(([name, words]) => html`<option key=${name} value=${name}>${words}</option>`)}</select>
-      <span class="dim verdict" role="status">${(!text && verdict) || prospect(session, mode)}</span>
+      <span class="dim verdict" role="status">${verdict || prospect(session, mode)}</span>
       <button class="approve" onClick=${send}>Send <kbd>Ctrl ⏎</kbd></button></div></div>`;
 }
 

@@ -43,6 +43,21 @@ function publish(pace = PACE) {
 /** Those that the last connection knew, and this one has not named yet. @type {Set<string>} */
 let unconfirmed = new Set();
 
+/** Whether the stream has named all sessions once. */
+let isWhole = false;
+
+/** Read the list while the stream begins: one answer is faster than the stream, whose word counts more. */
+async function readList() {
+  const found = await get("sessions").catch(() => []);
+  if (isWhole) return;
+  for (const summary of found) {
+    if (known.has(summary.id)) continue;
+    known.set(summary.id, summary);
+    unconfirmed.add(summary.id);
+  }
+  publish(0);
+}
+
 /** @param {any} summary */
 function takeSession(summary) {
   const before = known.get(summary.id);
@@ -61,6 +76,7 @@ function begin(/** @type {any} */ frame) {
   if (epoch.peek() && frame.epoch !== epoch.peek()) known.clear();
   epoch.value = frame.epoch;
   unconfirmed = new Set(known.keys());
+  isWhole = false;
   get("whoami").then((found) => { me.value = found; }, () => {});
   loadApprovals();
 }
@@ -117,10 +133,11 @@ export function start() {
     frame(frame) {
       if (frame.frame === "hello") begin(frame);
       else if (frame.frame === "summary") takeSession(frame.summary);
-      else if (frame.frame === "listed") { unconfirmed.forEach(forget); publish(0); }
+      else if (frame.frame === "listed") { isWhole = true; unconfirmed.forEach(forget); publish(0); }
       else if (frame.frame === "forgotten") forget(frame.session);
       else if (frame.event?.startsWith("approval-")) loadApprovals();
     },
   });
   link.connect();
+  readList();
 }
