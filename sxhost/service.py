@@ -52,6 +52,7 @@ from sxhost.registration import Registrar
 from sxhost.service_agents import AgentVerbs
 from sxhost.service_core import ServiceCore
 from sxhost.service_messages import MessageVerbs
+from sxhost.service_policy import PolicyVerbs
 from sxhost.service_viewers import ViewerVerbs
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import HEARTBEAT_S
@@ -76,7 +77,7 @@ RECENT_EVENTS = 10
 """How many events a session's detail shows: as many as scorpiox-host's."""
 
 
-class SessionService(MessageVerbs, AgentVerbs, ViewerVerbs, Service):
+class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service):
     """Every session of this host, and all verbs on them: the `sxhost.model.host.Host`.
 
     Its parts (`ServiceCore`) are nobody else's.  `port` is set by whoever listens, `telemetry`

@@ -11,6 +11,7 @@ from sxhost.agents.approvals import ApprovalBroker
 from sxhost.agents.attached_processes import AttachedProcesses
 from sxhost.agents.attached_questions import AttachedQuestions
 from sxhost.agents.dependencies import Agents, Dependencies
+from sxhost.agents.rules import Rules
 from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
 from sxhost.event_drafts import compact_drafts
@@ -54,8 +55,9 @@ class ServiceCore:
         self.notifier = LogNotifier(clock, store, store.known, limits, self.slices)
         self.presence = Presence(clock, wall_ms, limits)
         self.audit = Audit(store, clock, wall_ms, limits)
+        self.rules = agents.rules or Rules()
         self.approvals = ApprovalBroker(
-            store, store, self.notifier, clock, wall_ms, limits=limits, decide=agents.decide
+            store, store, self.notifier, clock, wall_ms, limits=limits, decide=self.rules
         )
         self.questions = AttachedQuestions(self.approvals, self.notifier)
         dependencies = Dependencies(

@@ -10,6 +10,7 @@ event_writer       from its reports to the log: gathered, bounded, never twice
 launch_record      how one's agent is started again, kept as settings change
 settings           what holds for an agent: as it was started, and as turns have changed it
 approvals          what agents ask: opened, decided, answered, withdrawn, expired
+rules              the policy in use: decides, is shown, and has rules proposed for it
 answers            which answers fit a question, and which one is a no
 attached_questions what agents elsewhere ask while their hooks wait
 attached_processes whether the processes of agents elsewhere are gone, which ends their sessions

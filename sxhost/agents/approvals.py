@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from sxhost.agents.answers import check_answer, refusal_of
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import shorten_to_fit
+from sxhost.codec.unified_diff import with_diff
 from sxhost.errors import (
     AlreadyAnswered,
     HostError,
@@ -150,7 +151,7 @@ class ApprovalBroker:
         limits = self._limits
         if before is None and len(self._asked.get(session_id, ())) >= limits.open_questions:
             raise QuestionLimit("of one session", limits.open_questions)
-        kept = fitting(with_title_shown(question), limits.question_size)
+        kept = presentable(question, limits.question_size)
         entry = OpenApproval(session_id, kept, len(encode(kept)), deliver)
         if entry.size > limits.question_size or not kept.choices:  # they cannot be cut
             raise QuestionLimit("bytes of one", limits.question_size)
@@ -234,7 +235,7 @@ class ApprovalBroker:
 
     async def note_question(self, session_id: str, question: Question) -> None:
         """Open an approval that only the agent's own user can answer."""
-        kept = fitting(with_title_shown(question), self._limits.question_size)
+        kept = presentable(question, self._limits.question_size)
         at = self._wall_ms()
         approval = await self._approvals.open_approval(session_id, kept, at, None)
         await self._leave(session_id, [approval.id])
@@ -357,6 +358,11 @@ class ApprovalBroker:
             del asked[entry.question.key]
             if not asked:
                 del self._asked[entry.session]
+
+
+def presentable(question: Question, most: int) -> Question:
+    """Return a question as an approval has it, of at most so many bytes if it can be."""
+    return with_diff(fitting(with_title_shown(question), most), most)
 
 
 def with_title_shown(question: Question) -> Question:

@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.agents.approvals import ApprovalBroker, Decide, ask_a_person
+from sxhost.agents.approvals import ApprovalBroker
 from sxhost.agents.launch_record import SetHosting
+from sxhost.agents.rules import Rules
 from sxhost.agents.workdirs import WorkDirs
 from sxhost.drivers.contracts import Driver
 from sxhost.errors import BadField
@@ -61,14 +62,14 @@ async def no_catalogue() -> list[AgentInfo]:
 class Agents(NamedTuple):
     """What a host that runs agents is given.
 
-    `decide` is its policy, `hold` makes all agents wait (True) or go on (False), `reap` ends
-    the processes that a former life has left, `watch` tells of the end of attached ones,
-    `catalogue` which agents can be started.
+    `rules` is its policy (None: a person decides everything), `hold` makes all agents wait
+    (True) or go on (False), `reap` ends the processes that a former life has left, `watch`
+    tells of the end of attached ones, `catalogue` which agents can be started.
     """
 
     drivers: Drivers
     roots: WorkDirs = WorkDirs()
-    decide: Decide = ask_a_person
+    rules: Rules | None = None
     hold: Callable[[bool], object] = lambda _wait: None
     reap: Callable[[Iterable[Process]], Awaitable[object]] = reap_nothing
     resume_at_boot: bool = False

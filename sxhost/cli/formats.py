@@ -33,9 +33,7 @@ __all__ = [
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 SHORT_ID: Final = 8
-"""Characters of an id that are shown at the least: as many as of a commit, and one for luck."""
-
-UNNAMED: Final = ("input_tokens", "output_tokens", "cost_usd")
+"""Characters of an id that are shown at the least."""
 
 
 # Times.
@@ -112,12 +110,12 @@ def usage_text(usage: object) -> str:
     """
     if not isinstance(usage, Mapping):
         return ""
-    given, gone, cost = (_number(usage.get(name)) for name in UNNAMED)
-    total = _number(usage.get("total_tokens"))
+    sent, received = _number(usage.get("input_tokens")), _number(usage.get("output_tokens"))
+    total, cost = _number(usage.get("total_tokens")), _number(usage.get("cost_usd"))
     parts = [
-        *([f"{count(given)} in"] if given else ()),
-        *([f"{count(gone)} out"] if gone else ()),
-        *([f"{count(total)} tokens"] if total and not (given or gone) else ()),
+        *([f"{count(sent)} in"] if sent else ()),
+        *([f"{count(received)} out"] if received else ()),
+        *([f"{count(total)} tokens"] if total and not (sent or received) else ()),
         *([dollars(cost)] if cost else ()),
     ]
     return ", ".join(parts)

@@ -45,6 +45,7 @@ from sxhost.model.auth import (
     TokenMade,
 )
 from sxhost.model.names import check_session_id
+from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
 from sxhost.model.search import SearchPage, SearchQuery
 from sxhost.model.session import (
     Accepted,
@@ -298,6 +299,14 @@ class HostClient:
     async def answer_batch(self, batch: AnswerBatch) -> AnswerResults:
         """Answer the approvals that are named, each by itself; none fails for another."""
         return await self._verbs.post(AnswerResults, "/approvals", batch)
+
+    async def policy(self) -> PolicyView:
+        """Tell the rules that answer questions, and how often each has matched."""
+        return await self._verbs.get(PolicyView, "/policy")
+
+    async def propose_rule(self, draft: RuleDraft) -> RuleProposal:
+        """Propose the narrowest rule for a question, and tell what it would have answered."""
+        return await self._verbs.post(RuleProposal, "/policy/propose", draft)
 
     # Tokens.
 

@@ -11,6 +11,7 @@ lines         splits a stream of bytes into lines of bounded length, on LF alone
 long_json     JSON of which only both ends are there
 partial_json  reads a JSON object that is still arriving, as far as it goes
 shorten       cuts texts and data to the size that an event or a title may have
+unified_diff  the changes that a question has, as one text
 well_formed   JSON as programs write it: half a character, or odd bytes, cost no line
 ============= ====================================================================
 """

@@ -32,6 +32,8 @@ def _texts(detail: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Yield the names and texts of a detail: what would be done first, then the words."""
     for name in sorted(detail, key=lambda name: name in WORDS):
         value = detail[name]
+        if name == "diff" and detail.get("changes"):
+            continue  # the same once more
         if name in WORDS:
             yield f"the agent's {name}", _text(value)
         elif name == "changes" and isinstance(value, list):

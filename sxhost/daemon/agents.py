@@ -9,19 +9,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sxhost.agents.approvals import ask_a_person
 from sxhost.agents.dependencies import Agents
+from sxhost.agents.rules import Rules
 from sxhost.agents.workdirs import WorkDirs
 from sxhost.config import Settings
 from sxhost.daemon.agent_catalogue import AgentCatalogue
 from sxhost.drivers.contracts import Driver
 from sxhost.drivers.registry import Registry, installed
 from sxhost.logs import logger
-from sxhost.model.approval import Question
 from sxhost.model.limits import Limits
-from sxhost.model.session import Session
 from sxhost.model.turn import Process
-from sxhost.policy.rules import AskingSession, Policy, PolicyDecision, PolicyError
+from sxhost.policy.rules import PolicyError
 from sxhost.process.child import ProcessSpawner
 from sxhost.process.environ import agent_environment
 from sxhost.process.orphans import end_orphans
@@ -29,7 +27,7 @@ from sxhost.process.watching import ProcessWatcher
 from sxhost.visible import exit_with_error
 from sxhost.waiting import RunInThread, run_inline
 
-__all__ = ["Rules", "host_id", "make_agents", "make_rules"]
+__all__ = ["host_id", "make_agents", "make_rules"]
 
 log = logger(__name__)
 
@@ -50,7 +48,7 @@ def make_agents(
     return Agents(
         drivers,
         WorkDirs(settings.agent_roots),
-        decide=rules or ask_a_person,
+        rules=rules,
         hold=drivers.hold,
         reap=OrphanReaper(reactor, limits, host).reap,
         resume_at_boot=settings.resume_at_boot,
@@ -64,40 +62,10 @@ def make_agents(
     )
 
 
-class Rules:
-    """The policy file that decides approvals; it can be read again while the host runs.
-
-    :raises PolicyError: the file is no use.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._policy = Policy.load(file)
-
-    def __call__(self, session: Session, question: Question) -> PolicyDecision:
-        """Decide a question of a session's agent."""
-        about = AskingSession(
-            agent=session.agent, session=session.id, labels=session.labels, cwd=session.cwd
-        )
-        if session.launch is not None:  # what a hosted session shows of itself may be anything
-            about = AskingSession.launched(session.id, session.launch)
-        return self._policy.decide(question, about)
-
-    def reload(self) -> None:
-        """Read the file again; if it is invalid, log that and keep the rules as they were."""
-        try:
-            self._policy = Policy.load(self._file)
-        except PolicyError as error:
-            log.error("The policy stays as it was: {error}", error=str(error))  # noqa: TRY400 - no traceback
-        else:
-            file = str(self._file)
-            log.info("Questions are decided by the rules that are now in {file}", file=file)
-
-
-def make_rules(file: Path | None) -> Rules | None:
+def make_rules(file: Path | None) -> Rules:
     """Load the policy file, if one is given, or end the process with a sentence."""
     try:
-        return None if file is None else Rules(file)
+        return Rules(file)
     except PolicyError as error:
         exit_with_error(1, f"sxhost: {error}")
 

@@ -12,6 +12,7 @@ host          the verbs of a host as Protocols: of the service, and of a client 
 limits        every bound, with unit and reason
 names         patterns of ids, names and cursors; texts of bounded length
 pieces        which pieces of a log belong together, and what has them whole
+policy        the rules in use, and a rule that is proposed for them
 rights        which scope each field takes, and what only the host may report: tables
               that tests walk
 search        searches of all logs: what is asked, how its words are read, what is found

@@ -28,6 +28,7 @@ from sxhost.model.approval import (
 )
 from sxhost.model.auth import AuditEntry, AuditQuery, Identity
 from sxhost.model.limits import Limits
+from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
 from sxhost.model.search import SearchPage, SearchQuery
 from sxhost.model.session import (
     Accepted,
@@ -185,6 +186,16 @@ class RemoteHost(Protocol):
 
     async def answer_batch(self, batch: AnswerBatch) -> AnswerResults:
         """Decide the approvals that are named, each by itself; none fails for another."""
+
+    async def policy(self) -> PolicyView:
+        """Return the rules that answer questions, and how often each has matched."""
+
+    async def propose_rule(self, draft: RuleDraft) -> RuleProposal:
+        """Return the narrowest rule that allows what was asked, and what else it would have.
+
+        :raises UnknownApproval: the question is not remembered.
+        :raises BadField: no rule can answer it.
+        """
 
 
 class Host(RemoteHost, Protocol):

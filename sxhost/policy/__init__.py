@@ -2,6 +2,7 @@
 
 ========== =====================================================================
 rules      a policy's file and its rules: the first that matches decides
+proposal   the narrowest rule that would have answered a question
 conditions the conditions of rules: agent, kind, command, paths …
 paths      the files that a question is about, resolved, and patterns for them
 pattern    regular expressions in linear time: agents choose the texts they match

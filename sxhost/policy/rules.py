@@ -18,11 +18,20 @@ import msgspec
 from msgspec import Meta, Struct
 
 from sxhost.model.approval import Question
+from sxhost.model.session import Session
 from sxhost.model.turn import Launch
 from sxhost.policy.conditions import CONDITIONS, Condition, QuestionFacts, facts_of
 from sxhost.policy.pattern import BadPattern
 
-__all__ = ["ASK_A_PERSON", "AskingSession", "Policy", "PolicyDecision", "PolicyError", "Rule"]
+__all__ = [
+    "ASK_A_PERSON",
+    "DEFAULT",
+    "AskingSession",
+    "Policy",
+    "PolicyDecision",
+    "PolicyError",
+    "Rule",
+]
 
 T = TypeVar("T")
 
@@ -32,6 +41,9 @@ Seconds = Annotated[float, Meta(ge=1, le=31_622_400)]
 Asking = Literal["ask", "allow", "approve", "approve_session", "deny"]
 Silence = Literal["deny", "cancel"]
 """Decisions for an approval that nobody answers; consent is not one of them."""
+
+DEFAULT: Final = "default"
+"""What a decision names as its rule where none matches."""
 
 LARGEST: Final = 1_000_000
 """Bytes of a policy's file at the most."""
@@ -59,6 +71,15 @@ class AskingSession(Struct, frozen=True, kw_only=True):
     def launched(cls, session: str, launch: Launch) -> AskingSession:
         """Return it for a hosted session, from its launch."""
         return cls(agent=launch.agent, session=session, labels=launch.labels, cwd=launch.cwd)
+
+    @classmethod
+    def of(cls, session: Session) -> AskingSession:
+        """Return it for a session; what a hosted one shows of itself may be anything."""
+        if session.launch is not None:
+            return cls.launched(session.id, session.launch)
+        return cls(
+            agent=session.agent, session=session.id, labels=session.labels, cwd=session.cwd
+        )
 
 
 class PolicyDecision(Struct, frozen=True, kw_only=True):
@@ -127,8 +148,13 @@ class Policy:
     """Rules in order; without any, a person is always asked."""
 
     def __init__(self, rules: Sequence[Rule] = (), default: Default = Default()) -> None:  # noqa: B008 - frozen
-        self._default = default
+        self.default = default
         self._rules = [_compile(number, rule) for number, rule in enumerate(rules, 1)]
+
+    @property
+    def rules(self) -> list[tuple[str, Rule]]:
+        """The rules in order, each with the name that a decision gives it."""
+        return [(compiled.name, compiled.rule) for compiled in self._rules]
 
     @classmethod
     def load(cls, path: Path) -> Policy:
@@ -175,7 +201,7 @@ class Policy:
             holds = compiled.holds(facts)
             if holds is not False:
                 return self._apply(compiled, question, certain=holds is True)
-        return self._verdict(self._default.decision, "default", None, None, question)
+        return self._verdict(self.default.decision, DEFAULT, None, None, question)
 
     def _apply(
         self, compiled: _CompiledRule, question: Question, *, certain: bool
@@ -199,13 +225,13 @@ class Policy:
             reason = f"a rule cannot answer this: it takes {', '.join(question.choices)}"
         elif wanted == "deny":
             reason = reason or f"the host's policy does not allow it ({rule})"
-        patience = self._default.expire_s if expire_s is None else expire_s
+        patience = self.default.expire_s if expire_s is None else expire_s
         return PolicyDecision(
             decision=decision,
             rule=rule,
             reason=reason,
             expire_s=patience,
-            on_expiry=self._default.on_expiry,
+            on_expiry=self.default.on_expiry,
         )
 
 

@@ -124,6 +124,7 @@ ROOMS = {
             "service_agents.py",
             "service_core.py",
             "service_messages.py",
+            "service_policy.py",
             "service_viewers.py",
         ),
         rooms_of(

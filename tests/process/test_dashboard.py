@@ -245,6 +245,30 @@ def test_card_goes_when_it_is_answered_elsewhere(dashboard: Dashboard, feed: Fee
     assert asking.decision["behavior"] == "allow"
 
 
+def test_rule_for_such_is_shown_with_what_it_would_have_answered(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    feed.register("a", cwd="/work")
+    earlier = feed.permission("a", command="make test")
+    assert until(lambda: feed.ask("/approvals"))
+    feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
+    assert earlier.decision["behavior"] == "deny"
+    asking = feed.permission("a", command="make test")
+    page = dashboard.open("inbox")
+    page.locator("article.card").focus()
+    page.keyboard.press(".")
+    page.get_by_role("button", name="A rule for such…").click()
+    shown = page.get_by_label("A rule for such")
+    expect(shown.get_by_label("The rule")).to_contain_text('command = "make test"')
+    expect(shown).to_contain_text("may run exactly this command in /work")
+    expect(shown).to_contain_text("start the host with --policy FILE")
+    expect(shown).to_contain_text("would have answered 1 more; 1 of them were denied")
+    assert Axe().run(page).response["violations"] == []
+    expect(page.locator("article.card")).to_have_count(1)  # nothing was answered by that
+    feed.ask("/sessions/a/approvals/2", {"decision": "deny"})
+    assert asking.decision["behavior"] == "deny"
+
+
 # A session.
 
 

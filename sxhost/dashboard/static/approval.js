@@ -3,6 +3,7 @@
 import { Refusal, path, post } from "./api.js";
 import { h, html, signal, useEffect, useLayoutEffect, useNow, useRef, useSignal, useState } from "./dom.js";
 import { age, clock, duration, oneLine } from "./format.js";
+import { Rule } from "./rule.js";
 import { loadApprovals, may, sessions } from "./state.js";
 import { Block, Diff, Words, written } from "./text.js";
 
@@ -108,6 +109,7 @@ const NAMES = /** @type {Record<string, string>} */ ({ approve: "Approve once", 
 function Decide({ approval, seen }) {
   const [verdict, setVerdict] = useState("");
   const [denying, setDenying] = useState(false);
+  const [ruling, setRuling] = useState(false);
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   const asks = approval.inquiries.length > 0;
 
@@ -119,17 +121,20 @@ function Decide({ approval, seen }) {
 
   if (approval.at_terminal_ms) return html`<p class="verdict">It can only be answered at its agent's own terminal, since ${new Date(approval.at_terminal_ms).toLocaleTimeString()}.</p>`;
   const others = approval.choices.filter((/** @type {string} */ choice) => !["approve", "deny"].includes(choice));
+  const ruled = !asks && may("approve");
   const can = (/** @type {string} */ choice) => approval.choices.includes(choice);
   return html`
     <form ref=${form} onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
       ${approval.inquiries.map((/** @type {any} */ inquiry) => h(Inquiry, { key: inquiry.id, inquiry }))}
       <div class="decisions">
         ${can("deny") && html`<button type="button" class="deny" data-key="d" onClick=${() => setDenying(!denying)}>Deny…</button>`}
-        ${others.length > 0 && html`<details class="more" data-key="."><summary>Other</summary>${others.map((/** @type {string} */ choice) => html`
-          <button type="button" key=${choice} disabled=${!seen} onClick=${() => decide(choice)}>${NAMES[choice] || oneLine(choice, 60)}</button>`)}</details>`}
+        ${(others.length > 0 || ruled) && html`<details class="more" data-key="."><summary>Other</summary>${others.map((/** @type {string} */ choice) => html`
+          <button type="button" key=${choice} disabled=${!seen} onClick=${() => decide(choice)}>${NAMES[choice] || oneLine(choice, 60)}</button>`)}
+          ${ruled && html`<button type="button" aria-expanded=${ruling} onClick=${() => setRuling(!ruling)}>A rule for such…</button>`}</details>`}
         <span class="verdict" role="status">${verdict || (seen ? "" : "Read it to its end.")}</span>
         ${can("approve") && html`<button type="button" class="approve" data-key="a" aria-disabled=${!seen} onClick=${() => seen && decide("approve")}>${asks ? "Answer" : "Approve once"}</button>`}
       </div>
+      ${ruling && h(Rule, { approval, sentence })}
       ${denying && h(Deny, { deny: (/** @type {string} */ reason) => decide("deny", reason) })}
     </form>`;
 }

@@ -23,6 +23,8 @@ def file_change(path: str, old: str | None, new: str) -> dict[str, Any]:
 
 
 def _diff(old: str, new: str) -> str:
+    if old.endswith("\n") and new.endswith("\n"):  # what follows is no line
+        old, new = old[:-1], new[:-1]
     before, after = old.split("\n"), new.split("\n")
     if len(old) + len(new) > COMPARED:
         return "\n".join([*(f"-{line}" for line in before), *(f"+{line}" for line in after)])

@@ -51,4 +51,12 @@ def routes(host: RemoteHost) -> Sequence[Route]:
             "Answer an approval.",
             scope="approve",
         ),
+        Route("GET", "/policy", host.policy, "Show the rules in use.", scope="approve"),
+        Route(
+            "POST",
+            "/policy/propose",
+            host.propose_rule,
+            "Propose a rule for a question.",
+            scope="approve",
+        ),
     )

@@ -6,10 +6,8 @@ import pytest
 
 from sxhost.agents.dependencies import NO_AGENTS, Agents
 from sxhost.errors import BadField
-from sxhost.model.session import Session, State
 from sxhost.model.turn import Process
-from sxhost.policy.rules import ASK_A_PERSON
-from sxhost.testing import FakeDrivers, question, result_of
+from sxhost.testing import FakeDrivers, result_of
 
 
 def test_without_drivers_every_agent_is_refused() -> None:
@@ -20,8 +18,7 @@ def test_without_drivers_every_agent_is_refused() -> None:
 
 def test_default_dependencies_ask_a_person() -> None:
     agents = Agents(FakeDrivers())
-    session = Session(id="a", start_ms=0, last_seen_ms=0, state=State("idle", "", 0))
-    assert agents.decide(session, question()) is ASK_A_PERSON
+    assert agents.rules is None
     assert not agents.resume_at_boot
     agents.hold(True)
     result_of(agents.reap([Process(1, 2)]))  # type: ignore[arg-type]

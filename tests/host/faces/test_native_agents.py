@@ -43,6 +43,8 @@ SCOPES = {
     "POST /approvals": "approve",
     "GET /sessions/<session_id>/approvals": "read",
     "POST /sessions/<session_id>/approvals/<approval_id>": "approve",
+    "GET /policy": "approve",
+    "POST /policy/propose": "approve",
 }
 
 
@@ -197,3 +199,15 @@ def test_the_client_answers_many(host: HostInMemory) -> None:
     (result,) = result_of(work).results
     assert result.approval is not None
     assert (result.ok, result.approval.state) == (True, "answered")
+
+
+def test_changes_are_listed_as_one_diff(host: HostInMemory) -> None:
+    settled(host, "POST", "/sessions/a/turns", {"input": "go"})
+    changes = [{"path": "x", "kind": {"type": "add"}, "diff": "a\n"}]
+    asked = question(kind="file-change", detail={"changes": changes})
+    host.drivers.last.reports.approval_requested(asked)
+    (one,) = settled(host, "GET", "/approvals").json()
+    assert one["detail"] == {
+        "changes": changes,
+        "diff": "--- /dev/null\n+++ b/x\n@@ -0,0 +1,1 @@\n+a",
+    }

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sxhost.daemon.agents import Rules
+from sxhost.agents.rules import Rules
 from sxhost.errors import ForbiddenScope, Reserved
 from sxhost.faces.codex_sse.routes import CodexMessage
 from sxhost.faces.codexd.requests import TurnInput
