@@ -125,8 +125,10 @@ def _path_parameters(route: Route) -> Iterator[Schema]:
 
 def _query_parameters(route: Route, components: dict[str, Schema]) -> Iterator[Schema]:
     if route.query is not None:
-        for name, schema in components[route.query.__name__]["properties"].items():
-            yield {"name": name, "in": "query", "schema": schema}
+        query = components[route.query.__name__]
+        for name, schema in query["properties"].items():
+            required = name in query.get("required", ())
+            yield {"name": name, "in": "query", "required": required, "schema": schema}
 
 
 def _lines(route: Route, schema: Schema) -> Schema:
