@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, Final, NamedTuple, TypeVar, cast
@@ -36,6 +36,7 @@ _MANY_DIGITS = b"0" * 200
 """With fewer, a number needs an exponent of three digits to be above 10**308."""
 
 _ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$")
+_FLOAT_FOR_INTEGER = ("Expected `int`, got `float`", "Expected `int | null`, got `float`")
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 SHALLOW = 16
@@ -83,8 +84,9 @@ def _decode(body: bytes, kind: type[T]) -> T:
             _check_numbers(body)
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        with suppress(msgspec.DecodeError):
-            return msgspec.json.decode(_with_integer(body, str(error)), type=kind)
+        mended = _with_integer(body, str(error))
+        if mended != body:
+            return _decode(mended, kind)
         raise _invalid(str(error)) from None
     except UnicodeDecodeError:
         raise BadJSON("The body is not UTF-8.") from None
@@ -215,12 +217,29 @@ def _at_line(error: HostError, number: int) -> HostError:
 def _with_integer(body: bytes, text: str) -> bytes:
     """Return the body with the 7.0 that msgspec refused as a 7: JSON Schema takes both."""
     found = _ERROR_PATH.search(text)
-    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    if found and found["path"] in fields:
-        value = msgspec.json.decode(fields[found["path"]])
-        if isinstance(value, float) and value.is_integer():
-            fields[found["path"]] = msgspec.Raw(encode(int(value)))
-    return encode(fields)
+    if not found or not text.startswith(_FLOAT_FOR_INTEGER):
+        return body
+    steps = re.findall(r"\[(\d+)\]|([^.\[\]]+)", found["path"])
+    with suppress(msgspec.DecodeError, KeyError, IndexError):
+        return _integer_at(body, [int(place) if place else name for place, name in steps])
+    return body
+
+
+def _integer_at(body: bytes, steps: Sequence[int | str]) -> bytes:
+    """Return JSON with the whole number at a path written as one; unchanged if it is none."""
+    if not steps:
+        value = msgspec.json.decode(body)
+        is_whole = isinstance(value, float) and value.is_integer()
+        return encode(int(value)) if is_whole else body
+    step, rest = steps[0], steps[1:]
+    kind: Any = list[msgspec.Raw] if isinstance(step, int) else dict[str, msgspec.Raw]
+    parts = msgspec.json.decode(body, type=kind)
+    before = bytes(parts[step])
+    after = _integer_at(before, rest)
+    if after == before:
+        return body
+    parts[step] = msgspec.Raw(after)
+    return encode(parts)
 
 
 def _invalid(text: str) -> HostError:
