@@ -22,6 +22,20 @@ BATCH = 500
 RATE = 500
 """Events a second, where they come one after another."""
 
+PLACES = (
+    (f"board of {SESSIONS} sessions", "#/", "a.row"),
+    (f"session of {EVENTS} events, at its end", "#/s/s0", ".item.message"),
+)
+"""What is opened, and what it shows then."""
+
+STOPWATCH = """{
+    const look = () => requestAnimationFrame(document.querySelector(%s)
+        ? () => { window.shownAfter = performance.now(); }
+        : look);
+    look();
+}"""
+"""Notes in a page when it has drawn something, in milliseconds since it was asked for."""
+
 LIVE_S = 10.0
 TIMES = 5
 
@@ -30,13 +44,13 @@ def main() -> None:
     with running_host("--max-sessions", "2000") as host, Client(host.port) as client:
         fill(client)
         with chromium() as browser:
-            board = timed(browser, host, "#/", "a.row")
-            session = timed(browser, host, "#/s/s0", ".item.message")
-            print(f"board of {SESSIONS} sessions: {milliseconds(board)}")
-            print(f"session of {EVENTS} events, at its end: {milliseconds(session)}")
-            page, _ = opened(browser, host, "#/", "a.row")
+            for what, place, selector in PLACES:
+                for kept in (False, True):
+                    times = timed(browser, host, place, selector, kept=kept)
+                    print(f"{what}, {'again' if kept else 'first'}: {milliseconds(times)}")
+            page, _ = opened(browser.new_context(), host, "#/", "a.row")
             watch(page, "events over all sessions", everywhere(client))
-            page, _ = opened(browser, host, "#/s/s1", ".item")
+            page, _ = opened(browser.new_context(), host, "#/s/s1", ".item")
             watch(page, "pieces of one answer", answer(client))
 
 
@@ -60,23 +74,34 @@ def fire(client: Client, session: int, *events: tuple[str, str]) -> None:
     assert status == 200, answer
 
 
-def timed(browser: Any, host: Host, place: str, selector: str) -> list[float]:
-    """Open a place some times; return the seconds that each took."""
+def timed(browser: Any, host: Host, place: str, selector: str, *, kept: bool) -> list[float]:
+    """Open a place some times; return the seconds that each took.
+
+    With `kept` the browser has the page's files already, as it has after a first visit.
+    """
     times = []
+    context = browser.new_context()
+    if kept:
+        opened(context, host, place, selector)
     for _ in range(TIMES):
-        page, taken = opened(browser, host, place, selector)
-        page.context.close()
+        page, taken = opened(context, host, place, selector)
         times.append(taken)
+        page.close()
+        if not kept:
+            context.close()
+            context = browser.new_context()
+    context.close()
     return times
 
 
-def opened(browser: Any, host: Host, place: str, selector: str) -> tuple[Any, float]:
-    """Open a page; return it, and the seconds until it showed something."""
-    page = browser.new_context().new_page()
-    start = time.perf_counter()
+def opened(context: Any, host: Host, place: str, selector: str) -> tuple[Any, float]:
+    """Open a page; return it, and the seconds from its navigation until it showed something."""
+    page = context.new_page()
+    page.add_init_script(STOPWATCH % json.dumps(selector))
     page.goto(f"http://127.0.0.1:{host.port}/{place}", wait_until="commit")
     page.wait_for_selector(selector)
-    return page, time.perf_counter() - start
+    page.wait_for_timeout(50)
+    return page, page.evaluate("window.shownAfter") / 1000
 
 
 def everywhere(client: Client) -> Callable[[int], None]:

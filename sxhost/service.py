@@ -345,9 +345,9 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         except EventTooLarge as error:
             if self._core.store.known.get(session_id) is not None:
                 names = ", ".join(dict.fromkeys(draft.event for draft in drafts))[:200]
-                said = WarningEvent(text=f"Refused ({names}). {error.message}")
+                warning = WarningEvent(text=f"Refused ({names}). {error.message}")
                 with suppress(HostError):
-                    draft = EventDraft(event=said.name, data=encode_data(said))
+                    draft = EventDraft(event=warning.name, data=encode_data(warning))
                     await self._core.append(session_id, [draft])
             raise
 

@@ -30,6 +30,7 @@ from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore, token_file
 from sxhost.config import LogFormat, Settings
 from sxhost.daemon.agents import make_agents, make_rules
+from sxhost.daemon.entrances import outside_urls
 from sxhost.daemon.init import leave_process_1
 from sxhost.daemon.listening import make_endpoint
 from sxhost.daemon.logfile import observer
@@ -138,7 +139,13 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     browsers = BrowserLogins(reactor, wall_ms, limits)
     record = sessions.record_action
     handlers = TokenHandlers(
-        tokens, browsers, reactor, limits, record=record, host_uid=settings.user
+        tokens,
+        browsers,
+        reactor,
+        limits,
+        record=record,
+        host_uid=settings.user,
+        outside_urls=lambda: outside_urls(host.urls, settings.hosts),
     )
     run_in_thread = background_thread(reactor, "files")
     multiplexer = Multiplexer(sessions, reactor, run_in_thread)

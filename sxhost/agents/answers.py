@@ -30,9 +30,9 @@ def check_answer(answer: Answer, question: Question, approval_id: int) -> None:
         _check_choice(inquiry, (answer.answers or {}).get(inquiry.id, []))
 
 
-def _check_choice(inquiry: Inquiry, given: str | list[str]) -> None:
+def _check_choice(inquiry: Inquiry, answer: str | list[str]) -> None:
     labels = {option.label for option in inquiry.options}
-    texts = {given} if isinstance(given, str) else {*given}
+    texts = {answer} if isinstance(answer, str) else {*answer}
     if labels and not inquiry.other and not texts <= labels:
         raise BadField(f"answers.{inquiry.id}", f"It takes one of these: {_in_words(inquiry)}")
 

@@ -213,9 +213,11 @@ class ApprovalBroker:
         answer = Answer(decision="cancel", reason=why)
         await self._close_key(session_id, key, Outcome(answer, "agent", "withdrawn"))
 
-    async def settle_question(self, session_id: str, key: str, given: TerminalAnswer) -> None:
+    async def settle_question(
+        self, session_id: str, key: str, terminal: TerminalAnswer
+    ) -> None:
         """Close a question that the agent's user has answered in the agent's own dialog."""
-        answer = Answer(decision=given.decision, reason=given.reason)
+        answer = Answer(decision=terminal.decision, reason=terminal.reason)
         await self._close_key(session_id, key, Outcome(answer, TERMINAL))
 
     async def _close_key(self, session_id: str, key: str, end: Outcome) -> None:

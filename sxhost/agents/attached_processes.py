@@ -30,8 +30,9 @@ __all__ = ["AttachedProcesses"]
 log = logger(__name__)
 
 LAST_WORDS_S: Final = 1.0
-"""Seconds until an end is told: what is under way (a last hook, a file's last lines) goes
-first, and says it better."""
+"""Seconds until the log says that it has ended: what is under way (a last hook, a file's last
+lines) goes first, and says it better.
+"""
 
 GONE: Final = "its process is gone"
 
@@ -46,7 +47,7 @@ class Watching(NamedTuple):
 class AttachedProcesses:
     """Watches the processes of attached sessions.
 
-    `on_gone` is called with a session's id when its process is gone, before that is told.
+    `on_gone` is called with a session's id when its process is gone, before the log says so.
     """
 
     def __init__(

@@ -14,6 +14,7 @@ log_reader       the part of a conversation that is shown
 conversation     a conversation's items as lines of a terminal
 log_follow       a conversation as it goes on
 export           a conversation as a document
+qr               a link as a QR code, for a phone's camera
 redact           secrets and names taken out of a conversation
 pager            what long output is read through
 search           search: where something was said
@@ -24,6 +25,8 @@ approval_view    what agents wait for, for people
 approval_desk    approvals asked for as they come, a key for each
 keys             single keys at the terminal
 answers          the words of answer, as an answer
+completion       what a shell completes of what the host knows
+shells           the shells' completion scripts
 names            sessions and approvals by what people call them
 filters          which sessions a list or a command on many is about
 bulk             one thing done to many sessions

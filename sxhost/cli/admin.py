@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -203,8 +204,9 @@ def actor_of(entry: AuditEntry) -> str:
 
 @click.command("open")
 @click.option("--print", "only_print", is_flag=True, help="Only print the link.")
+@click.option("--qr", is_flag=True, help="Show the link as a QR code, for a phone.")
 @linked
-def open_dashboard(link: HostLink, only_print: bool) -> None:
+def open_dashboard(link: HostLink, only_print: bool, qr: bool) -> None:
     """Log a browser in, by a one-time link.
 
     The link is valid for a minute.
@@ -213,13 +215,45 @@ def open_dashboard(link: HostLink, only_print: bool) -> None:
 
     from sxhost.address import HostAddress
 
-    if link.url.startswith("unix:"):
+    if link.url.startswith("unix:") and not qr:
         fail(2, "A browser needs an http: or https: address; name one with --url.")
     login = link.run_with_client(lambda host: host.invite())
-    address = HostAddress(link.url).url + login.path
-    link.show(replace(login, path=address), address)
-    if not (only_print or link.json) and _has_display():
+    at = _outside_url(link.url, login.urls) if qr else HostAddress(link.url).url
+    address = at + login.path
+    if qr and not link.json:
+        _show_code(address)
+    else:
+        link.show(replace(login, path=address), address)
+    if not (only_print or link.json or qr) and _has_display():
         _browse(address)
+
+
+def _outside_url(asked: str, urls: Sequence[str]) -> str:
+    """Return where a phone reaches the host; end with a sentence if it does nowhere."""
+    from sxhost.address import HostAddress
+    from sxhost.localnet import is_local_url
+
+    if not is_local_url(asked):
+        return HostAddress(asked).url
+    if not urls:
+        fail(
+            1,
+            "This host listens on this machine alone, so no phone reaches it. Start it with"
+            " --host 0.0.0.0 --tls-cert FILE --tls-key FILE --allow-host NAME, or have a proxy"
+            " with TLS in front of it, whose name --allow-host NAME tells the host.",
+        )
+    return urls[0]
+
+
+def _show_code(address: str) -> None:
+    """Print a link for a phone; without its code where a terminal has no room for one."""
+    from sxhost.cli.qr import put_qr_code
+
+    if not put_qr_code(address):
+        put("This terminal is too small for a QR code, or has no characters for one.", err=True)
+    put(address, "It logs one browser in, once, within a minute.")
+    if address.startswith("http:"):
+        put("It crosses the network in clear: whoever listens there can use it.", err=True)
 
 
 def _browse(address: str) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sxhost.cli.bulk import Deed, do_to_named
+from sxhost.cli.bulk import Action, do_to_named
+from sxhost.cli.completion import complete_agent
 from sxhost.cli.filters import filter_options
 from sxhost.cli.names import (
     find_session,
@@ -37,6 +38,47 @@ STOP_LOOK_S, STOP_LOOKS = 0.1, 50
 """Seconds between two looks whether a turn that was told to stop has, and how many."""
 
 
+LAUNCH_OPTIONS = (
+    click.option("--id", help="The new session's id."),
+    click.option("--cwd", help="Its working directory.  [this one]"),
+    click.option("--model", help="The model that it uses.  [the agent's usual one]"),
+    click.option("--provider", help="Whose model that is."),
+    click.option("--effort", help="How much it thinks: low, medium, high, …"),
+    click.option(
+        "--approval-policy",
+        metavar="NAME",
+        help="When it asks: on-request, never, …; agents have their own names.",
+    ),
+    click.option(
+        "--sandbox",
+        metavar="NAME",
+        help="What it may do without asking: read-only, workspace-write, …",
+    ),
+    click.option("--title", help="What the session is about, for lists."),
+    click.option("--resume", metavar="ID", help="Resume the agent's conversation of this id."),
+    click.option(
+        "--command",
+        metavar="WORDS",
+        help="The program to start, in place of the usual one.",
+    ),
+    click.option(
+        "--env",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A variable of its environment; repeatable.",
+    ),
+    click.option(
+        "--label",
+        "labels",
+        multiple=True,
+        metavar="NAME:VALUE",
+        help="A label of the session; repeatable.",
+    ),
+    click.option("--native", metavar="JSON", help="Options of this agent alone, as JSON."),
+)
+"""The options that say how an agent is started, but for its name."""
+
+
 def launch_options(
     command: Callable[..., None], *, required: bool = True
 ) -> Callable[..., None]:
@@ -44,55 +86,13 @@ def launch_options(
 
     :param required: whether the agent has to be named.
     """
-    for option in reversed(
-        (
-            click.option(
-                "--agent",
-                required=required,
-                help="codex, pi, claude, opencode, gemini, echo, …; acp with --command.",
-            ),
-            click.option("--id", help="The new session's id."),
-            click.option("--cwd", help="Its working directory.  [this one]"),
-            click.option("--model", help="The model that it uses.  [the agent's usual one]"),
-            click.option("--provider", help="Whose model that is."),
-            click.option("--effort", help="How much it thinks: low, medium, high, …"),
-            click.option(
-                "--approval-policy",
-                metavar="NAME",
-                help="When it asks: on-request, never, …; agents have their own names.",
-            ),
-            click.option(
-                "--sandbox",
-                metavar="NAME",
-                help="What it may do without asking: read-only, workspace-write, …",
-            ),
-            click.option("--title", help="What the session is about, for lists."),
-            click.option(
-                "--resume", metavar="ID", help="Resume the agent's conversation of this id."
-            ),
-            click.option(
-                "--command",
-                metavar="WORDS",
-                help="The program to start, in place of the usual one.",
-            ),
-            click.option(
-                "--env",
-                multiple=True,
-                metavar="NAME=VALUE",
-                help="A variable of its environment; repeatable.",
-            ),
-            click.option(
-                "--label",
-                "labels",
-                multiple=True,
-                metavar="NAME:VALUE",
-                help="A label of the session; repeatable.",
-            ),
-            click.option(
-                "--native", metavar="JSON", help="Options of this agent alone, as JSON."
-            ),
-        )
-    ):
+    agent = click.option(
+        "--agent",
+        required=required,
+        help="codex, pi, claude, opencode, gemini, echo, …; acp with --command.",
+        shell_complete=complete_agent,
+    )
+    for option in reversed((agent, *LAUNCH_OPTIONS)):
         command = option(command)
     return command
 
@@ -182,12 +182,13 @@ def turn(link: HostLink, session_id: str, text: str, wait: bool | None, **option
 
     TEXT may be - for standard input.
     """
+    from sxhost.cli.turns import waiting_until_runs
     from sxhost.model.turn import TurnDraft
 
     draft = TurnDraft(input=text_or_stdin(text), **options)
 
     async def submit(host: HostClient, name: str) -> tuple[str, Submitted]:
-        with link.saying_if_slow(f"Waiting until the agent of {session_id} runs …"):
+        with link.saying_if_slow(waiting_until_runs(session_id)):
             return await on_session(host, name, lambda one: host.submit(one, draft))
 
     async def follow(host: HostClient) -> str:
@@ -243,8 +244,8 @@ def interrupt(link: HostLink, names: Sequence[str], query: SessionQuery) -> None
             raise AgentFailed("It was told to stop, but its turn still runs.")
         return done
 
-    deed = Deed(act, "interrupted", concerns=lambda session: session.state == "active")
-    do_to_named(link, names, query, deed)
+    action = Action(act, "interrupted", concerns=lambda session: session.state == "active")
+    do_to_named(link, names, query, action)
 
 
 async def is_turn_over(link: HostLink, host: HostClient, session_id: str) -> bool:
@@ -280,8 +281,8 @@ def end(link: HostLink, names: Sequence[str], query: SessionQuery) -> None:
     async def act(host: HostClient, session_id: str) -> Done:
         return await host.end(session_id)
 
-    deed = Deed(act, "ended", concerns=lambda one: one.kind == "hosted" and not one.rest)
-    do_to_named(link, names, query, deed)
+    action = Action(act, "ended", concerns=lambda one: one.kind == "hosted" and not one.rest)
+    do_to_named(link, names, query, action)
 
 
 @click.command(cls=WordsCommand)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from sxhost.cli.answers import own_choices
-from sxhost.cli.approval_prompts import ApprovalPrompt
+from sxhost.cli.approval_prompts import KEYS, ApprovalPrompt
 from sxhost.cli.approval_view import approval_card
 from sxhost.cli.event_text import decision_text
 from sxhost.cli.follow import approval_of, link_reporter
@@ -20,6 +20,7 @@ from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.event_types import ApprovalResolvedEvent
+from sxhost.model.rights import APPROVAL_EVENTS
 from sxhost.model.session import Event
 from sxhost.waiting import background
 
@@ -33,7 +34,6 @@ log = logger(__name__)
 
 Chosen = Callable[["HostClient", "Value | Approval"], Awaitable[bool]]
 
-KEYS: Final = {"y": "approve", "a": "approve_session", "n": "deny", "c": "cancel"}
 WORDS: Final = {
     "approve": "[y]es",
     "approve_session": "[a]lways",
@@ -45,8 +45,6 @@ MOST_KEYS: Final = 9
 
 UNSEEN: Final = 0.4
 """Seconds in which a key was not meant for what has just come: nobody reads that fast."""
-
-TYPES: Final = ("approval-requested", "approval-moved", "approval-resolved")
 
 
 def key_prompt(approval: Approval) -> str:
@@ -68,8 +66,8 @@ def answer_for(approval: Approval, key: str) -> Answer | None:
             answers: dict[str, str | list[str]] = {approval.inquiries[0].id: labels[number - 1]}
             return Answer(decision="approve", answers=answers)
         return Answer(decision="deny") if key == "n" else None
-    own = own_choices(approval)
-    decision = own[number - 1] if 0 < number <= len(own) else KEYS.get(key, "")
+    choices = own_choices(approval)
+    decision = choices[number - 1] if 0 < number <= len(choices) else KEYS.get(key, "")
     return Answer(decision=decision) if decision in approval.choices else None
 
 
@@ -100,15 +98,17 @@ class ApprovalDesk:
         """Whether words are typed, or an answer is on its way."""
         self._rests = False
         """Whether it was said that nobody waits."""
-        self._told: set[tuple[str, int]] = set()
-        """What was answered here and printed: the stream is going to tell of it."""
+        self._answered_here: set[tuple[str, int]] = set()
+        """What was answered here and printed: the stream brings it once more."""
         self._stream: EventStream | None = None
 
     async def run(self) -> None:
         """Ask until somebody has seen enough, or the stream ends."""
         options: dict[str, Any] = {"fail_fast": True, "on_link": self._tell_of_link}
         try:
-            async with self._host.subscribe(types=TYPES, after="now", **options) as stream:
+            async with self._host.subscribe(
+                types=sorted(APPROVAL_EVENTS), after="now", **options
+            ) as stream:
                 self._stream = stream
                 await self._look()
                 async for value in stream:
@@ -172,8 +172,8 @@ class ApprovalDesk:
         shown = await approval_of(self._host, value)
         if isinstance(shown, Event) and await self._chosen(self._host, value):
             done = decode(bytes(shown.data), Approval)
-            if _key(done) in self._told:
-                self._told.discard(_key(done))
+            if _key(done) in self._answered_here:
+                self._answered_here.discard(_key(done))
             else:
                 self._put_decision(done)
 
@@ -241,7 +241,7 @@ class ApprovalDesk:
         """Send an answer; the stream tells what became of it, also if somebody was faster."""
         try:
             done = await self._host.answer(approval.session, approval.id, answer)
-            self._told.add(_key(done))
+            self._answered_here.add(_key(done))
             self._put_decision(done)
         except AlreadyAnswered:
             pass

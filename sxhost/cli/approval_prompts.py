@@ -21,11 +21,13 @@ from sxhost.waiting import background
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
 
-__all__ = ["ApprovalPrompt", "ApprovalPrompts"]
+__all__ = ["KEYS", "ApprovalPrompt", "ApprovalPrompts"]
 
 log = logger(__name__)
 
 KEYS = {"y": "approve", "a": "approve_session", "n": "deny", "c": "cancel"}
+"""Decisions by the letters that are typed for them."""
+
 WORDS = {"approve": "yes", "approve_session": "always", "deny": "no", "cancel": "cancel"}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sxhost.cli.answers import numbered, own_choices
 from sxhost.cli.event_text import decision_text
-from sxhost.cli.formats import age, cut, home_path, one_line, wrap
+from sxhost.cli.formats import HOUR, age, cut, home_path, one_line, wrap
 from sxhost.cli.output import Pieces
 from sxhost.cli.table import Column, TableRow, table_lines
 from sxhost.codec.approval_text import approval_details
@@ -21,9 +21,6 @@ __all__ = ["approval_card", "approvals_view"]
 
 INDENT = " " * 4
 """Before what an approval is about: as `sxhost.codec.approval_text` has it."""
-
-HOUR = 3600
-"""Seconds; who has longer to answer is not told how long."""
 
 DECIDED = (
     Column("N", right=True),
@@ -81,6 +78,7 @@ def _about(approval: Approval, session: Summary | None, now_ms: int) -> str:
     waited = (now_ms - approval.opened_ms) / 1000
     asked = "asked just now" if waited < 1 else f"asked {age(waited)} ago"
     left = HOUR if approval.expires_ms is None else (approval.expires_ms - now_ms) / 1000
+    # until then nobody needs to hurry
     ends = f"expires in {age(left)}" if left < HOUR else ""
     return ", ".join(filter(None, (agent, place, asked, ends)))
 

@@ -77,9 +77,9 @@ def approvals(link: HostLink, *, everything: bool, follow: bool, query: SessionQ
 def _follow(link: HostLink, query: SessionQuery) -> None:
     """Print what is asked and decided as it comes; at a terminal, ask for the decisions."""
     from sxhost.cli.follow import approval_of, watch
+    from sxhost.model.rights import APPROVAL_EVENTS
 
     chosen = session_filter(query)
-    types = ("approval-requested", "approval-moved", "approval-resolved")
     if at_terminal() and sys.stdin.isatty() and not link.json:
         from sxhost.cli.approval_desk import ApprovalDesk
 
@@ -87,7 +87,7 @@ def _follow(link: HostLink, query: SessionQuery) -> None:
         return
 
     async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
-        return host.subscribe(types=types, **link_options)
+        return host.subscribe(types=sorted(APPROVAL_EVENTS), **link_options)
 
     async def of_chosen(host: HostClient, value: Value) -> Value | None:
         return await approval_of(host, value) if await chosen(host, value) else None

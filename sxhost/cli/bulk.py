@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.model.session import Detail, Done, Forgotten, SessionQuery, Summary
 
-__all__ = ["Deed", "do_to_many", "do_to_named"]
+__all__ = ["Action", "do_to_many", "do_to_named"]
 
 AT_ONCE = 8
 """Sessions that something is done to at the same time: an agent takes its time to end."""
@@ -31,8 +31,8 @@ LISTED = 10
 """Sessions that are named before they are deleted; of more there is a number."""
 
 
-class Deed(NamedTuple):
-    """What is done to a session, in which word it is told, and what is asked before it."""
+class Action(NamedTuple):
+    """What is done to sessions, the word for its outcome, and what is asked before it."""
 
     act: Callable[[HostClient, str], Awaitable[Done | Forgotten]]
     done: str
@@ -51,7 +51,12 @@ class Chosen(NamedTuple):
 
 
 def do_to_named(
-    link: HostLink, names: Sequence[str], query: SessionQuery, deed: Deed, *, yes: bool = False
+    link: HostLink,
+    names: Sequence[str],
+    query: SessionQuery,
+    action: Action,
+    *,
+    yes: bool = False,
 ) -> None:
     """Do something to the sessions that are named, or else to those that a query chooses.
 
@@ -62,25 +67,25 @@ def do_to_named(
         raise click.UsageError(f"{how}{', not both' if names else ''}.")
     if len(names) == 1:
         found, done = link.run_with_client(
-            lambda host: on_session(host, names[0], partial(deed.act, host))
+            lambda host: on_session(host, names[0], partial(action.act, host))
         )
-        link.show(done, outcome_line(deed, found, done))
+        link.show(done, outcome_line(action, found, done))
         return
 
     async def choose(host: HostClient) -> list[Chosen]:
         if not names:
-            found = filter(deed.concerns, await listed_sessions(host, query))
+            found = filter(action.concerns, await listed_sessions(host, query))
             return [Chosen(one.id, one) for one in found]
         return work.named(names, await listed_sessions(host))
 
-    work = Work(link, deed, yes=yes)
+    work = Work(link, action, yes=yes)
     work.run(choose)
 
 
 def do_to_many(
     link: HostLink,
     choose: Callable[[HostClient], Awaitable[Sequence[Summary]]],
-    deed: Deed,
+    action: Action,
     *,
     yes: bool = False,
 ) -> None:
@@ -89,13 +94,13 @@ def do_to_many(
     async def chosen(host: HostClient) -> list[Chosen]:
         return [Chosen(one.id, one) for one in await choose(host)]
 
-    Work(link, deed, yes=yes, whole=True).run(chosen)
+    Work(link, action, yes=yes, whole=True).run(chosen)
 
 
-def outcome_line(deed: Deed, session_id: str, done: Done | Forgotten) -> str:
+def outcome_line(action: Action, session_id: str, done: Done | Forgotten) -> str:
     """Return the line that it is done, and what the host notes about it."""
     note = getattr(done, "note", "")
-    return f"{session_id} {deed.done}{'; ' if note else ''}{note}"
+    return f"{session_id} {action.done}{'; ' if note else ''}{note}"
 
 
 class Work:
@@ -106,10 +111,10 @@ class Work:
     """
 
     def __init__(
-        self, link: HostLink, deed: Deed, *, yes: bool = False, whole: bool = False
+        self, link: HostLink, action: Action, *, yes: bool = False, whole: bool = False
     ) -> None:
         self._link = link
-        self._deed = deed
+        self._action = action
         self._yes = yes
         self._whole = whole
         self._done = self._failed = 0
@@ -146,7 +151,7 @@ class Work:
 
     async def _agreed(self, chosen: Sequence[Chosen]) -> bool:
         """Return whether whoever sits at the terminal wants it to be done to so many."""
-        if len(chosen) < 2 or self._yes or not self._deed.question:  # noqa: PLR2004
+        if len(chosen) < 2 or self._yes or not self._action.question:  # noqa: PLR2004
             return True
         if self._link.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return True
@@ -157,7 +162,7 @@ class Work:
             put(f"  {one.id}  {title}".rstrip(), err=True)
         if len(chosen) > LISTED:
             put(f"  and {len(chosen) - LISTED} more", err=True)
-        question = f"{self._deed.question.format(len(chosen))} [y/N] "
+        question = f"{self._action.question.format(len(chosen))} [y/N] "
         return (await ask(self._link.reactor, question)).lower() in ("y", "yes")
 
     async def _do_to_all(self, host: HostClient, chosen: Sequence[Chosen]) -> None:
@@ -169,7 +174,7 @@ class Work:
         turns: Any = DeferredSemaphore(AT_ONCE)
         await gatherResults([turns.run(begin, one) for one in chosen])
         if not (self._link.json or (len(chosen) == 1 and not self._failed)):
-            done = f"{self._done} {self._deed.done}" if chosen else "No session matches"
+            done = f"{self._done} {self._action.done}" if chosen else "No session matches"
             failed = f", {self._failed} failed" if self._failed else ""
             put(f"{done}{failed}.", err=True)
         if self._lost is not None:
@@ -181,7 +186,7 @@ class Work:
         if self._lost is not None:
             return
         try:
-            done = await self._deed.act(host, one.id)
+            done = await self._action.act(host, one.id)
         except HostError as error:
             self._fail(one.id, error.message, error.code)
         except HostUnreachable as error:
@@ -189,7 +194,7 @@ class Work:
         else:
             self._done += 1
             outcome = one.session if self._whole else {"session": one.id, "ok": True}
-            self._link.show(outcome, outcome_line(self._deed, one.id, done))
+            self._link.show(outcome, outcome_line(self._action, one.id, done))
 
     def _fail(self, name: str, message: str, code: str) -> None:
         self._failed += 1

@@ -19,7 +19,7 @@ from sxhost.cli.keyboard import Keyboard, Paste
 from sxhost.cli.output import put
 from sxhost.cli.terminal import HOST_SAID_NO, INTERRUPTED, HostLink
 from sxhost.cli.turn_view import TurnView
-from sxhost.cli.turns import end_of_turn
+from sxhost.cli.turns import end_of_turn, waiting_until_runs
 from sxhost.errors import HostError, HostUnreachable, TurnInProgress
 from sxhost.logs import logger
 from sxhost.model.event_types import (
@@ -75,8 +75,8 @@ class Chat:
         self._prompts = ApprovalPrompts(self._view, session.id)
         self._is_terminal = sys.stdin.isatty()
         self._works = session.state == "active"
-        self._own: deque[str] = deque(maxlen=100)
-        """What was said here, and the log has not repeated yet."""
+        self._sent_here: deque[str] = deque(maxlen=100)
+        """Texts that were sent from here, and that the log has not repeated yet."""
         self._waiting: deque[str] = deque()
         """Lines that have come, and are not sent."""
         self._sending = DeferredLock()
@@ -156,8 +156,8 @@ class Chat:
 
     def _show_words(self, text: str) -> None:
         """Print what the agent was told, unless it was told so here."""
-        if text in self._own:
-            self._own.remove(text)
+        if text in self._sent_here:
+            self._sent_here.remove(text)
         else:
             self._view.line(f"{PROMPT}{text}", dim=True)
 
@@ -212,13 +212,13 @@ class Chat:
         return Deferred.fromCoroutine(self._send_words(text))
 
     async def _send_words(self, text: str) -> None:
-        self._own.append(text)
+        self._sent_here.append(text)
         try:
             if not (self._hosted and await self._began_turn(text)):
                 sent = await self._host.send(self._id, MessageDraft(content=text))
                 self._view.line(f"({sent.note})", dim=True)
         except (HostError, HostUnreachable) as error:
-            self._own.remove(text)
+            self._sent_here.remove(text)
             self._works, self._status = False, HOST_SAID_NO
             why = error.message if isinstance(error, HostError) else f"No host answers: {error}"
             self._view.line(f"Not sent: {why}", fg="red", err=True)
@@ -228,7 +228,7 @@ class Chat:
     async def _began_turn(self, text: str) -> bool:
         """Give a text to a hosted agent as a turn; return False if one runs."""
         try:
-            with self._link.saying_if_slow(f"Waiting until the agent of {self._id} runs …"):
+            with self._link.saying_if_slow(waiting_until_runs(self._id)):
                 await self._host.submit(self._id, TurnDraft(input=text))
         except TurnInProgress:
             return False

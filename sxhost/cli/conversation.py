@@ -7,7 +7,7 @@ none of it drives the terminal or is taken for another item.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import UNSET
@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from sxhost.cli import formats
+from sxhost.cli.event_text import DECISIONS
 from sxhost.codec.approval_text import approval_details
 from sxhost.codec.shorten import cut_in_the_middle
 from sxhost.visible import escape_hidden
@@ -35,7 +36,6 @@ DIFF_LINES: Final = 60
 
 PLAIN_TITLE: Final = 400
 """Columns of a call's title where there is no width to fit it into."""
-
 
 NOTABLE_MS: Final = 100
 """Milliseconds from which on it is said how long something took."""
@@ -266,10 +266,9 @@ class ConversationPrinter:
 
     def _diff(self, item: TranscriptItem) -> Iterator[RenderableType]:
         lines = [line for line in item.diff.splitlines() if not line.startswith("index ")]
-        added = sum(line.startswith("+") and not line.startswith("+++") for line in lines)
-        removed = sum(line.startswith("-") and not line.startswith("---") for line in lines)
         name = f"{formats.one_line(item.path)} " if item.path else ""
-        yield Text(f"{self._look.signs.note} changes {name}(+{added} -{removed})", "cyan")
+        extent = formats.diff_extent(item.diff)
+        yield Text(f"{self._look.signs.note} changes {name}({extent})", "cyan")
         shown = lines if self._look.tools else lines[:DIFF_LINES]
         for line in shown:
             yield Text(f"  {escape_hidden(line, chr(9))}", _diff_style(line))
@@ -317,27 +316,10 @@ def _decided(decision: str, state: str) -> str:
     """Return a decision as what has been done."""
     if state in ("withdrawn", "expired"):
         return state
-    done = {
-        "approve": "approved",
-        "approve_session": "approved for the session",
-        "deny": "denied",
-        "cancel": "cancelled",
-    }
-    return done.get(decision, f"answered {formats.one_line(decision)!s}")
+    return DECISIONS.get(decision, f"answered {formats.one_line(decision)}")
 
 
 def _by(who: str) -> str:
     """Return who has decided, as words."""
     known = {"own": "the host's user", "host": "the host", "agent": "its agent"}
     return known.get(who, formats.one_line(who))
-
-
-def last_turns(items: Sequence[TranscriptItem], count: int) -> Sequence[TranscriptItem]:
-    """Return the items of the last turns: each begins with what the user has said."""
-    begins = [at for at, item in enumerate(items) if begins_turn(item)]
-    return items[begins[-count] :] if len(begins) >= count else items
-
-
-def begins_turn(item: TranscriptItem) -> bool:
-    """Tell whether a turn begins with an item."""
-    return item.kind == "user" and item.by != "steer" and not item.parent

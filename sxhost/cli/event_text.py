@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from sxhost.cli.formats import age, count, usage_text
+from sxhost.cli.formats import age, count, diff_extent, usage_text
 from sxhost.model.approval import TERMINAL, Approval
 from sxhost.model.event_types import (
     AgentEvent,
@@ -42,7 +42,7 @@ from sxhost.model.event_types import (
 )
 from sxhost.model.session import Event
 
-__all__ = ["decision_text", "event_text", "value_text"]
+__all__ = ["DECISIONS", "decided_text", "decision_text", "event_text", "value_text"]
 
 BY: Final[Mapping[str, str]] = {
     "own": "you",
@@ -57,6 +57,7 @@ DECISIONS: Final[Mapping[str, str]] = {
     "deny": "denied",
     "cancel": "canceled",
 }
+"""Decisions as what was done."""
 
 
 def event_text(event: Event) -> str:
@@ -93,15 +94,22 @@ def decision_text(approval: Approval) -> str:
         return ""
     if approval.state != "answered":
         return approval.state
-    decision, why = DECISIONS.get(how.decision, how.decision), how.reason or ""
     if how.by == TERMINAL:
-        return f"{decision} at the terminal"
+        return decided_text(how.decision, how.by)
+    decision, why = how.decision, how.reason or ""
     if how.answers:
         decision, why = "answered", value_text([*how.answers.values()])
-    by = (
-        f"the rule {how.by.removeprefix('policy ')}" if how.by.startswith("policy ") else how.by
-    )
-    return f"{decision} by {BY.get(by, by)}{f': {why}' if why else ''}"
+    return f"{decided_text(decision, how.by)}{f': {why}' if why else ''}"
+
+
+def decided_text(decision: str, by: str) -> str:
+    """Return what was decided by whom: ``denied by the rule no-deploys``."""
+    done = DECISIONS.get(decision, decision)
+    if by == TERMINAL:
+        return f"{done} at the terminal"
+    if by.startswith("policy "):
+        return f"{done} by the rule {by.removeprefix('policy ')}"
+    return f"{done} by {BY.get(by, by)}"
 
 
 def _text(event: AgentEvent) -> str:
@@ -205,8 +213,5 @@ def _plan_text(entries: Sequence[PlanEntry]) -> str:
 
 
 def _diff_text(event: DiffEvent) -> str:
-    lines = event.diff.splitlines()
-    paths = [line[6:] for line in lines if line.startswith("+++ b/")]
-    added = sum(line.startswith("+") and not line.startswith("+++") for line in lines)
-    removed = sum(line.startswith("-") and not line.startswith("---") for line in lines)
-    return f"{event.path or ', '.join(paths) or 'files'} +{added} -{removed}"
+    paths = [line[6:] for line in event.diff.splitlines() if line.startswith("+++ b/")]
+    return f"{event.path or ', '.join(paths) or 'files'} {diff_extent(event.diff)}"

@@ -105,7 +105,7 @@ def _markdown(item: TranscriptItem) -> Iterator[str]:
             yield from _plan_lines(item)
         case "diff" | "tool":
             yield f"**{_inert(_heading(item))}**"
-            for part, language in ((_given(item), "json"), (item.diff, "diff"), (text, "")):
+            for part, language in ((_arguments(item), "json"), (item.diff, "diff"), (text, "")):
                 if part:
                     yield ""
                     yield from _fenced(escape_hidden(part, "\n\t"), language)
@@ -113,7 +113,7 @@ def _markdown(item: TranscriptItem) -> Iterator[str]:
             yield f"*{_inert(_heading(item))}*"
 
 
-def _given(item: TranscriptItem) -> str:
+def _arguments(item: TranscriptItem) -> str:
     """Return a call's arguments as JSON."""
     return "" if item.input is UNSET else bytes(item.input).decode()
 
@@ -179,7 +179,7 @@ def _content(item: TranscriptItem) -> Iterator[str]:
             yield "</pre></details>"
         case "tool":
             yield f"<details><summary>{heading}</summary>"
-            yield f"<pre>{escape(escape_hidden(_given(item)))}</pre>"
+            yield f"<pre>{escape(escape_hidden(_arguments(item)))}</pre>"
             yield f"<pre>{text}</pre></details>"
         case _:
             yield f"<p>{heading}</p>"

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sxhost.cli.completion import (
+    complete_known_agent,
+    complete_label,
+    complete_project,
+    complete_state,
+)
+
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from sxhost.client.host import HostClient
     from sxhost.client.stream import Value
     from sxhost.model.approval import Approval
@@ -17,23 +26,49 @@ if TYPE_CHECKING:
 
 __all__ = ["filter_options", "is_empty", "lasting_filter_options", "session_filter"]
 
+
+def _directories(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
 OPTIONS = {
     "state": click.option(
         "--state",
         default="",
         help="Only sessions in this state: active, idle, working, waiting, stalled, …",
+        shell_complete=complete_state,
     ),
     "label": click.option(
-        "--label", default="", metavar="NAME:VALUE", help="Only those with this label."
+        "--label",
+        default="",
+        metavar="NAME:VALUE",
+        help="Only those with this label.",
+        shell_complete=complete_label,
     ),
     "agent": click.option(
-        "--agent", default="", metavar="NAME", help="Only those of this agent."
+        "--agent",
+        default="",
+        metavar="NAME",
+        help="Only those of this agent.",
+        shell_complete=complete_known_agent,
     ),
     "project": click.option(
-        "--project", default="", metavar="NAME", help="Only those that work in this project."
+        "--project",
+        default="",
+        metavar="NAME",
+        help="Only those that work in this project.",
+        shell_complete=complete_project,
     ),
     "dir": click.option(
-        "--dir", default="", metavar="DIR", help="Only those that work in DIR or below it."
+        "--dir",
+        default="",
+        metavar="DIR",
+        help="Only those that work in DIR or below it.",
+        shell_complete=_directories,
     ),
 }
 """The options by the fields of `SessionQuery`."""

@@ -18,6 +18,7 @@ __all__ = [
     "count",
     "cut",
     "date",
+    "diff_extent",
     "dollars",
     "duration",
     "fit",
@@ -119,6 +120,14 @@ def usage_text(usage: object) -> str:
         *([dollars(cost)] if cost else ()),
     ]
     return ", ".join(parts)
+
+
+def diff_extent(diff: str) -> str:
+    """Return how many lines a diff adds and removes: ``+3 -1``."""
+    lines = diff.splitlines()
+    added = sum(line.startswith("+") and not line.startswith("+++") for line in lines)
+    removed = sum(line.startswith("-") and not line.startswith("---") for line in lines)
+    return f"+{added} -{removed}"
 
 
 def _number(value: object) -> float:

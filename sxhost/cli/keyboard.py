@@ -17,7 +17,7 @@ from zope.interface import implementer
 from sxhost.cli.output import put
 from sxhost.codec.lines import CutLines
 
-__all__ = ["Keyboard", "Paste", "ask"]
+__all__ = ["LONGEST_LINE", "Keyboard", "Paste", "ask"]
 
 LONGEST_LINE = 8192
 """Bytes of a typed line that are kept."""
@@ -34,8 +34,8 @@ class Keyboard:
         self.on_line: Callable[[str], None] = lambda _input: None
         self.on_end: Callable[[], None] = lambda: None
         self._reactor = reactor
-        given = codecs.lookup(sys.stdin.encoding or "utf-8").name
-        self._encoding = "utf-8" if given == "ascii" else given
+        encoding = codecs.lookup(sys.stdin.encoding or "utf-8").name
+        self._encoding = "utf-8" if encoding == "ascii" else encoding
         self._lines = CutLines(longest)
         reactor.addReader(self)
 

@@ -16,13 +16,11 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from sxhost.cli.keyboard import LONGEST_LINE
 from sxhost.cli.output import put
 from sxhost.codec.lines import CutLines
 
 __all__ = ["Keys"]
-
-LONGEST_LINE = 8192
-"""Bytes of a typed line that are kept."""
 
 
 @implementer(IReadDescriptor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sxhost.model.session import Detail
     from sxhost.model.transcript import TranscriptItem
 
-__all__ = ["ConversationPart", "read_conversation"]
+__all__ = ["ConversationPart", "begins_turn", "last_turns", "read_conversation"]
 
 PAGE = 500
 """Items that are asked for at once."""
@@ -40,7 +40,6 @@ async def read_conversation(
     host: HostClient, session_id: str, turns: int | None, since: float | None, detail: Any
 ) -> ConversationPart:
     """Read the last turns, what has happened since a moment, or all of a conversation."""
-    from sxhost.cli.conversation import begins_turn, last_turns
     from sxhost.model.transcript import TranscriptQuery
 
     read, before = ConversationPart(session_id, await host.session(session_id)), None
@@ -64,3 +63,14 @@ async def read_conversation(
     if since is not None:
         read.items[:] = [item for item in read.items if item.end_ms >= since * 1000]
     return read
+
+
+def last_turns(items: Sequence[TranscriptItem], count: int) -> Sequence[TranscriptItem]:
+    """Return the items of the last turns: each begins with what the user has said."""
+    begins = [at for at, item in enumerate(items) if begins_turn(item)]
+    return items[begins[-count] :] if len(begins) >= count else items
+
+
+def begins_turn(item: TranscriptItem) -> bool:
+    """Tell whether a turn begins with an item."""
+    return item.kind == "user" and item.by != "steer" and not item.parent

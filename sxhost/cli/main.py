@@ -138,9 +138,12 @@ def completion(shell: str) -> None:
     """Print a shell's completion script."""
     from click.shell_completion import get_completion_class
 
+    from sxhost.cli.shells import COMPLETE_VARIABLE, add_shells
+
+    add_shells()
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - the choices above are those that click has
-    put_code(kind(sxhost, {}, "sxhost", "_SXHOST_COMPLETE").source())
+    put_code(kind(sxhost, {}, "sxhost", COMPLETE_VARIABLE).source())
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -150,6 +153,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         from sxhost.telemetry.command import main as emit_main
 
         sys.exit(emit_main(arguments[1:]))
+    if "_SXHOST_COMPLETE" in os.environ:
+        from sxhost.cli.shells import add_shells
+
+        add_shells()
     try:
         sxhost.main(arguments, prog_name="sxhost")
     except SystemExit as done:

@@ -34,6 +34,7 @@ __all__ = [
     "ApprovalName",
     "approval_and_texts",
     "approval_name",
+    "ask_to_complete",
     "complete_approval",
     "complete_session",
     "complete_sessions",
@@ -263,7 +264,7 @@ def complete_session(
     """Complete the id of a session; a title's beginning is completed to its session's id."""
     from click.shell_completion import CompletionItem
 
-    sessions = _ask_to_complete(ctx, listed_sessions)
+    sessions = ask_to_complete(ctx, listed_sessions)
     return [
         CompletionItem(session.id, help=escape_hidden(session.title or session.agent or ""))
         for session in (matching_sessions(incomplete, sessions) if incomplete else sessions)
@@ -289,7 +290,7 @@ def complete_approval(
 
     return [
         CompletionItem(str(one.id), help=escape_hidden(f"{one.session}: {one.title}"))
-        for one in _ask_to_complete(ctx, _approvals)
+        for one in ask_to_complete(ctx, _approvals)
         if str(one.id).startswith(incomplete)
     ]
 
@@ -300,7 +301,7 @@ async def _approvals(host: HostClient) -> Sequence[Approval]:
     return await _listed_approvals(host, None, ApprovalQuery())
 
 
-def _ask_to_complete(
+def ask_to_complete(
     ctx: click.Context, question: Callable[[HostClient], Coroutine[Any, Any, Sequence[T]]]
 ) -> Sequence[T]:
     """Ask the host that a half-written command names; without an answer there is nothing.

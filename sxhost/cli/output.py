@@ -67,11 +67,11 @@ def _has_colours(stream: Any) -> bool:
 
 def put(*lines: str, err: bool = False, nl: bool = True, **style: Any) -> None:
     """Print lines, or without `nl` a beginning; `style` is `click.style`'s."""
-    given = {name: value for name, value in style.items() if value}
-    given = given if _has_colours(sys.stderr if err else sys.stdout) else {}
+    styles = {name: value for name, value in style.items() if value}
+    styles = styles if _has_colours(sys.stderr if err else sys.stdout) else {}
     for line in lines:
         text = escape_hidden(line, "\n\t" if isinstance(line, Flow) else "")
-        click.echo(click.style(text, **given) if given else text, err=err, nl=nl)
+        click.echo(click.style(text, **styles) if styles else text, err=err, nl=nl)
 
 
 def put_pieces(*lines: Pieces) -> None:

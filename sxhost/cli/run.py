@@ -13,7 +13,7 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from sxhost.cli.follow import link_reporter
 from sxhost.cli.output import fail, put
 from sxhost.cli.terminal import USAGE, HostLink
-from sxhost.cli.turns import TurnFollower, put_heading, waiting_for
+from sxhost.cli.turns import TurnFollower, put_heading, waiting_for, waiting_until_runs
 from sxhost.errors import HostError, HostUnreachable, SessionExists, UnknownSession
 from sxhost.model.turn import TurnDraft
 from sxhost.waiting import Signal
@@ -111,12 +111,14 @@ class Run:
         launch = self._launch
         if launch.agent not in ("", "acp", session.agent):
             fail(USAGE, f"{session.id} is a session of {session.agent}, not of {launch.agent}.")
-        given: dict[str, Any] = {
+        wanted: dict[str, Any] = {
             name: value for name in OF_A_TURN if (value := getattr(launch, name))
         }
         if not self._in_place:
-            given.pop("cwd", None)
-        changes = {n: value for n, value in given.items() if value != getattr(session, n, None)}
+            wanted.pop("cwd", None)
+        changes = {
+            n: value for n, value in wanted.items() if value != getattr(session, n, None)
+        }
         self._draft = replace(self._draft, **changes)
         unused = [f"--{name.rstrip('s')}" for name in OF_A_START if getattr(launch, name)]
         if unused:
@@ -131,12 +133,11 @@ class Run:
         report = link_reporter(self._link)
         try:
             async with host.subscribe(session.id, after=after, on_link=report) as stream:
-                slow = f"Waiting until the agent of {session.id} runs …"
-                with self._link.saying_if_slow(slow):
+                with self._link.saying_if_slow(waiting_until_runs(session.id)):
                     begun = await host.submit(session.id, self._draft)
                 status = await follower.follow(host, stream, begun.turn.id)
                 self._started |= follower.saw_start
-                if self._started and not (keep or follower.gone):
+                if self._started and not (keep or follower.has_ended):
                     await self._end_and_follow(host, stream, follower)
                 return status or "failed"
         finally:

@@ -79,25 +79,29 @@ def _stay_to_report(log: str) -> None:
 
     A host says where it listens as systemd is told it (sd_notify(3)), before its start is over.
     """
-    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    heard.bind("")  # to a name that the kernel chooses: a NUL, and what nobody else has
-    name = os.fsdecode(heard.getsockname()[1:])
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    receiver.bind("")  # to a name that the kernel chooses: a NUL, and what nobody else has
+    name = os.fsdecode(receiver.getsockname()[1:])
     sys.stdout.flush()
     child = os.fork()
     if not child:
-        heard.close()
+        receiver.close()
         os.environ.setdefault("NOTIFY_SOCKET", f"@{name}")
         return
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status == 0:
-        put(f"The host has started. {_status_of(heard)}", f"Log: {log}", "Stop it: sxhost stop")
+        put(
+            f"The host has started. {_status_of(receiver)}",
+            f"Log: {log}",
+            "Stop it: sxhost stop",
+        )
     os._exit(status if status >= 0 else 1)
 
 
-def _status_of(heard: socket.socket) -> str:
+def _status_of(receiver: socket.socket) -> str:
     """Return the status that a host has sent; empty where it has told systemd instead."""
     with suppress(BlockingIOError):
-        message = heard.recv(8192).decode("utf-8", "replace")
+        message = receiver.recv(8192).decode("utf-8", "replace")
         found = re.search(r"^STATUS=(.*)$", message, re.MULTILINE)
         return f"{found[1]}." if found else ""
     return ""

@@ -49,7 +49,7 @@ WIDE_COLUMNS: Final = (
     *(Column(name) for name in ("USED", "LABELS")),
 )
 KNOWN_HERE: Final = ("approval", "question", "failed", "asleep")
-"""Words of the list that are no states of the host: they are told apart here."""
+"""Values of ``--state`` that the host has no states for: their sessions are chosen here."""
 
 WHOLE = 1_000_000
 """Columns of a line that is not cut."""

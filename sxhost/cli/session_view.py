@@ -101,8 +101,8 @@ def _turn(detail: Detail, now_ms: int) -> str:
 
 def _messages(detail: Detail) -> str:
     queued = f"{detail.queued_messages} queued" if detail.queued_messages else ""
-    said = f"{detail.message_count} in the conversation" if detail.message_count else ""
-    return ", ".join(filter(None, (said, queued, f"{detail.event_count} events")))
+    messages = f"{detail.message_count} in the conversation" if detail.message_count else ""
+    return ", ".join(filter(None, (messages, queued, f"{detail.event_count} events")))
 
 
 def _rights(detail: Detail) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sxhost.cli.bulk import Deed, do_to_many, do_to_named
+from sxhost.cli.bulk import Action, do_to_many, do_to_named
 from sxhost.cli.filters import filter_options
 from sxhost.cli.formats import home_path
 from sxhost.cli.names import on_session, session_argument, sessions_argument
@@ -184,8 +184,8 @@ def rm(link: HostLink, names: Sequence[str], query: SessionQuery, yes: bool) -> 
 
     They are named, or chosen by the options. At a terminal it asks before it deletes several.
     """
-    deed = Deed(_forget, "forgotten", "Delete these {} sessions with their logs?")
-    do_to_named(link, names, query, deed, yes=yes)
+    action = Action(_forget, "forgotten", "Delete these {} sessions with their logs?")
+    do_to_named(link, names, query, action, yes=yes)
 
 
 @click.command()
@@ -209,7 +209,7 @@ def prune(link: HostLink, *, query: SessionQuery, lost: bool, dry_run: bool, yes
         link.show(found, *(f"{session.id} would be forgotten" for session in found))
         return
     question = "Delete these {} sessions, which are over, with their logs?"
-    do_to_many(link, over, Deed(_forget_if_there, "forgotten", question), yes=yes)
+    do_to_many(link, over, Action(_forget_if_there, "forgotten", question), yes=yes)
 
 
 async def _forget(host: HostClient, session_id: str) -> Forgotten:

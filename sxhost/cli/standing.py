@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from sxhost.cli.formats import age
 from sxhost.model.approval import Approval
@@ -12,6 +12,8 @@ from sxhost.model.session import Summary
 __all__ = [
     "COLOURS",
     "NEEDY",
+    "ORDER",
+    "OVER",
     "Standing",
     "by_need",
     "now_text",
@@ -39,7 +41,7 @@ NEEDY: Final[Sequence[Standing]] = ("approval", "question", "waiting", "stalled"
 OVER: Final[Sequence[Standing]] = ("lost", "ended")
 
 ORDER: Final[Mapping[Standing, int]] = {
-    name: place for place, name in enumerate((*NEEDY, "working", "idle", "asleep", *OVER))
+    name: place for place, name in enumerate(get_args(Standing))
 }
 
 CALL: Final = "tool-start: "

@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.model.turn import Launch, Turn
 
-__all__ = ["TurnFollower", "end_of_turn", "follow_turn", "put_heading", "waiting_for"]
+__all__ = [
+    "TurnFollower",
+    "end_of_turn",
+    "follow_turn",
+    "put_heading",
+    "waiting_for",
+    "waiting_until_runs",
+]
 
 
 AFTER_AN_END = frozenset({"ended", "asleep"})
@@ -46,7 +53,7 @@ class TurnFollower:
         self.view = TurnView(json=link.json)
         self.saw_start = False
         """Whether the agent has been started meanwhile."""
-        self.gone = False
+        self.has_ended = False
         """Whether the agent has ended by itself."""
         self._link = link
         self._waits_for_background = background
@@ -101,16 +108,16 @@ class TurnFollower:
             case CompleteEvent(turn=int(turn)) | ErrorEvent(turn=int(turn)) if turn < turn_id:
                 return False
         end = end_of_turn(event)
-        self.gone = isinstance(event, EndedEvent)
+        self.has_ended = isinstance(event, EndedEvent)
         if end is not None:
             status, reason = end
             self._status = status or "failed"
             self.view.line(f"({reason or status})", dim=True)
-            if self._background and not self.gone:
+            if self._background and not self.has_ended:
                 titles = "; ".join(task.title or task.kind for task in self._background)
                 self.view.line(f"(in the background: {titles})", dim=True)
         waits = self._waits_for_background and bool(self._background)
-        return bool(self._status) and (not waits or self.gone)
+        return bool(self._status) and (not waits or self.has_ended)
 
 
 CUT: Mapping[str, str] = {
@@ -168,6 +175,11 @@ def put_heading(link: HostLink, session: Summary) -> None:
     """Print whose words follow."""
     if not link.json:
         put(f"{session.id}: {session.agent} {session.model}".rstrip(), err=True)
+
+
+def waiting_until_runs(session_id: str) -> str:
+    """Return what is waited for while the agent of a session is started again."""
+    return f"Waiting until the agent of {session_id} runs …"
 
 
 def waiting_for(launch: Launch) -> str:

@@ -28,6 +28,8 @@ class WordsCommand(click.Command):
 
         :raises click.NoSuchOption: a word is an option's name, but for a slip of the pen.
         """
+        if ctx.resilient_parsing:  # a shell completes what is not whole yet
+            return super().parse_args(ctx, args)
         options, words = self._split(ctx, args)
         return super().parse_args(ctx, [*options, "--", *words] if words else options)
 

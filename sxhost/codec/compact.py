@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from sxhost.codec.json import encode
-from sxhost.model.event_types import EVENT_TYPES, NULL, WHOLE_OF
+from sxhost.model.event_types import EVENT_TYPES, MALFORMED, NULL, WHOLE_OF
 from sxhost.model.rights import APPROVAL_EVENTS
 from sxhost.model.session import Event, EventQuery
 from sxhost.model.subscription import Encoding
@@ -25,7 +25,6 @@ _ENCODINGS: Final[dict[tuple[int, bool, bool], Encoding]] = {}
 
 _FIELD: Final = b'"native"'
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
-_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class JoinedPieces(Event, frozen=True):
@@ -52,7 +51,7 @@ def without_native(event: Event) -> Event:
         return event
     try:
         fields = _decode_fields(event.data)
-    except _MALFORMED:
+    except MALFORMED:
         return event
     if fields.pop("native", None) is None:
         return event
@@ -93,7 +92,7 @@ def _piece(event: Event) -> _Piece | None:
         return None
     try:
         return _decode_piece(event.data)
-    except _MALFORMED:
+    except MALFORMED:
         return None
 
 

@@ -36,7 +36,8 @@ _MANY_DIGITS = b"0" * 200
 """With fewer, a number needs an exponent of three digits to be above 10**308."""
 
 _ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$")
-_FLOAT_FOR_INTEGER = ("Expected `int`, got `float`", "Expected `int | null`, got `float`")
+_FLOAT_FOR_INT = re.compile(r"Expected `int[^`]*`, got `float` - at `\$\.?(?P<path>.*)`$")
+_STEP = re.compile(r"\[\d+\]|[^.\[]+")
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 SHALLOW = 16
@@ -84,10 +85,7 @@ def _decode(body: bytes, kind: type[T]) -> T:
             _check_numbers(body)
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        mended = _with_integer(body, str(error))
-        if mended != body:
-            return _decode(mended, kind)
-        raise _invalid(str(error)) from None
+        return _decode_integral(body, kind, error)
     except UnicodeDecodeError:
         raise BadJSON("The body is not UTF-8.") from None
     except msgspec.DecodeError as error:
@@ -214,32 +212,37 @@ def _at_line(error: HostError, number: int) -> HostError:
     return error
 
 
-def _with_integer(body: bytes, text: str) -> bytes:
-    """Return the body with the 7.0 that msgspec refused as a 7: JSON Schema takes both."""
-    found = _ERROR_PATH.search(text)
-    if not found or not text.startswith(_FLOAT_FOR_INTEGER):
-        return body
-    steps = re.findall(r"\[(\d+)\]|([^.\[\]]+)", found["path"])
-    with suppress(msgspec.DecodeError, KeyError, IndexError):
-        return _integer_at(body, [int(place) if place else name for place, name in steps])
-    return body
+def _decode_integral(body: bytes, kind: type[T], error: msgspec.ValidationError) -> T:
+    """Decode a body with each 7.0 that msgspec refuses as a 7: JSON Schema takes both."""
+    while found := _FLOAT_FOR_INT.match(str(error)):
+        path = _STEP.findall(found["path"])
+        try:
+            repaired = bytes(_with_integers(Raw(body), path))
+            if repaired == body:
+                break
+            body = repaired
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.ValidationError as another:
+            error = another
+    raise _invalid(str(error)) from None
 
 
-def _integer_at(body: bytes, steps: Sequence[int | str]) -> bytes:
-    """Return JSON with the whole number at a path written as one; unchanged if it is none."""
-    if not steps:
-        value = msgspec.json.decode(body)
-        is_whole = isinstance(value, float) and value.is_integer()
-        return encode(int(value)) if is_whole else body
-    step, rest = steps[0], steps[1:]
-    kind: Any = list[msgspec.Raw] if isinstance(step, int) else dict[str, msgspec.Raw]
-    parts = msgspec.json.decode(body, type=kind)
-    before = bytes(parts[step])
-    after = _integer_at(before, rest)
-    if after == before:
-        return body
-    parts[step] = msgspec.Raw(after)
-    return encode(parts)
+def _with_integers(part: Raw, path: Sequence[str]) -> Raw:
+    """Return a part of a body with integers at a path, those of every item of a list."""
+    if not path:
+        value = msgspec.json.decode(part)
+        integral = isinstance(value, float) and value.is_integer()
+        return Raw(encode(int(value))) if integral else part
+    step, *rest = path
+    with suppress(msgspec.ValidationError):  # this item is no object: the next error is its
+        if step.startswith("["):
+            items = msgspec.json.decode(part, type=list[Raw])
+            return Raw(encode([_with_integers(item, rest) for item in items]))
+        fields = msgspec.json.decode(part, type=dict[str, Raw])
+        if step in fields:
+            fields[step] = _with_integers(fields[step], rest)
+        return Raw(encode(fields))
+    return part
 
 
 def _invalid(text: str) -> HostError:

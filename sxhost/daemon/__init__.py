@@ -6,6 +6,7 @@ preflight       what would fail later, met while a terminal can be told
 init            process 1 of a container, which reaps what is left to it
 pidfile         the pidfile, a warning to root, SIGHUP
 listening       endpoints as the command line writes them
+entrances       under which URLs other machines reach the host
 logfile         the log as it is written
 journald        its lines for systemd's journal
 systemd         systemd is told how the host is

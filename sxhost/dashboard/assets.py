@@ -14,6 +14,8 @@ from typing import Final
 from twisted.web.http import CACHED
 from twisted.web.server import Request
 
+from sxhost.http.compression import accepts_gzip
+
 __all__ = ["Asset", "Assets"]
 
 PAGE: Final = "index.html"
@@ -83,9 +85,7 @@ class Asset:
         if request.setETag(self._tag) is CACHED:
             return
         body = self._content
-        if len(body) >= COMPRESSED_FROM and "gzip" in (
-            request.getHeader("accept-encoding") or ""
-        ):
+        if len(body) >= COMPRESSED_FROM and accepts_gzip(request):
             request.setHeader("Content-Encoding", "gzip")
             body = self._compressed
         request.setHeader("Content-Length", str(len(body)))

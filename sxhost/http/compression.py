@@ -27,9 +27,9 @@ WINDOW, MEMORY = 12, 5
 
 def accepts_gzip(request: Request) -> bool:
     """Tell whether a client takes gzip; at a quality of 0 it does not."""
-    given = ",".join(request.requestHeaders.getRawHeaders("accept-encoding") or [])
+    accepted = ",".join(request.requestHeaders.getRawHeaders("accept-encoding") or [])
     qualities = {}
-    for part in given.lower().split(","):
+    for part in accepted.lower().split(","):
         name, _, parameter = part.partition(";")
         quality = parameter.strip().removeprefix("q=").strip()
         qualities[name.strip()] = quality not in ("0", "0.0", "0.00", "0.000")

@@ -86,6 +86,8 @@ class Login(Struct, frozen=True, kw_only=True):
     ok: bool = True
     path: str
     expires_s: float
+    urls: list[str] = []
+    """Where other machines reach this host, those with TLS first: `path` is below each."""
 
 
 class AuditQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -34,6 +34,7 @@ from sxhost.model.turn import TurnStatus
 __all__ = [
     "COUNTS",
     "EVENT_TYPES",
+    "MALFORMED",
     "NULL",
     "PIECES",
     "WHOLE_OF",
@@ -553,7 +554,8 @@ WHOLE_OF: Final[Mapping[str, str]] = {
 
 _DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in EVENT_TYPES.items()}
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
-_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for data that is not what it should be: attached agents fire any."""
 
 
 def encode_data(event: AgentEvent) -> Raw:
@@ -572,7 +574,7 @@ def decode_event(event: Event) -> AgentEvent:
         return CustomEvent(event.event, event.data)
     try:
         return decoder.decode(event.data)
-    except _MALFORMED:
+    except MALFORMED:
         return decoder.decode(_what_fits(EVENT_TYPES[event.event], event.data))
 
 
@@ -580,13 +582,13 @@ def _what_fits(kind: type[AgentEvent], data: Raw) -> bytes:
     """Return an object with the fields of `data` that a type has so, and all that it needs."""
     try:
         given = _decode_object(data)
-    except _MALFORMED:
+    except MALFORMED:
         given = {}
     fitting: dict[str, object] = {}
     for field, decoder in _field_decoders(kind):
         try:
             decoder.decode(given[field.name])
-        except (KeyError, *_MALFORMED):
+        except (KeyError, *MALFORMED):
             if field.required:
                 fitting[field.name] = _empty(field.type)
         else:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from sxhost.model.event_types import PIECES, WHOLE_OF
+from sxhost.model.event_types import MALFORMED, PIECES, WHOLE_OF
 from sxhost.model.session import NULL, Event
 
 __all__ = ["NATIVE", "Superseded", "stream_of", "superseded_by"]
@@ -44,7 +44,6 @@ class _ToolDone(Struct):
 
 _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_tool_done = msgspec.json.Decoder(_ToolDone).decode
-_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def stream_of(event: Event) -> str | None:
@@ -77,12 +76,12 @@ def _item_of(data: Raw) -> str:
     """Return the item that data name; attached agents send data of any shape."""
     try:
         return _decode_item(data).item
-    except _MALFORMED:
+    except MALFORMED:
         return ""
 
 
 def _has_output(data: Raw) -> bool:
     try:
         return _decode_tool_done(data).output != NULL
-    except _MALFORMED:
+    except MALFORMED:
         return False

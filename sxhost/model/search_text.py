@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from sxhost.model.event_types import EVENT_TYPES, UsageEvent
+from sxhost.model.event_types import EVENT_TYPES, MALFORMED, UsageEvent
 from sxhost.model.session import Event
 
 __all__ = ["Phrase", "Spans", "all_words", "excerpt", "find", "text_of", "words_of"]
@@ -50,21 +50,19 @@ _NO_WORDS: Final = frozenset(
 
 _NATIVE: Final = frozenset({"native"})
 
-_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 
 def text_of(event: Event) -> str:
     """Return what an event says, in one line: all texts in its data, but the agent's frame."""
-    text = " ".join(_said(event).split())
+    text = " ".join(_raw_text(event).split())
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def _said(event: Event) -> str:
+def _raw_text(event: Event) -> str:
     if event.event == UsageEvent.name:
         return ""
     try:
         data = msgspec.json.decode(event.data)
-    except _MALFORMED:
+    except MALFORMED:
         return ""
     unread = _NO_WORDS if event.event in EVENT_TYPES else _NATIVE
     return " ".join(_texts(data, unread))
@@ -84,7 +82,7 @@ def _texts(value: object, unread: frozenset[str]) -> Iterator[str]:
 
 def all_words(event: Event) -> set[str]:
     """Return the words of what an event says: those of its text, in a fraction of the time."""
-    text = _said(event)
+    text = _raw_text(event)
     if text.isascii():
         return {word[:MAX_WORD] for word in _ASCII_WORD.findall(text.lower())}
     return {word for word, _, _ in words_of(unicodedata.normalize("NFC", text))}

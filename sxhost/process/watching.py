@@ -156,8 +156,8 @@ def _exit_status(handle: int) -> int | None:
         fcntl.ioctl(handle, PIDFD_GET_INFO, info)
     except OSError:
         return None
-    told, status = INFO.unpack(info)
-    return status if told & PIDFD_INFO_EXIT else None
+    filled, status = INFO.unpack(info)
+    return status if filled & PIDFD_INFO_EXIT else None
 
 
 def _zombie_status(process: Process) -> int | None:

@@ -304,10 +304,10 @@ def _words(event: Event, data: AgentEvent) -> TranscriptItem | None:
             return item if isinstance(turn, UnsetType) else replace(item, turn=turn)
         case CompactEvent(text=text):
             return replace(_item_of(event, "compact"), text=text)
-        case CustomEvent(name=name, data=given) if given == NULL:
+        case CustomEvent(name=name, data=raw) if raw == NULL:
             return replace(_item_of(event, "event"), title=name)
-        case CustomEvent(name=name, data=given):
-            text = plain_text(event) or bytes(given).decode()
+        case CustomEvent(name=name, data=raw):
+            text = plain_text(event) or bytes(raw).decode()
             return replace(_item_of(event, "event"), title=name, text=text)
         case _:
             return None

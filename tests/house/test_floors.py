@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
@@ -207,11 +208,11 @@ ROOMS = {
         "9",
         ("__main__.py", "cli/*.py", "cli/board/*.py"),
         rooms_of(
-            "address attach auth client codec config daemon errors faces/pi hooks "
-            "localnet logs model policy project surroundings telemetry top "
+            "address attach auth client codec config daemon drivers errors faces/pi "
+            "hooks localnet logs model policy project surroundings telemetry top "
             "transcripts trust visible waiting"
         ),
-        rooms_of("autobahn click markdown_it msgspec rich textual twisted zope"),
+        rooms_of("autobahn click markdown_it msgspec rich segno textual twisted zope"),
     ),
     "testing": Room(
         "9",
@@ -241,13 +242,15 @@ class Import(NamedTuple):
     function: str
 
 
-def modules() -> list[str]:
-    return sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
+@cache
+def modules() -> tuple[str, ...]:
+    return tuple(sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")))
 
 
-def imports(module: str) -> Iterator[Import]:
+@cache
+def imports(module: str) -> tuple[Import, ...]:
     tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
-    yield from _imports_in(tree, module, "")
+    return tuple(_imports_in(tree, module, ""))
 
 
 def _imports_in(node: ast.AST, module: str, function: str) -> Iterator[Import]:
@@ -272,6 +275,7 @@ def _base(node: ast.ImportFrom, module: str) -> str:
     return ".".join([*above, *filter(None, [node.module])])
 
 
+@cache
 def ours(name: str) -> str | None:
     """Return the module of ours that an imported dotted name leads to."""
     package, *parts = name.split(".")
@@ -286,6 +290,7 @@ def ours(name: str) -> str | None:
     return "__init__.py"
 
 
+@cache
 def room_of(module: str) -> str:
     found = [name for name, room in ROOMS.items() if _lives_in(module, room)]
     assert len(found) == 1, f"{module} belongs into one room, not into {found}"

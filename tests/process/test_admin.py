@@ -24,6 +24,7 @@ from sxhost.auth.client_tokens import BadToken, given_token, own_host_token
 from sxhost.auth.peer_credentials import listening_uids
 from sxhost.auth.tokens import token_file
 from sxhost.cli.admin import audit_line, seconds, token_line
+from sxhost.cli.qr import qr_lines
 from sxhost.localnet import is_local_url
 from sxhost.model.auth import AuditEntry, Token
 from tests.support.daemons import SXHOST, Ended, clean_environ, run
@@ -407,6 +408,29 @@ def test_open_refuses_a_unix_socket(tmp_path: Path) -> None:
     done = run(tmp_path, SXHOST, "open", "--url", "unix:/s")
     assert (done.returncode, done.stdout) == (2, "")
     assert "A browser needs an http: or https: address" in done.stderr
+
+
+def test_open_shows_a_phone_where_the_host_is(start_host: StartHost, tmp_path: Path) -> None:
+    host = start_host("--port", "0", "--allow-host", "sxhost.example.org")
+    done = run(tmp_path, SXHOST, "open", "--qr", "--url", host.url, COLUMNS="80")
+    assert (done.returncode, done.stderr) == (0, "")
+    *code, link, words = done.stdout.splitlines()
+    assert re.fullmatch(r"https://sxhost\.example\.org/login/[\w-]{43}", link)
+    assert code == [*qr_lines(link, 80, 24)]
+    assert "within a minute" in words
+    narrow = run(tmp_path, SXHOST, "open", "--qr", "--url", host.url, COLUMNS="30")
+    assert narrow.stdout.startswith("https://sxhost.example.org/login/")
+    assert "too small for a QR code" in narrow.stderr
+
+
+def test_open_says_that_no_phone_reaches_a_host_of_this_machine_alone(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host("--port", "0")
+    done = run(tmp_path, SXHOST, "open", "--qr", "--url", host.url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "listens on this machine alone" in done.stderr
+    assert "--tls-cert" in done.stderr
 
 
 def test_token_sent_in_clear_over_the_network_is_warned_of(tmp_path: Path) -> None:

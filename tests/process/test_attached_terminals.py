@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +39,6 @@ def state(bench: Bench) -> tuple[str, str]:
     return session["detail_state"], session["reason"]
 
 
-def press_until(terminal: Terminal, keys: bytes, done: Any) -> None:
-    """Press keys until they are heard: a dialog that is shown does not hear at once."""
-
-    def pressed() -> Any:
-        terminal.press(keys)
-        time.sleep(0.5)
-        return done()
-
-    until(pressed)
-
-
 def dialog(bench: Bench, terminal: Terminal) -> None:
     """Wait for a permission dialog."""
     until(lambda: bench.ask("/approvals"))
@@ -66,7 +54,7 @@ def closed(bench: Bench) -> str:
 def test_a_yes_at_the_terminal_is_known_while_the_command_runs(claude: Bench) -> None:
     with on_a_terminal(claude, *MANUAL, LONG) as terminal:
         dialog(claude, terminal)
-        press_until(terminal, ENTER, lambda: not claude.ask("/approvals"))
+        terminal.press_until(ENTER, lambda: not claude.ask("/approvals"))
         assert state(claude)[0] == "working"
         assert closed(claude).endswith("(answered at the terminal)")
         assert "tool-done" not in claude.names()
@@ -79,7 +67,7 @@ def test_a_yes_at_the_terminal_is_known_while_the_command_runs(claude: Bench) ->
 def test_a_no_at_the_terminal_is_known(claude: Bench, keys: bytes) -> None:
     with on_a_terminal(claude, *MANUAL, TOUCH) as terminal:
         dialog(claude, terminal)
-        press_until(terminal, keys, lambda: state(claude) == ("idle", "interrupted"))
+        terminal.press_until(keys, lambda: state(claude) == ("idle", "interrupted"))
         until(lambda: closed(claude).endswith("(denied at the terminal)"))
     assert not (claude.agent.cwd / "made").exists()
 
@@ -90,7 +78,7 @@ def test_a_dialog_that_no_hook_can_answer_any_more_is_waited_for(claude: Bench) 
         dialog(claude, terminal)
         until(lambda: "only at its terminal, since" in claude.sxhost("approvals"))
         assert state(claude) == ("waiting", "approval-requested")
-        press_until(terminal, ENTER, lambda: not claude.ask("/approvals"))
+        terminal.press_until(ENTER, lambda: not claude.ask("/approvals"))
         assert state(claude)[0] == "working"
         (claude.agent.cwd / "over").touch()
         claude.until_told("complete")
@@ -103,7 +91,7 @@ def test_escape_while_the_answer_streams_is_known(
         claude.until_told("user-message")
         until(lambda: real_agents.model.notes("request", "SLOW 401"))
         assert state(claude)[0] == "working"
-        press_until(terminal, ESCAPE, lambda: state(claude) == ("idle", "interrupted"))
+        terminal.press_until(ESCAPE, lambda: state(claude) == ("idle", "interrupted"))
         names = claude.until_told("message")
     assert names.count("complete") == 1
 
@@ -111,7 +99,7 @@ def test_escape_while_the_answer_streams_is_known(
 def test_escape_while_a_command_runs_is_known(claude: Bench) -> None:
     with on_a_terminal(claude, *FREE, LONG) as terminal:
         claude.until_told("tool-start")
-        press_until(terminal, ESCAPE, lambda: state(claude) == ("idle", "interrupted"))
+        terminal.press_until(ESCAPE, lambda: state(claude) == ("idle", "interrupted"))
         claude.until_told("tool-done")
     (done,) = [data for name, data in claude.events() if name == "tool-done"]
     assert done["status"] == "cut"
@@ -128,10 +116,11 @@ def test_what_only_the_transcript_has_is_told(claude: Bench) -> None:
     assert session["title"].startswith("RUN: echo one THINK: deep")
 
 
-def type_line(terminal: Terminal, line: bytes) -> None:
+def type_line(terminal: Terminal, line: bytes, done: Callable[[], Any]) -> None:
+    """Type a line and enter it once it is shown: before, a terminal may take it for pasted."""
     terminal.press(line)
-    time.sleep(0.5)
-    terminal.press(ENTER)
+    until(lambda: line in terminal.shown)
+    terminal.press_until(ENTER, done)
 
 
 def test_a_cleared_conversation_goes_on_in_a_new_session(claude: Bench) -> None:
@@ -139,8 +128,7 @@ def test_a_cleared_conversation_goes_on_in_a_new_session(claude: Bench) -> None:
         claude.until_told("complete")
         old = claude.session
         claude.sxhost("register", old, "--title", "Mine")
-        type_line(terminal, b"/clear")
-        until(lambda: len(claude.ask("/sessions")) == 2)
+        type_line(terminal, b"/clear", lambda: len(claude.ask("/sessions")) == 2)
         (new,) = [one["id"] for one in claude.ask("/sessions") if one["id"] != old]
         until(lambda: claude.ask(f"/sessions/{old}")["continued_by"] == new)
         detail = claude.ask(f"/sessions/{new}")
@@ -184,7 +172,7 @@ def test_escape_while_codex_answers_is_known(codex: Bench, real_agents: RealAgen
         codex.until_told("started", "user-message")
         until(lambda: real_agents.model.notes("request", "SLOW 402"))
         assert state(codex)[0] == "working"
-        press_until(terminal, ESCAPE, lambda: state(codex) == ("idle", "interrupted"))
+        terminal.press_until(ESCAPE, lambda: state(codex) == ("idle", "interrupted"))
 
 
 def test_what_only_codexs_rollout_has_is_told(codex: Bench) -> None:
@@ -200,8 +188,7 @@ def test_a_codex_that_quits_has_ended(codex: Bench) -> None:
     with on_a_terminal(codex, *CODEX_FREE, "SAY: one") as terminal:
         codex.until_told("complete")
         assert state(codex)[0] == "idle"
-        type_line(terminal, b"/quit")
-        until(lambda: state(codex)[0] == "ended")
+        type_line(terminal, b"/quit", lambda: state(codex)[0] == "ended")
     (ended,) = [data for name, data in codex.events() if name == "ended"]
     assert ended["reason"] in ("its process ended with code 0", "its process is gone")
 

@@ -7,12 +7,13 @@ import pty
 import signal
 import subprocess
 import termios
+import time
 from collections.abc import Iterator
-from select import select
 from typing import Any
 
 import pytest
 
+from sxhost.cli.approval_desk import UNSEEN
 from tests.process.test_cli import SXHOST, Shell, ask, is_refused, shell
 from tests.process.test_cli_agents import asked
 from tests.support.hosts import PATIENCE
@@ -56,11 +57,9 @@ class Desk:
         return before
 
     def press(self, key: str, until: str) -> str:
-        """Press a key until it is taken: for a moment after a question comes none is."""
-        while until not in self.seen:
-            os.write(self._ours, key.encode())
-            if select([self._ours], [], [], 0.2)[0]:
-                self.seen += os.read(self._ours, 4096).decode()
+        """Press a key once, as late after a question as it counts: so would a second one."""
+        time.sleep(UNSEEN)
+        os.write(self._ours, key.encode())
         return self.until(until)
 
     def type(self, line: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -286,20 +287,25 @@ def test_run_without_a_terminal_prints_how_to_answer_a_question(shell: Shell) ->
 class Terminal:
     """Someone who types at a command that runs."""
 
-    def __init__(self, shell: Shell, *words: str) -> None:
+    def __init__(
+        self, shell: Shell, *words: str, command: Sequence[str] = (SXHOST,), **environ: str
+    ) -> None:
         self._master, slave = pty.openpty()
+        given = {"SXHOST_URL": shell.url, "HOME": "/nonexistent", **environ}
         self.process = subprocess.Popen(
-            [SXHOST, *words],
+            [*command, *words],
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**os.environ, "SXHOST_URL": shell.url, "HOME": str(Path("/nonexistent"))},
+            env={**os.environ, **given},
         )
         os.close(slave)
         self.seen = ""
 
     def until(self, words: str) -> None:
         while words not in self.seen:
+            came, _, _ = select.select([self._master], [], [], PATIENCE)
+            assert came, f"{words!r} has not come, but: {self.seen!r}"
             self.seen += os.read(self._master, 4096).decode()
         self.seen = self.seen.partition(words)[2]
 

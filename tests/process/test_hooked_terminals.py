@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from tests.support.agents.real_agents import FakeModel, RealAgents
 from tests.support.hooked_agents import (
     TOUCH,
     Bench,
-    Terminal,
     hooked_claude,
     hooked_codex,
     on_a_terminal,
@@ -28,13 +26,6 @@ MANUAL = ("--permission-mode", "manual")
 @pytest.fixture
 def claude(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Bench:
     return hooked_claude(real_agents, agent_home, running_host)
-
-
-def pressed(terminal: Terminal, keys: bytes) -> bool:
-    """Press keys; it takes a moment until a dialog that is shown hears them."""
-    terminal.press(keys)
-    time.sleep(0.5)
-    return True
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
@@ -70,7 +61,7 @@ def test_claude_at_a_terminal_is_seen_and_gets_messages(
 def test_user_of_claude_may_answer_first(claude: Bench) -> None:
     with on_a_terminal(claude, *MANUAL, TOUCH) as terminal:
         until(lambda: claude.ask("/approvals"))
-        until(lambda: pressed(terminal, b"\r") and not claude.ask("/approvals"))
+        terminal.press_until(b"\r", lambda: not claude.ask("/approvals"))
     (closed,) = claude.ask("/approvals?all=1")
     assert closed["resolution"]["reason"] == "answered at the terminal"
     assert (claude.agent.cwd / "made").exists()
@@ -114,7 +105,7 @@ def test_undecided_permission_of_codex_is_asked_at_its_terminal(codex: Bench) ->
         assert left["at_terminal_ms"] >= left["opened_ms"]
         assert codex.ask(f"/sessions/{codex.session}")["detail_state"] == "waiting"
         assert "only at its terminal, since" in codex.sxhost("approvals")
-        until(lambda: pressed(terminal, b"y") and "complete" in codex.names())
+        terminal.press_until(b"y", lambda: "complete" in codex.names())
     (closed,) = codex.ask("/approvals?all=1")
     how = closed["resolution"]
     assert (how["by"], how["decision"]) == ("terminal", "approve")

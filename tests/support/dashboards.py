@@ -16,6 +16,8 @@ from tests.support.hosts import PATIENCE, Host
 
 __all__ = ["ALLOWED", "Dashboard", "Feed", "chromium"]
 
+ARGUMENTS = ("--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1")
+
 ALLOWED = ("net::ERR_", "WebSocket connection to", "status of 4")
 """What Chromium itself says of a host that is away, or that refuses; nothing else may come."""
 
@@ -25,7 +27,7 @@ def chromium() -> Iterator[Browser]:
     """Run the system's Chromium."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:
             yield browser
         finally:
@@ -35,13 +37,15 @@ def chromium() -> Iterator[Browser]:
 class Feed:
     """What agents and their hooks say to a host."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, token: str = "") -> None:
         self._host = host
+        self._login = {"Authorization": f"Bearer {token}"} if token else {}
 
     def ask(self, path: str, body: Any = None) -> Any:
-        """Ask the host as its own user does."""
+        """Ask the host as its own user does, or by a token."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        headers |= self._login
         request = Request(f"{self._host.url}{path}", data, headers)
         with build_opener(ProxyHandler({})).open(request, timeout=PATIENCE) as answer:
             return json.loads(answer.read())

@@ -7,9 +7,9 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import termios
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,8 @@ from urllib.request import Request, urlopen
 
 from sxhost.hooks.command import TIMEOUT
 from tests.support.agents.real_agents import FakeModel, RealAgent, RealAgents
+from tests.support.daemons import SXHOST
+from tests.support.fork_server import run_forked
 from tests.support.hosts import PATIENCE, Host, until
 from tests.support.places import TOP
 
@@ -34,6 +36,8 @@ __all__ = [
 
 NOBODY = "http://127.0.0.1:9"
 TOUCH = "RUN: touch made"
+REPEAT = 0.5
+"""How long, in seconds, a terminal is given to hear a key before it is pressed again."""
 
 
 @dataclass
@@ -52,15 +56,8 @@ class Bench:
         return {**self.agent.environ(), **mine, **self.told}
 
     def sxhost(self, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "sxhost", *words],
-            env=self.environ(),
-            cwd=self.agent.cwd,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        environ = {**self.agent.environ(), "SXHOST_URL": self.host.url, **self.told}
+        done = run_forked((SXHOST, *words), self.agent.cwd, environ)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -158,6 +155,21 @@ class Terminal:
     def press(self, keys: bytes) -> None:
         """Press keys."""
         os.write(self._number, keys)
+
+    def press_until(self, keys: bytes, done: Callable[[], Any]) -> None:
+        """Press keys until they are heard: a dialog that is shown does not hear at once."""
+        pressed = -REPEAT
+
+        def heard() -> Any:
+            nonlocal pressed
+            if found := done():
+                return found
+            if time.monotonic() - pressed >= REPEAT:
+                self.press(keys)
+                pressed = time.monotonic()
+            return None
+
+        until(heard)
 
     def close(self) -> None:
         """End it."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from sxhost.cli.board.host import BoardHost
-from sxhost.cli.event_text import decision_text
+from sxhost.cli.event_text import decided_text, decision_text
 from sxhost.cli.formats import clock
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
 from sxhost.model.approval import Answer, Approval
@@ -40,7 +40,8 @@ class Acts:
             how = error.details
             at = how.get("at_ms")
             when = f", {clock(at / 1000)}" if isinstance(at, int) else ""
-            self._say(f"Answered by {how.get('by')}{when}: {how.get('decision')}")
+            decided = decided_text(str(how.get("decision")), str(how.get("by")))
+            self._say(f"Closed already: {decided}{when}")
             return True
         except (HostError, HostUnreachable) as error:
             self._say(_sentence(error))

@@ -43,8 +43,8 @@ class Answering:
         """Answer by the choice of a number."""
         if len(approval.inquiries) == 1:
             self._take(approval, {}, str(number))
-        elif number <= len(own := own_choices(approval)):
-            self._decide(approval, Answer(decision=own[number - 1]))
+        elif number <= len(choices := own_choices(approval)):
+            self._decide(approval, Answer(decision=choices[number - 1]))
 
     def by_words(self, purpose: Purpose, text: str) -> None:
         """Answer by a line that was written: a reason to deny, or the answer to a question."""
@@ -54,25 +54,25 @@ class Answering:
         if purpose.kind == "deny":
             self._decide(approval, Answer(decision="deny", reason=text.strip() or None))
         else:
-            self._take(approval, purpose.given, text)
+            self._take(approval, purpose.answers, text)
 
-    def _ask(self, approval: Approval, given: Answers) -> None:
+    def _ask(self, approval: Approval, answers: Answers) -> None:
         """Have the next answer written."""
-        inquiry = approval.inquiries[len(given)]
+        inquiry = approval.inquiries[len(answers)]
         label = f"{inquiry.header or inquiry.text}:"
-        purpose = Purpose("answer", label, approval.session, approval, given)
+        purpose = Purpose("answer", label, approval.session, approval, answers)
         self._composer.open(purpose, secret=inquiry.secret)
 
-    def _take(self, approval: Approval, given: Answers, text: str) -> None:
+    def _take(self, approval: Approval, answers: Answers, text: str) -> None:
         """Take an answer to the next question, and ask for the one after it."""
-        inquiry = approval.inquiries[len(given)]
+        inquiry = approval.inquiries[len(answers)]
         answer = answer_to(inquiry, text)
         if answer is None or not text:
             labels = ", ".join(option.label for option in inquiry.options)
             self._say(f"It takes one of: {labels}" if labels else "It takes some words.")
             return
-        given = {**given, inquiry.id: answer}
-        if len(given) < len(approval.inquiries):
-            self._ask(approval, given)
+        answers = {**answers, inquiry.id: answer}
+        if len(answers) < len(approval.inquiries):
+            self._ask(approval, answers)
         else:
-            self._decide(approval, Answer(decision="approve", answers=given))
+            self._decide(approval, Answer(decision="approve", answers=answers))

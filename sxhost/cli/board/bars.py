@@ -19,19 +19,19 @@ __all__ = ["elsewhere", "heading", "lost_heading", "news", "title"]
 def heading(url: str, sessions: BoardSessions, words: str) -> Text:
     """Return the first line: which host, how many sessions stand how, the filter's words."""
     text = _program().append(f" {one_line(url.partition('//')[2] or url)} ")
-    said = [
+    counts = [
         (f"{count} {stands}", Style.parse(COLOURS.get(stands, "")))
         for stands, count in sessions.counts().items()
     ]
-    for at, (part, look) in enumerate(said or [("no sessions yet", Style())]):
+    for at, (part, look) in enumerate(counts or [("no sessions yet", Style())]):
         text.append(" · " if at else " ").append(part, look)
     return text.append(f" /{one_line(words)}", Style(color="cyan")) if words else text
 
 
 def lost_heading(lost: LostLink, now_ms: int) -> Text:
     """Return the first line while there is no link."""
-    said = f"  link lost {lost.ago(now_ms)} ago ({one_line(lost.why)}): trying again"
-    return _program().append(said, Style(color="red", bold=True))
+    loss = f"  link lost {lost.ago(now_ms)} ago ({one_line(lost.why)}): trying again"
+    return _program().append(loss, Style(color="red", bold=True))
 
 
 def title(name: str, about: Sequence[str], unseen: int) -> Text:
@@ -42,7 +42,7 @@ def title(name: str, about: Sequence[str], unseen: int) -> Text:
 
 
 def elsewhere(name: str, asked: Approval, more: int) -> Text:
-    """Return the line that says that a session asks which nobody looks at, and `more` do."""
+    """Return the line about what a session asks that is not chosen; `more` questions wait."""
     text = news("").append(" ! ", Style(color="yellow", bold=True, reverse=True))
     text.append(f" {one_line(name)} asks: ", Style(bold=True)).append(one_line(asked.title))
     return text.append(f"  and {more} more", Style(dim=True)) if more else text

@@ -124,5 +124,5 @@ def _choices(approval: Approval) -> str:
     if approval.inquiries:
         return " a answer  d deny" if "deny" in approval.choices else " a answer"
     keys: Sequence[str] = [key for choice, key in STANDARD if choice in approval.choices]
-    own = numbered(own_choices(approval))
-    return " " + "   ".join([*keys, *([one_line(own)] if own else ())])
+    others = numbered(own_choices(approval))
+    return " " + "   ".join([*keys, *([one_line(others)] if others else ())])

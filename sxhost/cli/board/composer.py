@@ -33,7 +33,7 @@ class Purpose(NamedTuple):
     label: str
     session: str | None = None
     approval: Approval | None = None
-    given: Answers = NONE
+    answers: Answers = NONE
     """The answers to the questions before this one."""
 
 
@@ -117,4 +117,4 @@ class Composer(Horizontal):
 
 def _name(purpose: Purpose) -> str:
     asked = "" if purpose.approval is None else purpose.approval.id
-    return f"{purpose.kind} {purpose.session} {asked} {len(purpose.given)}"
+    return f"{purpose.kind} {purpose.session} {asked} {len(purpose.answers)}"

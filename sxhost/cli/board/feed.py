@@ -11,6 +11,7 @@ from sxhost.cli.formats import age
 from sxhost.errors import HostError, HostUnreachable
 from sxhost.model.approval import Approval, ApprovalQuery
 from sxhost.model.host import RemoteHost
+from sxhost.model.rights import APPROVAL_EVENTS
 from sxhost.model.session import SessionRemoved, SummaryChange
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BoardFeed", "LostLink"]
 
-FOLLOWED: Final = ("approval-requested", "approval-resolved")
+FOLLOWED: Final = sorted(APPROVAL_EVENTS)
 """The events that a board follows: what else it shows is in summaries."""
 
 
@@ -39,7 +40,7 @@ class BoardFeed:
     :param only: the session that is followed, where the token is for one alone.
     :param say: tells somebody what is worth a line.
     :param on_back: is called once the link is there again.
-    :param leave: is called with a reason once the host takes no more reading.
+    :param leave: is called with the reason once the host has ended the stream.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class BoardFeed:
             self._on_back()
 
     def on_end(self, why: str) -> None:
-        """Take it that the host takes no more reading."""
+        """Leave: the host has ended the stream."""
         self._leave(why)
 
     async def look(self) -> None:

@@ -78,5 +78,5 @@ def _cut_middle(strips: list[Strip]) -> list[Strip]:
         return strips
     half = OPENED // 2
     left = len(strips) - 2 * half
-    said = Strip([Segment(f"  … {left} lines are left out …", DIM)])
-    return [*strips[:half], said, *strips[-half:]]
+    mark = Strip([Segment(f"  … {left} lines are left out …", DIM)])
+    return [*strips[:half], mark, *strips[-half:]]

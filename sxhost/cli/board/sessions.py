@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final, get_args
+from collections.abc import Iterable
 
-from sxhost.cli.standing import NEEDY, Standing, now_text, standing
+from sxhost.cli.standing import NEEDY, ORDER, Standing, now_text, standing
 from sxhost.model.approval import Approval
 from sxhost.model.session import SessionRemoved, Summary, SummaryChange
 
 __all__ = ["BoardSessions"]
-
-ORDER: Final[Mapping[Standing, int]] = {
-    name: place for place, name in enumerate(get_args(Standing))
-}
 
 
 class BoardSessions:

@@ -1,11 +1,12 @@
 // @ts-check
 // One question of an agent, whole; nothing can be approved before it has been seen.
 import { Refusal, path, post } from "./api.js";
+import { Diff } from "./diff.js";
 import { h, html, signal, useEffect, useLayoutEffect, useNow, useRef, useSignal, useState } from "./dom.js";
 import { age, clock, duration, oneLine } from "./format.js";
 import { Rule } from "./rule.js";
-import { loadApprovals, may, sessions } from "./state.js";
-import { Block, Diff, Words, written } from "./text.js";
+import { loadApprovals, may, me, sessions } from "./state.js";
+import { Block, Words, written } from "./text.js";
 
 /** How long a card must have been seen to its end before it can be approved, in milliseconds. */
 const LOOK = 400;
@@ -44,6 +45,7 @@ export async function answer(approval, answer) {
 export function Approval({ approval, batch = false }) {
   const chosen = useSignal(selected).has(nameOf(approval));
   const now = useNow(5);
+  useSignal(me);
   const end = useRef(/** @type {HTMLElement | null} */ (null));
   const seen = useSeen(end, approval.id);
   const session = sessions.peek().get(approval.session) || {};

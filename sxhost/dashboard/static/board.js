@@ -2,7 +2,8 @@
 // The board: every session, those first that need somebody.
 import { h, html, useEffect, useMemo, useNow, useRef, useSignal, useState } from "./dom.js";
 import { age, count, dollars, oneLine, project } from "./format.js";
-import { failed, groupOf, groups, sessions } from "./state.js";
+import { post, path } from "./api.js";
+import { failed, groupOf, groups, may, sessions, waitsForLook } from "./state.js";
 
 const TITLES = { needs: "Needs you", working: "Working", idle: "Idle", over: "Over" };
 /** Rows of a group that are drawn at first, and with each "more". */
@@ -25,24 +26,53 @@ export function stateOf(session) {
 /** @param {any} session */
 export const titleOf = (session) => oneLine(session.title || session.id, 120);
 
-/** Find words of a search in what a person knows of a session. @param {any} session @param {string[]} words */
-function matches(session, words) {
+/** What can be chosen of a session: its project and labels, each as a word. @param {any} session @returns {string[]} */
+const marksOf = (session) => [...(session.project ? [`project:${session.project}`] : []), ...Object.entries(session.labels).map(([name, value]) => `${name}:${value}`)].map((mark) => mark.toLowerCase());
+
+/** Find words of a search in what a person knows of a session. @param {any} session @param {string[]} words @param {Map<string, number>} marks those of all */
+function matches(session, words, marks) {
   if (!words.length) return true;
-  const labels = Object.entries(session.labels).map(([name, value]) => `${name}:${value}`).join(" ");
-  const text = `${session.id} ${session.title} ${session.agent} ${session.model} ${session.cwd} ${session.git_branch} ${stateOf(session)[1]} ${labels}`.toLowerCase();
-  return words.every((word) => text.includes(word));
+  const own = marksOf(session);
+  const text = `${session.id} ${session.title} ${session.agent} ${session.model} ${session.cwd} ${session.git_branch} ${stateOf(session)[1]} ${own.join(" ")}`.toLowerCase();
+  return words.every((word) => (marks.has(word) ? own.includes(word) : text.includes(word)));
 }
 
-/** @param {{search: string, frozen: boolean}} props */
-export function Board({ search, frozen }) {
+/** Chips that are shown at the most. */
+const CHIPS = 12;
+
+/** How many sessions have each project and label; those that tell none from another are left out. @param {Iterable<any>} all */
+function marksOfAll(all) {
+  /** @type {Map<string, number>} */
+  const found = new Map();
+  let size = 0;
+  for (const session of all) {
+    size += 1;
+    for (const mark of marksOf(session)) if (!/\s/.test(mark) && mark.length < 60) found.set(mark, (found.get(mark) || 0) + 1);
+  }
+  for (const [mark, times] of found) if (times === size) found.delete(mark);
+  return found;
+}
+
+/** @param {{marks: Map<string, number>, words: string[], setSearch: (words: string) => void}} props */
+function Chips({ marks, words, setSearch }) {
+  const most = [...marks].sort((a, b) => b[1] - a[1]).slice(0, CHIPS).map(([mark]) => mark);
+  const shown = [...new Set([...words.filter((word) => marks.has(word)), ...most])];
+  const toggle = (/** @type {string} */ mark) => setSearch((words.includes(mark) ? words.filter((word) => word !== mark) : [...words, mark]).join(" "));
+  return shown.length > 0 && html`<p class="chips" role="group" aria-label="Only those of">${shown.map((mark) => html`<button key=${mark} aria-pressed=${words.includes(mark)} onClick=${() => toggle(mark)}>${oneLine(mark, 40)} <span class="dim">${marks.get(mark)}</span></button>`)}</p>`;
+}
+
+/** @param {{search: string, setSearch: (words: string) => void, frozen: boolean}} props */
+export function Board({ search, setSearch, frozen }) {
   const found = useSignal(groups);
   const now = useNow(5, frozen);
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const marks = useMemo(() => marksOfAll(sessions.peek().values()), [found]);
   const [order, stale, hold, settle] = useSteadyOrder(found);
   if (!sessions.peek().size) return h(Empty, null);
-  const shown = Object.entries(order).map(([name, ids]) => [name, ids.map((id) => sessions.peek().get(id)).filter((session) => session && matches(session, words))]);
+  const shown = Object.entries(order).map(([name, ids]) => [name, ids.map((id) => sessions.peek().get(id)).filter((session) => session && matches(session, words, marks))]);
   return html`
     <div class="board" onPointerEnter=${hold} onPointerLeave=${settle} onFocusIn=${hold} onFocusOut=${settle}><h1 class="unseen">Board</h1>
+      ${h(Chips, { marks, words, setSearch })}
       ${stale && html`<button class="notice" data-key="r" onClick=${() => settle(null)}>The order has changed: press r</button>`}
       ${shown.map(([name, rows]) => rows.length > 0 && html`<${Group} key=${name} name=${name} rows=${rows} now=${now} />`)}
       ${words.length > 0 && shown.every(([, rows]) => !rows.length) && html`<p class="empty">No session has these words.</p>`}
@@ -98,16 +128,17 @@ function Group({ name, rows, now }) {
 /** @param {{session: any, now: number}} props */
 function Row({ session, now }) {
   const [sign, word] = stateOf(session);
-  const unread = session.seen_seq !== undefined && groupOf(session) === "idle" && session.seen_seq < session.event_count;
+  const unread = waitsForLook(session), place = `#/s/${encodeURIComponent(session.id)}`;
+  const flag = () => post(`${path`sessions/${session.id}`}/seen`, { flag: !session.flagged }).catch(() => {});
   return html`
-    <li><a class=${`row ${groupOf(session)}`} href=${`#/s/${encodeURIComponent(session.id)}`}>
+    <li><a class=${`row ${groupOf(session)}`} href=${place} data-command=${`sxhost log ${session.id}`} data-link=${place}>
       <span class="state"><span aria-hidden="true">${sign}</span> ${word} <span class="dim">${age(now - session.since_ms)}</span></span>
-      <span class="title">${unread && html`<span class="unread" title="not looked at">●</span>`}${titleOf(session)}</span>
+      <span class="title">${unread && html`<span class="unread" title=${session.flagged ? "to be looked at later" : "not looked at"}>${session.flagged ? "⚑" : "●"}</span>`}${titleOf(session)}</span>
       <span class="agent">${session.agent || session.kind}${session.model && html` <span class="dim">${oneLine(session.model, 40)}</span>`}</span>
       <span class="doing dim">${doingOf(session, now)}</span>
       <span class="place dim">${oneLine(session.project || project(session.cwd), 40)}${session.git_branch && ` · ${oneLine(session.git_branch, 40)}`}</span>
       <span class="cost dim">${costOf(session)}</span>
-    </a></li>`;
+    </a>${may("send", session.id) && html`<button class="later" data-key="m" tabindex="-1" aria-label=${session.flagged ? "No longer for later" : "Look at it later"} title="look at it later (m)" onClick=${flag}>⚑</button>`}</li>`;
 }
 
 /** What a session does or asks, or its last words. @param {any} session @param {number} now */

@@ -1,9 +1,9 @@
 // @ts-check
 // All changes of files in a session's conversation, as far as it is kept.
 import { get, path } from "./api.js";
+import { Diff } from "./diff.js";
 import { h, html, useEffect, useState } from "./dom.js";
 import { clock, oneLine } from "./format.js";
-import { Diff } from "./text.js";
 
 /** Pages of a conversation that are looked through at the most. */
 const PAGES = 20;

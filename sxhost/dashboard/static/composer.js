@@ -18,6 +18,18 @@ function prospect(session, mode) {
   return { auto: "it works: this joins the turn, if its agent can take it", interrupt: "it works: this cuts into the turn", queue: "this waits for the end of the turn" }[mode] || "";
 }
 
+/** Characters from which on a draft is kept once its writer pauses, and milliseconds that he pauses. */
+const LONG = 20_000, KEEP = 500;
+
+/** Keep a draft in this browser, if there is room for it. @param {string} name @param {string} text */
+function keep(name, text) {
+  try {
+    sessionStorage.setItem(name, text);
+  } catch {
+    sessionStorage.removeItem(name);  // a part of it would be sent as if it were all
+  }
+}
+
 /** @param {{session: any, sent: () => void}} props */
 export function Composer({ session, sent }) {
   const draftKey = `sxhost.draft ${session.id}`;
@@ -26,11 +38,14 @@ export function Composer({ session, sent }) {
   const [verdict, setVerdict] = useState("");
   const key = useRef("");
   const words = useRef(text);  // what is typed may be ahead of what is drawn
+  const keeping = useRef(0);
   const change = (/** @type {string} */ typed) => {
     if (typed) setVerdict("");
     words.current = typed;
     setText(typed);
-    sessionStorage.setItem(draftKey, typed);
+    clearTimeout(keeping.current);
+    if (typed.length < LONG) keep(draftKey, typed);
+    else keeping.current = window.setTimeout(() => keep(draftKey, typed), KEEP);
   };
 
   async function send() {
@@ -58,23 +73,42 @@ export function Composer({ session, sent }) {
       onInput=${(/** @type {any} */ event) => change(event.target.value)} onKeyDown=${pressed}></textarea>
     <div class="decisions"><select aria-label="When" value=${mode} onChange=${(/** @type {any} */ event) => setMode(event.target.value)}>
         ${Object.entries(MODES).map(([name, words]) => html`<option key=${name} value=${name}>${words}</option>`)}</select>
-      <span class="dim verdict" role="status">${(!text && verdict) || prospect(session, mode)}</span>
+      <span class="dim verdict" role="status">${verdict || prospect(session, mode)}</span>
       <button class="approve" onClick=${send}>Send <kbd>Ctrl ⏎</kbd></button></div></div>`;
 }
 
-/** Messages that nobody has taken yet. @param {{session: any, edit: (words: string) => void}} props */
+/** Milliseconds between two looks at messages that wait, and for which one that was heard is shown. */
+const WAITING = 2000, HEARD = 30_000;
+
+const STATES = /** @type {Record<string, string>} */ ({ queued: "queued", leased: "taken, not yet heard", delivered: "heard", expired: "not heard: it has expired" });
+
+/** Messages that nobody has taken yet, or that were heard just now. @param {{session: any, edit: (words: string) => void}} props */
 function Waiting({ session, edit }) {
   const [messages, setMessages] = useState(/** @type {any[]} */ ([]));
+  const waited = useRef(/** @type {Map<number, number>} */ (new Map()));  // until when each is shown
   useEffect(() => {
-    if (!session.queued_messages) { setMessages([]); return; }
-    get(`${path`sessions/${session.id}/messages`}?peek=1`).then((all) => setMessages(all.filter((/** @type {any} */ each) => each.state === "queued" || each.state === "leased")), () => {});
+    const look = async () => {
+      const all = await get(`${path`sessions/${session.id}/messages`}?peek=1`).catch(() => null);
+      if (!all) return;
+      for (const { id, state } of all) if (state === "queued" || state === "leased") waited.current.set(id, Date.now() + HEARD);
+      setMessages(all.filter((/** @type {any} */ { id, state }) => state in STATES && (waited.current.get(id) || 0) > Date.now()));
+    };
+    if (session.queued_messages || waited.current.size) look();
+    if (!session.queued_messages) return undefined;
+    const timer = setInterval(look, WAITING);  // a lease changes no count
+    return () => clearInterval(timer);
   }, [session.id, session.queued_messages]);
+  useEffect(() => {
+    if (session.queued_messages || !messages.length) return undefined;
+    const timer = setTimeout(() => { waited.current.clear(); setMessages([]); }, HEARD);
+    return () => clearTimeout(timer);
+  }, [session.queued_messages, messages]);
   const withdraw = async (/** @type {any} */ message, /** @type {boolean} */ again) => {
     await request("DELETE", path`sessions/${session.id}/messages/${message.id}`).then(() => {
       if (again) edit(message.content);
       setMessages(messages.filter((each) => each !== message));
     }, () => {});
   };
-  return html`<ul class="plain">${messages.map((message) => html`<li key=${message.id}><span class="dim">${message.state === "leased" ? "taken, not yet heard" : "queued"}</span> ${h(Words, { text: oneLine(message.content, 200) })}
+  return html`<ul class="plain">${messages.map((message) => html`<li key=${message.id}><span class="dim">${STATES[message.state]}</span> ${h(Words, { text: oneLine(message.content, 200) })}
     ${message.state === "queued" && html` <button class="quiet" onClick=${() => withdraw(message, true)}>edit</button> <button class="quiet" onClick=${() => withdraw(message, false)}>withdraw</button>`}</li>`)}</ul>`;
 }

@@ -1,10 +1,10 @@
 // @ts-check
 // The inbox: all that agents ask, oldest first; below it what was answered lately.
-import { get } from "./api.js";
-import { Approval, answer, nameOf, selected } from "./approval.js";
+import { get, post } from "./api.js";
+import { Approval, nameOf, selected, sentence } from "./approval.js";
 import { h, html, useEffect, useSignal, useState } from "./dom.js";
 import { age, oneLine } from "./format.js";
-import { approvals, sessions } from "./state.js";
+import { approvals, loadApprovals, sessions } from "./state.js";
 
 const RECENT = 3600_000, MOST = 20;
 
@@ -28,9 +28,15 @@ function Batch({ asked }) {
   const [verdicts, setVerdicts] = useState(/** @type {string[]} */ ([]));
   const chosen = asked.filter((approval) => names.has(nameOf(approval)));
   const decide = async (/** @type {string} */ decision) => {
-    const told = await Promise.all(chosen.map(async (approval) => `${approval.id} ${oneLine(approval.title, 60)}: ${await answer(approval, { decision })}`));
-    selected.value = new Set();
-    setVerdicts(told);
+    const answers = chosen.map(({ session, id }) => ({ session, id, decision }));
+    try {
+      const { results } = await post("approvals", { answers });
+      setVerdicts(chosen.map((approval, at) => `${approval.id} ${oneLine(approval.title, 60)}: ${results[at].ok ? "sent; the agent goes on." : results[at].message}`));
+      selected.value = new Set();
+    } catch (error) {
+      setVerdicts([sentence(error)]);
+    }
+    loadApprovals();
   };
   return html`${chosen.length > 0 && html`<div class="batch decisions" role="group" aria-label="Answer together">
       <button class="deny" onClick=${() => decide("deny")}>Deny these ${chosen.length}</button>

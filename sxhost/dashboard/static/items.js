@@ -2,10 +2,11 @@
 // The items of a conversation, as elements.
 import { get, path } from "./api.js";
 import { Approval } from "./approval.js";
-import { h, html, memo, useEffect, useState } from "./dom.js";
+import { Diff } from "./diff.js";
+import { h, html, memo, useEffect, useSignal, useState } from "./dom.js";
 import { clock, duration, oneLine } from "./format.js";
 import { approvals } from "./state.js";
-import { Block, Diff, Growing, Words, written } from "./text.js";
+import { Block, Growing, Words, written } from "./text.js";
 
 /** One item; what its subagents did is under it. @param {{node: import("./steps.js").Node, aimed?: number}} props */
 export const Item = memo(({ node, aimed = 0 }) => {
@@ -102,7 +103,8 @@ const isShort = (item) => /… \(\d+ characters more\)/.test(`${item.text || ""}
 /** @param {{item: any}} props */
 function Question({ item }) {
   const asked = item.approval;
-  const open = asked && approvals.value.find((each) => each.id === asked.id && each.session === asked.session);
+  const all = useSignal(approvals);
+  const open = asked && all.find((each) => each.id === asked.id && each.session === asked.session);
   if (open) return h(Approval, { approval: open });
   const { decision = item.status, by = "", reason = "" } = asked?.resolution || {};
   return html`<p class="mark">Asked: ${oneLine(item.title || asked?.title || "", 160)} · <b>${decision}</b>${by && ` by ${by === "own" ? "you" : by}`}${reason && `: ${oneLine(reason, 200)}`}</p>`;

@@ -1,38 +1,49 @@
 // @ts-check
 // The keyboard: single keys, off in fields; a key presses what it is written on.
+import { copy } from "./copy.js";
 
 /** @type {[string, string][]} */
 export const HELP = [
-  ["?", "this help"], ["/", "search"], ["g b", "board"], ["g i", "inbox"], ["g h", "host"], ["n", "new agent"], ["u, Esc", "up"],
-  ["j k, ↓ ↑", "next, previous"], ["Enter", "open"], ["r", "sort again"],
+  ["?", "this help"], ["/", "search"], ["Ctrl K", "go to a session, a place, or words that were said"], ["g b", "board"], ["g i", "inbox"], ["g s", "search what was said"], ["g h", "host"], ["n", "new agent"], ["u, Esc", "up"],
+  ["j k, ↓ ↑", "next, previous"], ["Enter", "open"], ["r", "sort again"], ["m", "look at it later"], ["y", "copy as a command"], ["Y", "copy its link"],
   ["c", "write"], ["Ctrl Enter", "send"], ["f", "to the end"], ["[ ]", "previous, next turn"], ["t", "open or close tools"], ["I twice", "interrupt"],
   ["x", "choose a card, to answer several together"], ["a", "approve once, on a card that is focused and read"], ["d", "deny, with words"], [".", "other decisions"], ["1–9", "choose an answer"],
 ];
 
-const SELECTABLE = "a.row, article.card";
+/** Milliseconds that the palette may take to be there. */
+const OPENING = 1000;
+
+const SELECTABLE = "a.row, a.hit, article.card";
 
 /**
  * Listen to keys.
- * @param {{go: (to: string) => void, up: () => void, help: () => void}} actions
+ * @param {{go: (to: string) => void, up: () => void, help: () => void, palette: () => void}} actions
  */
-export function listen({ go, up, help }) {
-  let prefix = "", armed = 0;
+export function listen({ go, up, help, palette }) {
+  let prefix = "", armed = 0, opening = 0;
   document.addEventListener("keydown", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key === "k") { palette(); opening = Date.now(); event.preventDefault(); return; }
+    // What is typed before the palette is there is meant for it, not for the page.
+    if (Date.now() - opening < OPENING && !find("dialog.palette")) return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (target.closest("dialog.palette")) return;
     if (target.closest("input, textarea, select")) {
       if (event.key === "Escape") target.blur();
       return;
     }
     const key = prefix + event.key;
     prefix = "";
-    const places = /** @type {Record<string, string>} */ ({ "g b": "#/", "g i": "#/inbox", "g h": "#/host", n: "#/new" });
+    const places = /** @type {Record<string, string>} */ ({ "g b": "#/", "g i": "#/inbox", "g h": "#/host", "g s": "#/search", n: "#/new" });
     const done = () => event.preventDefault();
     if (event.key === "g" && key === "g") prefix = "g ";
     else if (key in places) { go(places[key]); done(); }
     else if (key === "?") { help(); done(); }
     else if (key === "u" || key === "Escape") up();
-    else if (key === "/") { find("#search")?.focus(); done(); }
+    else if (key === "/") { (find('[data-key="/"]') || find("#search"))?.focus(); done(); }
+    else if (key === "y") copy(object()?.dataset.command || "");
+    else if (key === "Y") copy(new URL(object()?.dataset.link || "", location.href).href);
+    else if (key === "m") press(key, document.activeElement?.closest("li") || document.body);
     else if (key === "j" || key === "ArrowDown") move(1) && done();
     else if (key === "k" || key === "ArrowUp") move(-1) && done();
     else if (key === "c") { find('[data-key="c"]')?.focus(); done(); }
@@ -46,6 +57,9 @@ export function listen({ go, up, help }) {
     else if (key === "r" || key === "f") press(key, document.body);
   });
 }
+
+/** What is copied: the card or row that is focused, else what the screen shows. @returns {HTMLElement | null | undefined} */
+const object = () => /** @type {HTMLElement | null | undefined} */ (document.activeElement?.closest("[data-command]")) || find("main [data-command][data-screen]");
 
 /** @param {string} selector @returns {HTMLElement | null} */
 const find = (selector) => document.querySelector(selector);

@@ -26,7 +26,7 @@ export function Launch({ navigate }) {
   }
 
   if (!may("admin")) return html`<p class="empty">To start agents, a token with the scope "admin" is needed.</p>`;
-  const there = agents.filter((agent) => agent.available), missing = agents.filter((agent) => !agent.available);
+  const there = agents.filter((agent) => agent.installed), missing = agents.filter((agent) => !agent.installed);
   return html`<form class="form" onSubmit=${launch}><h1>New agent</h1>
     <label>Agent <input name="agent" list="agents" required autocomplete="off" placeholder="claude, codex, pi, …" /></label>
     <datalist id="agents">${there.map((agent) => html`<option key=${agent.name} value=${agent.name}>${agent.version}</option>`)}</datalist>
@@ -36,5 +36,5 @@ export function Launch({ navigate }) {
     <label>Model <input name="model" autocomplete="off" placeholder="its own choice" /></label>
     <label>When it asks <input name="approval_policy" autocomplete="off" placeholder="its own choice" /></label>
     <div class="decisions"><span class="verdict" role="status">${verdict}</span><button class="approve">Start</button></div>
-    ${missing.length > 0 && html`<details><summary class="dim">Not here: ${missing.map((agent) => agent.name).join(", ")}</summary><dl class="facts">${missing.map((agent) => html`<dt>${agent.name}</dt><dd>${agent.reason}</dd>`)}</dl></details>`}</form>`;
+    ${missing.length > 0 && html`<details><summary class="dim">Not here: ${missing.map((agent) => agent.name).join(", ")}</summary><dl class="facts">${missing.map((agent) => html`<dt>${agent.name}</dt><dd>${agent.why}</dd>`)}</dl></details>`}</form>`;
 }

@@ -2,40 +2,55 @@
 // The page: its frame, and which of its screens is shown.
 import { takeLogin } from "./api.js";
 import { Board } from "./board.js";
+import { copied } from "./copy.js";
 import { h, html, mount, useEffect, useErrorBoundary, useNow, useSignal, useState } from "./dom.js";
 import { age } from "./format.js";
 import { HELP, listen } from "./keys.js";
 import { watch } from "./notices.js";
+import { Session } from "./session.js";
 import { approvals, link, me, start } from "./state.js";
+import { compareVersion, outdated } from "./version.js";
 
 /** A lost link is not worth a word before it has lasted so long. */
 const BRIEFLY = 2000;
+/** Milliseconds after which what may be wanted next is loaded. */
+const IDLE = 1000;
 
 /** Screens that are not needed at first are loaded when they are. @type {Record<string, () => Promise<any>>} */
 const SCREENS = {
   inbox: async () => (await import("./inbox.js")).Inbox,
-  s: async () => (await import("./session.js")).Session,
+  search: async () => (await import("./search.js")).Search,
   new: async () => (await import("./launch.js")).Launch,
   host: async () => (await import("./hostpage.js")).HostPage,
 };
+
+/** Those that are. @type {Record<string, any>} */
+const READY = { "": Board, s: Session };
 
 const navigate = (/** @type {string} */ to) => { location.hash = to; };
 
 function App() {
   const [place, setPlace] = useState(location.hash);
   const [search, setSearch] = useState("");
-  const [helping, setHelping] = useState(false);
+  /** What lies over the screen: the help, or the palette. */
+  const [over, setOver] = useState(/** @type {"" | "help" | "palette"} */ (""));
   const state = useSignal(link.state);
+  useSignal(me);  // who may do what is known a moment after the page
   useEffect(() => {
-    window.addEventListener("hashchange", () => { setPlace(location.hash); setHelping(false); });
-    listen({ go: navigate, up: () => { setHelping(false); navigate("#/"); }, help: () => setHelping((on) => !on) });
+    window.addEventListener("hashchange", () => { setPlace(location.hash); setOver(""); });
+    listen({ go: navigate, up: () => { setOver(""); navigate("#/"); }, help: () => setOver((now) => (now ? "" : "help")), palette: () => setOver("palette") });
+    // It is to be there at once: what is typed next is meant for it.
+    setTimeout(() => palette().catch(() => {}), IDLE);
   }, []);
   const [screen = "", argument = "", view = ""] = place.replace(/^#\/?/, "").split("/");
   return html`
     ${h(Bar, { screen, search, setSearch })}
     ${h(LinkLine, { state })}
-    <main>${state.status === "denied" ? html`<${Denied} />` : h(Screen, { key: `${screen}/${argument}`, screen, argument: decodeURIComponent(argument), view, search, frozen: state.status !== "live" })}</main>
-    ${helping && html`<${Help} close=${() => setHelping(false)} />`}
+    ${h(VersionLine, { live: state.status === "live" })}
+    <main>${state.status === "denied" ? html`<${Denied} />` : h(Screen, { key: screen === "s" ? `s/${argument}` : screen, screen, argument: decodeURIComponent(argument), view, search, setSearch, frozen: state.status !== "live" })}</main>
+    ${over === "help" && html`<${Help} close=${() => setOver("")} />`}
+    ${over === "palette" && html`<${Late} load=${palette} close=${() => setOver("")} navigate=${navigate} />`}
+    ${h(Copied, null)}
     <div class="unseen" role="status" aria-live="polite">${h(News, null)}</div>`;
 }
 
@@ -44,7 +59,7 @@ function Bar({ screen, search, setSearch }) {
   const asked = useSignal(approvals).length;
   const identity = useSignal(me);
   const to = (/** @type {string} */ name, /** @type {any} */ words) => html`<a href=${`#/${name}`} aria-current=${screen === name ? "page" : undefined}>${words}</a>`;
-  return html`<nav><b class="brand">sxhost</b> ${to("inbox", html`Inbox${asked > 0 && html` <span class="badge">${asked}</span>`}`)} ${to("", "Board")} ${to("new", "New")} ${to("host", "Host")}
+  return html`<nav><b class="brand">sxhost</b> ${to("inbox", html`Inbox${asked > 0 && html` <span class="badge">${asked}</span>`}`)} ${to("", "Board")} ${to("search", "Search")} ${to("new", "New")} ${to("host", "Host")}
     <input id="search" type="search" placeholder="/ search" aria-label="Search sessions" value=${search} onInput=${(/** @type {any} */ event) => { setSearch(event.target.value); if (screen) navigate("#/"); }} />
     <span class="dim machine">${identity?.host.name}</span></nav>`;
 }
@@ -59,14 +74,37 @@ function LinkLine({ state }) {
   return html`<p class="link" role="status">${words} <button class="quiet" onClick=${() => link.connect()}>now</button></p>`;
 }
 
-/** @param {{screen: string, argument: string, view: string, search: string, frozen: boolean}} props */
-function Screen({ screen, argument, view, search, frozen }) {
+/** Says that the host was updated: parts of this page that are not loaded yet are not there any more. @param {{live: boolean}} props */
+function VersionLine({ live }) {
+  const old = useSignal(outdated);
+  const [connected, setConnected] = useState(false);
+  useEffect(() => {
+    if (live && connected) compareVersion();
+    if (live) setConnected(true);
+  }, [live]);
+  return old && html`<p class="link" role="status">The host has a new version of this page. <button class="quiet" onClick=${() => location.reload()}>reload</button> What you have begun to write is kept.</p>`;
+}
+
+/** What is shown in place of a part of the page that cannot be loaded. */
+function Missing() {
+  return html`<p class="notice">This part of the page cannot be loaded: the host does not answer, or has a new version of it. <button class="quiet" onClick=${() => location.reload()}>reload</button></p>`;
+}
+
+const palette = async () => (await import("./palette.js")).Palette;
+
+/** A part of the page that is loaded when it is shown. @param {{load: () => Promise<any>} & Record<string, any>} props */
+function Late({ load, ...props }) {
   const [View, setView] = useState(/** @type {any} */ (null));
+  useEffect(() => { load().then((found) => setView(() => found), () => { compareVersion(); setView(() => Missing); }); }, [load]);
+  return View && h(View, props);
+}
+
+/** @param {{screen: string, argument: string, view: string, search: string, setSearch: (words: string) => void, frozen: boolean}} props */
+function Screen({ screen, argument, view, search, setSearch, frozen }) {
   const [error, reset] = useErrorBoundary();
-  useEffect(() => { SCREENS[screen]?.().then((found) => setView(() => found), (failure) => setView(() => () => html`<p class="notice">${String(failure)}</p>`)); }, [screen]);
   if (error) return html`<p class="notice">This part of the page has failed: ${String(error)} <button class="quiet" onClick=${reset}>try again</button></p>`;
-  if (!SCREENS[screen]) return h(Board, { search, frozen });
-  return View && h(View, { id: argument, view, navigate });
+  if (SCREENS[screen]) return h(Late, { load: SCREENS[screen], id: argument, view, navigate });
+  return h(READY[screen] || Board, { id: argument, view, search, setSearch, frozen });
 }
 
 function Denied() {
@@ -76,6 +114,11 @@ function Denied() {
 /** @param {{close: () => void}} props */
 function Help({ close }) {
   return html`<dialog open class="help" aria-label="Keys"><h2>Keys</h2><dl class="facts">${HELP.map(([key, words]) => html`<dt><kbd>${key}</kbd></dt><dd>${words}</dd>`)}</dl><button onClick=${close}>Close</button></dialog>`;
+}
+
+function Copied() {
+  const words = useSignal(copied);
+  return html`<p class=${words ? "copied" : "unseen"} role="status">${words}</p>`;
 }
 
 /** What a screen reader is told: that somebody asks. */

@@ -6,6 +6,8 @@ import { Link } from "./link.js";
 
 /** The list is drawn at most so often: once in so many milliseconds. */
 const PACE = 100;
+/** Milliseconds before what has failed is asked again. */
+const AGAIN = 3000;
 
 export const link = new Link();
 
@@ -32,13 +34,29 @@ export function may(scope, session) {
 const known = new Map();
 let changed = 0;
 
-function publish() {
-  if (changed) return;
-  changed = window.setTimeout(() => { changed = 0; sessions.value = new Map(known); }, PACE);
+function publish(pace = PACE) {
+  if (changed && pace) return;
+  clearTimeout(changed);
+  changed = window.setTimeout(() => { changed = 0; sessions.value = new Map(known); }, pace);
 }
 
 /** Those that the last connection knew, and this one has not named yet. @type {Set<string>} */
 let unconfirmed = new Set();
+
+/** Whether the stream has named all sessions once. */
+let isWhole = false;
+
+/** Read the list while the stream begins: one answer is faster than the stream, whose word counts more. */
+async function readList() {
+  const found = await get("sessions").catch(() => []);
+  if (isWhole) return;
+  for (const summary of found) {
+    if (known.has(summary.id)) continue;
+    known.set(summary.id, summary);
+    unconfirmed.add(summary.id);
+  }
+  publish(0);
+}
 
 /** @param {any} summary */
 function takeSession(summary) {
@@ -58,6 +76,7 @@ function begin(/** @type {any} */ frame) {
   if (epoch.peek() && frame.epoch !== epoch.peek()) known.clear();
   epoch.value = frame.epoch;
   unconfirmed = new Set(known.keys());
+  isWhole = false;
   get("whoami").then((found) => { me.value = found; }, () => {});
   loadApprovals();
 }
@@ -72,7 +91,10 @@ export function loadApprovals() {
   loading = window.setTimeout(async () => {
     try {
       approvals.value = (await get("approvals")).sort((/** @type {any} */ a, /** @type {any} */ b) => a.opened_ms - b.opened_ms);
-    } catch { /* the link says that the host is away, and asks again when it is back */ }
+    } catch {
+      // A lost link asks again when it is back; what only this answer has met is asked again here.
+      if (link.state.peek().status === "live") loading = window.setTimeout(loadApprovals, AGAIN);
+    }
   }, 30);
 }
 
@@ -82,6 +104,7 @@ export const groups = computed(() => {
   const found = { needs: [], working: [], idle: [], over: [] };
   for (const session of sessions.value.values()) found[groupOf(session)].push(session);
   for (const group of Object.values(found)) group.sort((a, b) => b.since_ms - a.since_ms);
+  found.idle.sort((a, b) => Number(waitsForLook(b)) - Number(waitsForLook(a)) || b.since_ms - a.since_ms);
   found.needs.sort((a, b) => rank(a) - rank(b) || a.since_ms - b.since_ms);
   return found;
 });
@@ -97,6 +120,9 @@ export function groupOf(session) {
   return failed(session) ? "needs" : "idle";
 }
 
+/** Whether it has finished something at which nobody has looked, or is to be looked at later. @param {any} session */
+export const waitsForLook = (session) => session.flagged || (groupOf(session) === "idle" && session.seen_seq < session.event_count);
+
 /** @param {any} session */
 export const failed = (session) => session.last_event === "error" && session.detail_state === "idle";
 
@@ -107,10 +133,11 @@ export function start() {
     frame(frame) {
       if (frame.frame === "hello") begin(frame);
       else if (frame.frame === "summary") takeSession(frame.summary);
-      else if (frame.frame === "listed") unconfirmed.forEach(forget);
+      else if (frame.frame === "listed") { isWhole = true; unconfirmed.forEach(forget); publish(0); }
       else if (frame.frame === "forgotten") forget(frame.session);
       else if (frame.event?.startsWith("approval-")) loadApprovals();
     },
   });
   link.connect();
+  readList();
 }

@@ -27,30 +27,31 @@ function Lines({ text, open }) {
 
 const HEAD = 8192, TAIL = 4096;
 
+/** Characters of a part of a long text: a browser lays out only those parts that are seen. */
+const CHUNK = 16_384;
+
+/** A long text in parts, cut at ends of lines where there are any. @param {string} text */
+function chunks(text) {
+  const found = [];
+  for (let from = 0; from < text.length;) {
+    const line = text.lastIndexOf("\n", from + CHUNK);
+    const end = text.length - from <= CHUNK ? text.length : line > from ? line + 1 : from + CHUNK;
+    found.push(text.slice(from, end).replace(/\n$/, ""));
+    from = end;
+  }
+  return found;
+}
+
 /** A long text, of which the middle is shown on demand. @param {{text: string}} props */
 export function Block({ text }) {
   const [whole, open] = useState(false);
-  if (whole || text.length <= HEAD + TAIL) return html`<pre class="block">${h(Words, { text })}</pre>`;
+  const parts = useMemo(() => (whole ? chunks(text) : []), [whole, text]);
+  if (text.length <= HEAD + TAIL) return html`<pre class="block">${h(Words, { text })}</pre>`;
+  if (whole) return html`<div class="chunks">${parts.map((part, at) => html`<pre key=${at} class="block chunk">${h(Words, { text: part })}</pre>`)}</div>`;
   const missing = text.length - HEAD - TAIL;
   return html`<pre class="block">${h(Words, { text: text.slice(0, HEAD) })}</pre>
     <button class="quiet" onClick=${() => open(true)}>${count(missing)} characters more: show all</button>
     <pre class="block">${h(Words, { text: text.slice(-TAIL) })}</pre>`;
-}
-
-/** A change of files in the unified format. @param {{diff: string}} props */
-export function Diff({ diff }) {
-  const lines = useMemo(() => diff.replace(/\n$/, "").split("\n"), [diff]);
-  const [whole, open] = useState(lines.length <= 400);
-  const shown = whole ? lines : lines.slice(0, 200);
-  return html`<pre class="block diff">${shown.map((line, at) => html`<span key=${at} class=${kind(line)}>${h(Words, { text: `${line}\n` })}</span>`)}</pre>
-    ${!whole && html`<button class="quiet" onClick=${() => open(true)}>${lines.length - 200} lines more: show all</button>`}`;
-}
-
-/** @param {string} line */
-function kind(line) {
-  if (/^(\+\+\+|---|diff |index )/.test(line)) return "file";
-  if (line.startsWith("@@")) return "hunk";
-  return line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : "";
 }
 
 /** Any value that is no text, as one. @param {unknown} value */

@@ -51,8 +51,10 @@ class BackgroundTasks:
 
     def tasks_changed(self, tasks: list[Task], line: Raw, *, turn_runs: bool) -> None:
         """Report what runs now; `line` is Claude's."""
-        told = [claude_task(task.task_id, task.task_type, task.description) for task in tasks]
-        event = BackgroundEvent(tasks=told[:TASKS_MOST], native=line)
+        running = [
+            claude_task(task.task_id, task.task_type, task.description) for task in tasks
+        ]
+        event = BackgroundEvent(tasks=running[:TASKS_MOST], native=line)
         self._forget_end()
         had_any, self.running = self.running, bool(tasks)
         if had_any and not tasks and not turn_runs:

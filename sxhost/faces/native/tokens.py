@@ -80,7 +80,10 @@ class LinkResponse:
 
 
 class TokenHandlers:
-    """The handlers; `clock` is monotonic, `host_uid` the uid of the host's user."""
+    """The handlers; `clock` is monotonic, `host_uid` the uid of the host's user.
+
+    `outside_urls` returns where other machines reach the host.
+    """
 
     def __init__(
         self,
@@ -91,6 +94,7 @@ class TokenHandlers:
         *,
         record: RecordAction,
         host_uid: int,
+        outside_urls: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._tokens = tokens
         self._browsers = browsers
@@ -98,6 +102,7 @@ class TokenHandlers:
         self._limits = limits
         self._record = record
         self._host_uid = host_uid
+        self._outside_urls = outside_urls
         self._links: dict[str, float] = {}
 
     async def tokens(self) -> Sequence[Token]:
@@ -140,7 +145,11 @@ class TokenHandlers:
         self._links = {code: expires for code, expires in self._links.items() if expires > now}
         code = secrets.token_urlsafe(32)
         self._links[code] = now + LINK_LIFETIME_S
-        return Login(path=f"/login/{code}", expires_s=LINK_LIFETIME_S)
+        return Login(
+            path=f"/login/{code}",
+            expires_s=LINK_LIFETIME_S,
+            urls=[*self._outside_urls()],
+        )
 
     async def open_link(self, code: LoginCode) -> LinkResponse:
         """Log a browser in by a link that a person has opened, as `login` does."""

@@ -254,10 +254,10 @@ def _search(
     words = dict.fromkeys(word for phrase in search.terms.wanted for word in phrase)
     names = sorted(search.sessions)
     chosen = f"AND log.session IN ({', '.join('?' * len(names))})" if names else ""
-    given = (" AND ".join(f'"{word}"' for word in words), before, *names)
+    parameters = (" AND ".join(f'"{word}"' for word in words), before, *names)
     found: list[Event] = []
     rows = size = 0
-    with closing(connection.execute(_SEARCH.format(chosen), given)) as cursor:
+    with closing(connection.execute(_SEARCH.format(chosen), parameters)) as cursor:
         for *columns, crc in cursor:
             check_row("log", columns, crc)
             lines = unpack(columns[_BODY])

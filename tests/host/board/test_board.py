@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from sxhost.errors import Unauthorized
 from sxhost.model.approval import Answer, ApprovalQuery, Inquiry, Option
@@ -435,10 +436,24 @@ def test_who_was_faster_is_said(lab: Lab) -> None:
         finished(lab.host.service.answer("deploy", 1, answer), lab.host.clock)
         await board.pilot.press("a")
         await board.settle(2)
-        assert "Answered by own, 00:00:0" in board.screen
+        assert "Closed already: denied by you, 00:00:0" in board.screen
         assert not board.board.card.has_class("shown")
 
     asking(lab)
+    drive(act, lab.host)
+
+
+def test_question_that_has_moved_to_its_terminal_is_shown_as_such(lab: Lab) -> None:
+    async def act(board: BoardInMemory) -> None:
+        board.register("a1b2", agent="claude")
+        asked = question("q1", at_terminal=True)
+        hook = Deferred.fromCoroutine(lab.host.service.ask("a1b2", asked, 5))
+        await board.settle(2)
+        assert "a approve" in board.screen
+        await board.settle(5)
+        assert hook.called
+        assert "It can only be answered at its agent's own terminal." in board.screen
+
     drive(act, lab.host)
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from sxhost.cli import log_reader
-from sxhost.cli.log_reader import read_conversation
+from sxhost.cli.log_reader import begins_turn, last_turns, read_conversation
 from sxhost.model.session import EventDraft
 from sxhost.testing import HostInMemory, result_of
 from sxhost.testing.host import MIDNIGHT_MS
+from tests.unit.cli.test_conversation_view import item
 
 
 @pytest.fixture
@@ -47,3 +48,18 @@ def test_a_part_of_a_conversation_is_read(
     since = MIDNIGHT_MS / 1000 + 7 * 60
     assert words(spoken, since=since) == answers[7:]
     assert words(spoken, since=since + 3600) == []
+
+
+def test_turns_are_counted_from_the_end() -> None:
+    items = [
+        item("note", title="started"),
+        item("user", text="1"),
+        item("user", text="more", by="steer"),
+        item("user", text="2"),
+        item("user", text="sub", parent="c"),
+        item("end"),
+    ]
+    assert [one.text for one in items if begins_turn(one)] == ["1", "2"]
+    assert last_turns(items, 1) == items[3:]
+    assert last_turns(items, 2) == items[1:]
+    assert last_turns(items, 3) == items

@@ -32,6 +32,13 @@ def test_parameters_come_from_the_types(lab: HostInMemory) -> None:
     }
 
 
+def test_parameter_without_a_default_is_required(lab: HostInMemory) -> None:
+    document = lab.request("GET", "/openapi.json").json()
+    parameters = document["paths"]["/search"]["get"]["parameters"]
+    assert [p["name"] for p in parameters if p["required"]] == ["q"]
+    assert lab.request("GET", "/search").status == 400
+
+
 def test_every_parameter_in_a_path_has_bounds(lab: HostInMemory) -> None:
     for route in lab.routes:
         for name in route.path_names:

@@ -14,8 +14,6 @@ from sxhost.cli.conversation import (
     ASCII,
     ConversationPrinter,
     Look,
-    begins_turn,
-    last_turns,
 )
 from sxhost.model.approval import Approval, Resolution
 from sxhost.model.transcript import TranscriptItem
@@ -188,18 +186,3 @@ def test_signs_are_ascii_where_others_cannot_be_shown() -> None:
     look = PLAIN._replace(signs=ASCII)
     items = [one for one, _ in LINES if one.kind != "thinking"]
     assert shown(*items, item("user", text="x"), look=look).isascii()
-
-
-def test_turns_are_counted_from_the_end() -> None:
-    items = [
-        item("note", title="started"),
-        item("user", text="1"),
-        item("user", text="more", by="steer"),
-        item("user", text="2"),
-        item("user", text="sub", parent="c"),
-        item("end"),
-    ]
-    assert [one.text for one in items if begins_turn(one)] == ["1", "2"]
-    assert last_turns(items, 1) == items[3:]
-    assert last_turns(items, 2) == items[1:]
-    assert last_turns(items, 3) == items

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from sxhost.codec.json import convert, decode, decode_lines, encode, encode_lines
 from sxhost.errors import BadField, BadJSON, BadRequest, HostError
@@ -110,6 +111,40 @@ def test_a_whole_float_is_an_integer() -> None:
     assert decode(batch, AnswerBatch).answers[0].id == 7
     draft = decode(b'{"event":"a","ts":7.0,"data":7.0}', EventDraft)
     assert (draft.ts, encode(draft.data)) == (7, b"7.0")
+
+
+class Whole(Struct):
+    n: int = 0
+    m: int | None = None
+    inner: Whole | None = None
+    many: list[Whole] = []
+
+
+@pytest.mark.parametrize(
+    ("body", "whole"),
+    [
+        (b'{"n": 7.0, "m": 8e0}', Whole(7, 8)),
+        (b'{"inner": {"inner": {"m": 7.0}}}', Whole(inner=Whole(inner=Whole(m=7)))),
+        (b'{"many": [{}, {"n": 7.0}, {"n": 8.0}]}', Whole(many=[Whole(), Whole(7), Whole(8)])),
+    ],
+)
+def test_whole_floats_are_integers_wherever_they_stand(body: bytes, whole: Whole) -> None:
+    assert decode(body, Whole) == whole
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"n": 7.5}', "n"),
+        (b'{"n": 7.0, "m": 7.5}', "m"),
+        (b'{"many": [{"n": 7.0}, {"n": 7.5}]}', "many[1].n"),
+        (b'{"many": [{"n": 7.0}, 1]}', "many[1]"),
+    ],
+)
+def test_other_floats_are_none(body: bytes, field: str) -> None:
+    with pytest.raises(BadField) as refusal:
+        decode(body, Whole)
+    assert refusal.value.details["field"] == field
 
 
 def test_the_last_of_duplicate_keys_counts() -> None:

@@ -1,0 +1,202 @@
+"""The dashboard's session and search screens in a real Chromium, and how one gets about."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.dashboards import Dashboard, Feed, chromium
+from tests.support.hosts import PATIENCE, Host, until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+expect.set_options(timeout=PATIENCE * 1000)
+
+KEPT = 600
+"""Items that a page keeps of a conversation."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def feed(running_host: Host) -> Feed:
+    return Feed(running_host)
+
+
+@pytest.fixture
+def dashboard(browser: Browser, running_host: Host) -> Iterator[Dashboard]:
+    shown = Dashboard(browser, running_host.url)
+    yield shown
+    shown.close()
+
+
+def say_much(host: Host, session: str, count: int) -> None:
+    """Let an agent say numbers, all in one request."""
+    lines = ({"event": "message", "data": {"text": f"word {n}"}} for n in range(1, count + 1))
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    headers = {"Content-Type": "application/x-ndjson"}
+    with urlopen(Request(f"{host.url}/sessions/{session}/events", body, headers)) as answer:
+        assert answer.status == 200
+
+
+def test_link_leads_to_its_event_and_the_window_stays_bounded(
+    dashboard: Dashboard, running_host: Host, feed: Feed
+) -> None:
+    feed.register("a")
+    say_much(running_host, "a", 2 * KEPT)
+    page = dashboard.open("s/a/e400")
+    expect(page.locator(".aimed")).to_have_text(re.compile("word 400"))
+    expect(page.locator(".aimed")).to_be_in_viewport()
+    for _ in range(3):
+        page.get_by_role("button", name="Older").click()
+    feed.fire("a", "message", text="news")
+    expect(page.get_by_role("button", name="1 new below")).to_be_visible()
+    for _ in range(7):
+        page.get_by_role("button", name="Newer").click()
+    seqs = page.locator(".item").evaluate_all("all => all.map(each => +each.dataset.seq)")
+    assert len(seqs) <= KEPT
+    assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+    page.keyboard.press("f")
+    expect(page.get_by_text("news")).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Newer")).to_have_count(0)
+
+
+def test_words_are_searched_and_lead_to_where_they_were_said(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    feed.register("a", title="Fix the login")
+    for text in ("nothing", "a <b>pelican</b> 🐦 flies", "nothing else"):
+        feed.fire("a", "message", text=text)
+    page = dashboard.open("search")
+    expect(page.get_by_label("Search all conversations")).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("pelican")
+    hit = page.locator("a.hit")
+    expect(hit).to_have_count(1)
+    expect(hit.locator("mark")).to_have_text("pelican")
+    hit.click()
+    expect(page.locator(".aimed")).to_have_text(re.compile("<?pelican"))
+    page.keyboard.press("Control+k")
+    expect(page.get_by_label("Session, place or words")).to_be_focused()
+    page.keyboard.type("login")
+    expect(page.get_by_role("option", name="Fix the login")).to_be_visible()
+    page.get_by_label("Session, place or words").fill("pelican")
+    expect(page.get_by_role("option").locator("mark")).to_have_text("pelican")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"#/s/a/e2$"))
+    page.goto(f"{dashboard.url}/#/search/{'%22'}")
+    expect(page.get_by_role("status").first).not_to_be_empty()
+
+
+def test_what_tools_and_subagents_did_is_folded(dashboard: Dashboard, feed: Feed) -> None:
+    feed.register("a")
+
+    def tool(item: str, name: str = "Read", **more: Any) -> None:
+        feed.fire("a", "tool-start", tool=name, item=item, title=f"{name}: {item}", **more)
+
+    def done(item: str, name: str = "Read", **more: Any) -> None:
+        feed.fire("a", "tool-done", tool=name, item=item, status="completed", **more)
+
+    for item in ("one", "two", "three"):
+        tool(item)
+        done(item, output="ok")
+    tool("agent", "Task")
+    tool("inner", "Bash", parent="agent")
+    done("inner", "Bash", parent="agent", output="x" * 50_000)
+    feed.fire("a", "message", text="inner words", parent="agent")
+    feed.fire("a", "message", text="the end")
+    page = dashboard.open("s/a")
+    expect(page.get_by_text("3 tools (Read 3)")).to_be_visible()
+    expect(page.get_by_text("Read: two")).to_have_count(0)
+    page.get_by_text("3 tools (Read 3)").click()
+    expect(page.get_by_text("Read: two")).to_be_visible()
+    inside = page.locator(".subagent")
+    expect(inside).to_have_count(1)
+    expect(inside.get_by_text("inner words").last).to_be_visible()
+    inside.get_by_text("Bash: inner").click()
+    inside.get_by_role("button", name="show it whole").click()
+    inside.get_by_role("button", name="show all").click()
+    expect(inside.locator(".chunk").first).to_be_visible()
+    text = "".join(inside.locator(".chunk").all_text_contents())
+    assert text.count("x") == 50_000
+
+
+def test_session_is_renamed_marked_and_copied(
+    dashboard: Dashboard, running_host: Host, feed: Feed
+) -> None:
+    feed.register("a", title="Old", labels={"team": "site"})
+    feed.register("b", title="Other")
+    feed.fire("a", "message", text="done")
+    feed.fire("a", "complete")
+    dashboard.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = dashboard.open()
+    expect(page.locator("a.row", has_text="Old").get_by_title("not looked at")).to_be_visible()
+    page.get_by_role("button", name="team:site").click()
+    expect(page.locator("a.row")).to_have_count(1)
+    page.keyboard.press("j")
+    page.keyboard.press("y")
+    expect(page.get_by_text("Copied: sxhost log a")).to_be_visible()
+    page.keyboard.press("Enter")
+    until(lambda: feed.ask("/sessions/a")["seen_seq"] == 2)
+    page.keyboard.press("Shift+Y")
+    expect(page.get_by_text("/#/s/a")).to_be_visible()
+    page.get_by_label("More").click()
+    page.get_by_label("Title").fill("New name")
+    page.get_by_role("button", name="Change").click()
+    expect(page.get_by_role("heading", name="New name")).to_be_visible()
+    page.keyboard.press("m")
+    assert until(lambda: feed.ask("/sessions/a")["flagged"])
+
+
+def test_changes_are_shown_side_by_side(dashboard: Dashboard, feed: Feed) -> None:
+    feed.register("a")
+    diff = "--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@\n same\n-old\n+new\n+more\n end"
+    feed.fire("a", "diff", diff=diff, path="x")
+    page = dashboard.open("s/a/changes")
+    page.get_by_role("button", name="side by side").click()
+    rows = page.locator(".beside tr")
+    expect(rows.filter(has_text="old")).to_have_text("oldnew")
+    expect(rows.filter(has_text="more").locator("td").first).to_be_empty()
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator("pre.diff .added")).to_have_text(["+new", "+more"])
+
+
+def test_message_that_waits_is_shown_until_it_is_heard(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    feed.register("a")
+    feed.ask("/sessions/a/messages", {"content": "and the docs"})
+    page = dashboard.open("s/a")
+    line = page.locator(".composer li")
+    expect(line).to_contain_text("queued and the docs")
+    taken = feed.ask("/sessions/a/messages?lease=60")
+    expect(line).to_contain_text("taken, not yet heard")
+    feed.ask(f"/sessions/a/messages/{taken[0]['id']}/ack", {})
+    expect(line).to_contain_text("heard and the docs")
+
+
+def test_long_paste_is_refused_with_words_and_stays(dashboard: Dashboard, feed: Feed) -> None:
+    feed.register("a")
+    page = dashboard.open("s/a")
+    field = page.get_by_label("Message", exact=True)
+    field.fill("x" * 3_000_000)
+    page.keyboard.press("Control+Enter")
+    verdict = page.locator(".composer .verdict")
+    expect(verdict).to_contain_text("larger than")
+    assert len(field.input_value()) == 3_000_000
+    field.fill("y" * 8_000)
+    page.keyboard.press("Control+Enter")
+    expect(field).to_have_value("")
+    messages = feed.ask("/sessions/a/messages?peek=1")
+    assert [each["content"] for each in messages] == ["y" * 8_000]
