@@ -39,7 +39,7 @@ function App() {
     window.addEventListener("hashchange", () => { setPlace(location.hash); setOver(""); });
     listen({ go: navigate, up: () => { setOver(""); navigate("#/"); }, help: () => setOver((now) => (now ? "" : "help")), palette: () => setOver("palette") });
     // It is to be there at once: what is typed next is meant for it.
-    setTimeout(palette, IDLE);
+    setTimeout(() => palette().catch(() => {}), IDLE);
   }, []);
   const [screen = "", argument = "", view = ""] = place.replace(/^#\/?/, "").split("/");
   return html`
