@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +41,12 @@ SLOWEST_FIRST = ("contracts", "process", "house", "host", "unit", "stress")
 # No test is timed: on a busy machine any of them takes as long as it takes.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+# Images of containers forbid it, and then each program that a test starts, and each worker of
+# xdist, would compile the same again.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # `( pytest & )`, nohup and some runners start us with these ignored, and each host that a test
 # starts would inherit that; what is handled is not inherited.

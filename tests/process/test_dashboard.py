@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import expect
 
+from sxhost.dashboard.assets import MEDIA_TYPES
 from tests.support.dashboards import Dashboard, Feed, chromium
 from tests.support.hosts import PATIENCE, Host, StartHost, until
 
@@ -402,6 +405,39 @@ def test_page_comes_back_by_itself_after_the_host_was_killed(
     expect(page.get_by_text("Link lost")).to_have_count(0)
     expect(page.get_by_label("Message", exact=True)).to_have_value("a draft")
     expect(page.get_by_role("heading", name="Answer 0")).to_have_count(1)
+
+
+OLD = "0" * 16
+
+
+def test_page_of_an_updated_host_says_that_there_is_a_new_one(
+    dashboard: Dashboard,
+) -> None:
+    """The routes are those of a host before its update, which has had another version."""
+    static, page = files("sxhost.dashboard") / "static", dashboard.page
+    shown = (static / "index.html").read_text().replace("{version}", OLD)
+
+    def old_file(route: Any) -> None:
+        name = route.request.url.partition(f"/ui/{OLD}/")[2]
+        route.fulfill(
+            body=(static / name).read_bytes(), content_type=MEDIA_TYPES[PurePath(name).suffix]
+        )
+
+    page.route(re.compile(f"/ui/{OLD}/"), old_file)
+    page.route(
+        f"{dashboard.url}/", lambda route: route.fulfill(content_type="text/html", body=shown)
+    )
+    dashboard.open()
+    notice = page.get_by_text("a new version of this page")
+    expect(page.get_by_text("sxhost hook install claude")).to_be_visible()
+    page.unroute_all()
+    page.keyboard.press("g")
+    page.keyboard.press("h")
+    expect(page.get_by_text("This part of the page cannot be loaded")).to_be_visible()
+    expect(notice).to_be_visible()
+    page.locator("p.link").get_by_role("button", name="reload").click()
+    expect(page.get_by_text("Tokens and browsers")).to_be_visible()
+    expect(notice).to_have_count(0)
 
 
 # Who may what.

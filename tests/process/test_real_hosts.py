@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.agents.real_agents import RealAgents, agent_home, fake_model, real_agents
+from tests.support.agents.real_agents import RealAgents, fake_model, real_agents
 from tests.support.driving import Driven, ask, last, texts
-from tests.support.hosts import Host, StartHost
+from tests.support.hosts import FOREGROUND, Host, run
 from tests.support.leftovers import end_leftovers, no_leftovers, processes_of
 
-__all__ = ["agent_home", "fake_model", "real_agents"]
+__all__ = ["fake_model", "real_agents"]
 
 AGENTS = ("codex", "pi", "pi-earendil", "claude", "pi-acp")
 ASKING = ("codex", "pi", "pi-earendil", "claude")
@@ -27,7 +28,9 @@ TOUCH = "RUN: touch made.txt && echo made it"
 class Stage:
     """One agent on one host; both can be killed."""
 
-    def __init__(self, name: str, agents: RealAgents, home: Path, start: StartHost) -> None:
+    def __init__(
+        self, name: str, agents: RealAgents, home: Path, start: Callable[..., Host]
+    ) -> None:
         self.name = name
         asks = {"asks": True} if name in ("pi", "pi-earendil") else {}
         maker = getattr(agents, name.replace("-", "_"))
@@ -63,26 +66,46 @@ class Stage:
         return bool((self.agent.cwd / "made.txt").exists())
 
 
-@pytest.fixture
+@contextmanager
+def staged(name: str, agents: RealAgents, place: Path) -> Iterator[Stage]:
+    """Set the stage for one agent; nothing of it may be left when its host has stopped."""
+    home = place / "home"
+    home.mkdir()
+    with ExitStack() as stack:
+        stack.callback(end_leftovers, home)
+
+        def start(*options: str) -> Host:
+            line = (*FOREGROUND, *options, "--state-dir", str(place / "state"))
+            return stack.enter_context(run(line, place, {}))
+
+        stage = Stage(name, agents, home, start)
+        yield stage
+        stage.host.stop()
+        no_leftovers(home)
+        assert "Traceback" not in stage.host.output()
+
+
+@pytest.fixture(scope="module")
 def stage(
     request: pytest.FixtureRequest,
     real_agents: RealAgents,
-    agent_home: Path,
-    start_host: StartHost,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stage]:
-    """Set the stage for one agent; nothing of it may be left when its host has stopped."""
-    stage = Stage(request.param, real_agents, agent_home, start_host)
-    try:
+    """Set one stage for all tests of an agent that leave it idle, as they found it."""
+    with staged(request.param, real_agents, tmp_path_factory.mktemp("stage")) as stage:
         yield stage
-        stage.host.stop()
-        no_leftovers(agent_home)
-        assert "Traceback" not in stage.host.output()
-    finally:
-        end_leftovers(agent_home)
+
+
+@pytest.fixture
+def new_stage(
+    request: pytest.FixtureRequest, real_agents: RealAgents, tmp_path: Path
+) -> Iterator[Stage]:
+    with staged(request.param, real_agents, tmp_path) as stage:
+        yield stage
 
 
 def on(*names: str) -> Any:
-    return pytest.mark.parametrize("stage", names, indirect=True)
+    return pytest.mark.parametrize("stage", names, indirect=True, scope="module")
 
 
 @on(*AGENTS)
@@ -103,9 +126,10 @@ def test_command_of_a_real_agent_is_approved(stage: Stage) -> None:
     events = stage.driven.until("complete", "error")
     assert last(events)["status"] == "completed"
     done = [event["data"] for event in events if event["event"] == "tool-done"]
-    assert [one["status"] for one in done] == ["completed"]
+    assert [one["status"] for one in done] == ["completed"], done
     assert "made it" in done[0]["output"]
     assert stage.made
+    (stage.agent.cwd / "made.txt").unlink()
 
 
 @on(*ASKING)
@@ -177,17 +201,20 @@ def test_conversation_continues_after_the_host_was_killed(stage: Stage) -> None:
 
 
 @on(*AGENTS)
-def test_forgotten_session_leaves_no_process(stage: Stage) -> None:
+def test_ended_agent_has_no_process_and_goes_on_when_asked(stage: Stage) -> None:
+    stage.driven.turn("remember the word kohlrabi")
+    ends_and_goes_on(stage)
+
+
+@pytest.mark.parametrize("new_stage", AGENTS, indirect=True)
+def test_unused_agent_ends_and_goes_on_and_is_forgotten(new_stage: Stage) -> None:
+    ends_and_goes_on(new_stage)
+    assert ask(new_stage.host, "DELETE", f"/sessions/{new_stage.name}")[0] == 200
+    assert not new_stage.programs()
+
+
+def ends_and_goes_on(stage: Stage) -> None:
     assert stage.programs()
-    assert ask(stage.host, "DELETE", f"/sessions/{stage.name}")[0] == 200
-    assert not stage.programs()
-
-
-@on(*AGENTS)
-@pytest.mark.parametrize("used", [True, False])
-def test_ended_agent_has_no_process_and_goes_on_when_asked(stage: Stage, used: bool) -> None:
-    if used:
-        stage.driven.turn("remember the word kohlrabi")
     stage.driven.ask("end")
     assert stage.driven.detail()["rest"] == "ended"
     assert not stage.programs()

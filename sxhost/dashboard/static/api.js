@@ -7,7 +7,7 @@ const SECRET = "sxhost.page";
 const READ_WITHIN = 15_000, DONE_WITHIN = 180_000;
 
 /** Where the host is: this page's directory, under whatever prefix a proxy gives it. */
-const BASE = new URL(".", document.baseURI);
+export const BASE = new URL(".", document.baseURI);
 
 /** What the host has refused, in its words. */
 export class Refusal extends Error {

@@ -9,6 +9,7 @@ import { HELP, listen } from "./keys.js";
 import { watch } from "./notices.js";
 import { Session } from "./session.js";
 import { approvals, link, me, start } from "./state.js";
+import { compareVersion, outdated } from "./version.js";
 
 /** A lost link is not worth a word before it has lasted so long. */
 const BRIEFLY = 2000;
@@ -45,6 +46,7 @@ function App() {
   return html`
     ${h(Bar, { screen, search, setSearch })}
     ${h(LinkLine, { state })}
+    ${h(VersionLine, { live: state.status === "live" })}
     <main>${state.status === "denied" ? html`<${Denied} />` : h(Screen, { key: screen === "s" ? `s/${argument}` : screen, screen, argument: decodeURIComponent(argument), view, search, setSearch, frozen: state.status !== "live" })}</main>
     ${over === "help" && html`<${Help} close=${() => setOver("")} />`}
     ${over === "palette" && html`<${Late} load=${palette} close=${() => setOver("")} navigate=${navigate} />`}
@@ -72,12 +74,28 @@ function LinkLine({ state }) {
   return html`<p class="link" role="status">${words} <button class="quiet" onClick=${() => link.connect()}>now</button></p>`;
 }
 
+/** Says that the host was updated: parts of this page that are not loaded yet are not there any more. @param {{live: boolean}} props */
+function VersionLine({ live }) {
+  const old = useSignal(outdated);
+  const [connected, setConnected] = useState(false);
+  useEffect(() => {
+    if (live && connected) compareVersion();
+    if (live) setConnected(true);
+  }, [live]);
+  return old && html`<p class="link" role="status">The host has a new version of this page. <button class="quiet" onClick=${() => location.reload()}>reload</button> What you have begun to write is kept.</p>`;
+}
+
+/** What is shown in place of a part of the page that cannot be loaded. */
+function Missing() {
+  return html`<p class="notice">This part of the page cannot be loaded: the host does not answer, or has a new version of it. <button class="quiet" onClick=${() => location.reload()}>reload</button></p>`;
+}
+
 const palette = async () => (await import("./palette.js")).Palette;
 
 /** A part of the page that is loaded when it is shown. @param {{load: () => Promise<any>} & Record<string, any>} props */
 function Late({ load, ...props }) {
   const [View, setView] = useState(/** @type {any} */ (null));
-  useEffect(() => { load().then((found) => setView(() => found), (failure) => setView(() => () => html`<p class="notice">${String(failure)}</p>`)); }, [load]);
+  useEffect(() => { load().then((found) => setView(() => found), () => { compareVersion(); setView(() => Missing); }); }, [load]);
   return View && h(View, props);
 }
 
