@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
-from sxhost.errors import MessageTooLarge, Unsupported
+from sxhost.errors import MessageTooLarge, StorageFull, StoreUnavailable, Unsupported
 from sxhost.model.caller import current_caller
 from sxhost.model.delivery import DELIVERY_NOTES, Delivery, attached_delivery
 from sxhost.model.session import (
@@ -87,7 +88,10 @@ class MessageVerbs:
         session = self._core.store.known.get(session_id)
         if session is not None and not session.inbox:
             at = self._core.wall_ms()
-            await self._core.store.register(session_id, Registration(inbox="pull"), at)
+            with suppress(
+                StorageFull, StoreUnavailable
+            ):  # a disk may refuse that, not the pull
+                await self._core.store.register(session_id, Registration(inbox="pull"), at)
 
     async def _take(self, session_id: str, query: PullQuery) -> list[Message]:
         core = self._core

@@ -114,7 +114,8 @@ class NamedAnswer(Answer, frozen=True, kw_only=True):
     """A decision on the approval of this session and number."""
 
     session: Annotated[str, Meta(pattern=SESSION_ID)]
-    id: Annotated[int, Meta(ge=0, lt=10**18)]
+    id: Annotated[int, Meta(ge=0, lt=2**53)]
+    """Below what JSON's numbers hold exactly, where ``1.0`` is a whole number, too."""
 
 
 class AnswerBatch(Struct, frozen=True, kw_only=True):

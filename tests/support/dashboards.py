@@ -120,5 +120,5 @@ class Dashboard:
     def close(self) -> None:
         """Close the page; nothing has gone wrong in it, and nobody else was asked."""
         self.context.close()
-        assert not self.faults
+        assert not self.faults, self.faults
         assert not self.strange

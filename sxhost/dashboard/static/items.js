@@ -70,7 +70,7 @@ const SIGNS = /** @type {Record<string, string>} */ ({ running: "▶", completed
 /** Prose, as Markdown once that part of the page has come. @param {{text: string}} props */
 function Prose({ text }) {
   const [Markdown, set] = useState(() => loaded);
-  useEffect(() => { if (!Markdown) markdown().then((found) => set(() => found)); }, [Markdown]);
+  useEffect(() => { if (!Markdown) markdown().then((found) => set(() => found), () => {}); }, [Markdown]);
   return Markdown ? h(Markdown, { text }) : html`<div class="unset">${h(Words, { text })}</div>`;
 }
 

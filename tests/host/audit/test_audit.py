@@ -73,6 +73,9 @@ LEFT_OUT = {
     "POST /v1/codexd/sessions": "the verb of POST /sessions",
     "POST /v1/codexd/turn": "the verb of POST /sessions/<session_id>/turns",
     "POST /messages": "the verbs of POST /sessions and of its turns",
+    "POST /approvals": "the verb of POST /sessions/<session_id>/approvals/<approval_id>",
+    "POST /policy/propose": "it reads what is there",
+    "POST /sessions/<session_id>/seen": "somebody has looked",
 }
 """Routes that change something and leave no entry, or whose verb is another route's."""
 

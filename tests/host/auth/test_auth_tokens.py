@@ -86,7 +86,7 @@ def test_token_outlives_the_host_and_only_its_hash_is_stored(
     draft = TokenDraft(scopes=["read", "send"], session="a", name="ci")
     token, secret = reopen().create(draft)
     found = rights(reopen(), secret)
-    assert found == Caller(frozenset({"read", "send"}), "a", token.id)
+    assert found == Caller(frozenset({"read", "send"}), "a", token.id, name="ci")
     kept = tmp_path / "tokens.json"
     assert kept.stat().st_mode & 0o777 == 0o600
     assert secret.rpartition("_")[2] not in kept.read_text(encoding="ascii")

@@ -321,6 +321,7 @@ SAMPLES = (
     errors.AgentFailed("There is no program 'codex'."),
     errors.AlreadyAnswered(7, by="own", decision="deny", at_ms=9),
     errors.NoTurn("a"),
+    errors.OnlyAtTerminal(7, since_ms=9),
     errors.NotHosted("a"),
     errors.SessionExists("a"),
     errors.TurnInProgress("a"),

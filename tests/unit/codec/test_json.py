@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from sxhost.codec.json import convert, decode, decode_lines, encode, encode_lines
 from sxhost.errors import BadField, BadJSON, BadRequest, HostError
+from sxhost.model.approval import AnswerBatch
 from sxhost.model.session import EventDraft, PullQuery, Registration
 
 values = st.recursive(
@@ -106,6 +107,8 @@ def test_an_unclosed_bracket_bomb_is_refused() -> None:
 
 
 def test_a_whole_float_is_an_integer() -> None:
+    batch = b'{"answers":[{"session":"a","id":7.0,"decision":"x","reason":null}]}'
+    assert decode(batch, AnswerBatch).answers[0].id == 7
     draft = decode(b'{"event":"a","ts":7.0,"data":7.0}', EventDraft)
     assert (draft.ts, encode(draft.data)) == (7, b"7.0")
 
