@@ -50,7 +50,9 @@ class BashCompletion(BashComplete):
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """Return the words before the cursor, and the one at it."""
-        line = os.environ["COMP_LINE"]
+        line = os.environ.get("COMP_LINE")
+        if line is None:  # a script that an older version has written
+            return super().get_completion_args()
         _command, *words = split_arg_string(line) or [""]
         if not words or line[-1:].isspace():
             return words, ""

@@ -195,7 +195,9 @@ class Machine(RuleBasedStateMachine):
         """Whoever came when and where was told what a reader of the whole log is told."""
         runs = Translator(self.lab.limits, lambda _: "fake")
         told: dict[tuple[str, int], list[Any]] = {}
-        for event in result_of(self.lab.service.events(name, EventQuery(after="0"))):
+        for event in result_of(
+            self.lab.service.events(name, EventQuery(after="0", pieces=True))
+        ):
             frames = [json.loads(one) for one in runs.translate(event)]
             place = f"{self.lab.store.epoch}:{event.id - 1}", event.seq
             told.setdefault(place, []).extend(frames[:-1])
