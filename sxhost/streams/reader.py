@@ -121,13 +121,14 @@ class LogReader:
             return oldest
         buffered = 0 if after else await self._log.seq_before(session_id, self._limits.events)
         seq = cursor.position if after else buffered
+        end = recent.position  # as of now: what is appended during the read comes after it
         events = await self._log.read_events(
             session_id, seq=min(seq, session.event_count), limit=1
         )
         # Events that are not there are missing if retention has dropped them.
         is_missing = seq + 1 < recent.floor(session_id).seq
         missed = f"{seq}" if after and events and is_missing else ""
-        return Position(events[0].id - 1 if events else recent.position, missed, "retention")
+        return Position(events[0].id - 1 if events else end, missed, "retention")
 
 
 async def newest(pages: Pages, size: int) -> Sequence[Event]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from msgspec import Raw
+from typing import Any
 
+from msgspec import Raw
+from twisted.internet.task import Clock
+
+from sxhost.model.limits import Limits
 from sxhost.model.session import Event
-from sxhost.streams.reader import Pages, newest
+from sxhost.slices import TimeSlicer
+from sxhost.store.contracts import Draft
+from sxhost.store.memory import MemoryStore
+from sxhost.streams.reader import LogReader, Pages, newest
 from sxhost.testing import result_of
 
 
@@ -25,3 +32,28 @@ def test_newest_events_that_fit_are_kept() -> None:
 
 def test_event_that_does_not_fit_is_dropped() -> None:
     assert list(result_of(newest(pages(1, 9), 6))) == []
+
+
+class SlowStore(MemoryStore):
+    """A store to which others append while the answer of a read is under way."""
+
+    def __init__(self) -> None:
+        super().__init__(Limits(), lambda: 0.0)
+        self.meanwhile = False
+
+    def append(self) -> None:
+        result_of(self.append_events("a", [Draft("thinking", Raw(b"1"), 0)], 0))
+
+    async def read_events(self, session_id: str | None, **given: Any) -> list[Event]:
+        found = await super().read_events(session_id, **given)
+        if self.meanwhile:
+            self.append()
+        return found
+
+
+def test_reader_gets_what_was_appended_while_its_place_was_looked_up() -> None:
+    store = SlowStore()
+    store.append()
+    reader = LogReader(store, store, Limits(), TimeSlicer(Clock()))
+    store.meanwhile = True
+    assert result_of(reader.find_position("a", "1")).position == 1
