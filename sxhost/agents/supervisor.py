@@ -61,6 +61,8 @@ class Supervisor:
         self._more: set[str] = set()
         self._ending: dict[str, Signal] = {}
         """Fires when a session's process, which is being ended, has ended."""
+        self._reaping: Signal | None = None
+        """Fires when what a former life has left was ended, while that is under way."""
         self._closed = False
 
     def get(self, session_id: str) -> HostedSession | None:
@@ -96,6 +98,7 @@ class Supervisor:
         :raises SessionExists: there is one of this name.
         :raises AgentFailed: it cannot be started; then nothing remains of it.
         """
+        await self._orphans_ended()
         session_id = launch.id or new_session_id(agent_name(launch))
         if session_id in self._hosted or self._sessions.known.get(session_id) is not None:
             raise SessionExists(session_id)
@@ -278,8 +281,14 @@ class Supervisor:
 
     async def reconcile(self) -> None:
         """Put right what a former life of the host has left; if it is to be, start agents."""
-        sessions = [s for s in await self._sessions.sessions() if s.kind == "hosted"]
-        await self._agents.reap([s.process for s in sessions if s.process and s.process.pid])
+        reaping = self._reaping = Signal()
+        try:
+            sessions = [s for s in await self._sessions.sessions() if s.kind == "hosted"]
+            left = [s.process for s in sessions if s.process and s.process.pid]
+            await self._agents.reap(left)
+        finally:
+            self._reaping = None
+            reaping.fire()
         for session in sessions:
             await self._close_former_life(session)
         for session in sessions:
@@ -292,6 +301,11 @@ class Supervisor:
                     session.id,
                     (HostError,),
                 )
+
+    async def _orphans_ended(self) -> None:
+        """Wait until orphans were looked for: a new agent has their mark, and would be one."""
+        if self._reaping is not None:
+            await self._reaping.wait()
 
     async def _close_former_life(self, session: Session) -> None:
         """Have the log say what is so: no agent of this session runs."""
@@ -364,6 +378,7 @@ class Supervisor:
 
     async def _hosted_session(self, session_id: str) -> HostedSession:
         """Return a hosted session, whether its agent runs or not, once none is ending."""
+        await self._orphans_ended()
         await self._wait_for_end(session_id)
         hosted = self._hosted.get(session_id)
         if hosted is None:

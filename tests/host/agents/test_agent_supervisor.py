@@ -807,3 +807,21 @@ class TestEnds:
         settle(host)
         assert host.request("GET", "/approvals").json() == []
         assert state(host) == "working"
+
+
+def test_agent_is_started_once_orphans_were_looked_for() -> None:
+    """It has the mark by which these are found, and would be ended as one of them."""
+    looking: Deferred[None] = Deferred()
+
+    async def reap(_left: object) -> None:
+        await looking
+
+    lab = HostInMemory(drivers=FakeDrivers(fake=FakeDriver()))
+    lab.agents = lab.agents._replace(reap=reap)
+    lab.restart()
+    lab.service.startService()
+    asked = lab.begin("POST", "/sessions", {"agent": "fake"})
+    assert not lab.drivers.by_agent["fake"].agents
+    looking.callback(None)
+    lab.treq.flush()
+    assert result_of(asked).status == 201
