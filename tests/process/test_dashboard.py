@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,13 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import expect
 
 from sxhost.dashboard.assets import MEDIA_TYPES
-from tests.support.dashboards import Dashboard, Feed, chromium
-from tests.support.hosts import PATIENCE, Host, StartHost, until
+from tests.support.dashboards import Dashboard, Feed, browser, dashboard, feed
+from tests.support.hosts import Host, StartHost, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-expect.set_options(timeout=PATIENCE * 1000)
+__all__ = ["browser", "dashboard", "feed"]
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -32,24 +31,6 @@ HOSTILE = (
     "[x](data:text/html,<script>alert(1)</script>) <a href=' javascript:alert(1)'>x</a>",
 )
 """What an agent may say that a page could take for its own."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def feed(running_host: Host) -> Feed:
-    return Feed(running_host)
-
-
-@pytest.fixture
-def dashboard(browser: Browser, running_host: Host) -> Iterator[Dashboard]:
-    shown = Dashboard(browser, running_host.url)
-    yield shown
-    shown.close()
 
 
 def conversation(feed: Feed, session: str, turns: int = 1) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.agents.real_agents import RealAgents
-from tests.support.dashboards import Dashboard, chromium
+from tests.support.dashboards import Dashboard, browser
 from tests.support.driving import Driven
 from tests.support.hosts import StartHost
 from tests.support.leftovers import no_leftovers
@@ -18,15 +17,11 @@ from tests.support.leftovers import no_leftovers
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+__all__ = ["browser"]
+
 PROMPT = "RUN: touch made.txt && echo '**made** it'"
 ASKS: dict[str, dict[str, Any]] = {"codex": {"approval_policy": "untrusted"}, "claude": {}}
 """Which agents, and what makes each ask before it runs a command."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.mark.parametrize("name", ASKS)

@@ -10,28 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.dashboards import Dashboard, Feed, chromium
-from tests.support.hosts import PATIENCE, Host, StartHost, until
+from tests.support.dashboards import Dashboard, Feed, browser, feed
+from tests.support.hosts import Host, StartHost, until
 from tests.support.wires import Wire, wire
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-expect.set_options(timeout=PATIENCE * 1000)
+__all__ = ["browser", "feed"]
 
 SLEEP_S = 120
 """What the clock of a page is put forward by: more than any heartbeat."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def feed(running_host: Host) -> Feed:
-    return Feed(running_host)
 
 
 @pytest.fixture

@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-import pytest
 from playwright.sync_api import expect
 
-from tests.support.dashboards import Dashboard, Feed, chromium
-from tests.support.hosts import PATIENCE, Host, until
+from tests.support.dashboards import Dashboard, Feed, browser, dashboard, feed
+from tests.support.hosts import Host, until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    pass
 
-expect.set_options(timeout=PATIENCE * 1000)
+__all__ = ["browser", "dashboard", "feed"]
 
 KEPT = 600
 """Items that a page keeps of a conversation."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def feed(running_host: Host) -> Feed:
-    return Feed(running_host)
-
-
-@pytest.fixture
-def dashboard(browser: Browser, running_host: Host) -> Iterator[Dashboard]:
-    shown = Dashboard(browser, running_host.url)
-    yield shown
-    shown.close()
 
 
 def say_much(host: Host, session: str, count: int) -> None:

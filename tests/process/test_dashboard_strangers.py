@@ -18,17 +18,13 @@ from playwright.sync_api import expect
 
 from sxhost.auth.tokens import token_file
 from tests.process.test_browser import link_to
-from tests.support.dashboards import Dashboard, Feed, chromium
+from tests.support.dashboards import Dashboard, Feed, browser
 from tests.support.hosts import Host, StartHost, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
+__all__ = ["browser"]
 
 
 class Blank(BaseHTTPRequestHandler):

@@ -10,11 +10,15 @@ from threading import Thread
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.support.hosts import PATIENCE, Host
 
-__all__ = ["ALLOWED", "Dashboard", "Feed", "chromium"]
+__all__ = ["ALLOWED", "Dashboard", "Feed", "browser", "chromium", "dashboard", "feed"]
+
+# Nothing here is timed: see `PATIENCE`.
+expect.set_options(timeout=PATIENCE * 1000)
 
 ARGUMENTS = ("--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1")
 
@@ -122,3 +126,24 @@ class Dashboard:
         self.context.close()
         assert not self.faults, self.faults
         assert not self.strange
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Run the system's Chromium for the tests of a module."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def feed(running_host: Host) -> Feed:
+    """Return what agents say to the test's host."""
+    return Feed(running_host)
+
+
+@pytest.fixture
+def dashboard(browser: Browser, running_host: Host) -> Iterator[Dashboard]:
+    """Return a page of the test's host; at the end nothing has gone wrong in it."""
+    shown = Dashboard(browser, running_host.url)
+    yield shown
+    shown.close()
