@@ -254,14 +254,15 @@ class ApprovalBroker:
 
         Hooks that still wait ask again, under the same numbers.
         """
-        left: dict[str, list[int]] = {}
+        left: dict[str, list[Approval]] = {}
         for approval in await self._approvals.approvals(None):
             session = self._sessions.known.get(approval.session)
             is_attached = session is not None and session.kind == "attached"
             if is_attached and approval.state == "pending":
-                left.setdefault(approval.session, []).append(approval.id)
-        for session_id, numbers in left.items():
-            await self._leave(session_id, numbers)
+                left.setdefault(approval.session, []).append(approval)
+        for session_id, approvals in left.items():
+            again = self._asked.get(session_id, {})  # by a hook that was faster than this
+            await self._leave(session_id, [one.id for one in approvals if one.key not in again])
 
     async def _leave(self, session_id: str, numbers: Sequence[int]) -> None:
         try:

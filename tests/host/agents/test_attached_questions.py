@@ -93,6 +93,19 @@ def ask_both(host: HostInMemory, wait_s: float = 10) -> Deferred[Any]:
     return started(host.service.ask("a", asked, wait_s))
 
 
+def test_hook_that_asks_again_before_the_host_has_looked_back_is_heard(
+    host: HostInMemory,
+) -> None:
+    ask_both(host)
+    host.restart()
+    asked = ask_both(host)
+    host.service.startService()
+    assert shown(host) == [("q1", False)]
+    answer = Answer(decision="approve")
+    result_of(host.service.answer("a", 1, answer))
+    assert result_of(asked) == answer
+
+
 def test_what_is_asked_at_the_terminal_too_stays_open_there(host: HostInMemory) -> None:
     asking = ask_both(host)
     host.clock.advance(10)
