@@ -35,41 +35,23 @@ def _directories(
     return [CompletionItem(incomplete, type="dir")]
 
 
+def _option(name: str, metavar: str | None, help_text: str, complete: Any) -> Any:
+    return click.option(
+        f"--{name}", default="", metavar=metavar, help=help_text, shell_complete=complete
+    )
+
+
+STATES = "Only sessions in this state: active, idle, working, waiting, stalled, …"
+
 OPTIONS = {
-    "state": click.option(
-        "--state",
-        default="",
-        help="Only sessions in this state: active, idle, working, waiting, stalled, …",
-        shell_complete=complete_state,
-    ),
-    "label": click.option(
-        "--label",
-        default="",
-        metavar="NAME:VALUE",
-        help="Only those with this label.",
-        shell_complete=complete_label,
-    ),
-    "agent": click.option(
-        "--agent",
-        default="",
-        metavar="NAME",
-        help="Only those of this agent.",
-        shell_complete=complete_known_agent,
-    ),
-    "project": click.option(
-        "--project",
-        default="",
-        metavar="NAME",
-        help="Only those that work in this project.",
-        shell_complete=complete_project,
-    ),
-    "dir": click.option(
-        "--dir",
-        default="",
-        metavar="DIR",
-        help="Only those that work in DIR or below it.",
-        shell_complete=_directories,
-    ),
+    name: _option(name, *option)
+    for name, option in {
+        "state": (None, STATES, complete_state),
+        "label": ("NAME:VALUE", "Only those with this label.", complete_label),
+        "agent": ("NAME", "Only those of this agent.", complete_known_agent),
+        "project": ("NAME", "Only those that work in this project.", complete_project),
+        "dir": ("DIR", "Only those that work in DIR or below it.", _directories),
+    }.items()
 }
 """The options by the fields of `SessionQuery`."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cached_property
 from pwd import getpwuid
 from typing import Final, Literal
 
@@ -222,11 +223,15 @@ class Authenticator:
         unix = not hasattr(request.getHost(), "port")
         if not unix and (is_forwarded(request) or not is_local(request.getClientAddress())):
             return Unauthorized(why)
+        return Unauthorized(why, host_user=self._user_name, token_file=self._token_file)
+
+    @cached_property
+    def _user_name(self) -> str:
+        """The name of the host's user; where users come from a network it is slow to learn."""
         try:
-            user = getpwuid(self._uid).pw_name
+            return getpwuid(self._uid).pw_name
         except KeyError:  # a container's user has no name
-            user = str(self._uid)
-        return Unauthorized(why, host_user=user, token_file=self._token_file)
+            return str(self._uid)
 
 
 def login_attempts(clock: IReactorTime, limit: int) -> SlidingWindows:
