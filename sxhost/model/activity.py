@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from sxhost.model.event_types import (
+    AgentEvent,
     ApprovalRequestedEvent,
     AsleepEvent,
     CompleteEvent,
@@ -58,22 +59,23 @@ def lines_after(session: Session, events: Iterable[Event]) -> SessionLines:
     lines = SessionLines(session.preview, session.activity)
     for event in events:
         if event.event in _CHANGES:
-            lines = SessionLines(_preview(lines, event), _activity(lines, event))
+            data = decode_event(event)
+            lines = SessionLines(_preview(lines, event, data), _activity(lines, event, data))
     return lines
 
 
-def _preview(lines: SessionLines, event: Event) -> str:
-    match decode_event(event):
+def _preview(lines: SessionLines, event: Event, data: AgentEvent) -> str:
+    match data:
         case MessageEvent(text=text, parent=None):
-            return _line(text or _text_alone(event)) or lines.preview
+            return _line(text or event.plain_text()) or lines.preview
         case ErrorEvent(reason=reason):
             return _line(reason) or lines.preview
     return lines.preview
 
 
-def _activity(lines: SessionLines, event: Event) -> Activity:
+def _activity(lines: SessionLines, event: Event, data: AgentEvent) -> Activity:
     runs = lines.activity
-    match decode_event(event):
+    match data:
         case ToolStartEvent(title=title, tool=tool, item=item, late=late):
             return runs if late else Activity(_line(title or tool), event.ts_ms, item)
         case ApprovalRequestedEvent(title=title):
@@ -88,8 +90,3 @@ def _activity(lines: SessionLines, event: Event) -> Activity:
 def _line(text: str) -> str:
     """Return the beginning of a text in one line."""
     return " ".join(text[: 4 * LINE].split())[:LINE]
-
-
-def _text_alone(event: Event) -> str:
-    value = event.value() if bytes(event.data).startswith(b'"') else ""
-    return value if isinstance(value, str) else ""

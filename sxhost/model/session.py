@@ -259,6 +259,11 @@ class Event(Struct, frozen=True, gc=False):
         """Return `data` as Python values."""
         return msgspec.json.decode(self.data)
 
+    def plain_text(self) -> str:
+        """Return `data` that are a text alone, as attached agents may send them; else ""."""
+        is_text = bytes(self.data).startswith(b'"')
+        return msgspec.json.decode(self.data, type=str) if is_text else ""
+
 
 class Message(Struct, frozen=True):
     """A message in an inbox; `ts` is in Unix seconds."""

@@ -44,7 +44,7 @@ from sxhost.model.event_types import (
 )
 from sxhost.model.session import Event
 from sxhost.model.transcript import ItemKind, TranscriptItem
-from sxhost.transcripts.messages import output_text, plain_text
+from sxhost.transcripts.messages import output_text
 
 __all__ = ["ConversationFold"]
 
@@ -170,7 +170,7 @@ class ConversationFold:
         return self._update(place, event)
 
     def _complete_text(self, event: Event, data: MessageEvent | ThinkingEvent) -> int:
-        kind, text = _kind_of(data), data.text or plain_text(event)
+        kind, text = _kind_of(data), data.text or event.plain_text()
         status = "cut" if data.cut else "completed"
         place = self._open_place(kind, data.item)
         if place is None:
@@ -300,14 +300,14 @@ def _words(event: Event, data: AgentEvent) -> TranscriptItem | None:
     """Return the words that an event is by itself, or what it says of the conversation."""
     match data:
         case UserMessageEvent(text=text, by=by, turn=turn):
-            item = replace(_item_of(event, "user"), text=text or plain_text(event), by=by)
+            item = replace(_item_of(event, "user"), text=text or event.plain_text(), by=by)
             return item if isinstance(turn, UnsetType) else replace(item, turn=turn)
         case CompactEvent(text=text):
             return replace(_item_of(event, "compact"), text=text)
         case CustomEvent(name=name, data=raw) if raw == NULL:
             return replace(_item_of(event, "event"), title=name)
         case CustomEvent(name=name, data=raw):
-            text = plain_text(event) or bytes(raw).decode()
+            text = event.plain_text() or bytes(raw).decode()
             return replace(_item_of(event, "event"), title=name, text=text)
         case _:
             return None

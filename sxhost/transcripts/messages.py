@@ -10,7 +10,6 @@ protocol; nothing here reads it.
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from sxhost.codec.json import encode
@@ -37,7 +36,6 @@ __all__ = [
     "message_of",
     "object_or_empty",
     "output_text",
-    "plain_text",
 ]
 
 MESSAGE_OVERHEAD = 200
@@ -119,11 +117,11 @@ def message_of(event: Event, data: AgentEvent | None = None) -> Message | None:
     """
     match data or decode_event(event):
         case UserMessageEvent(text=text):
-            return _message(event, "user", TextBlock(text or plain_text(event)))
+            return _message(event, "user", TextBlock(text or event.plain_text()))
         case (MessageEvent() | ThinkingEvent()) as whole:
             block = TextBlock if isinstance(whole, MessageEvent) else ThinkingBlock
             status = "cut" if whole.cut else "completed"
-            text = whole.text or plain_text(event)
+            text = whole.text or event.plain_text()
             return _message(event, "assistant", block(text), whole.item, status)
         case ToolStartEvent(tool=tool, input=given, item=item):
             call = ToolCallBlock(item=item, tool=tool, input=object_or_empty(given))
@@ -165,12 +163,6 @@ def _message(
 def object_or_empty(given: Raw) -> Raw:
     """Return a tool's input; an empty object if it has none."""
     return given if bytes(given) != b"null" else Raw(b"{}")
-
-
-def plain_text(event: Event) -> str:
-    """Return the data of an event that are a text alone: attached agents may send that."""
-    is_text = bytes(event.data).startswith(b'"')
-    return msgspec.json.decode(event.data, type=str) if is_text else ""
 
 
 def output_text(output: object) -> str:
