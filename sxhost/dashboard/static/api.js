@@ -21,7 +21,7 @@ export class Refusal extends Error {
 }
 
 /** That no host answers, or something between us and it. */
-export class Unreachable extends Error {
+class Unreachable extends Error {
   constructor() { super("The host does not answer."); }
 }
 

@@ -5,7 +5,7 @@ import { useEffect, useState } from "./vendor/hooks.js";
 import { effect } from "./vendor/signals.js";
 import htm from "./vendor/htm.js";
 
-export { Fragment, h, render } from "./vendor/preact.js";
+export { h } from "./vendor/preact.js";
 export { useEffect, useErrorBoundary, useLayoutEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
 export { batch, computed, effect, signal } from "./vendor/signals.js";
 

@@ -63,7 +63,7 @@ export function Search({ id: words, navigate }) {
 }
 
 /** One hit, with its words marked. @param {{hit: Hit}} props */
-export function Found({ hit }) {
+function Found({ hit }) {
   return html`<a class="hit" href=${`#/s/${encodeURIComponent(hit.session)}/e${hit.seq}`}>
     <span><b>${oneLine(hit.title || hit.session, 80)}</b> <span class="dim">${[hit.agent, oneLine(hit.project, 40), hit.event, clock(hit.ts_ms)].filter(Boolean).join(" · ")}</span></span>
     ${h(Excerpt, { hit })}</a>`;
