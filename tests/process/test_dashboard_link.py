@@ -168,6 +168,23 @@ def test_page_begins_again_with_another_log(
     expect(page.get_by_label("Message", exact=True)).to_have_value("a draft")
 
 
+def test_page_begins_again_once_its_session_is_in_the_other_log(
+    dashboard: Dashboard, running_host: Host, start_host: StartHost, feed: Feed, tmp_path: Path
+) -> None:
+    page = opened(dashboard, feed)
+    running_host.process.kill()
+    running_host.wait()
+    shutil.rmtree(tmp_path / "state")
+    again = start_host("--port", str(running_host.port))
+    assert until(lambda: again.port)
+    expect(page.get_by_text("There is no session 'a'").first).to_be_visible()
+    Feed(again).fire("a", "message", text="another life")
+    expect(page.locator(".item.message")).to_have_count(1)
+    expect(page.get_by_text("There is no session 'a'")).to_have_count(0)
+    Feed(again).fire("a", "message", text="and on")
+    expect(page.locator(".item.message")).to_have_count(2)
+
+
 def test_nothing_is_lost_while_much_is_said(
     dashboard: Dashboard, feed: Feed, network: Wire
 ) -> None:

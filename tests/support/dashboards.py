@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
 from typing import Any
-from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.support.driving import ask
 from tests.support.hosts import PATIENCE, Host
 
 __all__ = ["ALLOWED", "Dashboard", "Feed", "browser", "chromium", "dashboard", "feed"]
@@ -43,16 +42,14 @@ class Feed:
 
     def __init__(self, host: Host, token: str = "") -> None:
         self._host = host
-        self._login = {"Authorization": f"Bearer {token}"} if token else {}
+        self._token = token
 
     def ask(self, path: str, body: Any = None) -> Any:
-        """Ask the host as its own user does, or by a token."""
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        headers |= self._login
-        request = Request(f"{self._host.url}{path}", data, headers)
-        with build_opener(ProxyHandler({})).open(request, timeout=PATIENCE) as answer:
-            return json.loads(answer.read())
+        """Ask the host as its own user does, or by a token; it does not refuse."""
+        method = "GET" if body is None else "POST"
+        status, answer = ask(self._host, method, path, body, self._token)
+        assert status < 300, answer
+        return answer
 
     def register(self, session: str, **fields: Any) -> None:
         """Register an attached session."""

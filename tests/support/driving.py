@@ -16,12 +16,17 @@ from tests.support.hosts import PATIENCE, Host
 Object = dict[str, Any]
 
 
-def ask(host: Host, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """Send a request; return the status and the answer."""
+def ask(
+    host: Host, method: str, path: str, body: Any = None, token: str = ""
+) -> tuple[int, Any]:
+    """Send a request, by a token if one is given; return the status and the answer."""
     link = http.client.HTTPConnection("127.0.0.1", host.port, timeout=PATIENCE)
     with closing(link):
         data = None if body is None else json.dumps(body)
-        link.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+        headers = {"Content-Type": "application/json"} if data else {}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        link.request(method, path, data, headers)
         answer = link.getresponse()
         return answer.status, json.loads(answer.read() or b"null")
 

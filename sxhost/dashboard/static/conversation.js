@@ -13,6 +13,8 @@ const KEPT = 600, WEIGHT = 8_000_000;
 const PACE = 200, DRAW = 50, AGAIN = 2000;
 /** What is not over and so many items back is looked at by itself, and so seldom. */
 const NEAR = 200, SELDOM = 5000;
+/** The code of a refusal that may pass: the session may yet come, in a new log say. */
+const ABSENT = "unknown_session";
 
 /**
  * @typedef {object} Window
@@ -61,12 +63,13 @@ export class Conversation {
   /** Read its place in the log, then follow. */
   async open() {
     clearTimeout(this._timer);
+    this._timer = 0;
     try {
       await (this.at ? this._readAround(this.at) : this._readEnd());
     } catch (error) {
       this._publish({ loaded: true, error: error instanceof Error ? error.message : String(error) });
-      const lasts = error instanceof Refusal && error.status < 500 && error.status !== 429;
-      if (!lasts) this._timer = window.setTimeout(() => this.open(), AGAIN);
+      const lasts = error instanceof Refusal && error.status < 500 && error.status !== 429 && error.code !== ABSENT;
+      if (!lasts) this._openAgain(AGAIN);
       return;
     }
     if (this._closed) return;
@@ -85,7 +88,7 @@ export class Conversation {
   async _readEnd() {
     const page = await this._page(`limit=${PAGE}`);
     this._take(page, 0);
-    this._publish({ before: page.before, after: null, behind: 0, dropped: page.dropped, loaded: true, error: "" });
+    this._publish({ before: page.before, after: null, behind: 0, dropped: page.dropped, loaded: true, error: "", gone: "" });
   }
 
   /** @param {number} at */
@@ -94,7 +97,7 @@ export class Conversation {
     const later = await this._page(`after=${earlier.through}&limit=${PAGE}`);
     this._take(earlier, 0);
     this._take(later, earlier.through);
-    this._publish({ before: earlier.before, after: later.after, behind: 0, dropped: earlier.dropped, loaded: true, error: "" });
+    this._publish({ before: earlier.before, after: later.after, behind: 0, dropped: earlier.dropped, loaded: true, error: "", gone: "" });
   }
 
   /** Read what precedes the window. */
@@ -201,7 +204,10 @@ export class Conversation {
     if (frame.frame === "hello") this._begin(frame);
     else if (frame.frame === "end" && frame.reason.includes("forgotten")) this._publish({ gone: "This session was forgotten." });
     else if (frame.frame === "gap") this._lookSoon(0);
-    else if (frame.frame === "error") this._publish({ gone: frame.message });
+    else if (frame.frame === "error") {
+      this._publish({ gone: frame.message });
+      if (frame.error === ABSENT) this._beginAnew(AGAIN);
+    }
     if (frame.session !== this.id || !frame.event || frame.seq <= Math.max(this._through, this._newest)) return;
     this._newest = frame.seq;
     const { after, behind } = this.window.peek();
@@ -221,12 +227,22 @@ export class Conversation {
   _begin(hello) {
     const other = this._epoch && hello.epoch !== this._epoch;
     this._epoch = hello.epoch;
-    if (other) {
-      this._clear();
-      this.at = 0;
-      link.leave("session");
-      this.open();
-    } else if (this._fact > this._through && this.window.peek().after === null) this._lookSoon(0);
+    if (other) this._beginAnew(0);
+    else if (this._fact > this._through && this.window.peek().after === null) this._lookSoon(0);
+  }
+
+  /** Begin with another log, or with a session that is not there yet. @param {number} pause */
+  _beginAnew(pause) {
+    link.leave("session");
+    this._clear();
+    this.at = 0;
+    this._openAgain(pause);
+  }
+
+  /** @param {number} pause */
+  _openAgain(pause) {
+    clearTimeout(this._timer);
+    this._timer = window.setTimeout(() => this.open(), pause);
   }
 
   /** Add the pieces that have come to the texts that are being written. */
