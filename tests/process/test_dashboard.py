@@ -268,7 +268,9 @@ def test_card_that_is_answered_elsewhere_says_by_whom_and_goes(
     expect(cards.nth(0).get_by_role("status")).to_contain_text("approve by you")
     expect(cards.nth(0).get_by_role("button")).to_have_count(0)
     after = cards.nth(1).bounding_box()  # nothing has come under the pointer
-    assert before and after and abs(before["y"] - after["y"]) < 16
+    assert before
+    assert after
+    assert abs(before["y"] - after["y"]) < 16
     page.mouse.move(5, 5)
     expect(cards).to_have_count(1)
     expect(page.get_by_label("Answered")).to_contain_text(f"make {first}")
