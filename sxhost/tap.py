@@ -61,9 +61,10 @@ from sxhost.logs import logger, set_level
 from sxhost.service import SessionService
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
+from sxhost.store.group_commit import Threads
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.telemetry.forwarder import make_forwarder
 from sxhost.visible import exit_with_error
 from sxhost.waiting import RunInThread
@@ -255,7 +256,7 @@ def make_store(settings: Settings, reactor: Any) -> Store:
         return MemoryStore(settings.limits, reactor.seconds)
     journal = SQLiteConnection(path, settings.durability)
     threads = store_threads(reactor)
-    return SQLiteStore(
+    return JournalledStore(
         settings.limits, reactor.seconds, journal, threads, native=settings.native
     )
 

@@ -63,7 +63,7 @@ ROOMS = {
     ),
     "store": Room(
         "3",
-        ("store/*.py", "store/sqlite/*.py"),
+        ("store/*.py", "store/sql/*.py", "store/sqlite/*.py"),
         rooms_of("codec errors files logs model waiting"),
         rooms_of("msgspec twisted"),
     ),
