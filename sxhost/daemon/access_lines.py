@@ -12,7 +12,6 @@ from functools import lru_cache
 from threading import Lock
 from typing import IO, Any, Final
 
-from msgspec.structs import asdict
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import LogEvent, LogLevel, formatTime
 
@@ -104,7 +103,7 @@ def access_event(entry: AccessEntry, now: float) -> LogEvent:
     """Return an entry as an event of the log."""
     level = LogLevel.levelWithName(entry.level)
     head = {"log_format": FORMAT, "log_time": now, "log_level": level}
-    return {**head, "log_namespace": NAMESPACE, "access": True, **asdict(entry)}
+    return {**head, "log_namespace": NAMESPACE, "access": True, **entry.fields()}
 
 
 @lru_cache(maxsize=2)

@@ -56,6 +56,10 @@ class AccessEntry(Struct, frozen=True):
     referer: str
     agent: str
 
+    def fields(self) -> dict[str, object]:
+        """Return its fields as those of an event."""
+        return asdict(self)
+
     @property
     def level(self) -> Literal["debug", "info"]:
         """How much it matters: probes are logged for debugging only."""
@@ -76,7 +80,7 @@ AccessLog = Callable[[AccessEntry], None]
 
 def publish(entry: AccessEntry) -> None:
     """Log an entry as an event, for whatever observes the log."""
-    getattr(log, entry.level)(FORMAT, access=True, **asdict(entry))
+    getattr(log, entry.level)(FORMAT, access=True, **entry.fields())
 
 
 def is_logged(route: str) -> bool:
