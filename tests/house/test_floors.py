@@ -149,7 +149,7 @@ ROOMS = {
     "http": Room(
         "4",
         ("http/*.py",),
-        rooms_of("auth codec errors localnet logs model ratelimit slices waiting"),
+        rooms_of("auth codec errors localnet logs model ratelimit slices visible waiting"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
