@@ -35,14 +35,9 @@ def test_picture_is_found_in_every_form(block: Any, frame: Any) -> None:
 
 
 def test_other_output_stays_as_it_is() -> None:
-    for output in (
-        "text",
-        None,
-        3,
-        [{"type": "text", "text": "x"}],
-        {"type": "image"},
-        {"a": {}},
-    ):
+    text = {"type": "text", "text": "x"}
+    outputs: list[object] = ["text", None, 3, [text], {"type": "image"}, {"a": {}}]
+    for output in outputs:
         assert split_pictures(output) == (output, [])
 
 
