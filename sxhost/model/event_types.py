@@ -583,7 +583,17 @@ def _what_fits(kind: type[AgentEvent], data: Raw) -> bytes:
     try:
         given = _decode_object(data)
     except MALFORMED:
-        given = {}
+        return _bare(kind)
+    return _fitting(kind, given)
+
+
+@cache
+def _bare(kind: type[AgentEvent]) -> bytes:
+    """Return an object with all that a type needs, empty: what a text as data comes to."""
+    return _fitting(kind, {})
+
+
+def _fitting(kind: type[AgentEvent], given: Mapping[str, Raw]) -> bytes:
     fitting: dict[str, object] = {}
     for field, decoder in _field_decoders(kind):
         try:

@@ -1,7 +1,7 @@
 """What a store can do: five small contracts, and `Store`, which is all of them.
 
 Whoever needs a store names the contracts that it needs: the reader of logs an `EventLog`,
-the approval broker `Approvals`.  `MemoryStore` forgets with the process, `SQLiteStore` does
+the approval broker `Approvals`.  `MemoryStore` forgets with the process, `JournalledStore` does
 not; the suites in ``tests/contracts`` say what both must do.
 
 Nothing here assumes that this process is the only one that writes.  Three rules follow:

@@ -33,6 +33,7 @@ from sxhost.model.session import (
 from sxhost.model.session_state import apply_events
 from sxhost.store.approvals import ApprovalBook
 from sxhost.store.contracts import Draft
+from sxhost.store.journal import Drop, Dropped
 from sxhost.store.message_queue import MessageQueue
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
 
@@ -151,10 +152,13 @@ class Transaction:
         self.last_approval = state.last_approval
         self.audit: list[AuditEntry] = []
         """New entries of the audit."""
-        self.dropped: list[str] = []
+        self.deleted_archives: list[str] = []
         """Archived sessions that are deleted."""
         self.revived: dict[str, StoredSession] = {}
         """Sessions that are archived no longer."""
+        self.drop: Drop | None = None
+        """What retention has the journal drop."""
+        self.dropped = Dropped()
         self._state = state
 
     def register(
@@ -180,10 +184,10 @@ class Transaction:
 
     def delete(self, session_id: str, by: AuditEntry | None = None) -> None:
         """Forget a session."""
-        if session_id in self.dropped:
+        if session_id in self.deleted_archives:
             raise UnknownSession(session_id)
         if session_id in self._state.archived and session_id not in self.sessions:
-            self.dropped.append(session_id)
+            self.deleted_archives.append(session_id)
         else:
             self._draft(session_id).deleted = True
         if by is not None:
@@ -197,8 +201,9 @@ class Transaction:
         self._draft(session_id).archived = True
         archived = self._state.archived
         if len(archived) >= self._state.limits.archived:
-            left = (s for s in archived if s not in self.revived and s not in self.dropped)
-            self.dropped.extend(islice(left, 1))
+            going = {*self.revived, *self.deleted_archives}
+            left = (name for name in archived if name not in going)
+            self.deleted_archives.extend(islice(left, 1))
 
     def revive(self, kept: StoredSession, archiving: object) -> None:
         """Bring an archived session back, unless something has happened to it since.
@@ -208,7 +213,7 @@ class Transaction:
         """
         session_id = kept.session.id
         unchanged = self._state.archived.get(session_id) is archiving
-        if not unchanged or session_id in self.revived or session_id in self.dropped:
+        if not unchanged or session_id in self.revived or session_id in self.deleted_archives:
             return
         if self._session_count() >= self._state.limits.sessions:
             raise SessionLimit(self._state.limits.sessions)
@@ -347,6 +352,11 @@ class Transaction:
         if by is not None:
             self.record_entry(replace(by, detail=f"message {message.id}"))
 
+    def drop_events(self, what: Drop) -> Transaction:
+        """Have the journal drop a step's worth of something; `dropped` tells it in the end."""
+        self.drop = what
+        return self
+
     @property
     def forgotten_entry(self) -> int:
         """The last entry of the audit for which there is no room; 0 or less for none."""
@@ -355,7 +365,7 @@ class Transaction:
     @property
     def writes(self) -> bool:
         """Whether there is something for a journal to write."""
-        return bool(self.audit or self.dropped or self.revived) or any(
+        return bool(self.audit or self.deleted_archives or self.revived or self.drop) or any(
             draft.writes for draft in self.sessions.values()
         )
 
@@ -379,13 +389,21 @@ class Transaction:
         drafts = (draft for draft in self.sessions.values() if not draft.deleted)
         superseded = [each for draft in drafts for each in draft.superseded]
         state.recent.superseded.add(superseded, state.seconds())
-        for session_id in self.dropped:
+        for session_id in self.deleted_archives:
             state.remove(session_id)
         for kept in self.revived.values():
             state.restore(kept)
         for session_id, draft in self.sessions.items():
             if draft.archived:
                 state.archive(session_id)
+        self._note_dropped()
+
+    def _note_dropped(self) -> None:
+        """Let the caches know where logs begin now."""
+        for session_id, floor in self.dropped.floors.items():
+            if self._state.known.holds(session_id):
+                self._state.recent.drop(session_id, floor)
+        self._state.recent.superseded.remove(self.dropped.superseded)
 
     def _apply(self, session_id: str, draft: SessionDraft) -> None:
         if draft.is_new:

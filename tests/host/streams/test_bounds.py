@@ -24,10 +24,10 @@ from sxhost.model.session import Event, EventDraft, LogQuery
 from sxhost.model.subscription import Selection
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.memory import MemoryStore
 from sxhost.store.recent_events import RecentEvents
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.streams.notifier import LONGEST_TICK, SLICE, TICK
 from sxhost.streams.reader import PAGE_SIZE
 from sxhost.testing import HostInMemory, result_of, started, turn
@@ -94,7 +94,7 @@ class CostlySink(Sink):
 
 def test_large_events_leave_memory_and_stay_on_disk(tmp_path: Path) -> None:
     limits = Limits(ring_bytes=1_000_000, hot_bytes=3_000_000)
-    store = SQLiteStore(limits, Clock().seconds, SQLiteConnection(tmp_path / "s.db"), HERE)
+    store = JournalledStore(limits, Clock().seconds, SQLiteConnection(tmp_path / "s.db"), HERE)
     store.open()
     host = Host(store, ring_bytes=1_000_000, hot_bytes=3_000_000)
     for number in range(60):
