@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -45,6 +45,7 @@ _ENDS: Final = frozenset(
     )
 )
 _CHANGES: Final = _STARTS | _ENDS
+_SPEAKS: Final = frozenset({MessageEvent.name, ErrorEvent.name})
 
 
 class SessionLines(Struct, frozen=True):
@@ -55,26 +56,56 @@ class SessionLines(Struct, frozen=True):
 
 
 def lines_after(session: Session, events: Iterable[Event]) -> SessionLines:
-    """Return the lines of a session after events."""
-    lines = SessionLines(session.preview, session.activity)
-    for event in events:
-        if event.event in _CHANGES:
-            data = decode_event(event)
-            lines = SessionLines(_preview(lines, event, data), _activity(lines, event, data))
-    return lines
+    """Return the lines of a session after events; of a batch, few are decoded."""
+    changes = [event for event in events if event.event in _CHANGES]
+    if not changes:
+        return SessionLines(session.preview, session.activity)
+    return SessionLines(
+        _preview_after(session.preview, changes), _activity_after(session.activity, changes)
+    )
 
 
-def _preview(lines: SessionLines, event: Event, data: AgentEvent) -> str:
-    match data:
+def _preview_after(preview: str, events: Sequence[Event]) -> str:
+    """Return the last words of an agent: those of the last event that has any."""
+    speaking = (event for event in reversed(events) if event.event in _SPEAKS)
+    return next(filter(None, map(_words, speaking)), preview)
+
+
+def _words(event: Event) -> str:
+    match decode_event(event):
         case MessageEvent(text=text, parent=None):
-            return _line(text or event.plain_text()) or lines.preview
+            return _line(text or event.plain_text())
         case ErrorEvent(reason=reason):
-            return _line(reason) or lines.preview
-    return lines.preview
+            return _line(reason)
+    return ""
 
 
-def _activity(lines: SessionLines, event: Event, data: AgentEvent) -> Activity:
-    runs = lines.activity
+def _activity_after(runs: Activity, events: Sequence[Event]) -> Activity:
+    """Return what runs after events: the last that settles it matters, and those behind."""
+    last: list[tuple[Event, AgentEvent]] = []
+    for event in reversed(events):
+        data = decode_event(event)
+        last.append((event, data))
+        if _settles(data):
+            break
+    for event, data in reversed(last):
+        runs = _activity(runs, event, data)
+    return runs
+
+
+def _settles(data: AgentEvent) -> bool:
+    """Tell whether after an event the same runs, whatever has run before."""
+    match data:
+        case ToolStartEvent(late=late):
+            return not late
+        case ToolDoneEvent():
+            return False
+        case MessageEvent(parent=parent):
+            return parent is None
+    return True
+
+
+def _activity(runs: Activity, event: Event, data: AgentEvent) -> Activity:
     match data:
         case ToolStartEvent(title=title, tool=tool, item=item, late=late):
             return runs if late else Activity(_line(title or tool), event.ts_ms, item)

@@ -161,6 +161,41 @@ def test_long_command_is_approved_only_once_it_was_read(
     assert asking.decision["behavior"] == "allow"
 
 
+def test_nothing_of_what_is_approved_is_folded(dashboard: Dashboard, feed: Feed) -> None:
+    diff = "\n".join(f"+line {n}" for n in range(900))
+    asking = feed.permission(
+        "a", command="make", notes=f"{'x' * 20_000}the middle{'y' * 20_000}"
+    )
+    page = dashboard.open("inbox")
+    card = page.locator("article.card")
+    expect(card).to_contain_text("the middle")
+    expect(card.get_by_role("button", name="show all")).to_have_count(0)
+    feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
+    assert asking.decision
+    asking = feed.permission("a", tool="Edit", file_path="x", old_string="", new_string=diff)
+    expect(card.locator(".added").nth(899)).to_have_text("++line 899\n")
+    expect(card.get_by_role("button", name="show all")).to_have_count(0)
+    feed.ask("/sessions/a/approvals/2", {"decision": "deny"})
+    assert asking.decision
+
+
+def test_long_command_at_the_end_of_a_conversation_is_read_from_its_beginning(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    conversation(feed, "a", turns=3)
+    asking = feed.permission("a", command="\n".join(f"echo {n}" for n in range(300)))
+    page = dashboard.open("s/a")
+    approve = page.get_by_role("button", name="Approve once")
+    expect(approve).to_be_in_viewport()
+    expect(page.get_by_text("Read it from its beginning.")).to_be_visible()
+    approve.click(force=True)
+    expect(page.locator("article.card")).to_have_count(1)
+    page.locator("article.card header").scroll_into_view_if_needed()
+    expect(approve).to_have_attribute("aria-disabled", "false")
+    feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
+    assert asking.decision["behavior"] == "deny"
+
+
 def test_denial_carries_words_to_the_agent(dashboard: Dashboard, feed: Feed) -> None:
     feed.register("a")
     asking = feed.permission("a", command="make deploy")
@@ -219,14 +254,32 @@ def test_who_does_not_look_is_told_by_a_notice_that_is_taken_back(
     assert page.evaluate("told")[1:] == ["closed Deploy it asks"]
 
 
-def test_card_goes_when_it_is_answered_elsewhere(dashboard: Dashboard, feed: Feed) -> None:
-    feed.register("a")
-    asking = feed.permission("a", command="make deploy")
+def test_card_that_is_answered_elsewhere_says_by_whom_and_goes(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    asking = [feed.permission(session, command=f"make {session}") for session in ("a", "b")]
     page = dashboard.open("inbox")
-    expect(page.locator("article.card")).to_have_count(1)
-    feed.ask("/sessions/a/approvals/1", {"decision": "approve"})
-    expect(page.locator("article.card")).to_have_count(0)
-    assert asking.decision["behavior"] == "allow"
+    cards = page.locator("article.card")
+    expect(cards).to_have_count(2)
+    cards.nth(0).hover()
+    before = cards.nth(1).bounding_box()
+    first, second = (each["session"] for each in feed.ask("/approvals"))
+    feed.ask(f"/sessions/{first}/approvals/1", {"decision": "approve"})
+    expect(cards.nth(0).get_by_role("status")).to_contain_text("approve by you")
+    expect(cards.nth(0).get_by_role("button")).to_have_count(0)
+    after = cards.nth(1).bounding_box()  # nothing has come under the pointer
+    assert before
+    assert after
+    assert abs(before["y"] - after["y"]) < 16
+    page.mouse.move(5, 5)
+    expect(cards).to_have_count(1)
+    expect(page.get_by_label("Answered")).to_contain_text(f"make {first}")
+    page.get_by_role("button", name="Deny…").click()
+    page.get_by_label("Words to the agent").press("Enter")
+    assert {each.decision["behavior"] for each in asking} == {"allow", "deny"}
+    assert (
+        feed.ask(f"/sessions/{second}/approvals?all=1")[0]["resolution"]["decision"] == "deny"
+    )
 
 
 def test_rule_for_such_is_shown_with_what_it_would_have_answered(
@@ -295,7 +348,7 @@ def test_older_turns_come_as_one_scrolls(dashboard: Dashboard, feed: Feed) -> No
     expect(page.get_by_role("heading", name="Answer 59")).to_be_in_viewport()
     expect(page.get_by_text("question 0", exact=True)).to_have_count(0)
     for oldest in ("question 10", "question 0"):  # 25 turns a page
-        page.get_by_role("button", name="Older").click()
+        page.locator(".log").evaluate("log => { log.scrollTop = 0; }")
         expect(page.get_by_text(oldest, exact=True)).to_have_count(1)
     seqs = page.locator(".item").evaluate_all("all => all.map(each => +each.dataset.seq)")
     assert seqs == sorted(set(seqs))

@@ -60,12 +60,14 @@ class Feed:
         body = {"event": event, "data": data}
         return int(self.ask(f"/sessions/{session}/events", body)["seq"])
 
-    def permission(self, session: str, cwd: str = "/work", **given: Any) -> Asking:
+    def permission(
+        self, session: str, cwd: str = "/work", tool: str = "Bash", **given: Any
+    ) -> Asking:
         """Let an agent's hook ask for a permission, and wait for the decision."""
         hook = {
             "session_id": session,
             "hook_event_name": "PermissionRequest",
-            "tool_name": "Bash",
+            "tool_name": tool,
             "tool_input": given,
             "cwd": cwd,
         }
