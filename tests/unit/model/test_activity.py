@@ -1,4 +1,4 @@
-"""The lines that lists show of a session: its agent's last words, and what it does."""
+"""The lines that lists show of a session: how it began, its agent's last words, what it does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
-from sxhost.model.activity import lines_after
+from sxhost.model.activity import first_words, lines_after
 from sxhost.model.session import Event, Session, State
 
 SESSION = Session(id="a", start_ms=0, last_seen_ms=0, state=State("idle", "", 0))
@@ -52,3 +52,22 @@ def test_lines_follow_from_events(
 def test_an_activity_has_its_beginning() -> None:
     event = Event(START[0], Raw(encode(START[1])), 1, 1, 1, 1234, "a")
     assert lines_after(SESSION, [event]).activity.since_ms == 1234
+
+
+def test_an_opening_is_the_first_prompt_of_the_session_itself() -> None:
+    prompts = [
+        {"text": "a subagent's", "parent": "c"},
+        {"text": " \n", "by": "turn"},
+        {"text": "Mend the\n  tests", "by": "turn"},
+        {"text": "And the documents", "by": "turn"},
+    ]
+    events = [
+        Event("user-message", Raw(encode(prompt)), 1, seq, seq, 1000 + seq, "a")
+        for seq, prompt in enumerate(prompts, 1)
+    ]
+    assert lines_after(SESSION, events).opening == "Mend the tests"
+
+
+def test_first_words_are_cut_between_words() -> None:
+    assert first_words("word " * 30) == ("word " * 12).strip() + "…"
+    assert len(first_words("x" * 100)) == 60
