@@ -302,7 +302,6 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
             raise
         core.presence.forget(session_id)
         core.processes.forget(session_id)
-        core.notifier.session_removed(session_id)
         log.info("session {session} forgotten", session=session_id)
         return Forgotten(ok=True, note=RUNS_ON if runs_on else "")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -48,7 +48,8 @@ _ENDS: Final = frozenset(
         TurnStartedEvent,
     )
 )
-_CHANGES: Final = _STARTS | _ENDS | {UserMessageEvent.name}
+_CHANGES: Final = _STARTS | _ENDS
+_SPEAKS: Final = frozenset({MessageEvent.name, ErrorEvent.name})
 
 
 class SessionLines(Struct, frozen=True):
@@ -59,25 +60,26 @@ class SessionLines(Struct, frozen=True):
     activity: Activity
 
 
-def lines_after(session: Session, events: Iterable[Event]) -> SessionLines:
-    """Return the lines of a session after events."""
-    lines = SessionLines(session.opening, session.preview, session.activity)
+def lines_after(session: Session, events: Sequence[Event]) -> SessionLines:
+    """Return the lines of a session after events; of a batch, few are decoded."""
+    opening = session.opening or _opening_of(events)
+    changes = [event for event in events if event.event in _CHANGES]
+    if not changes:
+        return SessionLines(opening, session.preview, session.activity)
+    return SessionLines(
+        opening,
+        _preview_after(session.preview, changes),
+        _activity_after(session.activity, changes),
+    )
+
+
+def _opening_of(events: Sequence[Event]) -> str:
     for event in events:
-        if event.event in _CHANGES:
-            data = decode_event(event)
-            lines = SessionLines(
-                _opening(lines, data),
-                _preview(lines, event, data),
-                _activity(lines, event, data),
-            )
-    return lines
-
-
-def _opening(lines: SessionLines, data: AgentEvent) -> str:
-    match data:
-        case UserMessageEvent(text=text, parent=None) if not lines.opening:
-            return first_words(text)
-    return lines.opening
+        if event.event == UserMessageEvent.name:
+            match decode_event(event):
+                case UserMessageEvent(text=text, parent=None) if opening := first_words(text):
+                    return opening
+    return ""
 
 
 def first_words(prompt: str) -> str:
@@ -89,17 +91,47 @@ def first_words(prompt: str) -> str:
     return f"{cut}…"
 
 
-def _preview(lines: SessionLines, event: Event, data: AgentEvent) -> str:
-    match data:
+def _preview_after(preview: str, events: Sequence[Event]) -> str:
+    """Return the last words of an agent: those of the last event that has any."""
+    speaking = (event for event in reversed(events) if event.event in _SPEAKS)
+    return next(filter(None, map(_words, speaking)), preview)
+
+
+def _words(event: Event) -> str:
+    match decode_event(event):
         case MessageEvent(text=text, parent=None):
-            return _line(text or event.plain_text()) or lines.preview
+            return _line(text or event.plain_text())
         case ErrorEvent(reason=reason):
-            return _line(reason) or lines.preview
-    return lines.preview
+            return _line(reason)
+    return ""
 
 
-def _activity(lines: SessionLines, event: Event, data: AgentEvent) -> Activity:
-    runs = lines.activity
+def _activity_after(runs: Activity, events: Sequence[Event]) -> Activity:
+    """Return what runs after events: the last that settles it matters, and those behind."""
+    last: list[tuple[Event, AgentEvent]] = []
+    for event in reversed(events):
+        data = decode_event(event)
+        last.append((event, data))
+        if _settles(data):
+            break
+    for event, data in reversed(last):
+        runs = _activity(runs, event, data)
+    return runs
+
+
+def _settles(data: AgentEvent) -> bool:
+    """Tell whether after an event the same runs, whatever has run before."""
+    match data:
+        case ToolStartEvent(late=late):
+            return not late
+        case ToolDoneEvent():
+            return False
+        case MessageEvent(parent=parent):
+            return parent is None
+    return True
+
+
+def _activity(runs: Activity, event: Event, data: AgentEvent) -> Activity:
     match data:
         case ToolStartEvent(title=title, tool=tool, item=item, late=late):
             return runs if late else Activity(_line(title or tool), event.ts_ms, item)
@@ -107,7 +139,7 @@ def _activity(lines: SessionLines, event: Event, data: AgentEvent) -> Activity:
             return Activity(_line(title), event.ts_ms)
         case ToolDoneEvent(item=item) if runs.item and item != runs.item:
             return runs  # the call that has ended is another one
-        case MessageEvent(parent=str()) | UserMessageEvent():
+        case MessageEvent(parent=str()):
             return runs
     return NO_ACTIVITY
 

@@ -19,7 +19,8 @@ import msgspec
 
 from sxhost import files
 from sxhost.store.contracts import StoreInUse, StoreUnusable
-from sxhost.store.sqlite import epoch, rows, upgrades
+from sxhost.store.sql import rows
+from sxhost.store.sqlite import checksums, epoch, upgrades
 
 __all__ = [
     "create",
@@ -118,11 +119,12 @@ def verify(connection: sqlite3.Connection, place: str) -> None:
 
     Both read the whole file, so one of them does in a thread.
 
-    :raises sqlite3.DatabaseError: something is not as it was written.
+    :raises sqlite3.DatabaseError: the structure is not as it was written.
+    :raises DamagedRow: a row is not.
     """
     with ThreadPoolExecutor(1) as pool:
         structure = pool.submit(_check_structure, place)
-        rows.check(connection)
+        checksums.check(connection)
         structure.result()
 
 

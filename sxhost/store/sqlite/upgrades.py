@@ -12,7 +12,7 @@ from sxhost.model.pieces import stream_of, superseded_by
 from sxhost.model.session import Event
 from sxhost.store.journal import Row
 from sxhost.store.runs import pack, runs_of, stored
-from sxhost.store.sqlite import rows
+from sxhost.store.sql import rows
 
 __all__ = ["UPGRADES"]
 
