@@ -1,4 +1,4 @@
-"""The lines that lists show of a session: its beginning, its agent's last words, what it does."""
+"""The lines that lists show of a session: its beginning, its agent's words, what it does."""
 
 from __future__ import annotations
 
