@@ -108,7 +108,7 @@ def now_text(session: Summary, asked: Approval | None, now_ms: int) -> str:
     elif stands == "working":
         what, since = _work_text(session)
     elif stands == "failed":
-        what = session.preview or reason_text(session.reason.removeprefix("error: "))
+        what = reason_text(session.preview or session.reason.removeprefix("error: "))
     if not since:
         return what
     return " · ".join(filter(None, (what, age((now_ms - since) / 1000))))

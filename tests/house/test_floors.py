@@ -49,19 +49,75 @@ ROOMS = {
     "codec": Room("2", ("codec/*.py",), rooms_of("errors model visible"), rooms_of("msgspec")),
     "config": Room("2", ("config.py",), rooms_of("files model"), rooms_of("msgspec")),
     "policy": Room("2", ("policy/*.py",), rooms_of("model"), rooms_of("msgspec re2")),
-    "auth": Room("3", ("auth/*.py",), rooms_of("address config errors files localnet logs model"), rooms_of("OpenSSL cryptography msgspec service_identity twisted zope")),
-    "process": Room("3", ("process/*.py",), rooms_of("codec errors logs model os_process waiting"), rooms_of("msgspec twisted")),
-    "store": Room("3", ("store/*.py", "store/sql/*.py", "store/sqlite/*.py"), rooms_of("codec errors files logs model waiting"), rooms_of("msgspec twisted")),
-    "transcripts": Room("3", ("transcripts/*.py",), rooms_of("codec model waiting"), rooms_of("msgspec")),
-    "agent_files": Room("4", ("agent_files/*.py",), rooms_of("codec files logs model os_process process visible waiting"), rooms_of("msgspec twisted")),
-    "audit": Room("4", ("audit.py",), rooms_of("errors logs model store waiting"), rooms_of("msgspec twisted")),
-    "client": Room("4", ("client/*.py",), rooms_of("address auth codec errors localnet model treq_url waiting"), rooms_of("msgspec treq twisted zope")),
-    "drivers": Room("4", ("drivers/*.py", "drivers/*/*.py"), rooms_of("codec errors logs model process waiting"), rooms_of("msgspec twisted")),
-    "streams": Room("4", ("streams/*.py",), rooms_of("codec errors logs model slices store waiting"), rooms_of("msgspec twisted zope")),
-    "agents": Room("5", ("agents/*.py",), rooms_of("codec drivers errors logs model os_process policy process store streams "
-"visible waiting"), rooms_of("automat msgspec twisted")),
-    "attach": Room("5", ("attach/*.py",), rooms_of("auth client codec config errors logs model os_process project waiting"), rooms_of("msgspec twisted")),
-    "service": Room("6", (
+    "auth": Room(
+        "3",
+        ("auth/*.py",),
+        rooms_of("address config errors files localnet logs model"),
+        rooms_of("OpenSSL cryptography msgspec service_identity twisted zope"),
+    ),
+    "process": Room(
+        "3",
+        ("process/*.py",),
+        rooms_of("codec errors logs model os_process waiting"),
+        rooms_of("msgspec twisted"),
+    ),
+    "store": Room(
+        "3",
+        ("store/*.py", "store/sql/*.py", "store/sqlite/*.py"),
+        rooms_of("codec errors files logs model waiting"),
+        rooms_of("msgspec twisted"),
+    ),
+    "transcripts": Room(
+        "3", ("transcripts/*.py",), rooms_of("codec model waiting"), rooms_of("msgspec")
+    ),
+    "agent_files": Room(
+        "4",
+        ("agent_files/*.py",),
+        rooms_of("codec files logs model os_process process visible waiting"),
+        rooms_of("msgspec twisted"),
+    ),
+    "audit": Room(
+        "4",
+        ("audit.py",),
+        rooms_of("errors logs model store waiting"),
+        rooms_of("msgspec twisted"),
+    ),
+    "client": Room(
+        "4",
+        ("client/*.py",),
+        rooms_of("address auth codec errors localnet model treq_url waiting"),
+        rooms_of("msgspec treq twisted zope"),
+    ),
+    "drivers": Room(
+        "4",
+        ("drivers/*.py", "drivers/*/*.py"),
+        rooms_of("codec errors logs model process waiting"),
+        rooms_of("msgspec twisted"),
+    ),
+    "streams": Room(
+        "4",
+        ("streams/*.py",),
+        rooms_of("codec errors logs model slices store waiting"),
+        rooms_of("msgspec twisted zope"),
+    ),
+    "agents": Room(
+        "5",
+        ("agents/*.py",),
+        rooms_of(
+            "codec drivers errors logs model os_process policy process store streams "
+            "visible waiting"
+        ),
+        rooms_of("automat msgspec twisted"),
+    ),
+    "attach": Room(
+        "5",
+        ("attach/*.py",),
+        rooms_of("auth client codec config errors logs model os_process project waiting"),
+        rooms_of("msgspec twisted"),
+    ),
+    "service": Room(
+        "6",
+        (
             "event_drafts.py",
             "eviction.py",
             "registration.py",
@@ -71,28 +127,102 @@ ROOMS = {
             "service_messages.py",
             "service_policy.py",
             "service_viewers.py",
-        ), rooms_of("agents audit codec errors logs model project slices store streams "
-"transcripts waiting"), rooms_of("msgspec twisted")),
-    "hooks": Room("5", ("hooks/*.py",), rooms_of("address agent_files auth codec drivers errors files logs model "
-"os_process project visible waiting"), rooms_of("msgspec twisted")),
-    "dashboard": Room("5", ("dashboard/*.py",), rooms_of("errors http"), rooms_of("msgspec twisted")),
-    "http": Room("4", ("http/*.py",), rooms_of("auth codec errors localnet logs model ratelimit slices visible waiting"), rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope")),
-    "telemetry": Room("3", ("telemetry/*.py",), rooms_of("codec config errors localnet logs model project surroundings treq_url "
-"trust visible waiting"), rooms_of("msgspec treq twisted")),
-    "faces/codex_sse": Room("5", ("faces/codex_sse/*.py",), rooms_of("codec errors http logs model transcripts"), rooms_of("msgspec twisted")),
-    "faces/codexd": Room("5", ("faces/codexd/*.py",), rooms_of("codec errors http model"), rooms_of("msgspec twisted")),
-    "faces/native": Room("6", ("faces/__init__.py", "faces/native/*.py"), rooms_of("auth codec errors hooks http logs model telemetry waiting"), rooms_of("msgspec twisted zope")),
-    "faces/pi": Room("5", ("faces/pi/*.py",), rooms_of("codec errors http logs model ratelimit transcripts waiting"), rooms_of("msgspec twisted zope")),
-    "daemon": Room("7", ("daemon/*.py",), rooms_of("address agents auth config drivers errors faces/pi files http localnet "
-"logs model policy process service store visible waiting"), rooms_of("OpenSSL twisted")),
-    "top": Room("8", ("tap.py",), rooms_of("agent_files auth config daemon dashboard faces/codex_sse faces/codexd "
-"faces/native faces/pi hooks http logs service slices store telemetry "
-"visible waiting"), rooms_of("msgspec twisted")),
-    "cli": Room("9", ("__main__.py", "cli/*.py", "cli/board/*.py"), rooms_of("address attach auth client codec config daemon drivers errors faces/pi "
-"hooks localnet logs model policy project slices surroundings telemetry "
-"top transcripts trust visible waiting"), rooms_of("autobahn click markdown_it msgspec rich segno textual twisted zope")),
-    "testing": Room("9", ("testing/*.py",), rooms_of("agent_files agents auth client drivers errors faces/native faces/pi "
-"hooks http model process service store streams top waiting"), rooms_of("msgspec treq twisted zope")),
+        ),
+        rooms_of(
+            "agents audit codec errors logs model project slices store streams "
+            "transcripts waiting"
+        ),
+        rooms_of("msgspec twisted"),
+    ),
+    "hooks": Room(
+        "5",
+        ("hooks/*.py",),
+        rooms_of(
+            "address agent_files auth codec drivers errors files logs model "
+            "os_process project visible waiting"
+        ),
+        rooms_of("msgspec twisted"),
+    ),
+    "dashboard": Room(
+        "5", ("dashboard/*.py",), rooms_of("errors http"), rooms_of("msgspec twisted")
+    ),
+    "http": Room(
+        "4",
+        ("http/*.py",),
+        rooms_of("auth codec errors localnet logs model ratelimit slices visible waiting"),
+        rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
+    ),
+    "telemetry": Room(
+        "3",
+        ("telemetry/*.py",),
+        rooms_of(
+            "codec config errors localnet logs model project surroundings treq_url "
+            "trust visible waiting"
+        ),
+        rooms_of("msgspec treq twisted"),
+    ),
+    "faces/codex_sse": Room(
+        "5",
+        ("faces/codex_sse/*.py",),
+        rooms_of("codec errors http logs model transcripts"),
+        rooms_of("msgspec twisted"),
+    ),
+    "faces/codexd": Room(
+        "5",
+        ("faces/codexd/*.py",),
+        rooms_of("codec errors http model"),
+        rooms_of("msgspec twisted"),
+    ),
+    "faces/native": Room(
+        "6",
+        ("faces/__init__.py", "faces/native/*.py"),
+        rooms_of("auth codec errors hooks http logs model telemetry waiting"),
+        rooms_of("msgspec twisted zope"),
+    ),
+    "faces/pi": Room(
+        "5",
+        ("faces/pi/*.py",),
+        rooms_of("codec errors http logs model ratelimit transcripts waiting"),
+        rooms_of("msgspec twisted zope"),
+    ),
+    "daemon": Room(
+        "7",
+        ("daemon/*.py",),
+        rooms_of(
+            "address agents auth config drivers errors faces/pi files http localnet "
+            "logs model policy process service store visible waiting"
+        ),
+        rooms_of("OpenSSL twisted"),
+    ),
+    "top": Room(
+        "8",
+        ("tap.py",),
+        rooms_of(
+            "agent_files auth config daemon dashboard faces/codex_sse faces/codexd "
+            "faces/native faces/pi hooks http logs service slices store telemetry "
+            "visible waiting"
+        ),
+        rooms_of("msgspec twisted"),
+    ),
+    "cli": Room(
+        "9",
+        ("__main__.py", "cli/*.py", "cli/board/*.py"),
+        rooms_of(
+            "address attach auth client codec config daemon drivers errors faces/pi "
+            "hooks localnet logs model policy project slices surroundings telemetry "
+            "top transcripts trust visible waiting"
+        ),
+        rooms_of("autobahn click markdown_it msgspec rich segno textual twisted zope"),
+    ),
+    "testing": Room(
+        "9",
+        ("testing/*.py",),
+        rooms_of(
+            "agent_files agents auth client drivers errors faces/native faces/pi "
+            "hooks http model process service store streams top waiting"
+        ),
+        rooms_of("msgspec treq twisted zope"),
+    ),
 }
 
 REACTOR_NAME = "twisted.internet.reactor"
