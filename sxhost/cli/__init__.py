@@ -44,6 +44,7 @@ hooks            agents' hooks, and their settings
 top              the live board (board/), where there can be one
 trust            which projects may say where telemetry goes
 stdio            the multiplexer over two pipes
+progress         what a command waits for, where it takes long
 terminal         a command's two ends: the host, and what it tells of that in lines
 words            commands that take a person's words, whatever these begin with
 standing         how sessions stand: who needs somebody, what each does

@@ -27,6 +27,7 @@ async def keep_drawing(link: HostLink, draw: Callable[[], Awaitable[list[Pieces]
     :raises HostUnreachable: no host has answered the first time.
     """
     lines, news = await draw(), ""
+    link.progress.stop()
     open_screen()
     link.reactor.addSystemEventTrigger("before", "shutdown", close_screen)
     while True:

@@ -31,9 +31,10 @@ __all__ = ["Listed", "list_sessions", "session_table"]
 
 COLUMNS: Final = (
     Column("STATE"),
-    Column("ID", 14),
-    Column("TITLE", 10, rank=3),
+    Column("ID", 8, wish=14),
+    Column("TITLE", 10, rank=3, wish=20),
     Column("AGENT", 6, rank=4),
+    Column("MODEL", 6, rank=8),
     Column("PROJECT", 8, rank=7),
     Column("NOW", 15, rank=1, keep=" · "),
     Column("AGE", rank=5, right=True),
@@ -42,7 +43,8 @@ COLUMNS: Final = (
 """What fits into a terminal of 80 columns; in wider ones all are wider."""
 
 WIDE_COLUMNS: Final = (
-    *(Column(name) for name in ("STATE", "ID", "TITLE", "AGENT", "DIRECTORY", "BRANCH", "NOW")),
+    *(Column(name) for name in ("STATE", "ID", "TITLE", "AGENT", "MODEL")),
+    *(Column(name) for name in ("DIRECTORY", "BRANCH", "NOW")),
     Column("AGE", right=True),
     Column("SEEN", right=True),
     Column("EVENTS", right=True),
@@ -116,7 +118,7 @@ def _row(session: Summary, short: str, asked: Approval | None, now_ms: int) -> T
     stands = standing(session, asked)
     place = " ".join(filter(None, (session.project, session.git_branch)))
     cells = (
-        *(stands, short, session.title, _agent(session), place),
+        *(stands, short, session.title, _agent(session), _model(session), place),
         *(now_text(session, asked, now_ms), age(now_ms / 1000 - session.start_time)),
         _cost(session),
     )
@@ -133,7 +135,7 @@ def _wide_row(session: Summary, asked: Approval | None, now_ms: int) -> TableRow
         "cost_usd": session.cost_usd,
     }
     cells = (
-        *(stands, session.id, session.title, _agent(session)),
+        *(stands, session.id, session.title, _agent(session), _model(session)),
         *(home_path(session.cwd, home), session.git_branch, now_text(session, asked, now_ms)),
         age(now_ms / 1000 - session.start_time),
         age((now_ms - session.last_seen_ms) / 1000),
@@ -144,8 +146,12 @@ def _wide_row(session: Summary, asked: Approval | None, now_ms: int) -> TableRow
 
 
 def _agent(session: Summary) -> str:
-    names = dict.fromkeys((session.agent or session.provider, session.model))
-    return "/".join(filter(None, names))
+    return session.agent or session.provider or session.model
+
+
+def _model(session: Summary) -> str:
+    """Return the model; not once more what stands for the agent."""
+    return "" if session.model == _agent(session) else session.model
 
 
 def _cost(session: Summary) -> str:

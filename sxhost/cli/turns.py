@@ -27,15 +27,13 @@ from sxhost.model.turn import CutReason
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.model.turn import Launch, Turn
+    from sxhost.model.turn import Turn
 
 __all__ = [
     "TurnFollower",
     "end_of_turn",
     "follow_turn",
     "put_heading",
-    "waiting_for",
-    "waiting_until_runs",
 ]
 
 
@@ -175,14 +173,3 @@ def put_heading(link: HostLink, session: Summary) -> None:
     """Print whose words follow."""
     if not link.json:
         put(f"{session.id}: {session.agent} {session.model}".rstrip(), err=True)
-
-
-def waiting_until_runs(session_id: str) -> str:
-    """Return what is waited for while the agent of a session is started again."""
-    return f"Waiting until the agent of {session_id} runs …"
-
-
-def waiting_for(launch: Launch) -> str:
-    """Return what is waited for while an agent starts."""
-    program = f" ({' '.join(launch.command)})" if launch.command else ""
-    return f"Waiting until {launch.agent}{program} is ready for its first turn …"

@@ -343,6 +343,7 @@ def test_reader_who_reads_above_stays_there(dashboard: Dashboard, feed: Feed) ->
 
 
 def test_older_turns_come_as_one_scrolls(dashboard: Dashboard, feed: Feed) -> None:
+    feed.register("a", title="Many questions")
     conversation(feed, "a", turns=60)
     page = dashboard.open("s/a")
     expect(page.get_by_role("heading", name="Answer 59")).to_be_in_viewport()
