@@ -377,6 +377,7 @@ def test_session_is_found_where_it_was_left(dashboard: Dashboard, feed: Feed) ->
 
 
 def test_older_turns_come_as_one_scrolls(dashboard: Dashboard, feed: Feed) -> None:
+    feed.register("a", title="Many questions")
     conversation(feed, "a", turns=60)
     page = dashboard.open("s/a")
     expect(page.get_by_role("heading", name="Answer 59")).to_be_in_viewport()
