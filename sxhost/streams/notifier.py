@@ -161,11 +161,8 @@ class LogNotifier:
         self.topics.poke(inbox_topic(session_id))
         self.events_appended(session_id)
 
-    def deliver_now(self) -> Deferred[None]:
-        """Deliver what is due; fires once it is, so that whatever follows comes after it."""
-        return Deferred.fromCoroutine(self._deliver_all())
-
-    async def _deliver_all(self) -> None:
+    async def deliver_now(self) -> None:
+        """Deliver what is due; whatever follows comes after it."""
         for _ in range(2):  # what is being delivered, then what has come since
             if self._delivery is not None:
                 self._delivery.cancel()
