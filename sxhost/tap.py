@@ -37,7 +37,7 @@ from sxhost.daemon.options import Options
 from sxhost.daemon.pidfile import PidFile, on_hangup
 from sxhost.daemon.preflight import load_certificate, prepare
 from sxhost.daemon.service import HostService
-from sxhost.daemon.systemd import Notifier
+from sxhost.daemon.systemd import Notifier, report_start
 from sxhost.dashboard import routes as dashboard
 from sxhost.dashboard.assets import Assets
 from sxhost.faces.codex_sse import routes as codex_sse
@@ -253,7 +253,8 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     path = settings.database
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
-    journal = SQLiteConnection(path, settings.durability)
+    report = partial(report_start, os.environ)
+    journal = SQLiteConnection(path, settings.durability, report=report)
     threads = store_threads(reactor)
     return JournalledStore(
         settings.limits, reactor.seconds, journal, threads, native=settings.native

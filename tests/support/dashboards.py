@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -59,6 +61,15 @@ class Feed:
         """Fire an event; return its number."""
         body = {"event": event, "data": data}
         return int(self.ask(f"/sessions/{session}/events", body)["seq"])
+
+    def say(self, session: str, count: int) -> None:
+        """Let an agent say numbers, all in one request."""
+        lines = ({"event": "message", "data": {"text": f"word {n + 1}"}} for n in range(count))
+        body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        headers = {"Content-Type": "application/x-ndjson"}
+        address = f"{self._host.url}/sessions/{session}/events"
+        with urlopen(Request(address, body, headers)) as answer:
+            assert answer.status == 200
 
     def permission(
         self, session: str, cwd: str = "/work", tool: str = "Bash", **given: Any
