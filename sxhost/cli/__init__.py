@@ -5,6 +5,7 @@ main             the group of all commands
 serve            serve: in the foreground, as a daemon, over two pipes
 sessions         sessions, show, register, rm, prune
 session_list     the list of sessions for people
+session_watch    the list of sessions as it changes
 session_view     all about a session
 messages         send, pull
 events           events, tail, fire

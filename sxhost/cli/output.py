@@ -29,6 +29,7 @@ __all__ = [
     "close_screen",
     "end_typed_line",
     "fail",
+    "is_screen",
     "looks",
     "open_screen",
     "put",
@@ -140,19 +141,19 @@ def put_pieces(*lines: Pieces) -> None:
 
 def open_screen() -> None:
     """Take the terminal's other screen, so that what stood on this one is there again after."""
-    if _is_screen():
+    if is_screen():
         _echo("\x1b[?1049h\x1b[?25l", nl=False)
 
 
 def close_screen() -> None:
     """Give the terminal back."""
-    if _is_screen():
+    if is_screen():
         click.echo("\x1b[?25h\x1b[?1049l", nl=False)
 
 
 def put_screen(lines: Sequence[Pieces], footer: str) -> None:
     """Draw lines over what the screen has; where there is no screen, print them again."""
-    if not _is_screen():
+    if not is_screen():
         put_pieces(*lines, [(footer, None)], [("", None)])
         return
     columns, rows = shutil.get_terminal_size()
@@ -164,7 +165,8 @@ def put_screen(lines: Sequence[Pieces], footer: str) -> None:
     click.echo("\x1b[H" + "\x1b[K\n".join(drawn) + "\x1b[K\x1b[J", nl=False)
 
 
-def _is_screen() -> bool:
+def is_screen() -> bool:
+    """Tell whether stdout is a terminal on which a line can be drawn anywhere."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 

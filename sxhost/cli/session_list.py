@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sxhost.model.approval import Approval
     from sxhost.model.session import SessionQuery, Summary
 
-__all__ = ["Listed", "list_sessions", "session_table"]
+__all__ = ["Listed", "choose", "list_sessions", "pending_by_session", "session_table"]
 
 COLUMNS: Final = (
     Column("STATE"),
@@ -36,7 +36,7 @@ COLUMNS: Final = (
     Column("AGENT", 6, rank=4),
     Column("MODEL", 6, rank=8),
     Column("PROJECT", 8, rank=7),
-    Column("NOW", 15, rank=1, keep=" · "),
+    Column("NOW", 15, rank=1, keep=" · ", wish=20),
     Column("AGE", rank=5, right=True),
     Column("COST", rank=6, right=True),
 )
@@ -69,19 +69,36 @@ class Listed(NamedTuple):
 
 async def list_sessions(host: HostClient, query: SessionQuery, *, needs_me: bool) -> Listed:
     """Return the sessions that a query chooses, or of them those that need somebody."""
+    known_there = replace(query, state="") if query.state in KNOWN_HERE else query
+    found = await host.sessions(known_there)
+    asks = any(session.pending_approvals for session in found)
+    listed = Listed(found, await pending_by_session(host) if asks else {})
+    return choose(listed, query, needs_me=needs_me)
+
+
+async def pending_by_session(host: HostClient) -> dict[str, Approval]:
+    """Return what each session waits for, the oldest of each."""
     from sxhost.errors import ForbiddenScope
     from sxhost.model.approval import ApprovalQuery
 
+    with suppress(ForbiddenScope):  # a token for one session may not ask for all
+        return oldest_by_session(await host.approvals(ApprovalQuery()))
+    return {}
+
+
+def choose(listed: Listed, query: SessionQuery, *, needs_me: bool = False) -> Listed:
+    """Return of these sessions those that a query chooses, or of them those in need."""
+    from sxhost.model.summaries import summary_filter
+
     stands = query.state if query.state in KNOWN_HERE else ""
-    found = await host.sessions(replace(query, state="") if stands else query)
-    asked: dict[str, Approval] = {}
-    if any(session.pending_approvals for session in found):
-        with suppress(ForbiddenScope):  # a token for one session may not ask for all
-            asked = oldest_by_session(await host.approvals(ApprovalQuery()))
+    matches = summary_filter(replace(query, state="") if stands else query)
     wanted = NEEDY if needs_me else (stands,) if stands else ()
-    if wanted:
-        found = [one for one in found if standing(one, asked.get(one.id)) in wanted]
-    return Listed(found, asked)
+    found = [
+        one
+        for one in listed.sessions
+        if matches(one) and (not wanted or standing(one, listed.asked.get(one.id)) in wanted)
+    ]
+    return listed._replace(sessions=found)
 
 
 def session_table(

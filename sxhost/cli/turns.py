@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from sxhost.cli.approval_prompts import ApprovalPrompts
 from sxhost.cli.follow import link_reporter
+from sxhost.cli.formats import reason_text
 from sxhost.cli.keyboard import Keyboard
 from sxhost.cli.output import put
 from sxhost.cli.terminal import HostLink
@@ -23,7 +24,6 @@ from sxhost.model.event_types import (
 )
 from sxhost.model.rights import APPROVAL_EVENTS
 from sxhost.model.session import BackgroundTask, Event, Summary
-from sxhost.model.turn import CutReason
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
@@ -118,19 +118,11 @@ class TurnFollower:
         return bool(self._status) and (not waits or self.has_ended)
 
 
-CUT: Mapping[str, str] = {
-    CutReason.PROCESS_ENDED: "the agent's process has ended in the middle of it",
-    CutReason.HOST_ENDED: "the host has ended in the middle of it",
-}
-"""What reasons that are names mean."""
-
-
 def end_of_turn(event: AgentEvent) -> tuple[str, str] | None:
     """Return the status and the reason with which a turn ends, if it does."""
     match event:
         case CompleteEvent() | ErrorEvent():
-            reason = event.reason or ""
-            return event.status or "", CUT.get(reason, reason)
+            return event.status or "", reason_text(event.reason or "")
         case EndedEvent():
             return "", event.reason
     return None

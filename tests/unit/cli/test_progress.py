@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr
 
 import pytest
 from twisted.internet.task import Clock
 
 from sxhost.cli.output import StatusLine, put, put_pieces
 from sxhost.cli.progress import ANY, Progress, Wait, wait_for
+from tests.support.screens import terminal
 
 READING = Wait("Reading")
 
@@ -110,27 +110,6 @@ class TestProgress:
 )
 def test_what_a_request_waits_for(method: str, path: str, what: str) -> None:
     assert wait_for(method, path).what == what
-
-
-class Screen(io.StringIO):
-    """A terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@contextmanager
-def terminal(term: str = "xterm") -> Iterator[Screen]:
-    """Have all printed on a terminal of 30 columns."""
-    made = Screen()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        redirect_stdout(made),
-        redirect_stderr(made),
-    ):
-        for name, value in {"TERM": term, "NO_COLOR": "1", "COLUMNS": "30"}.items():
-            patch.setenv(name, value)
-        yield made
 
 
 class TestStatusLine:
