@@ -218,6 +218,7 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
             usage=session.usage,
             inbox=session.inbox,
             os_process=session.os_process,
+            opening=session.opening,
             message_count=session.message_count,
             native_id=session.native_id,
             continues=session.continues,
@@ -278,7 +279,7 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         change = Succession(
             continues=old_id,
             continued_by="",
-            title=new.title or old.title,
+            title=new.title or old.title or old.opening,
             labels={**old.labels, **new.labels},
         )
         await store.register(new_id, change, at)
@@ -301,7 +302,6 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
             raise
         core.presence.forget(session_id)
         core.processes.forget(session_id)
-        core.notifier.session_removed(session_id)
         log.info("session {session} forgotten", session=session_id)
         return Forgotten(ok=True, note=RUNS_ON if runs_on else "")
 

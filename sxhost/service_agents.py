@@ -58,7 +58,6 @@ class AgentVerbs:
         try:
             session_id, turn = await core.supervisor.start(replace(launch, id=name))
         except (HostError, CancelledError) as error:
-            core.notifier.events_appended(name)  # a reader may have found it already
             why = error.code if isinstance(error, HostError) else "its client has left"
             await core.audit.record("not started", name, why)
             raise

@@ -143,6 +143,6 @@ def _hit(event: Event, session: Session, search: EventSearch) -> SearchHit:
         text=text,
         marks=marks,
         agent=session.agent,
-        title=session.title or "",
+        title=session.title or session.opening,
         project=project_name(session.cwd),
     )

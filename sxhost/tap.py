@@ -20,7 +20,6 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.threadpool import ThreadPool
 
@@ -33,12 +32,12 @@ from sxhost.daemon.agents import make_agents, make_rules
 from sxhost.daemon.entrances import outside_urls
 from sxhost.daemon.init import leave_process_1
 from sxhost.daemon.listening import make_endpoint
-from sxhost.daemon.logfile import observer
+from sxhost.daemon.logfile import LogObserver, observer
 from sxhost.daemon.options import Options
 from sxhost.daemon.pidfile import PidFile, on_hangup
 from sxhost.daemon.preflight import load_certificate, prepare
 from sxhost.daemon.service import HostService
-from sxhost.daemon.systemd import Notifier
+from sxhost.daemon.systemd import Notifier, report_start
 from sxhost.dashboard import routes as dashboard
 from sxhost.dashboard.assets import Assets
 from sxhost.faces.codex_sse import routes as codex_sse
@@ -61,9 +60,10 @@ from sxhost.logs import logger, set_level
 from sxhost.service import SessionService
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
+from sxhost.store.group_commit import Threads
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.telemetry.forwarder import make_forwarder
 from sxhost.visible import exit_with_error
 from sxhost.waiting import RunInThread
@@ -106,7 +106,7 @@ def _freeze_loaded_objects() -> None:
     gc.freeze()
 
 
-def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> ILogObserver | None:
+def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> LogObserver | None:
     """Return the log observer, or end the process with a sentence."""
     try:
         return observer(twistd, kind, reactor, os.environ)
@@ -253,9 +253,10 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     path = settings.database
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
-    journal = SQLiteConnection(path, settings.durability)
+    report = partial(report_start, os.environ)
+    journal = SQLiteConnection(path, settings.durability, report=report)
     threads = store_threads(reactor)
-    return SQLiteStore(
+    return JournalledStore(
         settings.limits, reactor.seconds, journal, threads, native=settings.native
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +33,7 @@ class RequestContext:
     """What answers and refusals look like."""
     route: str = ""
     """The path of the route that answers, for the log and the metrics."""
-    query_names: Collection[str] = ()
+    query_names: frozenset[str] = frozenset()
     """The query's parameters that the route knows; no others are logged."""
 
 

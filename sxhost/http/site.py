@@ -19,7 +19,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from sxhost.errors import BodyTooLarge, HostError, Stopping
-from sxhost.http.access_log import FORMAT, entry
+from sxhost.http.access_log import AccessLog, entry, is_logged, publish
 from sxhost.http.admission import Admission, RequestRates
 from sxhost.http.authentication import Authenticator, is_forwarded
 from sxhost.http.channel import HostChannel
@@ -28,13 +28,10 @@ from sxhost.http.rendering import answer_error
 from sxhost.http.request_context import context_of
 from sxhost.http.responses import NO_FORMATS, ResponseFormat, format_of
 from sxhost.http.router import NDJSON
-from sxhost.logs import is_enabled, logger
 from sxhost.model.limits import Limits
 from sxhost.waiting import Signal
 
 __all__ = ["HostRequest", "HostSite"]
-
-log = logger(__name__)
 
 NO_PATHS: Final = re.compile("(?!)")
 """Matches nothing."""
@@ -223,6 +220,8 @@ class HostSite(Site):
         self.stopping = False
         self._count = count
         self._last_closed = Signal()
+        self.access_log: AccessLog = publish
+        """Takes the entry of each answered request."""
 
     def acceptableProtocols(self) -> list[bytes]:
         """Return HTTP/1.1 alone: Twisted's HTTP/2 would bypass `HostChannel` and its limits."""
@@ -254,6 +253,5 @@ class HostSite(Site):
         known = method if request.method in METHODS else "other"
         route = request.context.route
         self._count(known, route, request.code, seconds)
-        level = "debug" if route == "/health" else "info"
-        if is_enabled(level):
-            getattr(log, level)(FORMAT, access=True, **entry(request, seconds * 1000))
+        if is_logged(route):
+            self.access_log(entry(request, seconds * 1000))

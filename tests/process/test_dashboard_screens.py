@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
 
 from playwright.sync_api import expect
 
@@ -21,20 +19,11 @@ KEPT = 600
 """Items that a page keeps of a conversation."""
 
 
-def say_much(host: Host, session: str, count: int) -> None:
-    """Let an agent say numbers, all in one request."""
-    lines = ({"event": "message", "data": {"text": f"word {n}"}} for n in range(1, count + 1))
-    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    headers = {"Content-Type": "application/x-ndjson"}
-    with urlopen(Request(f"{host.url}/sessions/{session}/events", body, headers)) as answer:
-        assert answer.status == 200
-
-
 def test_link_leads_to_its_event_and_the_window_stays_bounded(
     dashboard: Dashboard, running_host: Host, feed: Feed
 ) -> None:
     feed.register("a")
-    say_much(running_host, "a", 2 * KEPT)
+    feed.say("a", 2 * KEPT)
     page = dashboard.open("s/a/e400")
     expect(page.locator(".aimed")).to_have_text(re.compile("word 400"))
     expect(page.locator(".aimed")).to_be_in_viewport()

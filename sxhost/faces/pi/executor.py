@@ -35,7 +35,7 @@ from sxhost.faces.pi.subscribers import Subscriber, Subscribers
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
 from sxhost.model.host import Host
-from sxhost.waiting import background
+from sxhost.waiting import background, begin
 
 __all__ = ["CommandExecutor"]
 
@@ -169,7 +169,7 @@ class CommandExecutor:
         """Run a command in its turn; if it takes too long, drop its result and say so."""
         command = execution.command
         ticket = execution.ticket = self._enter_lane(execution, client)
-        work = Deferred.fromCoroutine(self._run(execution, ticket))
+        work = begin(self._run(execution, ticket))
         work.addErrback(_internal_error, command)
         time_limit, limits = TRAITS[command.type].time_limit, self._host.limits
         if time_limit is None or work.called:
