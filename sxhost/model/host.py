@@ -303,6 +303,9 @@ class Host(RemoteHost, Protocol):
         :raises AgentFailed: the agent was ended for good meanwhile.
         """
 
+    async def wait_for_turn_start(self, session_id: str, turn_id: int) -> None:
+        """Return once a turn has begun, or the agent is no more."""
+
     async def native_command(
         self, session_id: str, name: str, params: Mapping[str, object]
     ) -> Raw:

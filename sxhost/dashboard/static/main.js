@@ -49,6 +49,7 @@ function App() {
       // It is to be there at once: what is typed next is meant for it.
       palette().catch(() => {});
       for (const screen of ["s", "inbox"]) preload(screen);
+      import("./offline.js").then(({ keepShell }) => keepShell()).catch(() => {});
     }, IDLE);
   }, []);
   const [screen = "", argument = "", view = ""] = place.replace(/^#\/?/, "").split("/");
