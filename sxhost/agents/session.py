@@ -36,6 +36,7 @@ from sxhost.model.event_types import (
     UserMessageEvent,
     encode_data,
 )
+from sxhost.model.pictures import pictures_of
 from sxhost.model.turn import (
     AgentStatus,
     CutReason,
@@ -321,7 +322,8 @@ class HostedSession:
 
     def record_input(self, given: Input, by: str, turn: int | None) -> None:
         """Have the log tell what the agent was told."""
-        self._writer.put(UserMessageEvent(text=input_text(given), by=by, turn=turn))
+        text, images = input_text(given), pictures_of(given)
+        self._writer.put(UserMessageEvent(text=text, images=images, by=by, turn=turn))
 
     # What the agent reports.
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
@@ -14,7 +12,7 @@ from typing import Final
 from twisted.web.http import CACHED
 from twisted.web.server import Request
 
-from sxhost.http.compression import accepts_gzip
+from sxhost.http.compression import FixedBody
 
 __all__ = ["Asset", "Assets"]
 
@@ -60,22 +58,15 @@ HEADERS: Final[Mapping[str, str]] = {
 FOREVER: Final = "public, max-age=31536000, immutable"
 """How long a browser keeps what has its version in its address."""
 
-COMPRESSED_FROM: Final = 256
-"""Bytes from which a file is sent compressed."""
-
 
 class Asset:
     """One file, as it is sent: `http.router.SelfWritingResponse`."""
 
     def __init__(self, name: str, content: bytes, caching: str) -> None:
-        self._content = content
+        self._body = FixedBody(content)
         self._media_type = MEDIA_TYPES[PurePosixPath(name).suffix]
         self._caching = caching
         self._tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'.encode()
-
-    @cached_property
-    def _compressed(self) -> bytes:
-        return gzip.compress(self._content, mtime=0)
 
     async def serve(self, request: Request) -> None:
         """Write the file, or that the browser's copy of it is still good."""
@@ -84,10 +75,7 @@ class Asset:
         request.setHeader("Content-Type", self._media_type)
         if request.setETag(self._tag) is CACHED:
             return
-        body = self._content
-        if len(body) >= COMPRESSED_FROM and accepts_gzip(request):
-            request.setHeader("Content-Encoding", "gzip")
-            body = self._compressed
+        body = self._body.encode(request)
         request.setHeader("Content-Length", str(len(body)))
         request.write(body)
 

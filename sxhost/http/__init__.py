@@ -6,6 +6,7 @@ admission       limits of connections, requests and buffered bytes; descriptors;
 authentication  who asks, and from which page, before anything is read or routed
 channel         one connection: its bytes become requests that are whole and in time; its timer
 compression     answers compressed for clients that ask for it
+direct_send     bytes sent at once, where nothing waits before them
 framing         strict framing of requests, heads and chunks: pure
 metrics         `/metrics`
 openapi         the contract, from the routes and their types

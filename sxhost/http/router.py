@@ -275,7 +275,7 @@ def make_tree(
     formats: Mapping[str, ResponseFormat] = NO_FORMATS,
     slices: TimeSlicer | None = None,
 ) -> KleinResource:
-    """Return the resource tree that serves `routes`; large batches are decoded in `slices`.
+    """Return the resource tree that serves `routes`; what is large is coded in `slices`.
 
     `formats` are those of refusals under whole parts of the tree, by the prefixes of paths.
     """
@@ -376,7 +376,8 @@ class _Endpoint:
         request.setResponseCode(route.status)
         if value is None:
             return b""
-        body = compress_answer(request, route.encode(value))
+        compressing = compress_answer(request, route.encode(value), self._slices)
+        body = await (_while_permitted(caller, compressing) if is_read else compressing)
         set_headers(request, route.value_type, body)
         return body
 

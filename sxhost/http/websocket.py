@@ -27,6 +27,7 @@ from zope.interface import implementer
 
 from sxhost.errors import BadRequest, UpgradeRequired
 from sxhost.http.authentication import PROTOCOL
+from sxhost.http.direct_send import send
 from sxhost.http.framing import options
 from sxhost.http.site import HostRequest
 from sxhost.logs import logger
@@ -176,9 +177,14 @@ class Connection(WebSocketServerProtocol):
     # What is sent.
 
     def send(self, data: bytes) -> None:
-        """Send whole frames, unless the closing handshake has begun."""
+        """Send whole frames in this turn, unless the closing handshake has begun."""
         if self._open:
             self.transport.write(data)
+
+    def send_now(self, data: bytes) -> None:
+        """Send whole frames at once: for a reader whose turn it is, and who gets no more."""
+        if self._open:
+            send(self.transport, data)
 
     def pauseProducing(self) -> None:
         """Pause: the client does not keep up."""

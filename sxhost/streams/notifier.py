@@ -32,8 +32,11 @@ __all__ = ["HEARTBEAT_S", "LogNotifier"]
 HEARTBEAT_S = 15
 """Seconds between two heartbeats; as many buckets of readers take turns, one a second."""
 
-TICK = 0.005
+TICK, LONGEST_TICK = 0.005, 0.02
 """Seconds between two deliveries under load; what falls between leaves in one write."""
+
+SHARE = 4
+"""How many times as long a tick is as the delivery before took: readers get a quarter."""
 
 SLICE = 32
 """Readers that are served before others have their turn: a millisecond, or two."""
@@ -74,7 +77,8 @@ class LogNotifier:
         self._poked_up_to = 0
         """The id up to which every subscription was poked that an event concerned."""
         self._delivery: IDelayedCall | None = None
-        self._delivered = clock.seconds() - TICK
+        self._next_due = clock.seconds()
+        """When the next delivery may begin, in seconds of the clock."""
         self._delivering = False
         self._delivery_ended = Signal()
         self._heart = LoopingCall(self._beat)
@@ -149,8 +153,8 @@ class LogNotifier:
             return
         self._touched.add(session_id)
         if self._delivery is None and not self._delivering:
-            due = self._delivered + TICK - self._clock.seconds()
-            self._delivery = self._clock.callLater(max(0, due), self._deliver)
+            wait = self._next_due - self._clock.seconds()
+            self._delivery = self._clock.callLater(max(0, wait), self._deliver)
 
     def session_removed(self, session_id: str) -> None:
         """Wake what waits for a session's messages or reads its log: it was deleted."""
@@ -170,9 +174,10 @@ class LogNotifier:
                 await self._delivery_ended.wait()
 
     def _deliver(self) -> None:
-        self._delivery, self._delivered = None, self._clock.seconds()
-        self._delivering = True
-        self._run(reader.poke for reader in self._due()).addBoth(self._delivery_has_ended)
+        self._delivery, self._delivering = None, True
+        began = self._clock.seconds()
+        pokes = self._run(reader.poke for reader in self._due())
+        pokes.addBoth(self._delivery_has_ended, began)
 
     def _due(self) -> list[LogSubscription]:
         """Return the subscriptions that events since the last delivery may concern."""
@@ -189,7 +194,9 @@ class LogNotifier:
             reader.due(before)
         return due
 
-    def _delivery_has_ended(self, _: object) -> None:
+    def _delivery_has_ended(self, _: object, began: float) -> None:
+        took = self._clock.seconds() - began
+        self._next_due = began + min(max(TICK, SHARE * took), LONGEST_TICK)
         self._delivering = False
         if self._touched:
             self.events_appended(next(iter(self._touched)))

@@ -112,7 +112,7 @@ class Sink:
 
     def write(self, data: bytes) -> None:
         """Send whole frames."""
-        self._connection.send(data)
+        self._connection.send_now(data)
 
     def end(self) -> None:
         """Forget the subscription; the connection stays."""
