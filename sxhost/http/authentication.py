@@ -1,11 +1,11 @@
 """Authentication in front of every route, stream and upgrade: who asks, and from which page.
 
 Only a request's head is read, before its body and before it is routed.  What is decided for the
-very same fields of a head is remembered on a connection, until the access ends.  Pages of other sites
-are refused by the names in Host and Origin (CSRF, DNS rebinding), other users of this machine
-by their sockets' uid, which the kernel knows, everyone else by the token that they lack.  A
-cookie alone is not enough, since browsers send it to every port: it counts together with that
-uid, or with the secret of its page.
+very same fields of a head is remembered on a connection, until the access ends.  Pages of
+other sites are refused by the names in Host and Origin (CSRF, DNS rebinding), other users of
+this machine by their sockets' uid, which the kernel knows, everyone else by the token that they
+lack.  A cookie alone is not enough, since browsers send it to every port: it counts together
+with that uid, or with the secret of its page.
 """
 
 from __future__ import annotations

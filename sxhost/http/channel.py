@@ -1,8 +1,9 @@
 """One connection: its bytes become requests that are whole, in time and unambiguous.
 
 `sxhost.http.framing` parses a head once it is whole.  A request that is whole and plain goes
-straight to its handler (`sxhost.http.direct_request`); every other one becomes a `twisted.web` request.
-Whatever is refused here is answered once, in the native format, and nothing behind it is read.
+straight to its handler (`sxhost.http.direct_request`); every other one becomes a request of
+`twisted.web`.  Whatever is refused here is answered once, in the native format, and nothing
+behind it is read.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Final, Protocol
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
 from sxhost.auth.peer_credentials import peer_uid
 from sxhost.errors import BadFraming, HostError, RequestTimeout
-from sxhost.http.admission import Admission, tune
+from sxhost.http.admission import tune
 from sxhost.http.authentication import (
     Authenticator,
     ConnectionEnds,
@@ -56,14 +57,21 @@ MOST_SHUT_OUT = 64
 """Refused connections that get time to read why; the rest of a flood is closed at once."""
 
 
-class Incoming(Protocol):
+class Asked(Protocol):
+    """A request that is read or answered."""
+
+    sentLength: int
+    """How many bytes of an answer were written."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """End: the client has left."""
+
+
+class Incoming(Asked, Protocol):
     """A request as its connection sees it: `HostRequest`, which is above this module."""
 
     refused: bool
     """Whether a refusal was sent; the rest of the body is thrown away."""
-
-    sentLength: int
-    """How many bytes of an answer were written."""
 
     began: float
     """Seconds of the clock at which its head was complete."""
@@ -71,9 +79,6 @@ class Incoming(Protocol):
     @property
     def received(self) -> int:
         """How many bytes of its body have come so far."""
-
-    def connectionLost(self, reason: Failure) -> None:
-        """End: the client has left."""
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -118,7 +123,7 @@ class HostChannel(http.HTTPChannel):
     """
 
     factory: Listening
-    requests: list[Incoming]
+    requests: list[Asked]
     requestFactory: Any  # makes an Incoming
     transport: Any
     successor: Successor | None = None
@@ -139,6 +144,8 @@ class HostChannel(http.HTTPChannel):
         self._chunks: Chunks | None = None
         self._known: tuple[bytes, RequestHead, Plan | None] = (b"", NO_HEAD, None)
         """The last head as it came and as it was understood: clients send the same again."""
+        self._incoming: Any = None
+        """The `Incoming` request whose body is awaited."""
         self.decision = Decision()
         """Who sends the request that is read."""
         self._empty = 0
@@ -189,8 +196,13 @@ class HostChannel(http.HTTPChannel):
         self.persistent = False
         if self.successor is not None:
             self.successor.release()
-        elif not self.requests:
+        elif not self._has_request:
             self.loseConnection()
+
+    @property
+    def _has_request(self) -> bool:
+        """Whether a request is there, or its line at least."""
+        return bool(self.requests) or b"\r\n" in self._unread
 
     def refuse(self, error: HostError, line: tuple[bytes, bytes] | None = None) -> None:
         """Answer the incoming request, or what is there of it, with `error`; read no more.
@@ -199,9 +211,11 @@ class HostChannel(http.HTTPChannel):
 
         :param line: method and target of a request that is not there yet.
         """
-        if not self.requests:
-            self.requests.append(self.requestFactory(self))
-        request, self.ignores_input = self.requests[-1], True
+        request = self._incoming if self.requests else None
+        if request is None:
+            request = self.requestFactory(self)
+            self.requests.append(request)
+        self.ignores_input = True
         self._set_timer(NOTHING)
         self._unread = b""
         if request.refused:
@@ -236,7 +250,7 @@ class HostChannel(http.HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Read on, unless the connection is closing or was refused."""
-        closing = self.transport.disconnecting or not (self.persistent or self.requests)
+        closing = self.transport.disconnecting or not (self.persistent or self._has_request)
         if self.ignores_input or closing:
             return
         self._unread = self._unread + data if self._unread else data
@@ -321,6 +335,7 @@ class HostChannel(http.HTTPChannel):
         if answered is not None:
             request.take_over(*answered)
         self.requests.append(request)
+        self._incoming = request
         self.head, self.length = head, head.length
         add = request.requestHeaders.addRawHeader
         for name, value in head.fields:
@@ -344,7 +359,7 @@ class HostChannel(http.HTTPChannel):
             return True
         piece, self._unread = self._unread[: self._missing], self._unread[self._missing :]
         self._missing -= len(piece)
-        self.requests[-1].handleContentChunk(piece)
+        self._incoming.handleContentChunk(piece)
         if not self._missing:
             self.allContentReceived()
         return True
@@ -354,7 +369,7 @@ class HostChannel(http.HTTPChannel):
         self.allContentReceived()
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:  # noqa: ARG002
-        """Return whether the connection outlives the answer; if not, set ``Connection: close``."""
+        """Return whether the connection outlives the answer; if not, say so."""
         stays = self.head is not None and self.head.persists
         if not stays:
             request.responseHeaders.setRawHeaders(b"connection", [b"close"])
@@ -371,7 +386,7 @@ class HostChannel(http.HTTPChannel):
         self._set_timer(NOTHING)
         super().allContentReceived()
 
-    def requestDone(self, request: Incoming) -> None:
+    def requestDone(self, request: Asked) -> None:
         """Go on to the next request, or close."""
         self.requests.remove(request)
         if self.ignores_input:
@@ -498,7 +513,7 @@ class HostChannel(http.HTTPChannel):
 
     def _body_is_late(self) -> None:
         """Refuse a late body, unless it comes at ``body_rate`` bytes a second or more."""
-        limits, request = self.factory.limits, self.requests[-1]
+        limits, request = self.factory.limits, self._incoming
         spare = request.received / limits.body_rate - (
             self.factory.clock.seconds() - request.began
         )

@@ -49,7 +49,9 @@ def request_ids() -> Iterator[str]:
 class Channel(Protocol):
     """A connection as its requests see it."""
 
-    guard: ConnectionGuard
+    @property
+    def guard(self) -> ConnectionGuard:
+        """What knows the ends of the connection."""
 
     def begin_waiting(self, request: DirectRequest) -> None:
         """Read nothing more until this request is answered."""
@@ -79,7 +81,6 @@ class DirectRequest:
 
     __slots__ = ("_channel", "_counted", "_left", "_site", "_waiting", "began", "body",
                  "caller", "plan", "sentLength")  # fmt: skip
-    refused = False
 
     def __init__(
         self, channel: Channel, site: Answering, plan: Plan, caller: Caller, body: bytes
@@ -186,26 +187,18 @@ class DirectRequest:
         counted, self._counted = self._counted, 0
         self._site.admission.uncount_body(counted)
 
-    # It is waited for only once all of it is there, so nothing can be wrong with the rest.
-
-    @property
-    def received(self) -> int:
-        """How many bytes of the body have come."""
-        return self.plan.length
-
 
 @coroutine
 def _resumed(work: Coroutine[Any, Any, Any], awaited: object) -> Generator[Any, Any, Any]:
     """Go on with a coroutine that waits for `awaited`."""
     while True:
+        error = result = None
         try:
             result = yield awaited
-        except BaseException as error:  # noqa: BLE001 - it is raised where it was waited for
-            step, given = work.throw, error
-        else:
-            step, given = work.send, result
+        except BaseException as raised:  # noqa: BLE001 - it is raised where it was waited for
+            error = raised
         try:
-            awaited = step(given)
+            awaited = work.send(result) if error is None else work.throw(error)
         except StopIteration as done:
             return done.value
 
@@ -216,4 +209,4 @@ def _log_failure(failure: Failure) -> None:
 
 @lru_cache(maxsize=2)
 def _date(second: int) -> bytes:
-    return datetimeToString(second)
+    return bytes(datetimeToString(second))

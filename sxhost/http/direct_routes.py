@@ -88,7 +88,7 @@ class DirectRoutes:
             groups[route.method, route.path].append(route)
         self._groups: dict[tuple[bytes | None, ...], _Group] = {}
         masks: defaultdict[tuple[bytes, int], set[tuple[bool, ...]]] = defaultdict(set)
-        for (method, path), group in groups.items():
+        for (method, _), group in groups.items():
             found = _Group(group)
             mask = tuple(name is not None for name in found.names)
             masks[method.encode(), len(mask)].add(mask)

@@ -221,9 +221,7 @@ class Route:
         """Whether the handler is told the host's address as the client wrote it."""
         return "base_url" in self._annotations
 
-    async def _body_value(
-        self, body: bytes, limits: Limits, slices: TimeSlicer | None
-    ) -> Any:
+    async def _body_value(self, body: bytes, limits: Limits, slices: TimeSlicer | None) -> Any:
         if self.consumes == NDJSON and self.body is not bytes:
             return await self._lines(body, limits, slices)
         return self._decode(body, limits)
@@ -365,10 +363,14 @@ class _Endpoint:
         if route.needs != "open":
             caller.check(route.needs, path.get("session_id"))
         current_caller.set(caller)
-        if context.outcome is None:
-            value = await self._call(route, request, path)
-        else:
+        # A read may be cut short when the token ends; an action is done and answered.
+        is_read = route.method == "GET" and route.safe
+        if context.outcome is not None:
             value = context.outcome.result()
+        else:
+            arguments = await route.arguments(request, path, self._limits, self._slices)
+            work = route.handler(**arguments)
+            value = await (_while_permitted(caller, work) if is_read else work)
         if hasattr(value, "serve"):
             set_headers(request, route.produces)
             await _while_permitted(caller, value.serve(request))
@@ -380,13 +382,6 @@ class _Endpoint:
         body = await (_while_permitted(caller, compressing) if is_read else compressing)
         set_headers(request, route.value_type, body)
         return body
-
-    async def _call(self, route: Route, request: Request, path: dict[str, str]) -> Any:
-        arguments = await route.arguments(request, path, self._limits, self._slices)
-        work = route.handler(**arguments)
-        # A read may be cut short when the token ends; an action is done and answered.
-        is_read = route.method == "GET" and route.safe
-        return await (_while_permitted(current_caller.get(), work) if is_read else work)
 
     def _choose(self, request: Request) -> Route:
         if request.method == b"HEAD" and not all(route.safe for route in self._routes):
