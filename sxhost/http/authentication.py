@@ -39,8 +39,8 @@ __all__ = [
     "PROTOCOL",
     "AccessPolicy",
     "Authenticator",
-    "ConnectionEnds",
     "ConnectionGuard",
+    "ConnectionPeer",
     "Decision",
     "allow_origin",
     "answer_preflight",
@@ -95,8 +95,8 @@ class AccessPolicy(Struct, frozen=True, kw_only=True):
     """Who needs a token: all but the host's own user, everyone, or nobody."""
 
 
-class ConnectionEnds(NamedTuple):
-    """The two ends of a connection, and the peer's user as far as the kernel knows it."""
+class ConnectionPeer(NamedTuple):
+    """Who is at the other end of a connection: its addresses, and the peer's user if known."""
 
     here: IAddress
     peer: IAddress
@@ -164,7 +164,7 @@ class Authenticator:
         is_open = bool(self._opens(path))
         return is_open, not is_open or bool(self._asks(path))
 
-    def decide(self, head: RequestHead, ends: ConnectionEnds) -> Decision:
+    def decide(self, head: RequestHead, ends: ConnectionPeer) -> Decision:
         """Return who sends a request with this head over such a connection."""
         origin = head.header(b"origin")
         known_origin = origin if origin in self._policy.origins else None
@@ -179,7 +179,7 @@ class Authenticator:
         except HostError as error:
             return Decision(refusal=error, origin=known_origin)
 
-    def _admit(self, head: RequestHead, ends: ConnectionEnds) -> Caller:
+    def _admit(self, head: RequestHead, ends: ConnectionPeer) -> Caller:
         """Return the caller of a request.
 
         :raises HostError: the request is refused.
@@ -198,7 +198,7 @@ class Authenticator:
 
     # Names.
 
-    def _check_names(self, head: RequestHead, ends: ConnectionEnds) -> None:
+    def _check_names(self, head: RequestHead, ends: ConnectionPeer) -> None:
         """Check the names that a browser sends: of this host, and of the page that asks."""
         host = _single_header(head, b"host")
         if host is None and head.version != b"HTTP/1.0":
@@ -207,7 +207,7 @@ class Authenticator:
             raise ForbiddenHost(host)
         self._check_origin(head, host or "")
 
-    def _is_ours(self, ends: ConnectionEnds, host: str) -> bool:
+    def _is_ours(self, ends: ConnectionPeer, host: str) -> bool:
         name, port = _split(host)
         if host in self._policy.hosts or name in self._policy.hosts:
             return True
@@ -235,7 +235,7 @@ class Authenticator:
 
     # Tokens.
 
-    def _identify(self, head: RequestHead, ends: ConnectionEnds) -> Caller:
+    def _identify(self, head: RequestHead, ends: ConnectionPeer) -> Caller:
         """Return the caller; a token takes precedence, even for the host's own user."""
         uid, is_direct = ends.uid, not head.has_any(FORWARDED)
         is_host_user = uid is not None and uid == self._uid and is_direct
@@ -258,7 +258,7 @@ class Authenticator:
         return found
 
     def _identify_browser(
-        self, head: RequestHead, ends: ConnectionEnds, *, is_host_user: bool
+        self, head: RequestHead, ends: ConnectionPeer, *, is_host_user: bool
     ) -> Caller:
         """Return the caller of a login's cookie; a stale one is not counted as an attempt."""
         cookie = _cookies(head).get(cookie_name(ends.here))
@@ -275,7 +275,7 @@ class Authenticator:
             raise Unauthorized("This login has ended, or is not this page's.")
         return found
 
-    def _refusal(self, head: RequestHead, ends: ConnectionEnds, why: str) -> Unauthorized:
+    def _refusal(self, head: RequestHead, ends: ConnectionPeer, why: str) -> Unauthorized:
         """Return what a caller without a valid token is told: on this machine, where one is."""
         is_far = head.has_any(FORWARDED) or not is_local(ends.peer)
         if not ends.is_unix and is_far:
@@ -299,7 +299,7 @@ class ConnectionGuard:
     and so is what rests on a cookie, whose login lasts longer with each use.
     """
 
-    def __init__(self, authenticator: Authenticator, ends: ConnectionEnds) -> None:
+    def __init__(self, authenticator: Authenticator, ends: ConnectionPeer) -> None:
         self.ends = ends
         self._authenticator = authenticator
         self._key: tuple[object, ...] = ()

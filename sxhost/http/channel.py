@@ -22,11 +22,11 @@ from sxhost.errors import BadFraming, HostError, RequestTimeout
 from sxhost.http.admission import tune
 from sxhost.http.authentication import (
     Authenticator,
-    ConnectionEnds,
     ConnectionGuard,
+    ConnectionPeer,
     Decision,
 )
-from sxhost.http.direct_request import Answering, DirectRequest
+from sxhost.http.direct_request import AnsweringSite, DirectRequest
 from sxhost.http.direct_routes import Plan
 from sxhost.http.direct_send import send
 from sxhost.http.framing import (
@@ -38,7 +38,7 @@ from sxhost.http.framing import (
     read_head,
     request_line,
 )
-from sxhost.http.request_context import Outcome
+from sxhost.http.request_context import HandlerOutcome
 from sxhost.logs import logger
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
@@ -90,7 +90,7 @@ class Incoming(Asked, Protocol):
         """Answer with `error` before anything was asked."""
 
 
-class Listening(Answering, Protocol):
+class Listening(AnsweringSite, Protocol):
     """The site as its connections see it: `HostSite`, which is above this module."""
 
     limits: Limits
@@ -183,7 +183,7 @@ class HostChannel(http.HTTPChannel):
     @cached_property
     def guard(self) -> ConnectionGuard:
         """What decides who asks over this connection."""
-        ends = ConnectionEnds(self.transport.getHost(), self.transport.getPeer(), self.uid)
+        ends = ConnectionPeer(self.transport.getHost(), self.transport.getPeer(), self.uid)
         return ConnectionGuard(self.factory.authenticator, ends)
 
     @cached_property
@@ -328,7 +328,7 @@ class HostChannel(http.HTTPChannel):
         return bool(data) and data != b"\r"
 
     def _begin_request(
-        self, head: RequestHead, answered: tuple[DirectRequest, Outcome] | None = None
+        self, head: RequestHead, answered: tuple[DirectRequest, HandlerOutcome] | None = None
     ) -> None:
         """Begin a `twisted.web` request; `answered` is one whose handler was called."""
         request = self.requestFactory(self)
@@ -443,7 +443,7 @@ class HostChannel(http.HTTPChannel):
             self._count_unsent(self._unsent + request.sentLength)
         self._set_timer(IDLE, self.factory.limits.idle, self._idle_too_long)
 
-    def answer_by_tree(self, request: DirectRequest, outcome: Outcome) -> None:
+    def answer_by_tree(self, request: DirectRequest, outcome: HandlerOutcome) -> None:
         """Have a `twisted.web` request answer with what the handler has returned or raised."""
         self._unread = request.body + self._unread
         if self.requests:

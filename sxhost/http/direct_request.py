@@ -24,11 +24,11 @@ from sxhost.http.admission import Admission
 from sxhost.http.authentication import ConnectionGuard
 from sxhost.http.compression import LEAST
 from sxhost.http.direct_routes import DirectRoutes, Plan
-from sxhost.http.request_context import Outcome
+from sxhost.http.request_context import HandlerOutcome
 from sxhost.logs import logger
 from sxhost.model.caller import Caller, current_caller
 
-__all__ = ["Answering", "Channel", "DirectRequest", "request_ids"]
+__all__ = ["AnsweringSite", "Channel", "DirectRequest", "request_ids"]
 
 log = logger(__name__)
 
@@ -59,11 +59,11 @@ class Channel(Protocol):
     def send_answer(self, request: DirectRequest, data: bytes) -> None:
         """Send an answer; the request is done."""
 
-    def answer_by_tree(self, request: DirectRequest, outcome: Outcome) -> None:
+    def answer_by_tree(self, request: DirectRequest, outcome: HandlerOutcome) -> None:
         """Have a `twisted.web` request answer with what the handler has returned or raised."""
 
 
-class Answering(Protocol):
+class AnsweringSite(Protocol):
     """The site as its requests see it."""
 
     clock: IReactorTime
@@ -83,7 +83,7 @@ class DirectRequest:
                  "caller", "plan", "sentLength")  # fmt: skip
 
     def __init__(
-        self, channel: Channel, site: Answering, plan: Plan, caller: Caller, body: bytes
+        self, channel: Channel, site: AnsweringSite, plan: Plan, caller: Caller, body: bytes
     ) -> None:
         self.plan = plan
         self.body = body
@@ -112,7 +112,7 @@ class DirectRequest:
         except StopIteration as done:
             self._finish(done.value)
         except Exception:  # noqa: BLE001 - whatever it is, the tree answers with it
-            self._hand_over(Outcome(failure=Failure()))
+            self._hand_over(HandlerOutcome(failure=Failure()))
         else:
             self._wait(work, awaited)
 
@@ -131,15 +131,15 @@ class DirectRequest:
             return
         plan, route = self.plan, self.plan.route
         if value is None or hasattr(value, "serve"):
-            self._hand_over(Outcome(value))
+            self._hand_over(HandlerOutcome(value))
             return
         try:
             body = route.encode(value)
         except Exception:  # noqa: BLE001 - whatever it is, the tree answers with it
-            self._hand_over(Outcome(failure=Failure()))
+            self._hand_over(HandlerOutcome(failure=Failure()))
             return
         if plan.head.method == b"GET" and len(body) >= LEAST:
-            self._hand_over(Outcome(body))  # it may be compressed
+            self._hand_over(HandlerOutcome(body))  # it may be compressed
             return
         request_id = next(self._site.request_ids)
         self.sentLength = len(body)
@@ -151,11 +151,11 @@ class DirectRequest:
         """Have the failure of a handler that has waited answered."""
         self._release_body()
         if not self._left:
-            self._hand_over(Outcome(failure=failure))
+            self._hand_over(HandlerOutcome(failure=failure))
         elif not failure.check(CancelledError, HostError):
             _log_failure(failure)
 
-    def _hand_over(self, outcome: Outcome) -> None:
+    def _hand_over(self, outcome: HandlerOutcome) -> None:
         self._channel.answer_by_tree(self, outcome)
 
     def _log(self, request_id: str) -> None:

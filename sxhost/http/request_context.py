@@ -12,10 +12,10 @@ from zope.interface import Interface, implementer
 from sxhost.http.responses import NATIVE, ResponseFormat
 from sxhost.model.caller import NOBODY, Caller
 
-__all__ = ["Outcome", "RequestContext", "context_of"]
+__all__ = ["HandlerOutcome", "RequestContext", "context_of"]
 
 
-class Outcome(NamedTuple):
+class HandlerOutcome(NamedTuple):
     """What a handler has returned or raised."""
 
     value: Any = None
@@ -47,7 +47,7 @@ class RequestContext:
     """The path of the route that answers, for the log and the metrics."""
     query_names: frozenset[str] = frozenset()
     """The query's parameters that the route knows; no others are logged."""
-    outcome: Outcome | None = None
+    outcome: HandlerOutcome | None = None
     """What the handler has returned or raised, if it was called already."""
 
 

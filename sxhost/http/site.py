@@ -31,7 +31,7 @@ from sxhost.http.direct_request import DirectRequest, request_ids
 from sxhost.http.direct_routes import DirectRoutes
 from sxhost.http.framing import METHODS, RequestHead
 from sxhost.http.rendering import answer_error
-from sxhost.http.request_context import Outcome, context_of
+from sxhost.http.request_context import HandlerOutcome, context_of
 from sxhost.http.responses import NO_FORMATS, ResponseFormat, format_of
 from sxhost.http.router import NDJSON
 from sxhost.model.caller import Caller
@@ -71,7 +71,7 @@ class HostRequest(Request):
         """Name the request by its id; Twisted's own repr has the query, which may be secret."""
         return f"<HostRequest {self.context.request_id}>"
 
-    def take_over(self, direct: DirectRequest, outcome: Outcome) -> None:
+    def take_over(self, direct: DirectRequest, outcome: HandlerOutcome) -> None:
         """Answer in the place of a request that was admitted, and whose handler was called."""
         self.context.outcome = outcome
         self._is_admitted = True
