@@ -291,12 +291,12 @@ class HostChannel(http.HTTPChannel):
         data = self._unread
         if data[0] in b"\r\n" and not self._skip_empty_lines():
             return False
-        data = self._unread
+        data, limits = self._unread, self.factory.limits
         end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
-        raw = data[:end] if end >= len(END_OF_HEAD) else data
-        limits, (known, head, plan) = self.factory.limits, self._known
+        raw = data[:end]
+        known, head, plan = self._known
         try:
-            if raw is data and not data.endswith(END_OF_HEAD):
+            if end < len(END_OF_HEAD):
                 check_begun_head(data, limits)
                 return False
             if raw != known:
@@ -304,7 +304,7 @@ class HostChannel(http.HTTPChannel):
                 plan = self.factory.direct.plan(head)
                 self._known = raw, head, plan
         except HostError as error:
-            self.refuse(error, request_line(raw))
+            self.refuse(error, request_line(data))
             return False
         self._empty = 0
         self._unread = data[end:]
