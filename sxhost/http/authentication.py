@@ -301,6 +301,7 @@ class ConnectionGuard:
 
     def __init__(self, authenticator: Authenticator, ends: ConnectionPeer) -> None:
         self.ends = ends
+        self.peer_name = ends.name
         self._authenticator = authenticator
         self._key: tuple[object, ...] = ()
         self._head: RequestHead | None = None

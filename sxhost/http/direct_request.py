@@ -165,7 +165,7 @@ class DirectRequest:
         if is_logged(route.path):
             entry = entry_of_head(
                 plan.head,
-                self._channel.guard.ends.name,
+                self._channel.guard.peer_name,
                 self.caller,
                 route=route.path,
                 query_names=route.query_names,
