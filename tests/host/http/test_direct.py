@@ -108,18 +108,11 @@ class Way:
         self.client.release()
 
 
-LOGGED = (
-    "peer",
-    "method",
-    "uri",
-    "version",
-    "route",
-    "status",
-    "size",
-    "token",
-    "referer",
-    "agent",
-)
+LOGGED = frozenset({
+    "peer", "method", "uri", "version", "route", "status", "size", "token", "referer", "agent",
+})  # fmt: skip
+UNLIKE = frozenset({"date", "x-request-id"})
+"""Headers that differ from one answer to the next."""
 
 
 def logged(event: LogEvent) -> dict[str, object]:
