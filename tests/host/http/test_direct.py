@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Self
@@ -344,3 +344,60 @@ def test_plain_requests_go_straight(line: str, fields: list[str], path: str) -> 
 def test_unusual_requests_go_through_the_tree(line: str, fields: list[str]) -> None:
     found = read_head(head(line, *fields), Limits())
     assert DirectRoutes(ROUTES, Limits()).plan(found) is None
+
+
+# What is remembered of a connection.
+
+
+def revoke(way: Way, keys: Keys) -> None:
+    way.lab.keyring.revoke(keys.tokens["admin"].split("_")[1])
+
+
+def rotate(way: Way, _keys: Keys) -> None:
+    way.lab.keyring.rotate()
+
+
+def expire(way: Way, _keys: Keys) -> None:
+    way.lab.clock.advance(1.0)
+
+
+@pytest.mark.parametrize(
+    ("token", "end"), [("admin", revoke), ("own", rotate), ("short", expire)]
+)
+def test_remembered_decision_ends_with_its_token(
+    keys: Keys, tmp_path: Path, token: str, end: Callable[[Way, Keys], None]
+) -> None:
+    shutil.copytree(keys.place, tmp_path, dirs_exist_ok=True)
+    way = Way(tmp_path, None, direct=True)
+    own = (tmp_path / "token").read_text().strip()
+    message = HOT._replace(token=token).message({**keys.tokens, "own": own})
+    for _ in range(2):
+        way.client.transport.clear()
+        way.client.say(message)
+        assert way.client.status == 200
+    end(way, keys)
+    way.client.transport.clear()
+    way.client.say(message)
+    assert (way.client.status, way.client.body["error"]) == (401, "unauthorized")
+    assert not way.client.protocol.persistent
+
+
+def test_decision_is_for_the_very_same_fields(keys: Keys, tmp_path: Path) -> None:
+    shutil.copytree(keys.place, tmp_path, dirs_exist_ok=True)
+    way = Way(tmp_path, None, direct=True)
+    statuses = []
+    for asked in (
+        HOT._replace(token="send"),
+        HOT._replace(
+            token="send", method="DELETE", path="/sessions/b", media_type="", body=b""
+        ),
+        HOT._replace(token="admin"),
+        HOT._replace(token="read"),
+        HOT._replace(token="send", fields=("Sec-Fetch-Site: cross-site",)),
+    ):
+        if not way.client.protocol.persistent:
+            way = Way(tmp_path, None, direct=True)
+        way.client.transport.clear()
+        way.client.say(asked.message(keys.tokens))
+        statuses.append(way.client.status)
+    assert statuses == [200, 403, 200, 403, 403]
