@@ -304,7 +304,7 @@ class HostChannel(http.HTTPChannel):
                 plan = self.factory.direct.plan(head)
                 self._known = raw, head, plan
         except HostError as error:
-            self.refuse(error, request_line(data))
+            self.refuse(error, request_line(data, limits))
             return False
         self._empty = 0
         self._unread = data[end:]

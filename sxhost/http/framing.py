@@ -239,10 +239,16 @@ def _check_words(method: bytes, version: bytes) -> None:
         raise NotImplementedHere(f"No method here is called {_quoted(method)!r}.")
 
 
-def request_line(raw: bytes) -> tuple[bytes, bytes] | None:
-    """Return method and target of a head that is refused, if its first line is well-formed."""
+def request_line(raw: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
+    """Return method and target of a head that is refused for its fields, not for its line."""
     match = REQUEST_LINE.fullmatch(raw.partition(END)[0])
-    return (match["method"], match["target"]) if match else None
+    if match is None or len(match["target"]) > limits.uri_size:
+        return None
+    try:
+        _check_words(match["method"], b"HTTP/" + match["version"])
+        return match["method"], _origin_form(match["target"])[0]
+    except HostError:
+        return None
 
 
 def _origin_form(target: bytes) -> tuple[bytes, bytes | None]:
