@@ -37,7 +37,7 @@ from sxhost.daemon.options import Options
 from sxhost.daemon.pidfile import PidFile, on_hangup
 from sxhost.daemon.preflight import load_certificate, prepare
 from sxhost.daemon.service import HostService
-from sxhost.daemon.systemd import Notifier
+from sxhost.daemon.systemd import Notifier, report_start
 from sxhost.dashboard import routes as dashboard
 from sxhost.dashboard.assets import Assets
 from sxhost.faces.codex_sse import routes as codex_sse
@@ -50,6 +50,7 @@ from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.hooks.discovery import Discovery, Reunion
+from sxhost.hooks.installation import hook_settings
 from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.direct_routes import DirectRoutes
@@ -154,7 +155,11 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
     hook_handler = HookHandler(sessions, reactor, follower, os.environ)
     sessions.on_process_end(hook_handler.read_last_words)
-    hook_routes = hooks.routes(hook_handler, settings.user)
+    hook_routes = hooks.routes(
+        hook_handler,
+        settings.user,
+        lambda: run_in_thread(lambda: list(hook_settings(os.environ))),
+    )
     routes = faces(
         sessions, metrics, handlers, multiplexer, hook_routes, bypass=settings.bypass
     )
@@ -255,7 +260,8 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     path = settings.database
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
-    journal = SQLiteConnection(path, settings.durability)
+    report = partial(report_start, os.environ)
+    journal = SQLiteConnection(path, settings.durability, report=report)
     threads = store_threads(reactor)
     return JournalledStore(
         settings.limits, reactor.seconds, journal, threads, native=settings.native

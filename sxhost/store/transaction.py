@@ -32,7 +32,7 @@ from sxhost.model.session import (
 )
 from sxhost.model.session_state import apply_events
 from sxhost.store.approvals import ApprovalBook
-from sxhost.store.contracts import Draft
+from sxhost.store.contracts import Committed, Draft
 from sxhost.store.journal import Drop, Dropped
 from sxhost.store.message_queue import MessageQueue
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
@@ -96,6 +96,11 @@ class SessionDraft:
             *(self.forgotten_messages, self.forgotten_approvals),
         )
         return any(changes)
+
+    @property
+    def has_queued(self) -> bool:
+        """Whether there are new messages to be taken, or some that were given back."""
+        return any(message.state == "queued" for message in self.changed_messages.values())
 
     @property
     def messages(self) -> MessageQueue:
@@ -397,6 +402,16 @@ class Transaction:
             if draft.archived:
                 state.archive(session_id)
         self._note_dropped()
+        state.on_commit(self._committed())
+
+    def _committed(self) -> Committed:
+        drafts = self.sessions.items()
+        removed = [name for name, draft in drafts if draft.deleted or draft.archived]
+        return Committed(
+            logs=[name for name, draft in drafts if draft.new_events and not draft.deleted],
+            inboxes=[name for name, draft in drafts if draft.has_queued],
+            removed=[*removed, *self.deleted_archives],
+        )
 
     def _note_dropped(self) -> None:
         """Let the caches know where logs begin now."""

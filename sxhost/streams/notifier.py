@@ -20,7 +20,7 @@ from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.model.subscription import Encoding, Selection, Sink
 from sxhost.slices import TimeSlicer
-from sxhost.store.contracts import EventLog
+from sxhost.store.contracts import Committed, EventLog
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.feed_index import FeedIndex
 from sxhost.streams.subscription import ChunkCache, Feed, LogSubscription
@@ -147,6 +147,13 @@ class LogNotifier:
         if not self._feeds and self._heart.running:
             self._heart.stop()
 
+    def committed(self, committed: Committed) -> None:
+        """Wake whoever a commit concerns."""
+        for session_id in (*committed.inboxes, *committed.removed):
+            self.topics.poke(inbox_topic(session_id))
+        for session_id in (*committed.logs, *committed.removed):
+            self.events_appended(session_id)
+
     def events_appended(self, session_id: str) -> None:
         """Deliver what is new in a session's log: at once if it is quiet, else a tick later."""
         if not self._feeds:
@@ -156,16 +163,8 @@ class LogNotifier:
             wait = self._next_due - self._clock.seconds()
             self._delivery = self._clock.callLater(max(0, wait), self._deliver)
 
-    def session_removed(self, session_id: str) -> None:
-        """Wake what waits for a session's messages or reads its log: it was deleted."""
-        self.topics.poke(inbox_topic(session_id))
-        self.events_appended(session_id)
-
-    def deliver_now(self) -> Deferred[None]:
-        """Deliver what is due; fires once it is, so that whatever follows comes after it."""
-        return Deferred.fromCoroutine(self._deliver_all())
-
-    async def _deliver_all(self) -> None:
+    async def deliver_now(self) -> None:
+        """Deliver what is due; whatever follows comes after it."""
         for _ in range(2):  # what is being delivered, then what has come since
             if self._delivery is not None:
                 self._delivery.cancel()

@@ -34,6 +34,9 @@ LOOK_EVERY: Final = 0.5
 COUNTS_EVERY: Final = 10
 """Looks after which a change of counts alone is told: they change with each piece of a text."""
 
+SILENCE_EVERY: Final = 4
+"""Looks after which sessions are looked at that change with time alone: two seconds."""
+
 SLICE: Final = 50
 """Sessions that are summarised before others have their turn: half a millisecond."""
 
@@ -65,7 +68,7 @@ class SummaryBroadcaster:
         self._touched: dict[str, None] = {}
         """Sessions that were changed since they were summarised."""
         self._restless: set[str] = set()
-        """Sessions that change without being touched."""
+        """Sessions that change with time, without being touched."""
         self._latest: dict[str, Summary] = {}
         self._marked: dict[str, Summary] = {}
         """Each session's summary as it was when it was marked last."""
@@ -112,8 +115,9 @@ class SummaryBroadcaster:
     async def _catch_up(self) -> None:
         """Summarise what may have changed."""
         async with self._summarizing:
-            due = dict.fromkeys((*self._touched, *self._restless))
-            self._touched = {}
+            due, self._touched = self._touched, {}
+            if self._looks % SILENCE_EVERY == 0:
+                due |= dict.fromkeys(self._restless)
             self._unmarked |= due
             for number, session_id in enumerate(due, 1):
                 await self._look_at(session_id)

@@ -120,6 +120,7 @@ ROOMS = {
         (
             "event_drafts.py",
             "eviction.py",
+            "history.py",
             "registration.py",
             "service.py",
             "service_agents.py",
@@ -209,8 +210,8 @@ ROOMS = {
         ("__main__.py", "cli/*.py", "cli/board/*.py"),
         rooms_of(
             "address attach auth client codec config daemon drivers errors faces/pi "
-            "hooks localnet logs model policy project surroundings telemetry top "
-            "transcripts trust visible waiting"
+            "hooks localnet logs model policy project slices surroundings telemetry "
+            "top transcripts trust visible waiting"
         ),
         rooms_of("autobahn click markdown_it msgspec rich segno textual twisted zope"),
     ),

@@ -34,10 +34,13 @@ export function may(scope, session) {
 const known = new Map();
 let changed = 0;
 
+/** Whether the host has said yet which sessions there are: until then none is not none. */
+export let listed = false;
+
 function publish(pace = PACE) {
   if (changed && pace) return;
   clearTimeout(changed);
-  changed = window.setTimeout(() => { changed = 0; sessions.value = new Map(known); }, pace);
+  changed = window.setTimeout(() => { changed = 0; listed = true; sessions.value = new Map(known); }, pace);
 }
 
 /** Those that the last connection knew, and this one has not named yet. @type {Set<string>} */
@@ -48,8 +51,8 @@ let isWhole = false;
 
 /** Read the list while the stream begins: one answer is faster than the stream, whose word counts more. */
 async function readList() {
-  const found = await get("sessions").catch(() => []);
-  if (isWhole) return;
+  const found = await get("sessions").catch(() => null);
+  if (isWhole || !found) return;
   for (const summary of found) {
     if (known.has(summary.id)) continue;
     known.set(summary.id, summary);

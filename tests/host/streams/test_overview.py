@@ -11,7 +11,7 @@ from sxhost.model.session import Session, State, Summary
 from sxhost.model.summaries import summarize
 from sxhost.slices import TimeSlicer
 from sxhost.store.known_sessions import KnownSessions
-from sxhost.streams.overview import LOOK_EVERY, SLICE, SummaryBroadcaster
+from sxhost.streams.overview import LOOK_EVERY, SILENCE_EVERY, SLICE, SummaryBroadcaster
 from sxhost.streams.subscription import LogSubscription
 from sxhost.testing.waiting import finished, started
 
@@ -104,16 +104,16 @@ def test_what_time_alone_changes_is_looked_at_again(
 ) -> None:
     overview.put("s1", **fields)
     overview.follow()
-    assert overview.looks(2) == ["s1", "s1"]
+    assert overview.looks(2 * SILENCE_EVERY) == ["s1", "s1"]
     overview.put("s1")
-    overview.looks()
-    assert overview.looks(2) == []
+    overview.looks(SILENCE_EVERY)
+    assert overview.looks(2 * SILENCE_EVERY) == []
 
 
 def test_hosted_session_that_works_is_not_looked_at_again(overview: Overview) -> None:
     overview.put("s1", kind="hosted", state=State("working", "", 0))
     overview.follow()
-    assert overview.looks(2) == []
+    assert overview.looks(2 * SILENCE_EVERY) == []
 
 
 def test_later_reader_is_told_what_is_so_when_it_begins(overview: Overview) -> None:
