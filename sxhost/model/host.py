@@ -27,6 +27,7 @@ from sxhost.model.approval import (
     TerminalAnswer,
 )
 from sxhost.model.auth import AuditEntry, AuditQuery, Identity
+from sxhost.model.history import History, HistoryQuery
 from sxhost.model.limits import Limits
 from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
 from sxhost.model.search import SearchPage, SearchQuery
@@ -85,6 +86,9 @@ class RemoteHost(Protocol):
 
     async def status(self) -> Status:
         """Summarise the host."""
+
+    async def history(self, query: HistoryQuery) -> History:
+        """Return figures of the host over time, a sample a minute."""
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
@@ -299,6 +303,9 @@ class Host(RemoteHost, Protocol):
 
         :raises AgentFailed: the agent was ended for good meanwhile.
         """
+
+    async def wait_for_turn_start(self, session_id: str, turn_id: int) -> None:
+        """Return once a turn has begun, or the agent is no more."""
 
     async def native_command(
         self, session_id: str, name: str, params: Mapping[str, object]
