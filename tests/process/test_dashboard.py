@@ -399,6 +399,9 @@ def test_older_turns_come_as_one_scrolls(dashboard: Dashboard, feed: Feed) -> No
 def test_agent_is_started_and_spoken_to(dashboard: Dashboard) -> None:
     page = dashboard.open("new")
     page.get_by_label("Agent").select_option("echo")
+    page.get_by_label("What to do").fill("It's red")
+    line = "sxhost new --agent echo 'It'\\''s red'"
+    expect(page.locator("form code")).to_have_text(line)
     page.get_by_label("What to do").fill("Roses are red")
     page.get_by_role("button", name="Start").click()
     expect(page.locator(".item.message")).to_have_text(re.compile("Roses are red"))
