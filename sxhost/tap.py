@@ -53,6 +53,7 @@ from sxhost.hooks.discovery import Discovery, Reunion
 from sxhost.hooks.installation import hook_settings
 from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
+from sxhost.http.direct_routes import DirectRoutes
 from sxhost.http.metrics import Metrics
 from sxhost.http.responses import ResponseFormat
 from sxhost.http.router import Route, identifying_paths, large_paths, make_tree, open_paths
@@ -209,6 +210,7 @@ def make_site(
         host_uid=settings.user,
         formats=RESPONSE_FORMATS,
         large_paths=large_paths(routes),
+        direct=DirectRoutes(routes, settings.limits, slices),
     )
 
 
