@@ -50,8 +50,10 @@ from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.hooks.discovery import Discovery, Reunion
+from sxhost.hooks.installation import hook_settings
 from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
+from sxhost.http.direct_routes import DirectRoutes
 from sxhost.http.metrics import Metrics
 from sxhost.http.responses import ResponseFormat
 from sxhost.http.router import Route, identifying_paths, large_paths, make_tree, open_paths
@@ -153,7 +155,11 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
     hook_handler = HookHandler(sessions, reactor, follower, os.environ)
     sessions.on_process_end(hook_handler.read_last_words)
-    hook_routes = hooks.routes(hook_handler, settings.user)
+    hook_routes = hooks.routes(
+        hook_handler,
+        settings.user,
+        lambda: run_in_thread(lambda: list(hook_settings(os.environ))),
+    )
     routes = faces(
         sessions, metrics, handlers, multiplexer, hook_routes, bypass=settings.bypass
     )
@@ -204,6 +210,7 @@ def make_site(
         host_uid=settings.user,
         formats=RESPONSE_FORMATS,
         large_paths=large_paths(routes),
+        direct=DirectRoutes(routes, settings.limits, slices),
     )
 
 

@@ -120,6 +120,7 @@ ROOMS = {
         (
             "event_drafts.py",
             "eviction.py",
+            "history.py",
             "registration.py",
             "service.py",
             "service_agents.py",
@@ -150,7 +151,7 @@ ROOMS = {
         "4",
         ("http/*.py",),
         rooms_of("auth codec errors localnet logs model ratelimit slices visible waiting"),
-        rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
+        rooms_of("autobahn httptools klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
         "3",

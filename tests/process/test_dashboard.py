@@ -440,18 +440,34 @@ def test_words_of_agents_are_text(dashboard: Dashboard, feed: Feed) -> None:
 def test_changes_events_and_usage_have_views(dashboard: Dashboard, feed: Feed) -> None:
     conversation(feed, "a")
     feed.fire("a", "diff", diff="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new", path="x")
-    for tokens in (100, 300):
-        feed.fire("a", "usage", input_tokens=tokens, output_tokens=10, cost_usd=0.05)
+    for turn in (1, 2, 3):
+        for part in (0, 50):
+            message = {"input_tokens": 30_000 * turn}
+            feed.fire(
+                "a",
+                "usage",
+                input_tokens=100 * turn + part,
+                output_tokens=10,
+                cost_usd=0.05 * turn,
+                context_window=200_000,
+                message=message,
+            )
+        feed.fire("a", "complete")
     page = dashboard.open("s/a/changes")
     expect(page.locator(".diff .added")).to_have_text(["+new"])
     expect(page.locator(".log summary")).to_contain_text("+1")
     page.get_by_role("link", name="Usage").click()
-    expect(page.locator("dl")).to_contain_text("$0.05")
-    expect(page.locator("svg rect")).to_have_count(2)
+    expect(page.locator("dl")).to_contain_text("$0.15")
+    expect(page.get_by_role("meter")).to_have_attribute("value", "0.45")
+    bars = page.get_by_role("img", name="Tokens a turn, 160 tokens at the most").locator("g")
+    expect(bars).to_have_count(3)
+    expect(bars.nth(1).locator("title")).to_have_text(re.compile("100 tokens"))
+    expect(page.get_by_role("img", name="Cost a turn").locator("g")).to_have_count(3)
+    expect(page.get_by_role("img", name="full its context was, 45 %")).to_be_visible()
     page.get_by_role("link", name="Events").click()
-    expect(page.locator(".log details")).to_have_count(8)
+    expect(page.locator(".log details")).to_have_count(15)
     page.get_by_label("Only these events").fill("usage")
-    expect(page.locator(".log details")).to_have_count(2)
+    expect(page.locator(".log details")).to_have_count(6)
 
 
 # The link.
