@@ -25,7 +25,7 @@ from typing import Any
 
 from benchmarks.driving import finish, get, post
 from sxhost.store.runs import PACKED, unpack
-from sxhost.store.sqlite import rows
+from sxhost.store.sql import rows
 from tests.stress.host_process import Client, Host, request, running_host
 from tests.support.places import RECORDINGS
 
@@ -50,10 +50,10 @@ ALL_KEPT = (
 )
 KEEPS_PIECES = """
 from sxhost.agents import event_writer
-from sxhost.store.sqlite.connection import SQLiteConnection
+from sxhost.store.sql import pruning
 from twisted.scripts.twistd import run
 event_writer.GATHER_S = 0
-SQLiteConnection.drop_pieces = lambda self, superseded: superseded
+pruning.drop_pieces = lambda connection, superseded: superseded
 run()
 """
 """A host whose journal drops nothing that is superseded.  It commits what comes at once."""

@@ -11,7 +11,6 @@ from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session
 from sxhost.store.contracts import Inbox, Sessions
-from sxhost.streams.notifier import LogNotifier
 from sxhost.streams.presence import Presence
 
 __all__ = ["Eviction"]
@@ -35,7 +34,6 @@ class Eviction:
         sessions: Sessions,
         inbox: Inbox,
         *,
-        notifier: LogNotifier,
         supervisor: Supervisor,
         presence: Presence,
         current: Callable[[Session], Session],
@@ -43,7 +41,6 @@ class Eviction:
     ) -> None:
         self._sessions = sessions
         self._inbox = inbox
-        self._notifier = notifier
         self._supervisor = supervisor
         self._presence = presence
         self._current = current
@@ -67,7 +64,6 @@ class Eviction:
             await self._supervisor.release(session_id)
             await self._sessions.archive(session_id)
             self._presence.forget(session_id)
-            self._notifier.session_removed(session_id)
             log.info("session {session} has made room", session=session_id)
 
     async def _choose(self) -> str | None:

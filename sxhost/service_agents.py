@@ -58,7 +58,6 @@ class AgentVerbs:
         try:
             session_id, turn = await core.supervisor.start(replace(launch, id=name))
         except (HostError, CancelledError) as error:
-            core.notifier.events_appended(name)  # a reader may have found it already
             why = error.code if isinstance(error, HostError) else "its client has left"
             await core.audit.record("not started", name, why)
             raise
@@ -155,6 +154,12 @@ class AgentVerbs:
         if hosted is None or self._core.supervisor.get(session_id) is not hosted:
             raise AgentFailed(f"The agent of {session_id!r} was ended.")
         return turn
+
+    async def wait_for_turn_start(self, session_id: str, turn_id: int) -> None:
+        """Return once a turn has begun, or the agent is no more."""
+        hosted = self._core.supervisor.get(session_id)
+        if hosted is not None:
+            await hosted.wait_for_turn_start(turn_id)
 
     # The agent itself.
 

@@ -16,6 +16,7 @@ from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
 from sxhost.event_drafts import compact_drafts
 from sxhost.eviction import Eviction
+from sxhost.history import HistoryRecorder
 from sxhost.model.event_types import EndedEvent
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, EventDraft, Hosting, Session, Summary
@@ -53,11 +54,13 @@ class ServiceCore:
         self.agents = agents
         self.slices = TimeSlicer(clock)
         self.notifier = LogNotifier(clock, store, store.known, limits, self.slices)
+        store.watch(self.notifier.committed)
         self.presence = Presence(clock, wall_ms, limits)
         self.audit = Audit(store, clock, wall_ms, limits)
+        self.history = HistoryRecorder(limits.history)
         self.rules = agents.rules or Rules()
         self.approvals = ApprovalBroker(
-            store, store, self.notifier, clock, wall_ms, limits=limits, decide=self.rules
+            store, store, clock, wall_ms, limits=limits, decide=self.rules
         )
         self.questions = AttachedQuestions(self.approvals, self.notifier)
         dependencies = Dependencies(
@@ -70,7 +73,6 @@ class ServiceCore:
         self.eviction = Eviction(
             store,
             store,
-            notifier=self.notifier,
             supervisor=self.supervisor,
             presence=self.presence,
             current=self.current,
@@ -89,7 +91,6 @@ class ServiceCore:
         )
         events = await self.eviction.run_with_room(append)
         self.presence.hear(session_id)
-        self.notifier.events_appended(session_id)
         if any(draft.event == EndedEvent.name for draft in drafts):
             await self._close_questions(session_id)
         return events

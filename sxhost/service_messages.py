@@ -81,7 +81,6 @@ class MessageVerbs:
             )
             await store.put_message(new_id, draft, self._core.wall_ms())
             await store.ack_message(old_id, message.id)
-        self._core.notifier.topics.poke(inbox_topic(new_id))
 
     async def _note_puller(self, session_id: str) -> None:
         """Note that an attached agent asks for messages, unless it has said how it does."""
@@ -117,7 +116,6 @@ class MessageVerbs:
         """Give a leased message back to its place in the queue; errors as for `ack`."""
         await self._check_attached(session_id)
         await self._core.store.nack_message(session_id, message_id)
-        self._core.notifier.topics.poke(inbox_topic(session_id))
         self._core.presence.hear(session_id)
         return Done()
 
@@ -143,16 +141,18 @@ async def queue_message(core: ServiceCore, session_id: str, draft: MessageDraft)
     if size > core.limits.message_size:
         raise MessageTooLarge(size, core.limits.message_size)
     entry = core.audit.entry("send", session_id)
+    pulls = core.notifier.topics.watched(inbox_topic(session_id))
     put = partial(core.store.put_message, session_id, draft, entry.at_ms, entry)
     message, queued = await core.eviction.run_with_room(put)
-    delivery = _delivery(core, await core.store.session(session_id), message)
-    core.notifier.topics.poke(inbox_topic(session_id))
+    delivery = _delivery(core, await core.store.session(session_id), message, pulls=pulls)
     core.supervisor.deliver_messages(session_id)
     note = DELIVERY_NOTES[delivery]
     return Sent(id=message.id, queued=queued, delivery=delivery, note=note)
 
 
-def _delivery(core: ServiceCore, session: Session, message: Message) -> Delivery:
+def _delivery(
+    core: ServiceCore, session: Session, message: Message, *, pulls: bool
+) -> Delivery:
     """Return when a message that was just queued reaches its agent."""
     if message.state != "queued":
         return "repeated"
@@ -163,5 +163,5 @@ def _delivery(core: ServiceCore, session: Session, message: Message) -> Delivery
         core.current(session).state.name,
         message.mode,
         turn_over=session.turn_over,
-        pulls=core.notifier.topics.watched(inbox_topic(session.id)),
+        pulls=pulls,
     )

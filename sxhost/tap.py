@@ -20,7 +20,6 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.threadpool import ThreadPool
 
@@ -33,12 +32,12 @@ from sxhost.daemon.agents import make_agents, make_rules
 from sxhost.daemon.entrances import outside_urls
 from sxhost.daemon.init import leave_process_1
 from sxhost.daemon.listening import make_endpoint
-from sxhost.daemon.logfile import observer
+from sxhost.daemon.logfile import LogObserver, observer
 from sxhost.daemon.options import Options
 from sxhost.daemon.pidfile import PidFile, on_hangup
 from sxhost.daemon.preflight import load_certificate, prepare
 from sxhost.daemon.service import HostService
-from sxhost.daemon.systemd import Notifier
+from sxhost.daemon.systemd import Notifier, report_start
 from sxhost.dashboard import routes as dashboard
 from sxhost.dashboard.assets import Assets
 from sxhost.faces.codex_sse import routes as codex_sse
@@ -51,8 +50,10 @@ from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.hooks.discovery import Discovery, Reunion
+from sxhost.hooks.installation import hook_settings
 from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
+from sxhost.http.direct_routes import DirectRoutes
 from sxhost.http.metrics import Metrics
 from sxhost.http.responses import ResponseFormat
 from sxhost.http.router import Route, identifying_paths, large_paths, make_tree, open_paths
@@ -61,9 +62,10 @@ from sxhost.logs import logger, set_level
 from sxhost.service import SessionService
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
+from sxhost.store.group_commit import Threads
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.telemetry.forwarder import make_forwarder
 from sxhost.visible import exit_with_error
 from sxhost.waiting import RunInThread
@@ -106,7 +108,7 @@ def _freeze_loaded_objects() -> None:
     gc.freeze()
 
 
-def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> ILogObserver | None:
+def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> LogObserver | None:
     """Return the log observer, or end the process with a sentence."""
     try:
         return observer(twistd, kind, reactor, os.environ)
@@ -153,7 +155,11 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
     hook_handler = HookHandler(sessions, reactor, follower, os.environ)
     sessions.on_process_end(hook_handler.read_last_words)
-    hook_routes = hooks.routes(hook_handler, settings.user)
+    hook_routes = hooks.routes(
+        hook_handler,
+        settings.user,
+        lambda: run_in_thread(lambda: list(hook_settings(os.environ))),
+    )
     routes = faces(
         sessions, metrics, handlers, multiplexer, hook_routes, bypass=settings.bypass
     )
@@ -204,6 +210,7 @@ def make_site(
         host_uid=settings.user,
         formats=RESPONSE_FORMATS,
         large_paths=large_paths(routes),
+        direct=DirectRoutes(routes, settings.limits, slices),
     )
 
 
@@ -253,9 +260,10 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     path = settings.database
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
-    journal = SQLiteConnection(path, settings.durability)
+    report = partial(report_start, os.environ)
+    journal = SQLiteConnection(path, settings.durability, report=report)
     threads = store_threads(reactor)
-    return SQLiteStore(
+    return JournalledStore(
         settings.limits, reactor.seconds, journal, threads, native=settings.native
     )
 

@@ -8,9 +8,18 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
 
-__all__ = ["escape_hidden", "escape_hidden_json", "exit_with_error", "print_error"]
+__all__ = [
+    "escape_hidden",
+    "escape_hidden_json",
+    "exit_with_error",
+    "print_error",
+    "without_secrets",
+]
+
+SECRET: Final = re.compile(r"(sxhost_[0-9a-z]{1,32}_)[\w-]{16,}", re.ASCII)
+"""A token of ours; its beginning says which."""
 
 HIDDEN = re.compile(
     "["
@@ -25,6 +34,11 @@ HIDDEN = re.compile(
     "|(?<![^\ufe0f\x00-\x20])\ufe0f"  # the sign for emoji has something visible before it
 )
 """Characters that are invisible, control a terminal, reorder text, or cannot be encoded."""
+
+
+def without_secrets(text: str) -> str:
+    """Cut the secrets of our tokens out of a text."""
+    return SECRET.sub(r"\1...", text) if "sxhost_" in text else text
 
 
 def escape_hidden(text: str, keep: str = "") -> str:

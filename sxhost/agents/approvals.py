@@ -43,7 +43,6 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Session
 from sxhost.policy.rules import ASK_A_PERSON, PolicyDecision
 from sxhost.store.contracts import Approvals, Sessions
-from sxhost.streams.notifier import LogNotifier
 from sxhost.visible import escape_hidden
 
 __all__ = ["ApprovalBroker", "Decide", "ask_a_person"]
@@ -97,7 +96,6 @@ class ApprovalBroker:
         self,
         sessions: Sessions,
         approvals: Approvals,
-        notifier: LogNotifier,
         clock: IReactorTime,
         wall_ms: Callable[[], int],
         *,
@@ -106,7 +104,6 @@ class ApprovalBroker:
     ) -> None:
         self._sessions = sessions
         self._approvals = approvals
-        self._notifier = notifier
         self._clock = clock
         self._wall_ms = wall_ms
         self._limits = limits
@@ -179,7 +176,6 @@ class ApprovalBroker:
         approval = await self._approvals.open_approval(
             session_id, question, at, None if is_left else at + int(seconds * 1000)
         )
-        self._notifier.events_appended(session_id)
         entry.id, entry.on_expiry = approval.id, refusal_of(question, verdict.on_expiry)
         self._forget(approval.id)
         self._open[approval.id] = entry
@@ -266,8 +262,7 @@ class ApprovalBroker:
 
     async def _leave(self, session_id: str, numbers: Sequence[int]) -> None:
         try:
-            if await self._approvals.leave_approvals(session_id, numbers, self._wall_ms()):
-                self._notifier.events_appended(session_id)
+            await self._approvals.leave_approvals(session_id, numbers, self._wall_ms())
             known = await self._approvals.approvals(session_id)
         except UnknownSession:
             return
@@ -284,8 +279,6 @@ class ApprovalBroker:
             closed = []
         for approval in closed:
             self._forget(approval.id)
-        if closed:
-            self._notifier.events_appended(session_id)
 
     def close(self) -> None:
         """Stop the clocks; what is open stays so."""
@@ -341,7 +334,6 @@ class ApprovalBroker:
             session_id, approval_id, end.state, resolution, entry
         )
         self._forget(approval_id)
-        self._notifier.events_appended(session_id)
         return closed
 
     def _forget(self, approval_id: int) -> None:

@@ -8,6 +8,7 @@ pidfile         the pidfile, a warning to root, SIGHUP
 listening       endpoints as the command line writes them
 entrances       under which URLs other machines reach the host
 logfile         the log as it is written
+access_lines    the lines of the access log, some written together
 journald        its lines for systemd's journal
 systemd         systemd is told how the host is
 agents          what hosts agents, put together: programs, drivers, places

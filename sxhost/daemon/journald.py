@@ -13,9 +13,9 @@ from typing import IO, Final
 
 from twisted.logger import LogEvent, LogLevel
 
-__all__ = ["is_journal", "with_priority"]
+__all__ = ["is_journal", "priority", "with_priority"]
 
-PRIORITIES: Final = {
+PRIORITIES: Final[dict[object, int]] = {
     LogLevel.debug: 7,
     LogLevel.info: 6,
     LogLevel.warn: 4,
@@ -34,6 +34,11 @@ def is_journal(stream: IO[str], environ: Mapping[str, str]) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
+def priority(level: object) -> str:
+    """Return what a line of a level begins with."""
+    return f"<{PRIORITIES.get(level, 6)}>"
+
+
 def with_priority(
     format_event: Callable[[LogEvent], str | None],
 ) -> Callable[[LogEvent], str | None]:
@@ -43,7 +48,7 @@ def with_priority(
         text = format_event(event)
         if text is None:
             return None
-        prefix = f"<{PRIORITIES.get(event.get('log_level'), 6)}>"
+        prefix = priority(event.get("log_level"))
         return prefix + text.rstrip("\n").replace("\n", f"\n{prefix}") + "\n"
 
     return write

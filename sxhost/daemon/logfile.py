@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 import time
@@ -20,14 +19,16 @@ from twisted.logger import FileLogObserver, LogEvent, formatEvent, formatTime
 from twisted.python.logfile import LogFile
 
 from sxhost.config import LogFormat
+from sxhost.daemon.access_lines import AccessLines, LineBuffer
 from sxhost.daemon.journald import is_journal, with_priority
 from sxhost.logs import logger
-from sxhost.visible import escape_hidden
+from sxhost.visible import escape_hidden, without_secrets
 
 __all__ = [
     "ACCESS",
     "FORMATS",
     "LogFileObserver",
+    "LogObserver",
     "RotatedLogFile",
     "as_combined",
     "as_json",
@@ -40,9 +41,6 @@ log = logger(__name__)
 
 ACCESS: Final = "access"
 """Marks the event of an answered request."""
-
-SECRET: Final = re.compile(r"(sxhost_[0-9a-z]{1,32}_)[\w-]{16,}", re.ASCII)
-"""A token of ours; its beginning says which."""
 
 JSON_FIELDS: Final = frozenset({"ts", "level", "namespace", "message", "traceback"})
 """What every line of JSON has: an event's own fields of these names are left out."""
@@ -74,11 +72,11 @@ def as_json(event: LogEvent) -> str | None:
         "ts": stamp.isoformat(timespec="milliseconds"),
         "level": _level(event),
         "namespace": _namespace(event),
-        "message": _without_secrets(message),
+        "message": without_secrets(message),
         **{name: _json_value(value) for name, value in event.items() if _is_event_field(name)},
     }
     if trace:
-        line["traceback"] = _without_secrets(trace)
+        line["traceback"] = without_secrets(trace)
     return json.dumps(line).replace("\x7f", "\\u007f") + "\n"
 
 
@@ -101,7 +99,7 @@ FORMATS: Final[Mapping[LogFormat, Callable[[LogEvent], str | None]]] = {
 
 def escaped(text: str) -> str:
     """Return a text that is one line, drives no terminal and shows no token of ours."""
-    return escape_hidden(_without_secrets(text))
+    return escape_hidden(without_secrets(text))
 
 
 class RotatedLogFile(LogFile):
@@ -150,24 +148,43 @@ class RotatedLogFile(LogFile):
         return not os.path.samestat(here, os.fstat(self._file.fileno()))
 
 
-class LogFileObserver(FileLogObserver):
-    """Writes the log to a file that rotates."""
+class LogObserver(FileLogObserver):
+    """Writes the log to a stream; `access` is the access log's way there."""
 
     def __init__(
-        self, file: RotatedLogFile, format_event: Callable[[LogEvent], str | None]
+        self, stream: IO[Any], kind: LogFormat, reactor: Any, *, journal: bool
     ) -> None:
-        super().__init__(cast("IO[Any]", file), format_event)
+        write = with_priority(FORMATS[kind]) if journal else FORMATS[kind]
+        self.buffer = LineBuffer(stream, reactor)
+        self.access = AccessLines(self.buffer, write, text=kind == "text" and not journal)
+        super().__init__(cast("IO[Any]", self.buffer), write)
+
+    def reopen_moved(self) -> None:
+        """Do nothing: a stream was not moved."""
+
+
+class LogFileObserver(LogObserver):
+    """Writes the log to a file that rotates."""
+
+    def __init__(self, file: RotatedLogFile, kind: LogFormat, reactor: Any) -> None:
+        super().__init__(cast("IO[Any]", file), kind, reactor, journal=False)
         self.file = file
 
     def reopen_moved(self) -> None:
         """Begin a new file if the old one was moved away."""
+        self.buffer.flush()
         if self.file.is_moved:
             self.file.reopen()
+
+    def rotate(self) -> None:
+        """Begin a new file."""
+        self.buffer.flush()
+        self.file.rotate()
 
 
 def observer(
     twistd: Mapping[str, Any], kind: LogFormat, reactor: Any, environ: Mapping[str, str]
-) -> FileLogObserver | None:
+) -> LogObserver | None:
     """Return the observer that writes the log where twistd would; None: twistd's own writes it.
 
     SIGUSR1 begins a new file, as it does with twistd; in place of one that was moved away, too.
@@ -180,15 +197,13 @@ def observer(
     place = twistd["logfile"]
     if twistd["nodaemon"] and place in (None, "", "-"):
         _on_usr1(reactor, lambda: None)  # there is nothing to rotate, nor a reason to die
-        write = FORMATS[kind]
-        if is_journal(sys.stdout, environ):
-            write = with_priority(write)
-        return FileLogObserver(_escape_unencodable(sys.stdout), write)
+        journal = is_journal(sys.stdout, environ)
+        return LogObserver(_escape_unencodable(sys.stdout), kind, reactor, journal=journal)
     if place == "-":
         return None  # twistd says that a daemon has no stdout
-    file = RotatedLogFile.fromFullPath(place or "twistd.log")
+    file = LogFileObserver(RotatedLogFile.fromFullPath(place or "twistd.log"), kind, reactor)
     _on_usr1(reactor, file.rotate)
-    return LogFileObserver(file, FORMATS[kind])
+    return file
 
 
 def _on_usr1(reactor: Any, act: Callable[[], object]) -> None:
@@ -203,11 +218,6 @@ def _escape_unencodable(stream: IO[str]) -> IO[str]:
     return stream
 
 
-def _without_secrets(text: str) -> str:
-    """Cut the secrets of our tokens out of a text."""
-    return SECRET.sub(r"\1...", text)
-
-
 def _is_event_field(name: str) -> bool:
     reserved = name in JSON_FIELDS or name in LEGACY_FIELDS or name == ACCESS
     return not (reserved or name.startswith("log_"))
@@ -217,7 +227,7 @@ def _json_value(value: Any) -> Any:
     """Return a value that JSON has as it is, any other as a text."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    return _without_secrets(str(value))
+    return without_secrets(str(value))
 
 
 def _level(event: LogEvent) -> str:

@@ -25,6 +25,7 @@ from sxhost.daemon.listening import (
     remove_stale_lock,
     url_of,
 )
+from sxhost.daemon.logfile import LogObserver
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile, warn_of_others, warn_of_root
 from sxhost.daemon.systemd import Notifier
 from sxhost.faces.pi.multiplexer import Multiplexer
@@ -82,7 +83,7 @@ class HostService(MultiService):
     ) -> None:
         super().__init__()
         self.ports: list[IListeningPort] = []
-        self.observer: ILogObserver | None = None
+        self.observer: LogObserver | None = None
         self.sessions = sessions
         self.multiplexer = multiplexer
         self._site = site
@@ -104,6 +105,7 @@ class HostService(MultiService):
         """Begin to belong to twistd's application, and have the log written our way."""
         if self.observer is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self.observer)
+            self._site.access_log = self.observer.access
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
@@ -180,9 +182,8 @@ class HostService(MultiService):
 
     def reload(self) -> None:
         """Read the certificate and the policy again; reopen the log if it was moved away."""
-        reopen = getattr(self.observer, "reopen_moved", None)  # a log on stdout has none
-        if reopen is not None:
-            reopen()
+        if self.observer is not None:
+            self.observer.reopen_moved()
         for reload in self._reloads:
             reload()
 

@@ -39,7 +39,7 @@ from sxhost.errors.agents import (
     UnknownApproval,
     Unsupported,
 )
-from sxhost.errors.base import HostError, HostUnreachable
+from sxhost.errors.base import HostError, HostTimedOut, HostUnreachable
 from sxhost.errors.host import (
     InternalError,
     Overloaded,
@@ -93,6 +93,7 @@ __all__ = [
     "ForbiddenTelemetry",
     "HeaderTooLarge",
     "HostError",
+    "HostTimedOut",
     "HostUnreachable",
     "InternalError",
     "MessageClosed",

@@ -27,6 +27,7 @@ from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
 from sxhost.hooks.deadline import default_wait
 from sxhost.model.approval import Answer, Approval, Question, TerminalAnswer, unseen
 from sxhost.model.names import EVENT_NAME
+from sxhost.model.pictures import split_pictures
 from sxhost.model.session import EventDraft, Registration
 from sxhost.model.turn import OSProcess
 
@@ -313,8 +314,9 @@ def _uses(hook: Hook) -> list[Event]:
 
 
 def _used(hook: Hook) -> list[Event]:
-    output = _output(hook.payload.get("tool_response"))
-    return [("tool-done", hook.tool(status="completed", output=output))]
+    output, images = split_pictures(hook.payload.get("tool_response"))
+    pictures = {"images": images} if images else {}
+    return [("tool-done", hook.tool(status="completed", output=_output(output), **pictures))]
 
 
 def _failed(hook: Hook) -> list[Event]:

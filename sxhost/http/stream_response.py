@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.server import Request
 
 from sxhost.http.compression import gzip_stream
+from sxhost.http.direct_send import send
 from sxhost.model.caller import current_caller
 from sxhost.model.subscription import Subscription
 
@@ -24,12 +25,22 @@ class StreamResponse:
         self._gzip = gzip_stream(request)
 
     def begin(self, reader: Subscription) -> None:
-        """Let the transport pause and resume the reader."""
+        """Send the head, and let the transport pause and resume the reader."""
         self._request.registerProducer(reader, streaming=True)
+        self._request.write(b"")
 
     def write(self, data: bytes) -> None:
-        """Send bytes, or buffer them until they can be sent."""
-        self._request.write(self._gzip.compress(data))
+        """Send bytes, or buffer them until they can be sent.
+
+        A chunk is made and sent here, since `Request.write` takes as long as all the rest.
+        """
+        request, data = self._request, self._gzip.compress(data)
+        request.sentLength += len(data)
+        if request.chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        transport = request.transport
+        if transport is not None:  # else the client has left
+            send(transport, data)
 
     def end(self) -> None:
         """Let `follow` return."""

@@ -8,9 +8,11 @@ caller        who sends a request, with which scopes, and until when
 cursor        a reader's place in the log, as clients keep it and send it back
 delivery      when a message reaches its agent, as its sender is told
 event_types   events with a meaning, one type for each: encoded and decoded
+history       figures of a host over time
 host          the verbs of a host as Protocols: of the service, and of a client to it
 limits        every bound, with unit and reason
 names         patterns of ids, names and cursors; texts of bounded length
+pictures      pictures in what agents are given and give back: found, and bounded
 pieces        which pieces of a log belong together, and what has them whole
 policy        the rules in use, and a rule that is proposed for them
 rights        which scope each field takes, and what only the host may report: tables

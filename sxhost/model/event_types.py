@@ -28,6 +28,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import FieldInfo, fields
 
 from sxhost.model.approval import Approval
+from sxhost.model.pictures import Picture
 from sxhost.model.session import NULL, BackgroundTask, Event, raw_json
 from sxhost.model.turn import TurnStatus
 
@@ -224,6 +225,8 @@ class UserMessageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     text: str
     """The input as text; images and files stand in brackets."""
+    images: list[Picture] = []
+    """Its pictures, each with `mime_type` and `data` (base64), as far as there is room."""
     by: str = ""
     """``turn``, ``steer`` or ``message``; ``prompt`` where a hook tells of the user's own."""
     turn: int | UnsetType | None = UNSET
@@ -253,6 +256,8 @@ class MessageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     item: str = ""
     text: str
+    images: list[Picture] = []
+    """Pictures in it, as in `user-message`."""
     cut: bool = False
     """Whether it broke off: `text` is what had come."""
     turn: int | UnsetType = UNSET
@@ -338,6 +343,8 @@ class ToolDoneEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: ToolStatus
     output: object = UNSET
     """Its output in all, a text; as far as it came, if it was cut.  Of hooks, any JSON."""
+    images: list[Picture] = []
+    """Pictures in its output, as in `user-message`."""
     exit_code: int | UnsetType | None = UNSET
     """Of a command; null or missing where it is not known, or the tool has none."""
     late: bool = False
@@ -572,6 +579,8 @@ def decode_event(event: Event) -> AgentEvent:
     decoder = _DECODERS.get(event.event)
     if decoder is None:
         return CustomEvent(event.event, event.data)
+    if bytes(event.data).startswith(b'"'):  # a text, as scripts fire it
+        return decoder.decode(_bare(EVENT_TYPES[event.event]))
     try:
         return decoder.decode(event.data)
     except MALFORMED:
@@ -583,7 +592,17 @@ def _what_fits(kind: type[AgentEvent], data: Raw) -> bytes:
     try:
         given = _decode_object(data)
     except MALFORMED:
-        given = {}
+        return _bare(kind)
+    return _fitting(kind, given)
+
+
+@cache
+def _bare(kind: type[AgentEvent]) -> bytes:
+    """Return an object with all that a type needs, empty: what a text as data comes to."""
+    return _fitting(kind, {})
+
+
+def _fitting(kind: type[AgentEvent], given: Mapping[str, Raw]) -> bytes:
     fitting: dict[str, object] = {}
     for field, decoder in _field_decoders(kind):
         try:

@@ -42,7 +42,18 @@ _WORD: Final = re.compile(rf"[^\W_{_ALONE}]+|[{_ALONE}]")
 
 _NO_WORDS: Final = frozenset(
     (
-        *("native", "native_id", "item", "parent", "id", "session", "key", "type", "kind"),
+        *(
+            "native",
+            "native_id",
+            "item",
+            "parent",
+            "id",
+            "session",
+            "key",
+            "type",
+            "kind",
+            "images",
+        ),
         *("choices", "state", "status", "by", "decision"),
     )
 )

@@ -36,6 +36,7 @@ __all__ = [
     "ACTIVE_STATES",
     "MESSAGE_EVENTS",
     "apply_events",
+    "changes_by_silence",
     "derive_state",
     "state_since_boot",
 ]
@@ -101,6 +102,7 @@ def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
         state=now.state(session.state),
         pending_approvals=now.pending,
         background=now.tasks,
+        opening=lines.opening,
         preview=lines.preview,
         activity=lines.activity,
         turn_over=now.turn_over,
@@ -209,6 +211,13 @@ def state_since_boot(session: Session, running: float, boot_ms: int, limits: Lim
     _, lost = _silence_limits(session, limits)
     name: StateName = "lost" if running > min(lost, limits.lost_after) else "stalled"
     return State(name, "not heard from since the host restarted", boot_ms)
+
+
+def changes_by_silence(session: Session) -> bool:
+    """Tell whether `derive_state` or `state_since_boot` may say another state than the log."""
+    if session.kind == "hosted":
+        return False
+    return bool(session.heartbeat_s) or session.state.name in ("working", "waiting")
 
 
 def _silence_limits(session: Session, limits: Limits) -> tuple[float, float]:

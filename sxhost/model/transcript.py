@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from sxhost.model.approval import Approval
+from sxhost.model.pictures import Picture
 
 __all__ = ["ItemKind", "ItemStatus", "TranscriptItem", "TranscriptPage", "TranscriptQuery"]
 
@@ -62,6 +63,8 @@ class TranscriptItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The name that its events have for it."""
     text: str = ""
     """Its words; of a tool its output, of an end or a note the reason, in a sentence."""
+    images: list[Picture] = []
+    """Pictures in it; in a compact transcript without their data."""
     by: str = ""
     """Of the user's words, how they came: ``turn``, ``steer``, ``message``, ``prompt``."""
     title: str = ""
@@ -82,7 +85,8 @@ class TranscriptItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class TranscriptQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which items: the first `limit` after an event, or the last before one (or of all).
 
-    `detail`: ``full``, ``compact`` (long inputs and outputs of tools are cut in the middle), or
+    `detail`: ``full``, ``compact`` (long inputs and outputs of tools are cut in the
+    middle, pictures are without their data), or
     ``words`` (only what user and agent have said, and what was asked).
     """
 

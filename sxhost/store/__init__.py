@@ -1,7 +1,7 @@
 """Where sessions, logs, inboxes, approvals and the audit live: small contracts, two stores.
 
 A store is a `StoreState`, changed by transactions.  `MemoryStore` commits them to the state
-alone, `SQLiteStore` to a journal first.
+alone, `JournalledStore` to a journal first.
 
 =============== ==================================================================
 approvals       one session's approvals: open, closed, asked again
@@ -9,6 +9,7 @@ contracts       what a store can do, as five Protocols, and all of them as `Stor
 event_ring      the newest events of one session
 group_commit    commits to a journal that are shared by all that waits
 journal         what a durable store asks of its journal, and what is exchanged
+journalled      the store that lasts: a state and a journal
 known_sessions  a cache of all sessions, which a store feeds
 log_indexer     keeps the index of a journal's log up to date, and searches it
 memory          the store that forgets with its process

@@ -1,7 +1,7 @@
 """What a store can do: five small contracts, and `Store`, which is all of them.
 
 Whoever needs a store names the contracts that it needs: the reader of logs an `EventLog`,
-the approval broker `Approvals`.  `MemoryStore` forgets with the process, `SQLiteStore` does
+the approval broker `Approvals`.  `MemoryStore` forgets with the process, `JournalledStore` does
 not; the suites in ``tests/contracts`` say what both must do.
 
 Nothing here assumes that this process is the only one that writes.  Three rules follow:
@@ -17,7 +17,7 @@ Nothing here assumes that this process is the only one that writes.  Three rules
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from msgspec import Raw, Struct
@@ -41,6 +41,7 @@ from sxhost.store.recent_events import RecentEvents
 __all__ = [
     "Approvals",
     "AuditLog",
+    "Committed",
     "Draft",
     "EventLog",
     "FoundEvents",
@@ -77,6 +78,17 @@ class SessionCounts(Struct, frozen=True):
 
     events: int
     messages: int
+
+
+class Committed(Struct, frozen=True):
+    """What a commit has changed that somebody may wait for, by the ids of sessions."""
+
+    logs: Sequence[str] = ()
+    """Whose logs have more events."""
+    inboxes: Sequence[str] = ()
+    """Who has messages that are to be taken."""
+    removed: Sequence[str] = ()
+    """Which are deleted, or have made room."""
 
 
 class FoundEvents(Struct, frozen=True):
@@ -291,6 +303,9 @@ class Store(Sessions, EventLog, Inbox, Approvals, AuditLog, Protocol):
     @property
     def missing(self) -> str:
         """What was missing at the start of what was acknowledged: a sentence, or nothing."""
+
+    def watch(self, committed: Callable[[Committed], object]) -> None:
+        """Have each commit told, once the caches have it and before any verb returns."""
 
     def open(self) -> None:
         """Begin, where a terminal can still be told what is wrong; this may block.

@@ -7,18 +7,18 @@ none of it can be seen.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
 
 from sxhost.errors import HostError
 from sxhost.logs import logger
 from sxhost.model.names import KeptNative
 from sxhost.store.event_ring import EventRing
-from sxhost.store.journal import Journal
+from sxhost.store.journal import Drop, Dropped, Journal
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
 from sxhost.store.transaction import Transaction
 from sxhost.store.write_batch import write_batch
@@ -60,7 +60,7 @@ class QueuedOperation(NamedTuple):
 class GroupCommitter:
     """Commits operations to a journal, and once it has them to the state.
 
-    :param committed: called after each commit, before the next; it may write to the journal.
+    :param committed: called after each commit, before the next.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class GroupCommitter:
         state: StoreState,
         journal: Journal,
         threads: Threads,
-        committed: Callable[[Transaction], Awaitable[None]],
+        committed: Callable[[Transaction], object],
         native: KeptNative = "facts",
     ) -> None:
         self._state = state
@@ -76,6 +76,8 @@ class GroupCommitter:
         self._threads = threads
         self._committed = committed
         self._native = native
+        self._dropping = DeferredLock()
+        """Held while the journal drops something, and until the state knows of it."""
         self._queue: list[QueuedOperation] = []
         self._writing = False
 
@@ -86,6 +88,19 @@ class GroupCommitter:
                 return await self._run_once(operation, size)
             except Archived as error:
                 await self._revive(error.session_id)
+
+    async def drop(self, what: Drop, *, first: bool) -> Dropped:
+        """Drop a step's worth of something, in a commit of its own; return what that was.
+
+        :param first: whether all that waits comes later.
+        """
+        transaction = await self._run_once(lambda tx: tx.drop_events(what), GROUP, first)
+        return transaction.dropped
+
+    async def settled(self, page: T) -> T:
+        """Return what was read, once it is known what was dropped before it was."""
+        async with self._dropping:
+            return page
 
     async def record(self, session_id: str) -> SessionRecord:
         """Return what is known of a session; of an archived one what the journal has."""
@@ -108,9 +123,12 @@ class GroupCommitter:
         if stored is not None:
             await self._run_once(lambda tx: tx.revive(stored, archiving), 1)
 
-    async def _run_once(self, operation: Callable[[Transaction], T], size: int) -> T:
+    async def _run_once(
+        self, operation: Callable[[Transaction], T], size: int, first: bool = False
+    ) -> T:
         done: Deferred[T] = Deferred()
-        self._queue.append(QueuedOperation(size, operation, done))
+        place = 0 if first else len(self._queue)
+        self._queue.insert(place, QueuedOperation(size, operation, done))
         if not self._writing:
             self._writing = True
             background(self._commit_queue(), log, "writing the store's queue")
@@ -132,19 +150,26 @@ class GroupCommitter:
         results: list[Any]
         try:
             results = [_attempt(operation.run, transaction) for operation in group]
-            if transaction.writes:
-                # It is encoded in the thread: nothing changes it meanwhile.
-                await self._threads.write(
-                    lambda: self._journal.write(write_batch(transaction, self._native))
-                )
-            transaction.commit()
+            if transaction.drop:
+                async with self._dropping:
+                    await self._write(transaction)
+            else:
+                await self._write(transaction)
         except Exception as error:  # noqa: BLE001 - it is raised where each operation waits
             transaction, results = Transaction(self._state), [Failure() for _ in group]
             if not isinstance(error, HostError):
                 log.failure("a batch could not be written")
         for operation, result in zip(group, results, strict=True):
             operation.done.callback(result)
-        await self._committed(transaction)
+        self._committed(transaction)
+
+    async def _write(self, transaction: Transaction) -> None:
+        if transaction.writes:
+            # It is encoded in the thread: nothing changes it meanwhile.
+            transaction.dropped = await self._threads.write(
+                lambda: self._journal.write(write_batch(transaction, self._native))
+            )
+        transaction.commit()
 
 
 def _group_size(sizes: Sequence[int]) -> int:

@@ -19,10 +19,67 @@ from sxhost.store.contracts import FoundEvents
 from sxhost.store.recent_events import Floor
 from sxhost.store.state import StoredSession
 
-__all__ = ["EventCounts", "Journal", "Numbers", "ReadLimit", "Restored", "Row", "WriteBatch"]
+__all__ = [
+    "Drop",
+    "DropOlder",
+    "DropSuperseded",
+    "DropSurplus",
+    "Dropped",
+    "EventCounts",
+    "Journal",
+    "Numbers",
+    "ReadLimit",
+    "Restored",
+    "Row",
+    "SearchableLog",
+    "WriteBatch",
+]
 
 Row = tuple[Any, ...]
 """The columns of one row."""
+
+
+class EventCounts(NamedTuple):
+    """How many events of a session's log are facts, and how many pieces."""
+
+    facts: int
+    pieces: int
+
+
+class DropSurplus(NamedTuple):
+    """Have a session's log keep so many events, the newest."""
+
+    session: str
+    most: EventCounts
+
+
+class DropOlder(NamedTuple):
+    """Drop events up to the id `last` that are older than `age_ms` at `now_ms`."""
+
+    now_ms: int
+    age_ms: int
+    last: int
+
+
+class DropSuperseded(NamedTuple):
+    """Drop pieces that the log has whole."""
+
+    pieces: Sequence[Superseded]
+
+
+Drop = DropSurplus | DropOlder | DropSuperseded
+"""What retention drops from the log: a commit does a step's worth of it."""
+
+
+class Dropped(Struct):
+    """What a commit has dropped."""
+
+    floors: dict[str, Floor] = {}
+    """The floors that moved."""
+    superseded: Sequence[Superseded] = ()
+    """Superseded pieces of which nothing is left."""
+    counts: EventCounts | None = None
+    """How many events the log of a `DropSurplus` had before."""
 
 
 class WriteBatch(Struct):
@@ -36,6 +93,7 @@ class WriteBatch(Struct):
     """Sessions that are archived no longer."""
     deleted_entries: int = 0
     """Entries of the audit up to this one are deleted."""
+    drop: Drop | None = None
 
 
 class Numbers(NamedTuple):
@@ -52,13 +110,6 @@ class Numbers(NamedTuple):
         others = [[row[0] for row in batch.rows.get(table, [])] for table in self._fields[1:]]
         pairs = zip(self, [events, *others], strict=True)
         return Numbers(*(max([last, *more]) for last, more in pairs))
-
-
-class EventCounts(NamedTuple):
-    """How many events of a session's log are facts, and how many pieces."""
-
-    facts: int
-    pieces: int
 
 
 class ReadLimit(NamedTuple):
@@ -82,63 +133,11 @@ class Restored(Struct):
     audit: list[AuditEntry]
 
 
-class Journal(Protocol):
-    """Keeps commits, and reads what memory no longer has.
+class SearchableLog(Protocol):
+    """The log of a journal as it is searched, by an index where there is one.
 
-    All but `open` and `close` raise `StoreUnavailable` where it cannot be written or read,
-    and `StorageFull` where there is no room; then nothing of the call is kept.
+    Its verbs are called in a thread of their own; errors as for `Journal`.
     """
-
-    durability: str
-    """What a commit survives: the end of a ``process``, or of ``power``."""
-    missing: str
-    """What it lacked when it was opened of what was acknowledged: a sentence, or nothing."""
-    renewed: bool | None
-    """Whether a new epoch began when it was opened; None while it is not open."""
-
-    def open(self) -> Restored:
-        """Open it, or make it; check it; return what it holds.
-
-        :raises StoreUnusable: it cannot be used, and was left as it is.
-        """
-
-    def write(self, batch: WriteBatch) -> None:
-        """Commit a batch; what this has returned from is kept."""
-
-    def prune(self, session_id: str, below: int) -> dict[str, Floor]:
-        """Drop a step's worth of a session's events below a `seq`; return its new floor."""
-
-    def prune_older(self, now: int, age: int, last: int) -> dict[str, Floor]:
-        """Drop a step's worth of events up to the id `last` that are older than `age` at `now`.
-
-        Times are in milliseconds.  Returns the floors that moved.
-        """
-
-    def drop_pieces(self, superseded: Sequence[Superseded]) -> Sequence[Superseded]:
-        """Drop a step's worth of superseded pieces; return of which nothing is left."""
-
-    def seq_before(self, session_id: str, count: int) -> int:
-        """Return the number after which a session's last `count` facts come; 0 for all."""
-
-    def count_events(self, session_id: str) -> EventCounts:
-        """Count the events of a session's log."""
-
-    def first_retained(self, session_id: str, most: EventCounts) -> int:
-        """Return the `seq` below which a session's log has no more than it may keep."""
-
-    def read(
-        self, session_id: str | None, seq: int, position: int, limit: ReadLimit
-    ) -> tuple[list[Event], bool]:
-        """Return events after `seq` and after the id `position`, and whether these are all."""
-
-    def lookup(self, session_id: str, keys: Sequence[str]) -> dict[str, Event]:
-        """Return the retained events that were appended under idempotency keys."""
-
-    def read_session(self, session_id: str) -> StoredSession | None:
-        """Return what there is of a session, but for its events."""
-
-    def empty_archives(self) -> list[str]:
-        """Return archived sessions of whose logs nothing is left."""
 
     def index_newer(self, until: int) -> bool:
         """Index a step's worth of what is newer than the index, up to an id.
@@ -152,11 +151,54 @@ class Journal(Protocol):
     def search(self, search: EventSearch, before: int, limit: int) -> FoundEvents:
         """Search some of the indexed facts that are older than the id `before`."""
 
-    def stop_reading(self) -> None:
-        """Let go of what reads; called where it reads."""
-
     def stop_searching(self) -> None:
         """Let go of the index; called where it searches."""
+
+
+class Journal(SearchableLog, Protocol):
+    """Keeps commits, and reads what memory no longer has.
+
+    All but `open` and `close` raise `StoreUnavailable` where it cannot be written or read,
+    and `StorageFull` where there is no room; then nothing of the call is kept.
+    """
+
+    name: str
+    """The kind of store that it makes: ``sqlite``."""
+    durability: str
+    """What a commit survives: the end of a ``process``, or of ``power``."""
+    missing: str
+    """What it lacked when it was opened of what was acknowledged: a sentence, or nothing."""
+    renewed: bool | None
+    """Whether a new epoch began when it was opened; None while it is not open."""
+
+    def open(self) -> Restored:
+        """Open it, or make it; check it; return what it holds.
+
+        :raises StoreUnusable: it cannot be used, and was left as it is.
+        """
+
+    def write(self, batch: WriteBatch) -> Dropped:
+        """Commit a batch; what this has returned from is kept."""
+
+    def read(
+        self, session_id: str | None, seq: int, position: int, limit: ReadLimit
+    ) -> tuple[list[Event], bool]:
+        """Return events after `seq` and after the id `position`, and whether these are all."""
+
+    def seq_before(self, session_id: str, count: int) -> int:
+        """Return the number after which a session's last `count` facts come; 0 for all."""
+
+    def lookup(self, session_id: str, keys: Sequence[str]) -> dict[str, Event]:
+        """Return the retained events that were appended under idempotency keys."""
+
+    def read_session(self, session_id: str) -> StoredSession | None:
+        """Return what there is of a session, but for its events."""
+
+    def empty_archives(self) -> list[str]:
+        """Return archived sessions of whose logs nothing is left."""
+
+    def stop_reading(self) -> None:
+        """Let go of what reads; called where it reads."""
 
     def close(self) -> None:
         """Let go of all."""

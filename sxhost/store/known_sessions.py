@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sxhost.model.session import Session
 
@@ -19,6 +19,7 @@ class KnownSessions:
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._archived: set[str] = set()
+        self._watchers: set[Callable[[str], object]] = set()
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -35,19 +36,34 @@ class KnownSessions:
         """Tell whether there is such a session, archived or not."""
         return session_id in self._sessions or session_id in self._archived
 
+    def watch(self, watcher: Callable[[str], object]) -> None:
+        """Have `watcher` called with the id of each session that is put or goes, at once."""
+        self._watchers.add(watcher)
+
+    def unwatch(self, watcher: Callable[[str], object]) -> None:
+        """Undo `watch`."""
+        self._watchers.discard(watcher)
+
     # What a store feeds.
 
     def put(self, session: Session) -> None:
         """Add a session, or replace it by what a commit has made of it."""
         self._sessions[session.id] = session
         self._archived.discard(session.id)
+        self._tell(session.id)
 
     def archive(self, session_id: str) -> None:
         """Take a session out of the list; `holds` still finds it."""
         self._sessions.pop(session_id, None)
         self._archived.add(session_id)
+        self._tell(session_id)
 
     def remove(self, session_id: str) -> None:
         """Remove a session that was deleted, archived or not."""
         self._sessions.pop(session_id, None)
         self._archived.discard(session_id)
+        self._tell(session_id)
+
+    def _tell(self, session_id: str) -> None:
+        for watcher in self._watchers:
+            watcher(session_id)

@@ -15,6 +15,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.pieces import Superseded
 from sxhost.model.session import Message, Session
 from sxhost.store.approvals import ApprovalBook
+from sxhost.store.contracts import Committed
 from sxhost.store.event_ring import EventRing
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.store.message_queue import MessageQueue
@@ -77,6 +78,8 @@ class StoreState:
         self.last_message = 0
         self.last_approval = 0
         self.last_entry = 0
+        self.on_commit: Callable[[Committed], object] = lambda _: None
+        """Is told of each commit."""
         self.known = KnownSessions()
         self.recent = RecentEvents(limits, only_copy=only_copy)
 

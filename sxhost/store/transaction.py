@@ -32,7 +32,8 @@ from sxhost.model.session import (
 )
 from sxhost.model.session_state import apply_events
 from sxhost.store.approvals import ApprovalBook
-from sxhost.store.contracts import Draft
+from sxhost.store.contracts import Committed, Draft
+from sxhost.store.journal import Drop, Dropped
 from sxhost.store.message_queue import MessageQueue
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
 
@@ -97,6 +98,11 @@ class SessionDraft:
         return any(changes)
 
     @property
+    def has_queued(self) -> bool:
+        """Whether there are new messages to be taken, or some that were given back."""
+        return any(message.state == "queued" for message in self.changed_messages.values())
+
+    @property
     def messages(self) -> MessageQueue:
         """The messages as the transaction sees them; a copy, once asked for."""
         if not self.copied_messages:
@@ -151,10 +157,13 @@ class Transaction:
         self.last_approval = state.last_approval
         self.audit: list[AuditEntry] = []
         """New entries of the audit."""
-        self.dropped: list[str] = []
+        self.deleted_archives: list[str] = []
         """Archived sessions that are deleted."""
         self.revived: dict[str, StoredSession] = {}
         """Sessions that are archived no longer."""
+        self.drop: Drop | None = None
+        """What retention has the journal drop."""
+        self.dropped = Dropped()
         self._state = state
 
     def register(
@@ -180,10 +189,10 @@ class Transaction:
 
     def delete(self, session_id: str, by: AuditEntry | None = None) -> None:
         """Forget a session."""
-        if session_id in self.dropped:
+        if session_id in self.deleted_archives:
             raise UnknownSession(session_id)
         if session_id in self._state.archived and session_id not in self.sessions:
-            self.dropped.append(session_id)
+            self.deleted_archives.append(session_id)
         else:
             self._draft(session_id).deleted = True
         if by is not None:
@@ -197,8 +206,9 @@ class Transaction:
         self._draft(session_id).archived = True
         archived = self._state.archived
         if len(archived) >= self._state.limits.archived:
-            left = (s for s in archived if s not in self.revived and s not in self.dropped)
-            self.dropped.extend(islice(left, 1))
+            going = {*self.revived, *self.deleted_archives}
+            left = (name for name in archived if name not in going)
+            self.deleted_archives.extend(islice(left, 1))
 
     def revive(self, kept: StoredSession, archiving: object) -> None:
         """Bring an archived session back, unless something has happened to it since.
@@ -208,7 +218,7 @@ class Transaction:
         """
         session_id = kept.session.id
         unchanged = self._state.archived.get(session_id) is archiving
-        if not unchanged or session_id in self.revived or session_id in self.dropped:
+        if not unchanged or session_id in self.revived or session_id in self.deleted_archives:
             return
         if self._session_count() >= self._state.limits.sessions:
             raise SessionLimit(self._state.limits.sessions)
@@ -347,6 +357,11 @@ class Transaction:
         if by is not None:
             self.record_entry(replace(by, detail=f"message {message.id}"))
 
+    def drop_events(self, what: Drop) -> Transaction:
+        """Have the journal drop a step's worth of something; `dropped` tells it in the end."""
+        self.drop = what
+        return self
+
     @property
     def forgotten_entry(self) -> int:
         """The last entry of the audit for which there is no room; 0 or less for none."""
@@ -355,7 +370,7 @@ class Transaction:
     @property
     def writes(self) -> bool:
         """Whether there is something for a journal to write."""
-        return bool(self.audit or self.dropped or self.revived) or any(
+        return bool(self.audit or self.deleted_archives or self.revived or self.drop) or any(
             draft.writes for draft in self.sessions.values()
         )
 
@@ -379,13 +394,31 @@ class Transaction:
         drafts = (draft for draft in self.sessions.values() if not draft.deleted)
         superseded = [each for draft in drafts for each in draft.superseded]
         state.recent.superseded.add(superseded, state.seconds())
-        for session_id in self.dropped:
+        for session_id in self.deleted_archives:
             state.remove(session_id)
         for kept in self.revived.values():
             state.restore(kept)
         for session_id, draft in self.sessions.items():
             if draft.archived:
                 state.archive(session_id)
+        self._note_dropped()
+        state.on_commit(self._committed())
+
+    def _committed(self) -> Committed:
+        drafts = self.sessions.items()
+        removed = [name for name, draft in drafts if draft.deleted or draft.archived]
+        return Committed(
+            logs=[name for name, draft in drafts if draft.new_events and not draft.deleted],
+            inboxes=[name for name, draft in drafts if draft.has_queued],
+            removed=[*removed, *self.deleted_archives],
+        )
+
+    def _note_dropped(self) -> None:
+        """Let the caches know where logs begin now."""
+        for session_id, floor in self.dropped.floors.items():
+            if self._state.known.holds(session_id):
+                self._state.recent.drop(session_id, floor)
+        self._state.recent.superseded.remove(self.dropped.superseded)
 
     def _apply(self, session_id: str, draft: SessionDraft) -> None:
         if draft.is_new:

@@ -16,7 +16,7 @@ from sxhost.model.session import (
     Session,
     Succession,
 )
-from sxhost.store.contracts import SessionCounts
+from sxhost.store.contracts import Committed, SessionCounts
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.store.message_queue import MessageQueue
 from sxhost.store.recent_events import RecentEvents
@@ -62,6 +62,10 @@ class TransactionVerbs:
     def recent(self) -> RecentEvents:
         """A cache of the newest events, to be read at once; it knows where the log ends."""
         return self._state.recent
+
+    def watch(self, committed: Callable[[Committed], object]) -> None:
+        """Have each commit told, once the caches have it and before any verb returns."""
+        self._state.on_commit = committed
 
     # Sessions.
 

@@ -19,7 +19,7 @@ def write_batch(transaction: Transaction, native: KeptNative = "facts") -> Write
 
     :param native: which events are kept with the agent's own message.
     """
-    batch = WriteBatch()
+    batch = WriteBatch(drop=transaction.drop)
     for session_id, draft in transaction.sessions.items():
         if draft.deleted or draft.replaces:
             batch.deleted_sessions.append(session_id)
@@ -28,7 +28,7 @@ def write_batch(transaction: Transaction, native: KeptNative = "facts") -> Write
         if draft.archived:
             since = (ARCHIVED + session_id, str(transaction.at_ms))
             batch.rows.setdefault("meta", []).append(since)
-    batch.deleted_sessions.extend(transaction.dropped)
+    batch.deleted_sessions.extend(transaction.deleted_archives)
     batch.revived_sessions.extend(transaction.revived)
     if transaction.audit:
         batch.rows["audit"] = [(entry.id, encode(entry)) for entry in transaction.audit]

@@ -20,7 +20,7 @@ from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.model.subscription import Encoding, Selection, Sink
 from sxhost.slices import TimeSlicer
-from sxhost.store.contracts import EventLog
+from sxhost.store.contracts import Committed, EventLog
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.feed_index import FeedIndex
 from sxhost.streams.subscription import ChunkCache, Feed, LogSubscription
@@ -32,8 +32,11 @@ __all__ = ["HEARTBEAT_S", "LogNotifier"]
 HEARTBEAT_S = 15
 """Seconds between two heartbeats; as many buckets of readers take turns, one a second."""
 
-TICK = 0.005
+TICK, LONGEST_TICK = 0.005, 0.02
 """Seconds between two deliveries under load; what falls between leaves in one write."""
+
+SHARE = 4
+"""How many times as long a tick is as the delivery before took: readers get a quarter."""
 
 SLICE = 32
 """Readers that are served before others have their turn: a millisecond, or two."""
@@ -74,7 +77,8 @@ class LogNotifier:
         self._poked_up_to = 0
         """The id up to which every subscription was poked that an event concerned."""
         self._delivery: IDelayedCall | None = None
-        self._delivered = clock.seconds() - TICK
+        self._next_due = clock.seconds()
+        """When the next delivery may begin, in seconds of the clock."""
         self._delivering = False
         self._delivery_ended = Signal()
         self._heart = LoopingCall(self._beat)
@@ -143,25 +147,24 @@ class LogNotifier:
         if not self._feeds and self._heart.running:
             self._heart.stop()
 
+    def committed(self, committed: Committed) -> None:
+        """Wake whoever a commit concerns."""
+        for session_id in (*committed.inboxes, *committed.removed):
+            self.topics.poke(inbox_topic(session_id))
+        for session_id in (*committed.logs, *committed.removed):
+            self.events_appended(session_id)
+
     def events_appended(self, session_id: str) -> None:
         """Deliver what is new in a session's log: at once if it is quiet, else a tick later."""
         if not self._feeds:
             return
         self._touched.add(session_id)
         if self._delivery is None and not self._delivering:
-            due = self._delivered + TICK - self._clock.seconds()
-            self._delivery = self._clock.callLater(max(0, due), self._deliver)
+            wait = self._next_due - self._clock.seconds()
+            self._delivery = self._clock.callLater(max(0, wait), self._deliver)
 
-    def session_removed(self, session_id: str) -> None:
-        """Wake what waits for a session's messages or reads its log: it was deleted."""
-        self.topics.poke(inbox_topic(session_id))
-        self.events_appended(session_id)
-
-    def deliver_now(self) -> Deferred[None]:
-        """Deliver what is due; fires once it is, so that whatever follows comes after it."""
-        return Deferred.fromCoroutine(self._deliver_all())
-
-    async def _deliver_all(self) -> None:
+    async def deliver_now(self) -> None:
+        """Deliver what is due; whatever follows comes after it."""
         for _ in range(2):  # what is being delivered, then what has come since
             if self._delivery is not None:
                 self._delivery.cancel()
@@ -170,9 +173,10 @@ class LogNotifier:
                 await self._delivery_ended.wait()
 
     def _deliver(self) -> None:
-        self._delivery, self._delivered = None, self._clock.seconds()
-        self._delivering = True
-        self._run(reader.poke for reader in self._due()).addBoth(self._delivery_has_ended)
+        self._delivery, self._delivering = None, True
+        began = self._clock.seconds()
+        pokes = self._run(reader.poke for reader in self._due())
+        pokes.addBoth(self._delivery_has_ended, began)
 
     def _due(self) -> list[LogSubscription]:
         """Return the subscriptions that events since the last delivery may concern."""
@@ -189,7 +193,9 @@ class LogNotifier:
             reader.due(before)
         return due
 
-    def _delivery_has_ended(self, _: object) -> None:
+    def _delivery_has_ended(self, _: object, began: float) -> None:
+        took = self._clock.seconds() - began
+        self._next_due = began + min(max(TICK, SHARE * took), LONGEST_TICK)
         self._delivering = False
         if self._touched:
             self.events_appended(next(iter(self._touched)))

@@ -133,7 +133,10 @@ class Feed:
         self.readers: set[LogSubscription] = set()
         self._log = log
         self._known = known
+        self._only = selection.only
         self._cache = cache or ChunkCache()
+        self._newest: tuple[int, int, Chunk] = (0, 0, (b"", 0))
+        """The last chunk of the cache, and where it begins: all that keep up come for it."""
         self._pages: WeakSet[ColdPage] = WeakSet()
 
     def chunk(self, position: int) -> tuple[bytes, int] | None:
@@ -143,11 +146,14 @@ class Feed:
 
         :raises UnknownSession: the one session that it selects was deleted.
         """
-        only, end = self.selection.only, self._log.recent.position
+        only, end = self._only, self._log.recent.position
         if only is not None and not self._known.holds(only):
             raise UnknownSession(only)
         if position >= end:  # beyond it, what was read is newer than what the cache knows of
             return b"", position
+        start, until, chunk = self._newest
+        if (start, until) == (position, end):
+            return chunk
         found = self._cache.get(self, position, end)
         if found is None:
             events = self._log.recent.since(only, position)
@@ -155,6 +161,7 @@ class Feed:
                 return self._paged(position)
             found = self.encoded(events, end)
             self._cache.put(self, position, end, found)
+        self._newest = position, end, found
         return found
 
     def _paged(self, position: int) -> tuple[bytes, int] | None:
@@ -303,7 +310,7 @@ class LogSubscription:
             data, self.position = chunk
             if data:
                 self._sink.write(data)
-            elif self.position == before:
+            if self.position >= self.feed.end or self.position == before:
                 self._page, self._idle = None, True
                 return
 

@@ -42,6 +42,7 @@ from sxhost.model.event_types import (
     WarningEvent,
     decode_event,
 )
+from sxhost.model.pictures import usable_pictures
 from sxhost.model.session import Event
 from sxhost.model.transcript import ItemKind, TranscriptItem
 from sxhost.transcripts.messages import output_text
@@ -172,13 +173,18 @@ class ConversationFold:
     def _complete_text(self, event: Event, data: MessageEvent | ThinkingEvent) -> int:
         kind, text = _kind_of(data), data.text or event.plain_text()
         status = "cut" if data.cut else "completed"
+        given = data.images if isinstance(data, MessageEvent) else []
+        images = usable_pictures(given)
         place = self._open_place(kind, data.item)
         if place is None:
             place = self._open_place(kind, "")  # its pieces may have had no item
         if place is None:
             parent = data.parent or ""
-            return self._of(event, kind, data.item, text=text, status=status, parent=parent)
-        return self._update(place, event, text=text, status=status, item=data.item)
+            fields = {"text": text, "status": status, "images": images}
+            return self._of(event, kind, data.item, parent=parent, **fields)
+        return self._update(
+            place, event, text=text, status=status, images=images, item=data.item
+        )
 
     # Tools.
 
@@ -212,7 +218,7 @@ class ConversationFold:
             if data.item and not self._whole:
                 return None
             place = self._of(event, "tool", data.item, tool=data.tool, title=data.tool)
-        fields: dict[str, Any] = {"status": data.status}
+        fields: dict[str, Any] = {"status": data.status, "images": usable_pictures(data.images)}
         if data.output is not UNSET:
             fields["text"] = output_text(data.output)
         if not isinstance(data.exit_code, UnsetType):
@@ -301,6 +307,7 @@ def _words(event: Event, data: AgentEvent) -> TranscriptItem | None:
     match data:
         case UserMessageEvent(text=text, by=by, turn=turn):
             item = replace(_item_of(event, "user"), text=text or event.plain_text(), by=by)
+            item = replace(item, images=usable_pictures(data.images))
             return item if isinstance(turn, UnsetType) else replace(item, turn=turn)
         case CompactEvent(text=text):
             return replace(_item_of(event, "compact"), text=text)

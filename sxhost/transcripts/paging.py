@@ -178,7 +178,9 @@ def _is_written(conversation: ConversationFold) -> bool:
 
 
 def _compact(item: TranscriptItem) -> TranscriptItem:
-    """Return an item whose input and output are short."""
+    """Return an item whose input and output are short, and whose pictures are only named."""
+    if item.images:
+        item = replace(item, images=[replace(each, data="") for each in item.images])
     if item.kind != "tool":
         return item
     if item.input is not UNSET and len(bytes(item.input)) > SHOWN:

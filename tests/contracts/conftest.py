@@ -10,9 +10,9 @@ from twisted.internet.task import Clock
 
 from sxhost.model.limits import Limits
 from sxhost.store.contracts import Store
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.testing import result_of
 from tests.support.stores import HERE, MakeStore
 
@@ -33,7 +33,7 @@ def make_store(
         if request.param == "memory":
             return MemoryStore(Limits(**limits), clock.seconds)
         journal = SQLiteConnection(tmp_path / f"{len(stores)}.db")
-        store = SQLiteStore(Limits(**limits), clock.seconds, journal, HERE)
+        store = JournalledStore(Limits(**limits), clock.seconds, journal, HERE)
         store.open()
         stores.append(store)
         return store

@@ -63,7 +63,7 @@ ROOMS = {
     ),
     "store": Room(
         "3",
-        ("store/*.py", "store/sqlite/*.py"),
+        ("store/*.py", "store/sql/*.py", "store/sqlite/*.py"),
         rooms_of("codec errors files logs model waiting"),
         rooms_of("msgspec twisted"),
     ),
@@ -120,6 +120,7 @@ ROOMS = {
         (
             "event_drafts.py",
             "eviction.py",
+            "history.py",
             "registration.py",
             "service.py",
             "service_agents.py",
@@ -149,8 +150,8 @@ ROOMS = {
     "http": Room(
         "4",
         ("http/*.py",),
-        rooms_of("auth codec errors localnet logs model ratelimit slices waiting"),
-        rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
+        rooms_of("auth codec errors localnet logs model ratelimit slices visible waiting"),
+        rooms_of("autobahn httptools klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
         "3",
@@ -209,8 +210,8 @@ ROOMS = {
         ("__main__.py", "cli/*.py", "cli/board/*.py"),
         rooms_of(
             "address attach auth client codec config daemon drivers errors faces/pi "
-            "hooks localnet logs model policy project surroundings telemetry top "
-            "transcripts trust visible waiting"
+            "hooks localnet logs model policy project slices surroundings telemetry "
+            "top transcripts trust visible waiting"
         ),
         rooms_of("autobahn click markdown_it msgspec rich segno textual twisted zope"),
     ),

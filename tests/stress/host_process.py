@@ -76,8 +76,7 @@ class Host:
 
     def children(self) -> list[int]:
         """Return the processes that it has started and that still run."""
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [int(child) for task in tasks for child in task.read_text().split()]
+        return children_of(self.process.pid)
 
     def memory(self) -> int:
         """Return the resident set, in bytes."""
@@ -120,6 +119,12 @@ def running_host(
 def _port(line: str) -> int:
     found = re.search(r"Listening on http://\S+:(\d+)", line)
     return int(found[1]) if found else 0
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that one has started and that still run."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def open_files(pid: int) -> int:

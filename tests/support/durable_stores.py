@@ -10,23 +10,24 @@ from twisted.internet.defer import Deferred
 
 from sxhost.model.session import MessageDraft, Registration
 from sxhost.store.contracts import Draft
-from sxhost.store.sqlite.store import SQLiteStore, Threads
+from sxhost.store.group_commit import Threads
+from sxhost.store.journalled import JournalledStore
 from sxhost.testing import result_of
 from tests.support.stores import HERE
 
-Open = Callable[..., SQLiteStore]
+Open = Callable[..., JournalledStore]
 
 
 def draft(event: str = "thinking", key: str | None = None) -> Draft:
     return Draft(event, Raw(b'{"a":"b"}'), 5_000, key)
 
 
-def append(store: SQLiteStore, session_id: str, *drafts: Draft) -> list[tuple[int, int]]:
+def append(store: JournalledStore, session_id: str, *drafts: Draft) -> list[tuple[int, int]]:
     events = result_of(store.append_events(session_id, drafts, 7_000))
     return [(event.seq, event.id) for event in events]
 
 
-def fill(store: SQLiteStore) -> None:
+def fill(store: JournalledStore) -> None:
     result_of(store.register("a", Registration(model="m", labels={"k": "v"}), 1_000))
     append(store, "a", draft(key="k"), draft("tool-start"))
     append(store, "b", draft())

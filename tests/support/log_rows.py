@@ -9,7 +9,7 @@ from msgspec import Raw
 from sxhost.codec.json import encode_lines
 from sxhost.model.session import Event
 from sxhost.store.journal import ReadLimit, WriteBatch
-from sxhost.store.sqlite import reading, rows
+from sxhost.store.sql import reading, rows
 
 ALL = ReadLimit(10**9, 10**9)
 

@@ -29,6 +29,8 @@ class Peer:
     def send(self, data: bytes) -> None:
         self.frames += map(json.loads, data.splitlines())
 
+    send_now = send
+
     def say(self, kind: str, session: str | None = None, **fields: Any) -> None:
         """Send a command and let what it does be done."""
         target = {} if session is None else {"sessionId": session}

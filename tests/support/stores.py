@@ -15,8 +15,8 @@ from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, MessageDraft
 from sxhost.store.contracts import Draft, Store
+from sxhost.store.group_commit import Threads
 from sxhost.store.memory import MemoryStore
-from sxhost.store.sqlite.store import Threads
 from sxhost.store.superseded import LINGER_S
 from sxhost.testing import result_of
 

@@ -72,8 +72,22 @@ export async function request(method, path, body) {
   return answer;
 }
 
+/** What was asked for before somebody wanted it, by its path. @type {Map<string, Promise<any>>} */
+const ahead = new Map();
+
+/** Ask for what somebody will want in a moment: the first who does gets this answer. @param {string} path */
+export function askAhead(path) {
+  const answer = request("GET", path);
+  answer.catch(() => {});  // whoever wants it will see
+  ahead.set(path, answer);
+}
+
 /** @param {string} path */
-export const get = (path) => request("GET", path);
+export function get(path) {
+  const answer = ahead.get(path) || request("GET", path);
+  ahead.delete(path);
+  return answer;
+}
 
 /** @param {string} path @param {unknown} [body] */
 export const post = (path, body = {}) => request("POST", path, body);

@@ -8,7 +8,7 @@ import { Rule } from "./rule.js";
 import { loadApprovals, may, me, sessions } from "./state.js";
 import { Block, Words, written } from "./text.js";
 
-/** How long a card must have been seen to its end before it can be approved, in milliseconds. */
+/** How long a card that was read from its begin must have been seen to its end before it can be approved, in milliseconds. */
 const LOOK = 400;
 
 /** The agent's own words in a detail: they are said to be its words. */
@@ -41,44 +41,66 @@ export async function answer(approval, answer) {
   }
 }
 
+/** When cards have moved up last, because one has gone: whoever presses then may mean that one. */
+let moved = 0;
+
+/** Have no card take a decision for a moment. */
+export function noteMove() { moved = Date.now(); }
+
 /** @param {{approval: any, batch?: boolean}} props */
 export function Approval({ approval, batch = false }) {
   const chosen = useSignal(selected).has(nameOf(approval));
   const now = useNow(5);
   useSignal(me);
-  const end = useRef(/** @type {HTMLElement | null} */ (null));
-  const seen = useSeen(end, approval.id);
+  const begin = useRef(/** @type {HTMLElement | null} */ (null)), end = useRef(/** @type {HTMLElement | null} */ (null));
+  const unread = useUnread(begin, end, approval.id);
   const session = sessions.peek().get(approval.session) || {};
   return html`
     <article class="card" tabindex="0" data-approval=${approval.id} data-session=${approval.session} aria-label=${`${approval.session} asks: ${oneLine(approval.title, 80)}`}>
       <header>
-        ${batch && approval.inquiries.length === 0 && html`<input type="checkbox" data-key="x" aria-label="Answer together with others" title="answer together with others" disabled=${!seen} checked=${chosen} onChange=${() => toggle(nameOf(approval))} />`}
+        ${batch && approval.inquiries.length === 0 && html`<input type="checkbox" data-key="x" aria-label="Answer together with others" title="answer together with others" disabled=${!!unread} checked=${chosen} onChange=${() => toggle(nameOf(approval))} />`}
         <a href=${`#/s/${encodeURIComponent(approval.session)}`}><b>${oneLine(session.title || approval.session, 80)}</b></a>
         <span class="dim">${[session.agent, oneLine(session.cwd || "", 60), oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")}</span>
         <span class="dim right">no. ${approval.id}, asked ${age(now - approval.opened_ms)} ago${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span>
       </header>
+      <span ref=${begin}></span>
       ${h(Asked, { approval })}
-      <span ref=${end} class="end"></span>
-      ${approval.at_terminal_ms ? html`<p class="notice">This can only be answered at its terminal, since ${clock(approval.at_terminal_ms)}.</p>`
-        : may("approve", approval.session) ? h(Decide, { approval, seen })
+      <span ref=${end}></span>
+      ${approval.resolution ? html`<p class="decisions" role="status">${resolved(approval.resolution)}</p>`
+        : approval.at_terminal_ms ? html`<p class="notice">This can only be answered at its terminal, since ${clock(approval.at_terminal_ms)}.</p>`
+        : may("approve", approval.session) ? h(Decide, { approval, unread })
         : html`<p class="dim">To answer this, a token with the scope "approve" is needed.</p>`}
     </article>`;
 }
 
-/** Whether the end of a card has been on the screen for a moment. @param {{current: HTMLElement | null}} end @param {number} id */
-function useSeen(end, id) {
-  const [seen, setSeen] = useState(false);
+/** How a question has ended, and by whom. @param {any} resolution */
+export const resolved = ({ decision, by, at_ms: at, reason }) => html`<b>${decision}</b> <span class="dim">by ${by === "own" ? "you" : by}${reason && `: ${oneLine(reason, 120)}`} · ${clock(at)}</span>`;
+
+const UNREAD = { begin: "Read it from its beginning.", end: "Read it to its end." };
+
+/**
+ * What is still to be read of a card, as a sentence; "" once its begin was on the screen, and its end for a moment.
+ * @param {{current: HTMLElement | null}} begin @param {{current: HTMLElement | null}} end @param {number} id
+ */
+function useUnread(begin, end, id) {
+  const [seen, setSeen] = useState({ begin: false, end: false });
   useEffect(() => {
-    setSeen(false);
-    let timer = 0;
-    const watcher = new IntersectionObserver(([entry]) => {
-      clearTimeout(timer);
-      if (entry.isIntersecting) timer = window.setTimeout(() => setSeen(true), LOOK);
-    });
-    if (end.current) watcher.observe(end.current);
-    return () => { watcher.disconnect(); clearTimeout(timer); };
+    setSeen({ begin: false, end: false });
+    /** @type {(name: keyof typeof UNREAD, place: {current: HTMLElement | null}) => () => void} */
+    const watch = (name, place) => {
+      let timer = 0;
+      const watcher = new IntersectionObserver((entries) => {
+        clearTimeout(timer);
+        if (entries[entries.length - 1].isIntersecting) timer = window.setTimeout(() => setSeen((now) => ({ ...now, [name]: true })), name === "end" ? LOOK : 0);
+      });
+      if (place.current) watcher.observe(place.current);
+      return () => { watcher.disconnect(); clearTimeout(timer); };
+    };
+    const ends = [watch("begin", begin), watch("end", end)];
+    return () => ends.forEach((leave) => leave());
   }, [id]);
-  return seen;
+  if (!seen.end) return UNREAD.end;
+  return seen.begin ? "" : UNREAD.begin;
 }
 
 /** What is asked, whole. @param {{approval: any}} props */
@@ -94,21 +116,21 @@ function Asked({ approval }) {
       ${rest.map(([name, value]) => h(Fact, { key: name, name, value }))}
       ${SAID.filter((name) => detail[name]).map((name) => h(Fact, { key: name, name: "the agent says", value: detail[name] }))}
     </dl>
-    ${typeof detail.diff === "string" && detail.diff && h(Diff, { diff: detail.diff })}
+    ${typeof detail.diff === "string" && detail.diff && h(Diff, { diff: detail.diff, whole: true })}
     ${!detail.diff && Array.isArray(detail.changes) && detail.changes.map((/** @type {any} */ change, /** @type {number} */ at) => html`
-      <div key=${at}><b>${h(Words, { text: String(change.path || "") })}</b>${h(Diff, { diff: written(change.diff ?? change) })}</div>`)}`;
+      <div key=${at}><b>${h(Words, { text: String(change.path || "") })}</b>${h(Diff, { diff: written(change.diff ?? change), whole: true })}</div>`)}`;
 }
 
 /** @param {{name: string, value: unknown}} props */
 function Fact({ name, value }) {
   const text = written(value);
-  return html`<dt>${name}</dt><dd>${text.includes("\n") || text.length > 200 ? h(Block, { text }) : h(Words, { text })}</dd>`;
+  return html`<dt>${name}</dt><dd>${text.includes("\n") || text.length > 200 ? h(Block, { text, whole: true }) : h(Words, { text })}</dd>`;
 }
 
 const NAMES = /** @type {Record<string, string>} */ ({ approve: "Approve once", approve_session: "Approve for this session", deny: "Deny", cancel: "Cancel the turn" });
 
-/** @param {{approval: any, seen: boolean}} props */
-function Decide({ approval, seen }) {
+/** @param {{approval: any, unread: string}} props */
+function Decide({ approval, unread }) {
   const [verdict, setVerdict] = useState("");
   const [denying, setDenying] = useState(false);
   const [ruling, setRuling] = useState(false);
@@ -116,12 +138,12 @@ function Decide({ approval, seen }) {
   const asks = approval.inquiries.length > 0;
 
   async function decide(/** @type {string} */ decision, /** @type {string} */ reason = "") {
+    if (decision !== "deny" && Date.now() - moved < LOOK) { setVerdict("It has just moved here: look again."); return; }
     setVerdict("Sending…");
     const answers = asks && decision === "approve" ? answersOf(form.current, approval.inquiries) : null;
     setVerdict(await answer(approval, { decision, reason: reason || null, answers }));
   }
 
-  if (approval.at_terminal_ms) return html`<p class="verdict">It can only be answered at its agent's own terminal, since ${new Date(approval.at_terminal_ms).toLocaleTimeString()}.</p>`;
   const others = approval.choices.filter((/** @type {string} */ choice) => !["approve", "deny"].includes(choice));
   const ruled = !asks && may("approve");
   const can = (/** @type {string} */ choice) => approval.choices.includes(choice);
@@ -130,11 +152,11 @@ function Decide({ approval, seen }) {
       ${approval.inquiries.map((/** @type {any} */ inquiry) => h(Inquiry, { key: inquiry.id, inquiry }))}
       <div class="decisions">
         ${can("deny") && html`<button type="button" class="deny" data-key="d" onClick=${() => setDenying(!denying)}>Deny…</button>`}
-        ${(others.length > 0 || ruled) && html`<details class="more" data-key="."><summary>Other</summary>${others.map((/** @type {string} */ choice) => html`
-          <button type="button" key=${choice} disabled=${!seen} onClick=${() => decide(choice)}>${NAMES[choice] || oneLine(choice, 60)}</button>`)}
+        ${(others.length > 0 || ruled) && html`<details class="more" data-key="."><summary>Other ▾</summary>${others.map((/** @type {string} */ choice) => html`
+          <button type="button" key=${choice} disabled=${!!unread} onClick=${() => decide(choice)}>${NAMES[choice] || oneLine(choice, 60)}</button>`)}
           ${ruled && html`<button type="button" aria-expanded=${ruling} onClick=${() => setRuling(!ruling)}>A rule for such…</button>`}</details>`}
-        <span class="verdict" role="status">${verdict || (seen ? "" : "Read it to its end.")}</span>
-        ${can("approve") && html`<button type="button" class="approve" data-key="a" aria-disabled=${!seen} onClick=${() => seen && decide("approve")}>${asks ? "Answer" : "Approve once"}</button>`}
+        <span class="verdict" role="status">${verdict || unread}</span>
+        ${can("approve") && html`<button type="button" class="approve" data-key="a" aria-disabled=${!!unread} onClick=${() => !unread && decide("approve")}>${asks ? "Answer" : "Approve once"}</button>`}
       </div>
       ${ruling && h(Rule, { approval, sentence })}
       ${denying && h(Deny, { deny: (/** @type {string} */ reason) => decide("deny", reason) })}

@@ -1,9 +1,9 @@
 // @ts-check
 // The board: every session, those first that need somebody.
-import { h, html, useEffect, useMemo, useNow, useRef, useSignal, useState } from "./dom.js";
+import { h, html, useMemo, useNow, useRef, useSignal, useState } from "./dom.js";
 import { age, count, dollars, oneLine, project } from "./format.js";
 import { post, path } from "./api.js";
-import { failed, groupOf, groups, may, sessions, waitsForLook } from "./state.js";
+import { failed, groupOf, groups, listed, may, sessions, waitsForLook } from "./state.js";
 
 const TITLES = { needs: "Needs you", working: "Working", idle: "Idle", over: "Over" };
 /** Rows of a group that are drawn at first, and with each "more". */
@@ -68,7 +68,7 @@ export function Board({ search, setSearch, frozen }) {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const marks = useMemo(() => marksOfAll(sessions.peek().values()), [found]);
   const [order, stale, hold, settle] = useSteadyOrder(found);
-  if (!sessions.peek().size) return h(Empty, null);
+  if (!sessions.peek().size) return listed ? h(Empty, null) : html`<p class="empty">The host is being asked for its sessions.</p>`;
   const shown = Object.entries(order).map(([name, ids]) => [name, ids.map((id) => sessions.peek().get(id)).filter((session) => session && matches(session, words, marks))]);
   return html`
     <div class="board" onPointerEnter=${hold} onPointerLeave=${settle} onFocusIn=${hold} onFocusOut=${settle}><h1 class="unseen">Board</h1>
@@ -86,32 +86,27 @@ export function Board({ search, setSearch, frozen }) {
 function useSteadyOrder(found) {
   const held = useRef(false);
   const newest = useMemo(() => ids(found), [found]);
-  const [order, setOrder] = useState(newest);
-  const same = JSON.stringify(order) === JSON.stringify(newest);
-  useEffect(() => {
-    if (same) return;
-    if (!held.current) setOrder(newest);
-    else if (missing(order, newest).length) setOrder(withNew(order, newest));
-  }, [newest, same]);
+  const order = useRef(newest);
+  const [, drawAgain] = useState(0);
+  order.current = held.current ? withNew(order.current, newest) : newest;
+  const stale = held.current && JSON.stringify(order.current) !== JSON.stringify(newest);
   const hold = () => { held.current = true; };
   const settle = (/** @type {any} */ event) => {
     if (event?.relatedTarget instanceof Node && event.currentTarget.contains(event.relatedTarget)) return;
     held.current = event === null && held.current;
-    setOrder(newest);
+    order.current = newest;
+    drawAgain((times) => times + 1);
   };
-  return /** @type {const} */ ([order, !same && held.current, hold, settle]);
+  return /** @type {const} */ ([order.current, stale, hold, settle]);
 }
 
 /** @param {Record<string, any[]>} found @returns {Record<string, string[]>} */
 const ids = (found) => Object.fromEntries(Object.entries(found).map(([name, group]) => [name, group.map((session) => session.id)]));
 
-/** @param {Record<string, string[]>} order @param {Record<string, string[]>} newest */
-const missing = (order, newest) => Object.values(newest).flat().filter((id) => !Object.values(order).flat().includes(id));
-
 /** What is new comes below the others of its group. @param {Record<string, string[]>} order @param {Record<string, string[]>} newest */
 function withNew(order, newest) {
-  const added = new Set(missing(order, newest));
-  return Object.fromEntries(Object.entries(order).map(([name, group]) => [name, [...group, ...newest[name].filter((id) => added.has(id))]]));
+  const known = new Set(Object.values(order).flat());
+  return Object.fromEntries(Object.entries(order).map(([name, group]) => [name, [...group, ...newest[name].filter((id) => !known.has(id))]]));
 }
 
 /** @param {{name: keyof typeof TITLES, rows: any[], now: number}} props */

@@ -11,10 +11,10 @@ const MODES = /** @type {Record<string, string>} */ ({ auto: "as it can", interr
 
 /** What will become of a message, before it is sent. @param {any} session @param {string} mode */
 function prospect(session, mode) {
-  const works = ["working", "waiting", "stalled"].includes(session.detail_state);
-  if (session.kind !== "hosted") return works ? "it hears this at its next tool, or after its turn" : "it hears this when somebody types at its terminal";
+  const busy = works(session);
+  if (session.kind !== "hosted") return busy ? "it hears this at its next tool, or after its turn" : "it hears this when somebody types at its terminal";
   if (session.rest) return "this starts it again";
-  if (!works) return "this begins a turn";
+  if (!busy) return "this begins a turn";
   return { auto: "it works: this joins the turn, if its agent can take it", interrupt: "it works: this cuts into the turn", queue: "this waits for the end of the turn" }[mode] || "";
 }
 
@@ -28,6 +28,16 @@ function keep(name, text) {
   } catch {
     sessionStorage.removeItem(name);  // a part of it would be sent as if it were all
   }
+}
+
+/** Whether its agent is in the middle of something. @param {any} session */
+const works = (session) => ["working", "waiting", "stalled"].includes(session.detail_state);
+
+/** Send words with pictures: only a turn takes these. @param {any} session @param {string} text @param {import("./pictures.js").Picture[]} pictures */
+function sendPictures(session, text, pictures) {
+  const input = [...(text.trim() ? [{ type: "text", text }] : []), ...pictures.map((picture) => ({ type: "image", ...picture }))];
+  const verb = works(session) ? "steer" : "turns";
+  return post(`${path`sessions/${session.id}`}/${verb}`, { input });
 }
 
 /** @param {{session: any, sent: () => void}} props */
@@ -48,11 +58,25 @@ export function Composer({ session, sent }) {
     else keeping.current = window.setTimeout(() => keep(draftKey, typed), KEEP);
   };
 
+  const [files, setFiles] = useState(/** @type {File[]} */ ([]));
+  const [attaching, setAttaching] = useState(/** @type {typeof import("./attach.js") | null} */ (null));
+  const pictures = useRef(/** @type {import("./pictures.js").Picture[]} */ ([]));
+  const attach = (/** @type {FileList | undefined} */ given, /** @type {Event} */ event) => {
+    if (![...(given || [])].some((file) => file.type.startsWith("image/"))) return;
+    event.preventDefault();
+    if (session.kind !== "hosted") { setVerdict("An agent at its own terminal takes words only."); return; }
+    const added = [...(given || [])];
+    import("./attach.js").then((found) => { setAttaching(found); setFiles((now) => found.joined(now, added)); }, (error) => setVerdict(sentence(error)));
+  };
+
   async function send() {
-    if (!words.current.trim()) return;
+    if (files.length > pictures.current.length) { setVerdict("The pictures are not ready yet."); return; }
+    if (!words.current.trim() && !files.length) return;
     key.current ||= crypto.randomUUID?.() || String(Math.random());
     try {
-      const { note } = await post(path`sessions/${session.id}/messages`, { content: words.current, mode, key: key.current });
+      const { note } = files.length ? await sendPictures(session, words.current, pictures.current)
+        : await post(path`sessions/${session.id}/messages`, { content: words.current, mode, key: key.current });
+      setFiles([]);
       key.current = "";
       change("");
       setVerdict(note || "");
@@ -67,13 +91,16 @@ export function Composer({ session, sent }) {
     else if (event.key === "Escape") /** @type {HTMLElement} */ (event.target).blur();
   };
   if (!may("send", session.id)) return html`<p class="dim composer">To write here, a token with the scope "send" is needed.</p>`;
-  return html`<div class="composer">
+  return html`<div class="composer" onPaste=${(/** @type {ClipboardEvent} */ event) => attach(event.clipboardData?.files, event)}
+    onDragOver=${(/** @type {DragEvent} */ event) => event.preventDefault()} onDrop=${(/** @type {DragEvent} */ event) => attach(event.dataTransfer?.files, event)}>
     ${h(Waiting, { session, edit: change })}
+    ${attaching && files.length > 0 && h(attaching.Tray, { files, change: setFiles, ready: (/** @type {any[]} */ found) => { pictures.current = found; }, fail: setVerdict })}
     <textarea rows="2" placeholder=${`Message to ${session.agent || "the agent"}`} aria-label="Message" data-key="c" value=${text}
       onInput=${(/** @type {any} */ event) => change(event.target.value)} onKeyDown=${pressed}></textarea>
-    <div class="decisions"><select aria-label="When" value=${mode} onChange=${(/** @type {any} */ event) => setMode(event.target.value)}>
+    <div class="decisions"><select aria-label="When" value=${files.length ? "auto" : mode} disabled=${files.length > 0} onChange=${(/** @type {any} */ event) => setMode(event.target.value)}>
         ${Object.entries(MODES).map(([name, words]) => html`<option key=${name} value=${name}>${words}</option>`)}</select>
-      <span class="dim verdict" role="status">${verdict || prospect(session, mode)}</span>
+      ${session.kind === "hosted" && html`<label class="attach" title="paste, drop or choose pictures">Picture…<input class="unseen" type="file" accept="image/*" multiple onChange=${(/** @type {any} */ event) => { attach(event.target.files, event); event.target.value = ""; }} /></label>`}
+      <span class="dim verdict" role="status">${verdict || prospect(session, files.length ? "auto" : mode)}</span>
       <button class="approve" onClick=${send}>Send <kbd>Ctrl ⏎</kbd></button></div></div>`;
 }
 

@@ -3,6 +3,7 @@
 // The window moves up and down the log; while it has the log's end, it is live.
 import { Refusal, get, path } from "./api.js";
 import { signal } from "./dom.js";
+import { endOf } from "./first.js";
 import { link } from "./state.js";
 
 /** Items of a page, and those before a place that is opened. */
@@ -86,7 +87,7 @@ export class Conversation {
   }
 
   async _readEnd() {
-    const page = await this._page(`limit=${PAGE}`);
+    const page = await this._read(endOf(this.id));
     this._take(page, 0);
     this._publish({ before: page.before, after: null, behind: 0, dropped: page.dropped, loaded: true, error: "", gone: "" });
   }
@@ -137,8 +138,13 @@ export class Conversation {
   }
 
   /** @param {string} query */
-  async _page(query) {
-    const page = await get(`${path`sessions/${this.id}/transcript`}?${query}&detail=compact`);
+  _page(query) {
+    return this._read(`${path`sessions/${this.id}/transcript`}?${query}&detail=compact`);
+  }
+
+  /** @param {string} where */
+  async _read(where) {
+    const page = await get(where);
     for (const item of page.items) item.session = this.id;
     return page;
   }

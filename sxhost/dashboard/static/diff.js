@@ -11,10 +11,10 @@ const beside = signal(localStorage.getItem(WANTED) === "beside");
 /** Lines from which on a change is shown in part, and those that are shown then. */
 const LONG = 400, PART = 200;
 
-/** A change of files in the unified format. @param {{diff: string}} props */
-export function Diff({ diff }) {
+/** A change of files in the unified format; a long one in part, unless `whole`. @param {{diff: string, whole?: boolean}} props */
+export function Diff({ diff, whole: all = false }) {
   const lines = useMemo(() => diff.replace(/\n$/, "").split("\n"), [diff]);
-  const [whole, open] = useState(lines.length <= LONG);
+  const [whole, open] = useState(all || lines.length <= LONG);
   const shown = useMemo(() => (whole ? lines : lines.slice(0, PART)), [lines, whole]);
   const two = useSignal(beside);
   const toggle = () => { beside.value = !two; localStorage.setItem(WANTED, two ? "one" : "beside"); };

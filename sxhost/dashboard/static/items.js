@@ -48,8 +48,9 @@ function counted(nodes) {
 
 /** @type {Record<string, (item: any) => any>} */
 const KINDS = {
-  user: (item) => html`<div class="said">${h(Words, { text: item.text || "" })}</div>`,
+  user: (item) => html`<div class="said">${h(Words, { text: item.images ? beside(item) : item.text || "" })}${item.images && h(Shown, { item })}</div>`,
   message: (item) => html`${item.status === "running" ? h(Growing, { text: item.text || "" }) : h(Prose, { text: item.text || "" })}
+    ${item.images && h(Shown, { item })}
     ${item.status === "cut" && html`<p class="dim">cut off here</p>`}`,
   thinking: (item) => html`<details class="reasoning"><summary>Thinking${item.status === "running" ? "…" : ""} <span class="dim">${oneLine(item.text || "", 80)}</span></summary>${h(Block, { text: item.text || "" })}</details>`,
   tool: (item) => h(Tool, { item }),
@@ -65,13 +66,23 @@ const KINDS = {
 
 const MARKS = /** @type {Record<string, string>} */ ({ completed: "☑", in_progress: "▶", inProgress: "▶" });
 const ENDS = /** @type {Record<string, string>} */ ({ completed: "Turn complete", failed: "Turn failed", interrupted: "Turn interrupted", cut: "Turn cut off" });
-const SIGNS = /** @type {Record<string, string>} */ ({ running: "▶", completed: "✓", failed: "✗", declined: "⊘", cut: "…", interrupted: "■" });
+const SIGNS = /** @type {Record<string, string>} */ ({ running: "●", completed: "✓", failed: "✗", declined: "⊘", cut: "…", interrupted: "■" });
 
 /** Prose, as Markdown once that part of the page has come. @param {{text: string}} props */
 function Prose({ text }) {
   const [Markdown, set] = useState(() => loaded);
   useEffect(() => { if (!Markdown) markdown().then((found) => set(() => found), () => {}); }, [Markdown]);
   return Markdown ? h(Markdown, { text }) : html`<div class="unset">${h(Words, { text })}</div>`;
+}
+
+/** The words beside pictures that are shown: not those which only say that there are some. @param {any} item */
+const beside = ({ text = "", images }) => images.reduce((/** @type {string} */ words) => words.replace(/^\[image\]\n?|\n\[image\](?=\n|$)/, ""), text);
+
+/** Pictures, once that part of the page has come. @param {{item: any}} props */
+function Shown({ item }) {
+  const [Pictures, set] = useState(/** @type {any} */ (null));
+  useEffect(() => { import("./pictures.js").then((found) => set(() => found.Pictures), () => {}); }, []);
+  return Pictures && h(Pictures, { item });
 }
 
 /** @type {any} */
@@ -94,7 +105,7 @@ function Tool({ item: told }) {
     ${open && html`${given && h(Block, { text: given.command && Object.keys(given).length === 1 ? written(given.command) : written(given) })}
     ${item.diff && h(Diff, { diff: item.diff })}
     ${item.text && h(Block, { text: item.text })}
-    ${item === told && isShort(item) && html`<button class="quiet" onClick=${read}>this is shortened: show it whole</button>`}`}</details>`;
+    ${item === told && isShort(item) && html`<button class="quiet" onClick=${read}>this is shortened: show it whole</button>`}`}</details>${item.images && h(Shown, { item })}`;
 }
 
 /** Whether the host has cut a call's input or output. @param {any} item */

@@ -1,13 +1,12 @@
 // @ts-check
 // The page: its frame, and which of its screens is shown.
-import { takeLogin } from "./api.js";
 import { Board } from "./board.js";
 import { copied } from "./copy.js";
 import { h, html, mount, useEffect, useErrorBoundary, useNow, useSignal, useState } from "./dom.js";
+import { preload } from "./first.js";
 import { age } from "./format.js";
 import { HELP, listen } from "./keys.js";
 import { watch } from "./notices.js";
-import { Session } from "./session.js";
 import { approvals, link, me, start } from "./state.js";
 import { compareVersion, outdated } from "./version.js";
 
@@ -16,16 +15,23 @@ const BRIEFLY = 2000;
 /** Milliseconds after which what may be wanted next is loaded. */
 const IDLE = 1000;
 
-/** Screens that are not needed at first are loaded when they are. @type {Record<string, () => Promise<any>>} */
+/** Screens beside the board are loaded when they are shown. @type {Record<string, () => Promise<any>>} */
 const SCREENS = {
+  s: async () => (await import("./session.js")).Session,
   inbox: async () => (await import("./inbox.js")).Inbox,
   search: async () => (await import("./search.js")).Search,
   new: async () => (await import("./launch.js")).Launch,
   host: async () => (await import("./hostpage.js")).HostPage,
 };
 
-/** Those that are. @type {Record<string, any>} */
-const READY = { "": Board, s: Session };
+/** A part of an address that somebody may have typed. @param {string} part */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
 
 const navigate = (/** @type {string} */ to) => { location.hash = to; };
 
@@ -39,15 +45,19 @@ function App() {
   useEffect(() => {
     window.addEventListener("hashchange", () => { setPlace(location.hash); setOver(""); });
     listen({ go: navigate, up: () => { setOver(""); navigate("#/"); }, help: () => setOver((now) => (now ? "" : "help")), palette: () => setOver("palette") });
-    // It is to be there at once: what is typed next is meant for it.
-    setTimeout(() => palette().catch(() => {}), IDLE);
+    setTimeout(() => {
+      // It is to be there at once: what is typed next is meant for it.
+      palette().catch(() => {});
+      for (const screen of ["s", "inbox"]) preload(screen);
+      import("./offline.js").then(({ keepShell }) => keepShell()).catch(() => {});
+    }, IDLE);
   }, []);
   const [screen = "", argument = "", view = ""] = place.replace(/^#\/?/, "").split("/");
   return html`
     ${h(Bar, { screen, search, setSearch })}
     ${h(LinkLine, { state })}
     ${h(VersionLine, { live: state.status === "live" })}
-    <main>${state.status === "denied" ? html`<${Denied} />` : h(Screen, { key: screen === "s" ? `s/${argument}` : screen, screen, argument: decodeURIComponent(argument), view, search, setSearch, frozen: state.status !== "live" })}</main>
+    <main>${state.status === "denied" ? html`<${Denied} />` : h(Screen, { key: screen === "s" ? `s/${argument}` : screen, screen, argument: decoded(argument), view, search, setSearch, frozen: state.status !== "live" })}</main>
     ${over === "help" && html`<${Help} close=${() => setOver("")} />`}
     ${over === "palette" && html`<${Late} load=${palette} close=${() => setOver("")} navigate=${navigate} />`}
     ${h(Copied, null)}
@@ -104,7 +114,7 @@ function Screen({ screen, argument, view, search, setSearch, frozen }) {
   const [error, reset] = useErrorBoundary();
   if (error) return html`<p class="notice">This part of the page has failed: ${String(error)} <button class="quiet" onClick=${reset}>try again</button></p>`;
   if (SCREENS[screen]) return h(Late, { load: SCREENS[screen], id: argument, view, navigate });
-  return h(READY[screen] || Board, { id: argument, view, search, setSearch, frozen });
+  return h(Board, { search, setSearch, frozen });
 }
 
 function Denied() {
@@ -121,6 +131,15 @@ function Copied() {
   return html`<p class=${words ? "copied" : "unseen"} role="status">${words}</p>`;
 }
 
+/** Keep the page above a keyboard on the glass: where the browser does not shrink it by itself, what is seen of it says so. */
+function fit() {
+  const seen = window.visualViewport;
+  seen?.addEventListener("resize", () => {
+    document.documentElement.style.setProperty("--seen", `${Math.round(seen.height * seen.scale)}px`);
+    window.scrollTo(0, 0);
+  });
+}
+
 /** What a screen reader is told: that somebody asks. */
 function News() {
   const asked = useSignal(approvals);
@@ -128,7 +147,7 @@ function News() {
   return newest ? `${newest.session} asks: ${newest.title.slice(0, 120)}` : "";
 }
 
-takeLogin();
+fit();
 watch();
 start();
 mount(/** @type {HTMLElement} */ (document.getElementById("app")), html`<${App} />`);

@@ -3,6 +3,8 @@
 // fixed list. Markup in the text stays text, pictures are links, links lead to the web alone.
 import { lexer } from "./vendor/marked.js";
 import { h, html, useMemo } from "./dom.js";
+import { oneLine } from "./format.js";
+import { Thumbnail, addressOf } from "./pictures.js";
 import { Words } from "./text.js";
 
 /** @param {{text: string}} props */
@@ -41,8 +43,15 @@ const ELEMENTS = {
   list: (token) => h(token.ordered ? "ol" : "ul", token.ordered ? { start: token.start } : null, token.items.map(entry)),
   table,
   link: (token) => html`<${Away} to=${token.href}>${inside(token)}<//>`,
-  image: (token) => html`<${Away} to=${token.href}>picture: ${words(token.text || token.href)}<//>`,
+  image: (token) => image(token),
 };
+
+/** A picture that is in the text itself is shown; any other would be asked of somebody, and is a link. @param {any} token */
+function image({ href, text }) {
+  const [, type = "", data = ""] = /^data:([\w/+.-]+);base64,([^"']+)$/.exec(href) || [];
+  if (addressOf({ mime_type: type, data })) return h(Thumbnail, { picture: { mime_type: type, data }, name: oneLine(text || "picture", 100) });
+  return html`<${Away} to=${href}>picture: ${words(text || oneLine(href, 200))}<//>`;
+}
 
 /** @param {any} item @param {number} at */
 function entry(item, at) {

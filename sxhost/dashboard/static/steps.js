@@ -48,7 +48,7 @@ function runs(nodes) {
 }
 
 /** @param {Node} node */
-const isPlain = ({ item, inner }) => item.kind === "tool" && item.status !== "running" && !inner.length && !item.diff;
+const isPlain = ({ item, inner }) => item.kind === "tool" && item.status !== "running" && !inner.length && !item.diff && !item.images;
 
 /** The node of before, if nothing of it has changed. @param {Node} node @returns {Node} */
 function same(node) {

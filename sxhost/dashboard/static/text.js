@@ -42,9 +42,9 @@ function chunks(text) {
   return found;
 }
 
-/** A long text, of which the middle is shown on demand. @param {{text: string}} props */
-export function Block({ text }) {
-  const [whole, open] = useState(false);
+/** A long text, of which the middle is shown on demand, or at once as a `whole`. @param {{text: string, whole?: boolean}} props */
+export function Block({ text, whole: all = false }) {
+  const [whole, open] = useState(all);
   const parts = useMemo(() => (whole ? chunks(text) : []), [whole, text]);
   if (text.length <= HEAD + TAIL) return html`<pre class="block">${h(Words, { text })}</pre>`;
   if (whole) return html`<div class="chunks">${parts.map((part, at) => html`<pre key=${at} class="block chunk">${h(Words, { text: part })}</pre>`)}</div>`;

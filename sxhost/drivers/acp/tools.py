@@ -11,7 +11,7 @@ one ``tool-start`` and one ``tool-done``:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import unified_diff
 from typing import Any
 
@@ -28,6 +28,7 @@ from sxhost.model.event_types import (
     ToolStatus,
     raw_json,
 )
+from sxhost.model.pictures import Picture, split_pictures
 
 __all__ = ["OpenToolCall", "ToolCallTracker"]
 
@@ -176,7 +177,8 @@ class ToolCallTracker:
             status = "cut"
         if status == "completed":
             self._diffs(tool)
-        self._end(tool.item, status, tool.final_output(call), code, native)
+        images = split_pictures([content.content for content in call.content or []])[1]
+        self._end(tool.item, status, tool.final_output(call), code, native, images=images)
 
     def _diffs(self, tool: OpenToolCall) -> None:
         for content in tool.diffs:
@@ -191,6 +193,8 @@ class ToolCallTracker:
         output: str = "",
         code: int | None = None,
         native: Raw = NULL,
+        *,
+        images: Sequence[Picture] = (),
     ) -> None:
         tool = self._calls.pop(item, None)
         if tool is not None:
@@ -201,6 +205,7 @@ class ToolCallTracker:
                     tool=tool.kind,
                     status=status,
                     output=output,
+                    images=list(images),
                     exit_code=code,
                     native=native,
                 )

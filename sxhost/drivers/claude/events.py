@@ -39,6 +39,7 @@ from sxhost.model.event_types import (
     ToolStatus,
     raw_json,
 )
+from sxhost.model.pictures import split_pictures
 
 __all__ = ["ClaudeTranslator"]
 
@@ -194,6 +195,7 @@ class ClaudeTranslator:
                 tool=opened.tool if opened else "",
                 status=self._status(block, reason),
                 output=text,
+                images=split_pictures(block.content)[1],
                 exit_code=int(code[1]) if code else UNSET,
                 parent=parent,
             )

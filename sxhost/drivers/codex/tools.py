@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import Raw, Struct
 
 from sxhost.model.event_types import ToolDoneEvent, ToolStartEvent, ToolStatus, raw_json
+from sxhost.model.pictures import split_pictures
 
 __all__ = ["TOOLS", "Item", "ToolKind", "text_of", "tool_done", "tool_started"]
 
@@ -84,6 +85,7 @@ def tool_done(item: Item, native: Raw) -> ToolDoneEvent:
         tool=tool.name(item),
         status=STATUS.get(_str(item.status), "completed") if succeeded else "failed",
         output=tool.output(item),
+        images=split_pictures([item.result, item.content_items])[1],
         exit_code=item.exit_code if isinstance(item.exit_code, int) else None,
         native=native,
     )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import UNSET, Raw, Struct, UnsetType, json
+from msgspec import UNSET, Raw, Struct, UnsetType, json, to_builtins
 from msgspec.structs import replace
 
 from sxhost.codec.shorten import first_line
@@ -46,6 +46,7 @@ from sxhost.model.event_types import (
     ToolStatus,
     UsageEvent,
 )
+from sxhost.model.pictures import split_pictures
 
 __all__ = ["PiTranslator"]
 
@@ -223,6 +224,7 @@ class PiTranslator:
                 tool=end.tool_name,
                 status=failed if end.is_error else "completed",
                 output=end.result.text,
+                images=split_pictures(to_builtins(end.result.content))[1],
                 exit_code=_exit_code(end),
                 native=line.native,
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 __all__ = [
     "KINDS",
@@ -59,11 +59,13 @@ class Usage(Struct, frozen=True, rename="camel"):
 
 
 class Block(Struct, frozen=True):
-    """A part of a message, by `type`: text, thinking, a tool's call, …"""
+    """A part of a message, by `type`: text, thinking, a tool's call, an image, …"""
 
     type: str = ""
     text: str = ""
     thinking: str = ""
+    data: str = ""
+    mime_type: str = field(name="mimeType", default="")
 
 
 class Message(Struct, frozen=True, rename="camel"):

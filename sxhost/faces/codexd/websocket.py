@@ -75,7 +75,7 @@ class Sink:
     def write(self, data: bytes) -> None:
         """Send whole frames."""
         if data:
-            self._connection.send(data)
+            self._connection.send_now(data)
 
     def end(self) -> None:
         """Close the connection: the host is stopping, and clients connect again."""

@@ -113,6 +113,8 @@ class Pipe(Protocol):
         """Send whole lines."""
         self.transport.write(data)
 
+    send_now = send
+
     def dataReceived(self, data: bytes) -> None:
         """Take bytes of commands."""
         if self._lines is not None:

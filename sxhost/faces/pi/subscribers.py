@@ -32,7 +32,10 @@ class ClientTransport(Protocol):
     """Whether its buffer is full."""
 
     def send(self, data: bytes) -> object:
-        """Send whole frames."""
+        """Send whole frames, together with what else is sent in this turn."""
+
+    def send_now(self, data: bytes) -> object:
+        """Send whole frames at once."""
 
 
 class SubscriptionSink:
@@ -50,7 +53,7 @@ class SubscriptionSink:
     def write(self, data: bytes) -> None:
         """Send whole frames."""
         if data:
-            self._client.transport.send(data)
+            self._client.transport.send_now(data)
 
     def end(self) -> None:
         """End, since the session is forgotten or the host stops."""

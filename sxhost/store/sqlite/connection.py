@@ -1,4 +1,4 @@
-"""The journal of an `SQLiteStore`: one file, written in one thread and read in another.
+"""The journal of an `JournalledStore`: one file, written in one thread and read in another.
 
 Everything here blocks.  What `SQLiteConnection.write` has returned from is on disk.
 """
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from sxhost.errors import StorageFull, StoreUnavailable
-from sxhost.model.pieces import Superseded
 from sxhost.model.search import EventSearch
 from sxhost.model.session import Event
 from sxhost.store.contracts import FoundEvents, StoreUnusable
-from sxhost.store.journal import EventCounts, ReadLimit, Restored, WriteBatch
-from sxhost.store.recent_events import Floor
-from sxhost.store.sqlite import epoch, integrity, pruning, reading, rows
+from sxhost.store.journal import Dropped, ReadLimit, Restored, WriteBatch
+from sxhost.store.sql import pruning, reading, rows
+from sxhost.store.sql.contracts import DamagedRow
+from sxhost.store.sqlite import epoch, integrity
 from sxhost.store.sqlite.file import (
     create,
     errors_as_sentences,
@@ -31,6 +31,7 @@ from sxhost.store.sqlite.file import (
 )
 from sxhost.store.sqlite.high_water import HighWaterMark, missing_numbers
 from sxhost.store.sqlite.search_index import SearchIndex
+from sxhost.store.sqlite.upgrades import Report, unreported
 from sxhost.store.state import StoredSession
 
 __all__ = ["Durability", "SQLiteConnection"]
@@ -45,7 +46,10 @@ class SQLiteConnection:
 
     :param boot: a name of the time since the machine was started.
     :param lock_timeout_s: how long it waits for a lock that another program holds.
+    :param report: is told what takes long when it is opened.
     """
+
+    name = "sqlite"
 
     def __init__(
         self,
@@ -54,8 +58,10 @@ class SQLiteConnection:
         boot: str | None = None,
         *,
         lock_timeout_s: float = 5.0,
+        report: Report = unreported,
     ) -> None:
         self.path = path
+        self._report = report
         self._lock_timeout_s = lock_timeout_s
         self.durability: str = durability
         self.renewed: bool | None = None
@@ -91,7 +97,7 @@ class SQLiteConnection:
         has_log = self.path.with_name(f"{self.path.name}-wal").exists()
         inspect(self.path)
         self._writer, self._reader = self._connect(), self._connect()
-        migrate(self._writer, self.path, schema_scripts())
+        migrate(self._writer, self.path, schema_scripts(), self._report)
         self.missing = self._what_is_missing(self._writer, has_log=has_log)
         whole = whole and not self.missing
         synced = self.durability == "power"
@@ -161,7 +167,7 @@ class SQLiteConnection:
 
     # Writing: in one thread.
 
-    def write(self, batch: WriteBatch) -> None:
+    def write(self, batch: WriteBatch) -> Dropped:
         """Commit a batch.
 
         :raises StorageFull: there is no room; nothing of it is kept.
@@ -169,35 +175,9 @@ class SQLiteConnection:
         """
         with self._transaction() as connection:
             rows.write(connection, batch)
+            dropped = pruning.drop(connection, batch.drop)
         self._mark.acknowledge(batch)
-
-    def prune(self, session_id: str, below: int) -> dict[str, Floor]:
-        """Drop a step's worth of a session's events below a number; return its new floor."""
-        with self._transaction() as connection:
-            return pruning.prune(connection, session_id, below)
-
-    def prune_older(self, now: int, age: int, last: int) -> dict[str, Floor]:
-        """Drop a step's worth of old events (`pruning.prune_older`); return what moved."""
-        with self._transaction() as connection:
-            return pruning.prune_older(connection, now, age, last)
-
-    def drop_pieces(self, superseded: Sequence[Superseded]) -> Sequence[Superseded]:
-        """Drop a step's worth of superseded pieces; return of which nothing is left."""
-        with self._transaction() as connection:
-            return pruning.drop_pieces(connection, superseded)
-
-    def count_events(self, session_id: str) -> EventCounts:
-        """Count the events of a session's log; errors as for `read`."""
-        with _errors_for_clients():
-            return reading.count_events(_in_use(self._writer), session_id)
-
-    def first_retained(self, session_id: str, most: EventCounts) -> int:
-        """Return the first `seq` that a session's log keeps; errors as for `read`."""
-        with _errors_for_clients():
-            connection = _in_use(self._writer)
-            facts = reading.seq_before(connection, session_id, most.facts)
-            pieces = reading.seq_before(connection, session_id, most.pieces, pieces=True)
-            return max(facts, pieces) + 1
+        return dropped
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -286,7 +266,7 @@ def _errors_for_clients() -> Iterator[None]:
     """Turn errors of SQLite into those that clients know."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, DamagedRow) as error:
         if no_room(error):
             raise StorageFull from error
         raise StoreUnavailable(str(error).rstrip(".")) from error

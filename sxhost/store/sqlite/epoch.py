@@ -11,7 +11,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from sxhost.store.sqlite import rows
+from sxhost.store.sql import rows
 
 __all__ = ["begin", "end", "is_open", "new", "note_open", "this_boot"]
 

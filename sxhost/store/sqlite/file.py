@@ -19,7 +19,8 @@ import msgspec
 
 from sxhost import files
 from sxhost.store.contracts import StoreInUse, StoreUnusable
-from sxhost.store.sqlite import epoch, rows, upgrades
+from sxhost.store.sql import rows
+from sxhost.store.sqlite import checksums, epoch, upgrades
 
 __all__ = [
     "create",
@@ -118,11 +119,12 @@ def verify(connection: sqlite3.Connection, place: str) -> None:
 
     Both read the whole file, so one of them does in a thread.
 
-    :raises sqlite3.DatabaseError: something is not as it was written.
+    :raises sqlite3.DatabaseError: the structure is not as it was written.
+    :raises DamagedRow: a row is not.
     """
     with ThreadPoolExecutor(1) as pool:
         structure = pool.submit(_check_structure, place)
-        rows.check(connection)
+        checksums.check(connection)
         structure.result()
 
 
@@ -140,24 +142,38 @@ def schema_scripts() -> list[str]:
     return [texts[name] for name in sorted(texts)]
 
 
-def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
+def migrate(
+    connection: sqlite3.Connection,
+    path: Path,
+    steps: Sequence[str],
+    report: upgrades.Report = upgrades.unreported,
+) -> None:
     """Bring an older file up to date; a copy of it, as it was, stays beside it."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version < len(steps):
+        megabytes = path.stat().st_size / 1e6
+        report(f"Copying {path.name} ({megabytes:,.1f} MB) before it is brought up to date")
         with closing(sqlite3.connect(f"{path}.version-{version}")) as backup:
             connection.backup(backup)
-        upgrade(connection, version, steps)
+        report(f"Bringing {path.name} up to date, from version {version} to {len(steps)}")
+        upgrade(connection, version, steps, report)
+        report(f"Checking {path.name}")
         verify(connection, path.absolute().as_uri())
 
 
-def upgrade(connection: sqlite3.Connection, version: int, steps: Sequence[str]) -> None:
+def upgrade(
+    connection: sqlite3.Connection,
+    version: int,
+    steps: Sequence[str],
+    report: upgrades.Report = upgrades.unreported,
+) -> None:
     """Run the scripts after `version`, and what follows each, all or none."""
     connection.executescript("BEGIN IMMEDIATE;")
     try:
         for number, script in enumerate(steps[version:], version + 1):
             for statement in _statements(script):
                 connection.execute(statement)
-            upgrades.UPGRADES.get(number, lambda _: None)(connection)
+            upgrades.UPGRADES.get(number, lambda *_: None)(connection, report)
         connection.execute(f"PRAGMA user_version = {len(steps)}")
         connection.execute("COMMIT")
     finally:

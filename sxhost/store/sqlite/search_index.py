@@ -26,7 +26,7 @@ from sxhost.model.search_text import all_words
 from sxhost.model.session import Event
 from sxhost.store.contracts import FoundEvents
 from sxhost.store.runs import unpack
-from sxhost.store.sqlite.rows import COLUMNS, check_row
+from sxhost.store.sql.rows import COLUMNS, check_row
 
 __all__ = ["SearchIndex"]
 

@@ -27,7 +27,6 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Registration
 from sxhost.policy.rules import ASK_A_PERSON, PolicyDecision
 from sxhost.store.memory import MemoryStore
-from sxhost.streams.notifier import LogNotifier
 from sxhost.testing import question, result_of, started
 
 
@@ -63,7 +62,6 @@ class Rig:
         self.approvals = ApprovalBroker(
             self.store,
             self.store,
-            LogNotifier(self.clock, self.store, self.store.known, self.limits),
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
             limits=self.limits,

@@ -14,8 +14,8 @@ from twisted.internet.task import Clock
 
 from sxhost.daemon.systemd import Notifier
 from sxhost.model.limits import Limits
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.tap import store_threads
 from sxhost.testing import HostInMemory, is_done, result_of, started
 from tests.unit.daemon.test_daemon_systemd import BEAT, READY, Ear
@@ -32,7 +32,7 @@ class Disk:
     def __init__(self, path: Path) -> None:
         self.threads = store_threads(reactor)
         journal = SQLiteConnection(path)
-        self.store = SQLiteStore(Limits(), Clock().seconds, journal, self.threads)
+        self.store = JournalledStore(Limits(), Clock().seconds, journal, self.threads)
         self.heals = Event()
         self.store.open()
 

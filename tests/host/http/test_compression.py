@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import zlib
+from typing import Self
 
 import pytest
 
+from sxhost.http.compression import PIECE
 from sxhost.model.session import EventDraft
 from sxhost.testing import HostInMemory, result_of
+from sxhost.testing.waiting import turn
 from tests.host.http.test_site import Connection
 
 GZIP = "Accept-Encoding: gzip, deflate, br"
@@ -23,6 +26,12 @@ class Asked:
         self.connection = Connection(lab.site(), b"")
         lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers, "", ""]
         self.connection.say("\r\n".join(lines).encode())
+        self._clock = lab.clock
+
+    def now(self) -> Self:
+        """Let it have its answer, which may take many turns."""
+        self._clock.advance(0)
+        return self
 
     @property
     def head(self) -> str:
@@ -56,7 +65,7 @@ def busy(lab: HostInMemory) -> HostInMemory:
 
 @pytest.mark.parametrize("path", ["/sessions/a", "/openapi.json", "/sessions/a/events?after=0"])
 def test_long_answers_are_compressed_for_who_asks(busy: HostInMemory, path: str) -> None:
-    plain, packed = Asked(busy, path), Asked(busy, path, GZIP)
+    plain, packed = Asked(busy, path).now(), Asked(busy, path, GZIP).now()
     assert (plain.is_gzip, packed.is_gzip) == (False, True)
     assert packed.body == plain.body
     assert "vary: accept-encoding" in plain.head
@@ -87,7 +96,7 @@ def test_short_answers_refusals_and_actions_are_not(busy: HostInMemory) -> None:
 def test_what_a_client_takes_is_its_word(
     busy: HostInMemory, header: str, accepts: bool
 ) -> None:
-    assert Asked(busy, "/openapi.json", f"Accept-Encoding: {header}").is_gzip == accepts
+    assert Asked(busy, "/openapi.json", f"Accept-Encoding: {header}").now().is_gzip == accepts
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson"])
@@ -117,8 +126,24 @@ def test_a_log_of_many_pages_is_whole(lab: HostInMemory) -> None:
 
 
 def test_head_has_the_length_of_what_would_be_sent(busy: HostInMemory) -> None:
-    got = Asked(busy, "/openapi.json", GZIP)
-    head = Asked(busy, "/openapi.json", GZIP, method="HEAD")
+    got = Asked(busy, "/openapi.json", GZIP).now()
+    head = Asked(busy, "/openapi.json", GZIP, method="HEAD").now()
     size = len(got.connection.got.partition(b"\r\n\r\n")[2])
     assert head.is_gzip
     assert f"content-length: {size}" in head.head
+
+
+def test_large_answer_is_compressed_in_pieces_while_others_are_served(
+    lab: HostInMemory,
+) -> None:
+    path = "/openapi.json"
+    plain = Asked(lab, path)
+    lab.service.slices.budget = 0  # a piece in each turn
+    packed = Asked(lab, path, GZIP)
+    turns = 0
+    while not packed.connection.got:
+        assert Asked(lab, "/health").body
+        turn(lab.clock)
+        turns += 1
+    assert packed.body == plain.body
+    assert turns >= len(plain.body) // PIECE >= 1

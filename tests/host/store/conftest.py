@@ -10,8 +10,9 @@ import pytest
 from twisted.internet.task import Clock
 
 from sxhost.model.limits import Limits
+from sxhost.store.group_commit import Threads
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.testing import result_of
 from tests.support.durable_stores import Open
 from tests.support.stores import HERE
@@ -25,15 +26,16 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def reopen(path: Path) -> Iterator[Open]:
     """Open the store; if it was open, close it before."""
-    stores: list[SQLiteStore] = []
+    stores: list[JournalledStore] = []
 
     def close() -> None:
         while stores:
             result_of(stores.pop().close())
 
-    def reopen(threads: Threads = HERE, **limits: Any) -> SQLiteStore:
+    def reopen(threads: Threads = HERE, **limits: Any) -> JournalledStore:
         close()
-        store = SQLiteStore(Limits(**limits), Clock().seconds, SQLiteConnection(path), threads)
+        journal = SQLiteConnection(path)
+        store = JournalledStore(Limits(**limits), Clock().seconds, journal, threads)
         store.open()
         stores.append(store)
         return store

@@ -6,8 +6,8 @@ import pytest
 
 from sxhost.errors import UnknownSession
 from sxhost.store.event_ring import weight
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.recent_events import RECENT
-from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.testing import result_of, started
 from tests.support.durable_stores import Open, Slow, append, draft, fill
 from tests.support.stores import HERE
@@ -17,13 +17,13 @@ class TestArchive:
     """A session that made room is on the disk as it was, and read from there."""
 
     @pytest.fixture
-    def store(self, reopen: Open) -> SQLiteStore:
+    def store(self, reopen: Open) -> JournalledStore:
         store = reopen()
         fill(store)
         result_of(store.archive("a"))
         return store
 
-    def test_it_is_read_by_its_id(self, store: SQLiteStore) -> None:
+    def test_it_is_read_by_its_id(self, store: JournalledStore) -> None:
         assert result_of(store.session("a")).event_count == 3
         assert [event.seq for event in result_of(store.read_events("a"))] == [1, 2, 3]
         assert [event.id for event in result_of(store.read_events("a", position=2))] == [4]
@@ -36,25 +36,25 @@ class TestArchive:
             store.recent.pruned("a"),
         ) == (None, [], 0)
 
-    def test_it_stays_so_over_a_restart(self, store: SQLiteStore, reopen: Open) -> None:
+    def test_it_stays_so_over_a_restart(self, store: JournalledStore, reopen: Open) -> None:
         again = reopen()
         assert [session.id for session in result_of(again.sessions())] == ["b"]
         self.test_it_is_read_by_its_id(again)
         assert append(again, "a", draft()) == [(4, 5)]
         assert {s.id for s in result_of(reopen().sessions())} == {"a", "b"}
 
-    def test_who_reads_all_misses_nothing_of_it(self, store: SQLiteStore) -> None:
+    def test_who_reads_all_misses_nothing_of_it(self, store: JournalledStore) -> None:
         assert [event.id for event in result_of(store.read_events(None))] == [1, 2, 3, 4]
         assert [event.id for event in store.recent.since(None, 0) or ()] == [1, 2, 3, 4]
 
-    def test_what_memory_had_of_it_is_free(self, store: SQLiteStore) -> None:
+    def test_what_memory_had_of_it_is_free(self, store: JournalledStore) -> None:
         append(store, "c", *[draft()] * RECENT)
         append(store, "c", *[draft()] * RECENT)
         assert store.recent.size == sum(
             map(weight, store.recent.since(None, RECENT + 4) or ())
         ) + weight(result_of(store.read_events("b"))[0])
 
-    def test_two_writers_at_once_bring_it_back_once(self, store: SQLiteStore) -> None:
+    def test_two_writers_at_once_bring_it_back_once(self, store: JournalledStore) -> None:
         both = [started(store.append_events("a", [draft()], 7_000)) for _ in range(2)]
         assert [event.seq for one in both for event in result_of(one)] == [4, 5]
 

@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 
 from sxhost.errors import StorageFull, StoreUnavailable, UnknownSession
 from sxhost.model.session import MessageDraft, Registration
-from sxhost.store.sqlite.store import SQLiteStore, Threads
+from sxhost.store.group_commit import Threads
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.transaction import Transaction
 from sxhost.testing import is_done, result_of, started
 from tests.support.durable_stores import Open, Slow, append, draft
@@ -23,13 +24,13 @@ class TestCommitting:
         return Slow()
 
     @pytest.fixture
-    def store(self, reopen: Open, slow: Slow) -> Iterator[SQLiteStore]:
+    def store(self, reopen: Open, slow: Slow) -> Iterator[JournalledStore]:
         store = reopen(slow.threads)
         yield store
         slow.threads.write = HERE.write
 
     def test_nothing_is_seen_before_it_is_committed(
-        self, store: SQLiteStore, slow: Slow
+        self, store: JournalledStore, slow: Slow
     ) -> None:
         fired = started(store.append_events("a", [draft()], 0))
         assert not is_done(fired)
@@ -40,7 +41,7 @@ class TestCommitting:
         assert [e.id for e in store.recent.since("a", 0) or ()] == [1]
 
     def test_what_arrives_meanwhile_shares_the_next_commit(
-        self, store: SQLiteStore, slow: Slow
+        self, store: JournalledStore, slow: Slow
     ) -> None:
         fired = [started(store.append_events("a", [draft()], 0)) for _ in range(5)]
         slow.go()
@@ -51,7 +52,7 @@ class TestCommitting:
 
     @pytest.mark.parametrize("error", [StorageFull(), StoreUnavailable("fsync failed")])
     def test_what_failed_never_was(
-        self, store: SQLiteStore, slow: Slow, error: Exception
+        self, store: JournalledStore, slow: Slow, error: Exception
     ) -> None:
         fired = started(store.append_events("a", [draft()], 0))
         slow.fail(error)
@@ -62,7 +63,7 @@ class TestCommitting:
         assert [(e.seq, e.id) for e in result_of(again)] == [(1, 1)]
 
     def test_one_refusal_does_not_spoil_the_others(
-        self, store: SQLiteStore, slow: Slow
+        self, store: JournalledStore, slow: Slow
     ) -> None:
         first = started(store.append_events("a", [draft()], 0))
         refused = started(store.put_message("x", MessageDraft(content="m"), 0))
@@ -75,7 +76,7 @@ class TestCommitting:
             result_of(refused)
 
     def test_interleaved_sessions_keep_their_ids(
-        self, store: SQLiteStore, slow: Slow, reopen: Open
+        self, store: JournalledStore, slow: Slow, reopen: Open
     ) -> None:
         fired = [started(store.append_events(s, [draft()], 0)) for s in "aabaa"]
         slow.go()
@@ -86,7 +87,7 @@ class TestCommitting:
             zip(ids, "aabaa", strict=True)
         )
 
-    def test_who_left_takes_nothing(self, store: SQLiteStore, slow: Slow) -> None:
+    def test_who_left_takes_nothing(self, store: JournalledStore, slow: Slow) -> None:
         registered = started(store.register("a", Registration(), 0))
         put = started(store.put_message("a", MessageDraft(content="m"), 0))
         taken = started(store.take_messages("a", 0))
@@ -99,7 +100,7 @@ class TestCommitting:
         assert [m.state for m in result_of(store.peek_messages("a"))] == ["queued"]
 
     def test_a_defect_is_told_to_all_who_share_its_commit(
-        self, store: SQLiteStore, slow: Slow, failure_log: Any
+        self, store: JournalledStore, slow: Slow, failure_log: Any
     ) -> None:
         def defect(transaction: Transaction) -> None:
             raise ZeroDivisionError
@@ -150,7 +151,7 @@ class TestCommitting:
         threads.read = HERE.read
 
     def test_a_pull_of_nothing_does_not_trouble_the_disk(
-        self, store: SQLiteStore, slow: Slow
+        self, store: JournalledStore, slow: Slow
     ) -> None:
         started(store.register("a", Registration(), 0))
         slow.go()

@@ -17,14 +17,15 @@ from sxhost.model.limits import Limits
 from sxhost.model.names import END_OF_LOG
 from sxhost.model.search import EventSearch, parse_terms
 from sxhost.store import log_indexer
+from sxhost.store.group_commit import Threads
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.log_indexer import BEHIND
 from sxhost.store.sqlite import search_index
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.testing import is_done, result_of, started
 from tests.support.stores import HERE, append, at_once, draft
 
-Open = Callable[..., SQLiteStore]
+Open = Callable[..., JournalledStore]
 
 
 @pytest.fixture
@@ -40,16 +41,16 @@ def index(path: Path) -> Path:
 @pytest.fixture
 def reopen(path: Path) -> Iterator[Open]:
     """Open the store; one that is open is closed first."""
-    opened: list[SQLiteStore] = []
+    opened: list[JournalledStore] = []
 
     def close() -> None:
         while opened:
             result_of(opened.pop().close())
 
-    def open_store(threads: Threads = HERE) -> SQLiteStore:
+    def open_store(threads: Threads = HERE) -> JournalledStore:
         close()
         limits = Limits(retain=100_000)
-        store = SQLiteStore(limits, Clock().seconds, SQLiteConnection(path), threads)
+        store = JournalledStore(limits, Clock().seconds, SQLiteConnection(path), threads)
         store.open()
         opened.append(store)
         return store
@@ -58,11 +59,11 @@ def reopen(path: Path) -> Iterator[Open]:
     close()
 
 
-def say(store: SQLiteStore, *texts: str, session: str = "a") -> None:
+def say(store: JournalledStore, *texts: str, session: str = "a") -> None:
     append(store, session, *(draft("message", encode(text)) for text in texts))
 
 
-def search(store: SQLiteStore, words: str) -> list[int]:
+def search(store: JournalledStore, words: str) -> list[int]:
     wanted, ids, before = EventSearch(parse_terms(words)), list[int](), END_OF_LOG
     while True:
         found = result_of(store.search_events(wanted, before, 1000))

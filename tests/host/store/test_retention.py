@@ -7,8 +7,8 @@ from pathlib import Path
 from twisted.internet.task import Clock
 
 from sxhost.model.limits import Limits
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.store.steady_clock import LOOKS
 from sxhost.testing import result_of
 from tests.support.durable_stores import Open, append, draft, fill
@@ -58,7 +58,7 @@ def test_a_clock_that_is_wrong_after_a_start_deletes_nothing(reopen: Open) -> No
 def test_what_came_in_this_life_grows_old_with_it(path: Path) -> None:
     """A machine without a clock of its own begins in 1970."""
     clock = Clock()
-    store = SQLiteStore(Limits(retain_days=1), clock.seconds, SQLiteConnection(path), HERE)
+    store = JournalledStore(Limits(retain_days=1), clock.seconds, SQLiteConnection(path), HERE)
     store.open()
     result_of(store.append_events("a", [draft()], 0))
     day = 86_400_000

@@ -24,11 +24,11 @@ from sxhost.model.session import Event, EventDraft, LogQuery
 from sxhost.model.subscription import Selection
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.memory import MemoryStore
 from sxhost.store.recent_events import RecentEvents
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore
-from sxhost.streams.notifier import SLICE, TICK
+from sxhost.streams.notifier import LONGEST_TICK, SLICE, TICK
 from sxhost.streams.reader import PAGE_SIZE
 from sxhost.testing import HostInMemory, result_of, started, turn
 from sxhost.testing.network import SOCKET, CableEnd
@@ -76,12 +76,25 @@ class Host:
         return sink
 
 
+class CostlySink(Sink):
+    """A sink whose every write takes so many seconds."""
+
+    def __init__(self, clock: Clock, cost: float) -> None:
+        super().__init__()
+        self._clock = clock
+        self._cost = cost
+
+    def write(self, data: bytes) -> None:
+        self._clock.rightNow += self._cost
+        super().write(data)
+
+
 # Memory.
 
 
 def test_large_events_leave_memory_and_stay_on_disk(tmp_path: Path) -> None:
     limits = Limits(ring_bytes=1_000_000, hot_bytes=3_000_000)
-    store = SQLiteStore(limits, Clock().seconds, SQLiteConnection(tmp_path / "s.db"), HERE)
+    store = JournalledStore(limits, Clock().seconds, SQLiteConnection(tmp_path / "s.db"), HERE)
     store.open()
     host = Host(store, ring_bytes=1_000_000, hot_bytes=3_000_000)
     for number in range(60):
@@ -280,6 +293,32 @@ def test_events_written_during_a_slice_come_once_afterwards() -> None:
         turn(host.clock)
     host.clock.pump([TICK] * 40)
     assert all(sink.ids() == [1, 2, 3, 4, 5] for sink in sinks)
+
+
+@pytest.mark.parametrize(
+    ("cost", "tick"), [(0.0, TICK), (0.001, TICK), (0.002, 0.008), (1.0, LONGEST_TICK)]
+)
+def test_events_are_gathered_longer_where_delivering_them_costs_more(
+    cost: float, tick: float
+) -> None:
+    host = Host()
+    sink = CostlySink(host.clock, cost)
+    result_of(host.service.subscribe(Selection(), "now", NDJSON, sink))
+    host.clock.advance(1)
+    before = host.clock.seconds()
+    host.fire("a")
+    turn(host.clock)
+    assert sink.ids() == [1], "at once: it was quiet"
+    for _ in range(2):
+        host.fire("a")
+    host.clock.advance(max(0.0, before + tick - host.clock.seconds() - 1e-6))
+    assert sink.ids() == ([1] if cost < LONGEST_TICK else [1, 2, 3])
+    host.clock.advance(2e-6)
+    assert sink.ids() == [1, 2, 3]
+    host.clock.advance(1)
+    host.fire("a")
+    turn(host.clock)
+    assert sink.ids() == [1, 2, 3, 4], "at once: it is quiet again"
 
 
 @pytest.mark.parametrize("how", ["forget", "close"])

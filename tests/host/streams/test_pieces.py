@@ -22,9 +22,9 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, EventQuery, LogQuery
 from sxhost.model.subscription import Selection
 from sxhost.store.contracts import Store
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.store.superseded import LINGER_S
 from sxhost.testing import finished, result_of
 from tests.host.streams.test_subscription import Bench, Sink
@@ -150,7 +150,7 @@ class PiecesMachine(RuleBasedStateMachine):
         store: Store = MemoryStore(self.limits, self.clock.seconds)
         if self.durable:
             journal = SQLiteConnection(Path(self.folder.name) / "s.db")
-            store = SQLiteStore(self.limits, self.clock.seconds, journal, HERE)
+            store = JournalledStore(self.limits, self.clock.seconds, journal, HERE)
         return Bench(store, self.clock, self.limits)
 
     @rule(

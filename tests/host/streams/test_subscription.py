@@ -24,9 +24,10 @@ from sxhost.model.session import EventDraft, EventQuery, LogQuery, MessageDraft,
 from sxhost.model.subscription import Selection, Subscription
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
+from sxhost.store.group_commit import Threads
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.streams.notifier import TICK
 from sxhost.streams.subscription import PAGE, LogSubscription, Position
 from sxhost.testing import finished, result_of
@@ -144,7 +145,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         clock, limits = Clock(), Limits(**given)
         store: Store = MemoryStore(limits, clock.seconds)
         if request.param == "sqlite":
-            store = SQLiteStore(
+            store = JournalledStore(
                 limits, clock.seconds, SQLiteConnection(tmp_path / "s.db"), HERE
             )
         benches.append(Bench(store, clock, limits))
@@ -211,7 +212,7 @@ class TestReading:
     ) -> None:
         clock, path = Clock(), tmp_path / "s.db"
         for _ in range(2):
-            store = SQLiteStore(Limits(), clock.seconds, SQLiteConnection(path), HERE)
+            store = JournalledStore(Limits(), clock.seconds, SQLiteConnection(path), HERE)
             bench = Bench(store, clock, Limits())
             bench.fire("a", "x", "y")
             sink, _ = bench.follow(after="")
@@ -267,12 +268,12 @@ def on_disk(path: Path, limits: Limits, late: LateReads, *batches: Sequence[str]
     """Return a service in its second life; of the events of `a` only the disk has any."""
     clock = Clock()
     before = Bench(
-        SQLiteStore(limits, clock.seconds, SQLiteConnection(path), HERE), clock, limits
+        JournalledStore(limits, clock.seconds, SQLiteConnection(path), HERE), clock, limits
     )
     for names in batches:
         before.fire("a", *names)
     result_of(before.service.close())
-    store = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), late.threads)
+    store = JournalledStore(limits, clock.seconds, SQLiteConnection(path), late.threads)
     return Bench(store, clock, limits)
 
 
@@ -420,12 +421,12 @@ class TestGaps:
     ) -> None:
         limits, late, clock = Limits(events=2, retain=2), LateReads(), Clock()
         path = tmp_path / "s.db"
-        before = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), HERE)
+        before = JournalledStore(limits, clock.seconds, SQLiteConnection(path), HERE)
         first = Bench(before, clock, limits)
         for session in "baab":
             first.fire(session)
         result_of(first.service.close())
-        store = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), late.threads)
+        store = JournalledStore(limits, clock.seconds, SQLiteConnection(path), late.threads)
         bench = Bench(store, clock, limits)
         sink, _ = bench.follow()
         bench.fire("a", "x", "x")
@@ -439,12 +440,12 @@ class TestGaps:
     def test_event_appended_during_an_empty_disk_read_is_not_lost(self, tmp_path: Path) -> None:
         limits, late, clock = Limits(), LateReads(), Clock()
         path = tmp_path / "s.db"
-        before = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), HERE)
+        before = JournalledStore(limits, clock.seconds, SQLiteConnection(path), HERE)
         first = Bench(before, clock, limits)
         first.fire("a")
         first.fire("b")
         result_of(first.service.close())
-        store = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), late.threads)
+        store = JournalledStore(limits, clock.seconds, SQLiteConnection(path), late.threads)
         bench = Bench(store, clock, limits)
         sink = Sink()
         reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)

@@ -19,6 +19,9 @@ MODULES = sorted(entry.name for entry in STATIC.iterdir() if entry.name.endswith
 FIRST_LOAD = 60_000
 """Bytes, compressed, of all that a browser loads at first."""
 
+FIRST_REQUESTS = 20
+"""Files that it asks for until the board is there: six at a time, over HTTP/1.1."""
+
 IMPORT = re.compile(r"""(?:\bfrom\s*|\bimport\s*|\bimport\()["'](\./[^"']+)["']""")
 
 
@@ -45,10 +48,16 @@ def at_first(name: str) -> set[str]:
     return found
 
 
+def named_by_page(how: str) -> set[str]:
+    """Return the files that the page has loaded in a way, by their paths below ``static``."""
+    page = (STATIC / "index.html").read_text()
+    return set(re.findall(rf'{how}"? (?:href|src)="ui/{{version}}/([^"]+)"', page))
+
+
 def test_version_changes_with_any_file() -> None:
     page = b"<script src=ui/{version}/main.js>"
     one, same, other, renamed = (
-        Assets({"index.html": page, **more})
+        Assets({"index.html": page, "worker.js": b"", **more})
         for more in ({"a.js": b"1"}, {"a.js": b"1"}, {"a.js": b"2"}, {"b.js": b"1"})
     )
     assert one.version == same.version
@@ -63,15 +72,26 @@ def test_module_imports_files_that_are_served(name: str) -> None:
 
 
 def test_page_preloads_what_its_script_needs_at_first() -> None:
-    page = (STATIC / "index.html").read_text()
-    preloaded = set(re.findall(r'modulepreload" href="ui/{version}/([^"]+)"', page))
-    assert preloaded == at_first("main.js") - {"main.js"}
+    """So it waits for its files once, however long the chain of their imports is."""
+    preloaded = named_by_page("modulepreload")
+    assert preloaded == at_first("main.js") - {"main.js", "first.js"}
+    assert named_by_page("async") == {"first.js"}
+
+
+@pytest.mark.parametrize("screen", ["session.js", "inbox.js"])
+def test_modules_of_a_screen_are_loaded_together(screen: str) -> None:
+    table = re.search(r"const PARTS = {(.*?)};", (STATIC / "first.js").read_text(), re.DOTALL)
+    assert table
+    lists = [re.findall(r'"(\w+)"', line) for line in table[1].splitlines()]
+    listed = {names[0]: {f"{name}.js" for name in names} for names in lists if names}
+    assert listed[screen.removesuffix(".js")] == at_first(screen) - at_first("main.js")
 
 
 def test_first_load_is_small() -> None:
     loaded = [*at_first("main.js"), "index.html", "app.css"]
     size = sum(len(gzip.compress((STATIC / name).read_bytes())) for name in loaded)
     assert size <= FIRST_LOAD
+    assert len(loaded) <= FIRST_REQUESTS
 
 
 def test_libraries_are_those_that_were_vendored() -> None:

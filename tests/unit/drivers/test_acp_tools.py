@@ -190,3 +190,12 @@ def test_what_is_open_at_the_end_is_cut(bench: Bench) -> None:
 def test_places_of_any_shape(bench: Bench) -> None:
     tool = bench.tools.permission_requested(ToolCall("c1", locations="here"), NATIVE)
     assert tool.paths == []
+
+
+def test_pictures_of_an_output_are_told(bench: Bench) -> None:
+    image = {"type": "image", "data": "iVBORw0KGgo=", "mimeType": "image/png"}
+    content = [*shown("words"), ToolCallContent("content", image)]
+    bench.begin(status="completed", content=content)
+    done = bench.done()
+    assert done["output"] == "words"
+    assert done["images"] == [{"mime_type": "image/png", "data": "iVBORw0KGgo="}]

@@ -160,3 +160,12 @@ def test_limits() -> None:
     info = {"status": "allowed_warning", "rateLimitType": "five_hour"}
     telling.say("rate_limit_event", rate_limit_info=info)
     assert telling.reports.texts("warning") == ["The limit five_hour: allowed_warning."]
+
+
+def test_pictures_of_a_result_are_told() -> None:
+    source = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+    done = Telling().result(
+        [{"type": "text", "text": "x"}, {"type": "image", "source": source}]
+    )
+    assert done["output"] == "x"
+    assert done["images"] == [{"mime_type": "image/png", "data": "iVBORw0KGgo="}]

@@ -108,3 +108,21 @@ def test_outcomes(it: Item, status: str, output: str, code: int | None) -> None:
 )
 def test_texts(it: Item, text: str) -> None:
     assert text_of(it) == text
+
+
+@pytest.mark.parametrize(
+    "it",
+    [
+        item(
+            "mcpToolCall",
+            result={"content": [{"type": "image", "data": "iVBO", "mimeType": "image/png"}]},
+        ),
+        item(
+            "dynamicToolCall",
+            contentItems=[{"type": "inputImage", "imageUrl": "data:image/png;base64,iVBO"}],
+        ),
+    ],
+)
+def test_pictures_of_an_outcome_are_told(it: Item) -> None:
+    (image,) = tool_done(it, NATIVE).images
+    assert (image.mime_type, image.data) == ("image/png", "iVBO")

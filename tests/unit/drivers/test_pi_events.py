@@ -225,3 +225,11 @@ def test_what_was_told_before_is_not_told_again() -> None:
     _, data = told.hear(type="message_end", message=both)
     kept = data["native"]["message"]
     assert {name: plain(value) for name, value in kept.items()} == message
+
+
+def test_pictures_of_a_result_are_told() -> None:
+    image = {"type": "image", "data": "iVBORw0KGgo=", "mimeType": "image/png"}
+    content = [{"type": "text", "text": "x"}, image]
+    _, data = Told().hear(**tool_end("read", "", result={"content": content}))
+    assert data["output"] == "x"
+    assert data["images"] == [{"mime_type": "image/png", "data": "iVBORw0KGgo="}]

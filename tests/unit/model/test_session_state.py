@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Session, State
-from sxhost.model.session_state import apply_events, derive_state, state_since_boot
+from sxhost.model.session_state import (
+    apply_events,
+    changes_by_silence,
+    derive_state,
+    state_since_boot,
+)
 from sxhost.model.turn import Launch, Turn
 
 NAMES = [
@@ -302,3 +307,21 @@ def test_what_runs_in_the_background_may_be_silent() -> None:
     assert state_since_boot(session, 10**6, 0, LIMITS) == session.state
     promised = folded(new_session(heartbeat_s=10), ("complete", RUNS_ON))
     assert derive_state(promised, 11, LIMITS).name == "stalled"
+
+
+@given(
+    names=st.lists(st.sampled_from([*NAMES, "stalled", "background"]), max_size=4),
+    data=st.sampled_from([None, {"background": [{"id": "1"}]}, {"reason": "x"}]),
+    heartbeat=st.sampled_from([None, 30.0]),
+    seconds=st.floats(0, 1e6),
+)
+def test_silence_changes_only_what_is_said_to_change_by_it(
+    names: list[str], data: object, heartbeat: float | None, seconds: float
+) -> None:
+    session = told("started", *names, data=data, session=new_session(heartbeat_s=heartbeat))
+    limits = Limits()
+    states = (
+        derive_state(session, seconds, limits),
+        state_since_boot(session, seconds, 0, limits),
+    )
+    assert changes_by_silence(session) or states == (session.state, session.state)

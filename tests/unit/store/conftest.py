@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from sxhost.store.sqlite import rows
+from sxhost.store.sql import rows
 from sxhost.store.sqlite.file import schema_scripts, upgrade
 
 

@@ -45,3 +45,15 @@ def test_who_goes_through_them_sees_them_as_they_were() -> None:
     for each in known:
         known.remove(each.id)
     assert len(known) == 0
+
+
+def test_who_watches_is_told_of_each_that_is_put_or_goes() -> None:
+    known, seen = KnownSessions(), list[str]()
+    known.put(session("before"))
+    known.watch(seen.append)
+    known.put(session("a"))
+    known.archive("a")
+    known.remove("a")
+    known.unwatch(seen.append)
+    known.put(session("after"))
+    assert seen == ["a", "a", "a"]

@@ -196,3 +196,21 @@ def test_a_fold_goes_on_with_items_that_are_known() -> None:
         at_once.add(event)
     assert resumed.items == at_once.items
     assert resumed.items[0].text == "ab"
+
+
+PNG = {"mime_type": "image/png", "data": "iVBORw0KGgo="}
+SVG = {"mime_type": "image/svg+xml", "data": "PHN2Zy8+"}
+
+
+def test_pictures_are_of_their_items_and_nothing_else_is_one() -> None:
+    images = [PNG, SVG, PNG]
+    user, tool, answer, odd = folded(
+        ("user-message", {"text": "[image]", "images": images}),
+        ("tool-start", {"tool": "Read", "title": "Read", "item": "1", "input": {}}),
+        ("tool-done", {"tool": "Read", "item": "1", "status": "completed", "images": images}),
+        ("message", {"text": "so", "images": images}),
+        ("message", {"text": "odd", "images": [{"mime_type": 3}, "x"]}),
+    )
+    for item in (user, tool, answer):
+        assert [each.mime_type for each in item.images] == ["image/png", "image/png"]
+    assert (odd.text, odd.images) == ("odd", [])

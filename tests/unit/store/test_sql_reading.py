@@ -13,7 +13,7 @@ from msgspec import Raw
 from sxhost.codec.json import encode_lines
 from sxhost.model.session import Event
 from sxhost.store.journal import ReadLimit, WriteBatch
-from sxhost.store.sqlite import reading, rows
+from sxhost.store.sql import reading, rows
 from tests.support.log_rows import ALL, append, seqs
 
 
@@ -68,8 +68,8 @@ def test_reading_begins_anywhere(
 @pytest.mark.parametrize(
     ("query", "given"),
     [
-        (reading._READ[True], ("a", 1)),
-        (reading._READ[False], (1,)),
+        (reading._READ[True], ("a", "a", 1, 9)),
+        (reading._READ[False], (1, 9)),
         (reading._LAST_SEQ, ("a",)),
         (reading._ROW_WITH, ("a", 1)),
     ],

@@ -1,4 +1,4 @@
-"""The durable store: a state, and an SQLite file as the journal of its transactions."""
+"""The durable store: a state, and a journal that keeps its transactions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sxhost.store.state import StoreState
 from sxhost.store.transaction import Transaction
 from sxhost.store.verbs import TransactionVerbs
 
-__all__ = ["SQLiteStore", "Threads"]
+__all__ = ["JournalledStore"]
 
 log = logger(__name__)
 
@@ -28,14 +28,12 @@ TRIP = ReadLimit(512, 128 * 1024)
 """What one trip to the disk brings: events, or bytes."""
 
 
-class SQLiteStore(TransactionVerbs):
+class JournalledStore(TransactionVerbs):
     """A state with a journal: what memory no longer has is read from there.
 
     :param seconds: a monotonic clock.
     :param native: which events are kept with the agent's own message.
     """
-
-    name = "sqlite"
 
     def __init__(
         self,
@@ -50,11 +48,15 @@ class SQLiteStore(TransactionVerbs):
         self._journal = journal
         self._threads = threads
         state = StoreState(limits, seconds, only_copy=False)
-        self._retention = Retention(state, journal, threads)
+        self._group = GroupCommitter(state, journal, threads, self._after_commit, native)
+        self._retention = Retention(state, self._group)
         self._indexer = LogIndexer(state, journal, threads)
-        super().__init__(
-            state, GroupCommitter(state, journal, threads, self._after_commit, native)
-        )
+        super().__init__(state, self._group)
+
+    @property
+    def name(self) -> str:
+        """The kind of store: that of its journal."""
+        return self._journal.name
 
     @property
     def durability(self) -> str:
@@ -63,7 +65,7 @@ class SQLiteStore(TransactionVerbs):
 
     @property
     def missing(self) -> str:
-        """What the file lacked when it was opened of what was acknowledged: a sentence."""
+        """What the journal lacked at the start of what was acknowledged: a sentence."""
         return self._journal.missing
 
     def open(self) -> None:
@@ -169,8 +171,7 @@ class SQLiteStore(TransactionVerbs):
         page: tuple[list[Event], bool] = await self._threads.read(
             self._journal.read, session_id, seq, position, TRIP
         )
-        async with self._retention.dropping:  # what it has dropped before is known by now
-            return page
+        return await self._group.settled(page)
 
     async def seq_before(self, session_id: str, count: int) -> int:
         """Return the number after which a session's last `count` facts come; 0 for all."""
@@ -185,8 +186,8 @@ class SQLiteStore(TransactionVerbs):
         """Search some of the facts that are older than the id `before`, the newest first."""
         return await self._indexer.search(search, before, limit)
 
-    async def _after_commit(self, transaction: Transaction) -> None:
-        await self._retention.after_commit(transaction)
+    def _after_commit(self, transaction: Transaction) -> None:
+        self._retention.after_commit(transaction)
         self._indexer.after_commit()
 
     async def sweep(self, at: int) -> None:
@@ -202,7 +203,7 @@ class SQLiteStore(TransactionVerbs):
         await self._threads.write(lambda: None)
 
     async def close(self) -> None:
-        """Finish what is being written, and let go of the file."""
+        """Finish what is being written, and let go of the journal."""
         await self._threads.read(self._journal.stop_reading)
         await self._indexer.close()
         await self._threads.write(self._journal.close)

@@ -6,7 +6,9 @@ import sqlite3
 
 import pytest
 
-from sxhost.store.sqlite import rows
+from sxhost.store.sql import rows
+from sxhost.store.sql.contracts import DamagedRow
+from sxhost.store.sqlite import checksums
 from tests.support.log_rows import append, seqs
 
 
@@ -16,16 +18,16 @@ def test_many_rows_go_in_few_statements(connection: sqlite3.Connection, count: i
     rows.insert(connection, "meta", written)
     found = connection.execute("SELECT name, value FROM meta WHERE name LIKE 'name %'")
     assert sorted(found) == sorted(written)
-    rows.check(connection)
+    checksums.check(connection)
 
 
 def test_a_row_that_was_changed_is_not_read(connection: sqlite3.Connection) -> None:
     append(connection, 1, 1)
     connection.execute("UPDATE log SET body = replace(body, 'words', 'wards')")
-    with pytest.raises(sqlite3.DatabaseError, match="a row of log is not as it was written"):
+    with pytest.raises(DamagedRow, match="a row of log is not as it was written"):
         seqs(connection)
-    with pytest.raises(sqlite3.DatabaseError, match="a row of log is not as it was written"):
-        rows.check(connection)
+    with pytest.raises(DamagedRow, match="a row of log is not as it was written"):
+        checksums.check(connection)
 
 
 def test_columns_do_not_run_together() -> None:
@@ -45,7 +47,7 @@ def test_rows_of_the_log_are_as_written_whatever_their_words(
         for number, stream in enumerate(STREAMS, 1)
     ]
     rows.insert(connection, "log", written)
-    rows.check(connection)
+    checksums.check(connection)
 
 
 @pytest.mark.parametrize("column", [*rows.COLUMNS["log"], "crc"])
@@ -58,5 +60,5 @@ def test_any_column_of_the_log_that_was_changed_is_noticed(
         connection.execute(f"UPDATE log SET {column} = ?", (value,))
     except sqlite3.IntegrityError:
         return  # an `id` that is no number
-    with pytest.raises(sqlite3.DatabaseError, match="a row of log is not as it was written"):
-        rows.check(connection)
+    with pytest.raises(DamagedRow, match="a row of log is not as it was written"):
+        checksums.check(connection)

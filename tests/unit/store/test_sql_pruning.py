@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from sxhost.store.recent_events import Floor
-from sxhost.store.sqlite import pruning, reading, rows
+from sxhost.store.sql import pruning, reading, rows
 from tests.support.log_rows import append, seqs
 
 

@@ -1,20 +1,20 @@
-"""Rows of the tables of an SQLite file, written and checked; each has a checksum of its own.
+"""Rows of a journal's tables, written and checked; each has a checksum of its own.
 
-SQLite has none, and would serve damaged data.  Nothing here begins or ends a transaction, and
-SQLite's errors pass as they are.
+SQLite has none, and would serve damaged data; PostgreSQL has them where they were asked for.
+Nothing here begins or ends a transaction, and the engine's errors pass as they are.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sxhost.store.journal import Row, WriteBatch
+from sxhost.store.sql.contracts import DamagedRow, SQLConnection
 from sxhost.store.write_batch import ARCHIVED
 
-__all__ = ["COLUMNS", "PRUNED", "check", "check_row", "insert", "write"]
+__all__ = ["COLUMNS", "PRUNED", "check_row", "checksum", "delete", "insert", "write"]
 
 COLUMNS = {
     "meta": ("name", "value"),
@@ -27,24 +27,17 @@ COLUMNS = {
     "audit": ("id", "body"),
 }
 
+NAMED_BY = {"meta": 1, "key": 2, "superseded": 3}
+"""How many columns, from the first, name a row; the others are named by their first alone."""
+
 CHUNKS = (64, 8, 1)
 """Rows of one INSERT: few statements, since each gives up the interpreter's lock."""
-
-_LOG_CRC = """crc32(CAST(body AS BLOB), crc32(CAST(printf(
-    '%d:%d' || '%d:''%s''' || '%d:%d' || '%d:%d' || '%d:%d' || '%s' || '%d:',
-    length(id), id, length(session) + 2, session, length(seq), seq, length(count), count,
-    length(at), at, coalesce((length(stream) + 2) || ':''' || stream || '''', '4:None'),
-    length(body)) AS BLOB)))"""
-"""The `checksum` of a row of the log, in SQL: there are hundreds of thousands at a start.
-
-Of text that Python's `repr` escapes it is another one; such a row is then checked in Python.
-"""
 
 PRUNED = "pruned:"
 """Begins the name under which `meta` keeps a session's floor."""
 
 
-def write(connection: sqlite3.Connection, batch: WriteBatch) -> None:
+def write(connection: SQLConnection, batch: WriteBatch) -> None:
     """Write a batch."""
     for session_id in batch.deleted_sessions:
         _delete_session(connection, session_id)
@@ -56,26 +49,45 @@ def write(connection: sqlite3.Connection, batch: WriteBatch) -> None:
         ("message", batch.deleted_messages),
         ("approval", batch.deleted_approvals),
     ):
-        for number in numbers:
-            connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))
+        delete(connection, table, numbers)
     if batch.deleted_entries > 0:
         connection.execute("DELETE FROM audit WHERE id <= ?", (batch.deleted_entries,))
 
 
-def insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
+def insert(connection: SQLConnection, table: str, rows: Sequence[Row]) -> None:
     """Insert or replace rows, in as few statements as there can be."""
-    columns = (*COLUMNS[table], "crc")
-    marks = f"({', '.join('?' * len(columns))})"
+    statements = _INSERTS[table]
     done = 0
-    for size in CHUNKS:
-        sql = f"REPLACE INTO {table} ({', '.join(columns)}) VALUES {', '.join([marks] * size)}"
+    for size, sql in zip(CHUNKS, statements, strict=True):
         while len(rows) - done >= size:
             chunk = rows[done : done + size]
             connection.execute(sql, [v for row in chunk for v in (*row, checksum(row))])
             done += size
 
 
-def _delete_session(connection: sqlite3.Connection, session_id: str) -> None:
+def delete(connection: SQLConnection, table: str, numbers: Sequence[int]) -> None:
+    """Delete rows by their numbers."""
+    if numbers:
+        marks = ", ".join("?" * len(numbers))
+        connection.execute(f"DELETE FROM {table} WHERE id IN ({marks})", numbers)
+
+
+def _insert(table: str, size: int) -> str:
+    """Return the statement that inserts or replaces so many rows."""
+    columns = (*COLUMNS[table], "crc")
+    named = NAMED_BY.get(table, 1)
+    marks = ", ".join([f"({', '.join('?' * len(columns))})"] * size)
+    replaced = ", ".join(f"{name} = excluded.{name}" for name in columns[named:])
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks}"
+        f" ON CONFLICT ({', '.join(columns[:named])}) DO UPDATE SET {replaced}"
+    )
+
+
+_INSERTS = {table: [_insert(table, size) for size in CHUNKS] for table in COLUMNS}
+
+
+def _delete_session(connection: SQLConnection, session_id: str) -> None:
     connection.execute("DELETE FROM session WHERE id = ?", (session_id,))
     for name in (PRUNED + session_id, ARCHIVED + session_id):
         connection.execute("DELETE FROM meta WHERE name = ?", (name,))
@@ -83,23 +95,13 @@ def _delete_session(connection: sqlite3.Connection, session_id: str) -> None:
         connection.execute(f"DELETE FROM {table} WHERE session = ?", (session_id,))
 
 
-def check(connection: sqlite3.Connection) -> None:
-    """Check every row's checksum.
-
-    :raises sqlite3.DatabaseError: a row is not as it was written.
-    """
-    connection.create_function("crc32", -1, zlib.crc32, deterministic=True)
-    for table, columns in COLUMNS.items():
-        where = f"WHERE {_LOG_CRC} IS NOT crc" if table == "log" else ""
-        sql = f"SELECT {', '.join(columns)}, crc FROM {table} {where}"
-        for *row, crc in connection.execute(sql):
-            check_row(table, row, crc)
-
-
 def check_row(table: str, row: Iterable[Any], crc: int) -> None:
-    """Check one row's checksum; errors as for `check`."""
+    """Check one row's checksum.
+
+    :raises DamagedRow: it is not as it was written.
+    """
     if checksum(row) != crc:
-        raise sqlite3.DatabaseError(f"a row of {table} is not as it was written")
+        raise DamagedRow(f"a row of {table} is not as it was written")
 
 
 def checksum(row: Iterable[Any]) -> int:

@@ -1,11 +1,10 @@
-"""What an SQLite file holds, read back.
+"""What a journal's tables hold, read back.
 
-SQLite's errors pass as they are.
+The engine's errors pass as they are.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
@@ -19,7 +18,8 @@ from sxhost.model.session import NULL, Event, Message, Session
 from sxhost.store.journal import EventCounts, Numbers, ReadLimit, Restored
 from sxhost.store.recent_events import Floor
 from sxhost.store.runs import unpack
-from sxhost.store.sqlite.rows import COLUMNS, PRUNED, check_row
+from sxhost.store.sql.contracts import SQLConnection
+from sxhost.store.sql.rows import COLUMNS, PRUNED, check_row
 from sxhost.store.state import StoredSession
 from sxhost.store.write_batch import ARCHIVED
 
@@ -55,10 +55,10 @@ _entry = msgspec.json.Decoder(AuditEntry)
 
 _COLUMNS = f"SELECT {', '.join(COLUMNS['log'])}, crc FROM log"
 _READ = {
-    True: f"{_COLUMNS} WHERE session = ?1 AND seq >= coalesce((SELECT seq FROM log"
-    " WHERE session = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1), 0) ORDER BY seq",
+    True: f"{_COLUMNS} WHERE session = ? AND seq >= coalesce((SELECT seq FROM log"
+    " WHERE session = ? AND seq <= ? ORDER BY seq DESC LIMIT 1), 0) ORDER BY seq LIMIT ?",
     False: f"{_COLUMNS} WHERE id >= coalesce((SELECT id FROM log"
-    " WHERE id <= ?1 ORDER BY id DESC LIMIT 1), 0) ORDER BY id",
+    " WHERE id <= ? ORDER BY id DESC LIMIT 1), 0) ORDER BY id LIMIT ?",
 }
 """Reads rows of one session, or of all, from the one on that has an event: by an index."""
 
@@ -67,7 +67,7 @@ _ROW_WITH = "SELECT id, seq FROM log WHERE session = ? AND seq <= ? ORDER BY seq
 
 
 def read(
-    connection: sqlite3.Connection,
+    connection: SQLConnection,
     session_id: str | None,
     seq: int,
     position: int,
@@ -79,11 +79,13 @@ def read(
     """
     given: tuple[Any, ...] = (position + 1,)
     if session_id is not None:
-        given = (session_id, max(seq + 1, _seq_near(connection, session_id, position + 1)))
+        near = _seq_near(connection, session_id, position + 1)
+        given = (session_id, session_id, max(seq + 1, near))
+    most = limit.events + 1  # of rows: the first may end before the place
     events: list[Event] = []
-    size = 0
-    with closing(connection.execute(_READ[session_id is not None], given)) as rows:
-        for row in rows:
+    count = size = 0
+    with closing(connection.execute(_READ[session_id is not None], (*given, most))) as rows:
+        for count, row in enumerate(rows, 1):  # noqa: B007
             *columns, crc = row
             check_row("log", columns, crc)
             lines = unpack(row[BODY])
@@ -92,10 +94,10 @@ def read(
             size += len(lines)
             if len(events) >= limit.events or size >= limit.size:
                 return events, False
-    return events, True
+    return events, count < most
 
 
-def _seq_near(connection: sqlite3.Connection, session_id: str, event_id: int) -> int:
+def _seq_near(connection: SQLConnection, session_id: str, event_id: int) -> int:
     """Return the `seq` of a session's event that has an id, or of one shortly before.
 
     They rise with ids: found by halving, since no index has both.
@@ -112,9 +114,7 @@ def _seq_near(connection: sqlite3.Connection, session_id: str, event_id: int) ->
     return low
 
 
-def lookup(
-    connection: sqlite3.Connection, session_id: str, keys: Sequence[str]
-) -> dict[str, Event]:
+def lookup(connection: SQLConnection, session_id: str, keys: Sequence[str]) -> dict[str, Event]:
     """Return the retained events that were appended under `keys`.
 
     Of a piece that has left, since something has it whole, only the numbers are known.
@@ -133,7 +133,7 @@ def lookup(
 
 
 def seq_before(
-    connection: sqlite3.Connection, session_id: str, count: int, *, pieces: bool = False
+    connection: SQLConnection, session_id: str, count: int, *, pieces: bool = False
 ) -> int:
     """Return the number after which a session's last `count` facts come; 0 for all.
 
@@ -151,14 +151,14 @@ def seq_before(
     return 0
 
 
-def count_events(connection: sqlite3.Connection, session_id: str) -> EventCounts:
+def count_events(connection: SQLConnection, session_id: str) -> EventCounts:
     """Count the events of a session's log."""
     of = "SELECT coalesce(sum(count), 0) FROM log WHERE session = ? AND stream IS"
     numbers = (f"{of} NULL", f"{of} NOT NULL")
     return EventCounts(*(connection.execute(q, (session_id,)).fetchone()[0] for q in numbers))
 
 
-def last_numbers(connection: sqlite3.Connection) -> Numbers:
+def last_numbers(connection: SQLConnection) -> Numbers:
     """Return the last numbers that a file knows of: of rows, or noted as these were deleted."""
     last = [connection.execute(query).fetchone()[0] or 0 for query in LAST_NUMBERS]
     names = [f"last_{kind}" for kind in Numbers._fields]
@@ -167,7 +167,7 @@ def last_numbers(connection: sqlite3.Connection) -> Numbers:
     return Numbers(*map(max, last, [int(noted.get(name, 0)) for name in names]))
 
 
-def restore(connection: sqlite3.Connection) -> Restored:
+def restore(connection: SQLConnection) -> Restored:
     """Read back what a file holds, but for the events themselves."""
     meta = dict(connection.execute("SELECT name, value FROM meta"))
     sessions = {
@@ -204,7 +204,7 @@ def restore(connection: sqlite3.Connection) -> Restored:
     )
 
 
-def read_session(connection: sqlite3.Connection, session_id: str) -> StoredSession | None:
+def read_session(connection: SQLConnection, session_id: str) -> StoredSession | None:
     """Read back what a file holds of one session, if it does, but for its events."""
     of = "WHERE session = ? ORDER BY id"
     row = connection.execute("SELECT body FROM session WHERE id = ?", (session_id,)).fetchone()
@@ -221,7 +221,7 @@ def read_session(connection: sqlite3.Connection, session_id: str) -> StoredSessi
     )
 
 
-def empty_archives(connection: sqlite3.Connection) -> list[str]:
+def empty_archives(connection: SQLConnection) -> list[str]:
     """Return archived sessions of whose logs retention has left nothing: some of them."""
     query = (
         "SELECT a.session FROM (SELECT substr(name, ?) AS session FROM meta"

@@ -17,8 +17,8 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Hosting, MessageDraft, Registration
 from sxhost.model.turn import Launch, Process
 from sxhost.store.contracts import Draft, StoreUnusable
+from sxhost.store.journalled import JournalledStore
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.store.transaction import Transaction
 from sxhost.testing import result_of
 from tests.support.durable_stores import Open, append, draft, fill
@@ -99,7 +99,7 @@ class TestReopening:
 
     def test_what_expired_stays_so(self, path: Path) -> None:
         clock = Clock()
-        store = SQLiteStore(Limits(), clock.seconds, SQLiteConnection(path), HERE)
+        store = JournalledStore(Limits(), clock.seconds, SQLiteConnection(path), HERE)
         store.open()
         fill(store)
         result_of(store.put_message("b", MessageDraft(content="late", ttl_s=5), 0))
@@ -153,7 +153,7 @@ class TestReopening:
 
     def test_a_message_that_a_look_has_forgotten_is_gone(self, path: Path) -> None:
         clock = Clock()
-        store = SQLiteStore(
+        store = JournalledStore(
             Limits(closed_messages=1), clock.seconds, SQLiteConnection(path), HERE
         )
         store.open()
@@ -164,7 +164,7 @@ class TestReopening:
         assert [m.id for m in result_of(store.peek_messages("a"))] == [3]
         assert result_of(store.take_messages("a", 0)) == []
         result_of(store.close())
-        store = SQLiteStore(
+        store = JournalledStore(
             Limits(closed_messages=9), clock.seconds, SQLiteConnection(path), HERE
         )
         store.open()
@@ -240,7 +240,7 @@ def damaged(content: bytes, seed: int) -> bytes:
     return content[:place] + bytes([flipped]) + content[place + 1 :]
 
 
-def everything(store: SQLiteStore) -> Any:
+def everything(store: JournalledStore) -> Any:
     """Return all that a store says; it may also refuse."""
     messages = [result_of(store.peek_messages(s.id)) for s in result_of(store.sessions())]
     keyed = append(store, "a", draft("other", key="k"))
@@ -248,8 +248,8 @@ def everything(store: SQLiteStore) -> Any:
 
 
 def test_damage_anywhere_is_refused_or_harmless(tmp_path: Path) -> None:
-    def opened(path: Path) -> SQLiteStore:
-        store = SQLiteStore(Limits(), Clock().seconds, SQLiteConnection(path), HERE)
+    def opened(path: Path) -> JournalledStore:
+        store = JournalledStore(Limits(), Clock().seconds, SQLiteConnection(path), HERE)
         store.open()
         return store
 

@@ -1,0 +1,11 @@
+"""The rows of a journal in SQL that SQLite and PostgreSQL both understand.
+
+The tables are the same in both, checksums included, so what one has written the other reads.
+
+============ ===================================================================
+contracts    what is asked of a connection to an engine
+pruning      drops old rows of the log, a step at a time
+reading      reads back sessions and events
+rows         rows with their checksums, written and checked
+============ ===================================================================
+"""
