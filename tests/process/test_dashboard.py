@@ -381,7 +381,7 @@ def test_older_turns_come_as_one_scrolls(dashboard: Dashboard, feed: Feed) -> No
     conversation(feed, "a", turns=60)
     page = dashboard.open("s/a")
     expect(page.get_by_role("heading", name="Answer 59")).to_be_in_viewport()
-    expect(page.get_by_text("a", exact=True)).to_have_count(0)
+    expect(page.get_by_text("question 0", exact=True)).to_have_count(0)
     for oldest in ("question 10", "question 0"):  # 25 turns a page
         page.locator(".log").evaluate("log => { log.scrollTop = 0; }")
         expect(page.get_by_text(oldest, exact=True)).to_have_count(1)
