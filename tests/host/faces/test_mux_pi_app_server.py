@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any
 
 from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory
 from tests.support.multiplexer_in_memory import Peer
@@ -35,7 +36,7 @@ def _text(answer: Answer) -> str:
 
 def test_commands_are_answered_as_pi_app_server_does() -> None:
     known, told = cases(), Counter[str]()
-    unlimited = {"mux_rate": 10**9, "mux_rate_all": 10**9, "mux_answers": 10**9}
+    unlimited: dict[str, Any] = {"mux_rate": 10**9, "mux_rate_all": 10**9, "mux_answers": 10**9}
     for number, (frame, theirs) in enumerate(known):
         if number % 50 == 0:
             lab = HostInMemory(drivers=FakeDrivers(pi=FakeDriver()), **unlimited)
