@@ -42,6 +42,7 @@ from sxhost.errors.agents import (
 from sxhost.errors.base import HostError, HostUnreachable
 from sxhost.errors.host import (
     InternalError,
+    NotReady,
     Overloaded,
     Stopping,
     StorageFull,
@@ -101,6 +102,7 @@ __all__ = [
     "NoTurn",
     "NotHosted",
     "NotImplementedHere",
+    "NotReady",
     "OnlyAtTerminal",
     "Overloaded",
     "QuestionLimit",

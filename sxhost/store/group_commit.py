@@ -18,7 +18,7 @@ from sxhost.errors import HostError
 from sxhost.logs import logger
 from sxhost.model.names import KeptNative
 from sxhost.store.event_ring import EventRing
-from sxhost.store.journal import Drop, Dropped, Journal
+from sxhost.store.journal import CommitUnknown, Drop, Dropped, EngineAway, Journal
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
 from sxhost.store.transaction import Transaction
 from sxhost.store.write_batch import write_batch
@@ -76,6 +76,8 @@ class GroupCommitter:
         self._threads = threads
         self._committed = committed
         self._native = native
+        self._doubt: Transaction | None = None
+        """A transaction of which it is not known whether the journal has it."""
         self._dropping = DeferredLock()
         """Held while the journal drops something, and until the state knows of it."""
         self._queue: list[QueuedOperation] = []
@@ -96,6 +98,12 @@ class GroupCommitter:
         """
         transaction = await self._run_once(lambda tx: tx.drop_events(what), GROUP, first)
         return transaction.dropped
+
+    async def beat(self) -> None:
+        """Have the journal show that this host lives, and settle what is in doubt."""
+        await self._threads.write(self._journal.beat)
+        if self._doubt is not None:
+            await self.run(lambda _: None)
 
     async def settled(self, page: T) -> T:
         """Return what was read, once it is known what was dropped before it was."""
@@ -137,12 +145,35 @@ class GroupCommitter:
     async def _commit_queue(self) -> None:
         try:
             while self._queue:
+                if self._doubt is not None and not await self._settle(self._doubt):
+                    continue
                 count = _group_size([operation.size for operation in self._queue])
                 group, self._queue = self._queue[:count], self._queue[count:]
                 # An operation whose caller has left by now (`done` was cancelled) is not run.
                 await self._commit([one for one in group if not one.done.called])
         finally:
             self._writing = False
+
+    async def _settle(self, doubt: Transaction) -> bool:
+        """Find out what became of a transaction; what waits is refused if that fails."""
+        try:
+            dropped = await self._threads.write(self._journal.settle)
+        except HostError:
+            self._refuse_queue(Failure())
+            return False
+        self._doubt = None
+        if dropped is not None:
+            doubt.dropped = dropped
+            doubt.commit()
+            self._committed(doubt)
+        return True
+
+    def _refuse_queue(self, why: Failure) -> None:
+        """Fail all that waits: the next try may take as long, and nobody waits for two."""
+        refused, self._queue = self._queue, []
+        for operation in refused:
+            if not operation.done.called:
+                operation.done.errback(why)
 
     async def _commit(self, group: Sequence[QueuedOperation]) -> None:
         """Commit a group in one transaction, then fire what each of them waits for."""
@@ -156,6 +187,10 @@ class GroupCommitter:
             else:
                 await self._write(transaction)
         except Exception as error:  # noqa: BLE001 - it is raised where each operation waits
+            if isinstance(error, CommitUnknown):
+                self._doubt = transaction
+            if isinstance(error, EngineAway):
+                self._refuse_queue(Failure())
             transaction, results = Transaction(self._state), [Failure() for _ in group]
             if not isinstance(error, HostError):
                 log.failure("a batch could not be written")
