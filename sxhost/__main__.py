@@ -1,10 +1,21 @@
 """``sxhost``, ``python -m sxhost``: commands in haste do not wait for the others' imports."""
 
+import os
 import sys
+
+INTERRUPTED = 130
+"""What a shell calls a command that Ctrl-C has ended: 128 + SIGINT."""
 
 
 def main() -> int:
     """Run the command line of this process and return its exit status."""
+    try:
+        return _main()
+    except KeyboardInterrupt:  # before a reactor has taken the signal, or without one
+        os._exit(INTERRUPTED)
+
+
+def _main() -> int:
     if None in (sys.stdin, sys.stdout, sys.stderr):
         from sxhost.surroundings import open_standard_files
 

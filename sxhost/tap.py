@@ -40,7 +40,7 @@ from sxhost.daemon.pidfile import PidFile, on_hangup
 from sxhost.daemon.preflight import load_certificate, prepare
 from sxhost.daemon.service import HostService
 from sxhost.daemon.standby import StoreHold
-from sxhost.daemon.systemd import Notifier
+from sxhost.daemon.systemd import Notifier, report_start
 from sxhost.dashboard import routes as dashboard
 from sxhost.dashboard.assets import Assets
 from sxhost.faces.codex_sse import routes as codex_sse
@@ -53,8 +53,10 @@ from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.hooks.discovery import Discovery, Reunion
+from sxhost.hooks.installation import hook_settings
 from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
+from sxhost.http.direct_routes import DirectRoutes
 from sxhost.http.metrics import Metrics
 from sxhost.http.readiness import Readiness
 from sxhost.http.responses import ResponseFormat
@@ -158,7 +160,11 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
     hook_handler = HookHandler(sessions, reactor, follower, os.environ)
     sessions.on_process_end(hook_handler.read_last_words)
-    hook_routes = hooks.routes(hook_handler, settings.user)
+    hook_routes = hooks.routes(
+        hook_handler,
+        settings.user,
+        lambda: run_in_thread(lambda: list(hook_settings(os.environ))),
+    )
     routes = faces(
         sessions,
         metrics,
@@ -227,6 +233,7 @@ def make_site(
         formats=RESPONSE_FORMATS,
         large_paths=large_paths(routes),
         readiness=readiness,
+        direct=DirectRoutes(routes, settings.limits, slices),
     )
 
 
@@ -283,7 +290,8 @@ def make_store(
     path = settings.database
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
-    journal = SQLiteConnection(path, settings.durability)
+    report = partial(report_start, os.environ)
+    journal = SQLiteConnection(path, settings.durability, report=report)
     threads = store_threads(reactor)
     return JournalledStore(
         settings.limits, reactor.seconds, journal, threads, native=settings.native

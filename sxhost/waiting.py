@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import copy_context
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["RunInThread", "Signal", "background", "run_inline", "uncancelled"]
+__all__ = ["RunInThread", "Signal", "background", "begin", "run_inline", "uncancelled"]
 
 T = TypeVar("T")
 
@@ -53,6 +55,36 @@ class Signal:
                 waiter.callback(failure)  # a Failure is raised
 
 
+def begin(work: Coroutine[Any, Any, T]) -> Deferred[T]:
+    """Run a coroutine as `Deferred.fromCoroutine` does, for a third of it if it never waits."""
+    context = copy_context()
+    try:
+        awaited = context.run(work.send, None)
+    except StopIteration as done:
+        return succeed(done.value)
+    except BaseException:  # noqa: BLE001 - it is the caller's, as the result
+        return fail()
+    return context.run(Deferred.fromCoroutine, _rest(work, awaited))
+
+
+def _rest(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
+    """Go on with a coroutine that waits for `awaited`."""
+    while True:
+        try:
+            result = yield awaited
+        except GeneratorExit:
+            work.close()
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is the coroutine's
+            step = partial(work.throw, error)
+        else:
+            step = partial(work.send, result)
+        try:
+            awaited = step()
+        except StopIteration as done:
+            return cast("T", done.value)
+
+
 def background(
     work: Awaitable[object],
     log: Logger,
@@ -76,7 +108,7 @@ def background(
         except Exception:  # noqa: BLE001 - whatever it is, nobody else would learn of it
             log.failure("{name} failed", name=name)
 
-    return Deferred.fromCoroutine(run())
+    return begin(run())
 
 
 async def uncancelled(work: Coroutine[Any, Any, T]) -> T:

@@ -36,15 +36,11 @@ ENDS: Final = frozenset({"complete", "error", "ended"})
 
 
 class Merged(Struct, kw_only=True):
-    """What follows from facts: events to append, fields to change, how the turn has ended.
-
-    `prompt` is the first one that no hook has told of.
-    """
+    """What follows from facts: events to append, fields to change, how the turn has ended."""
 
     drafts: list[EventDraft] = []
     model: str | None = None
     title: str | None = None
-    prompt: str = ""
     is_over: bool = False
     is_cut: bool = False
 
@@ -139,7 +135,7 @@ class SessionMerger:
         if self._repeats((fact.kind, fact.id)):
             return ()
         if fact.kind in TEXTS:
-            return self._text_from_fact(turn, fact, data, merged)
+            return self._text_from_fact(turn, fact, data)
         if fact.kind in ("complete", "error", "interrupted"):
             return self._end(turn, fact, data, merged)
         if not self.is_running:  # the file lags behind the hook that has told of the end
@@ -147,7 +143,7 @@ class SessionMerger:
         return (EventDraft.of(fact.kind, data, key=_key(fact.kind, fact.id)),)
 
     def _text_from_fact(
-        self, turn: str, fact: Fact, data: dict[str, Any], merged: Merged
+        self, turn: str, fact: Fact, data: dict[str, Any]
     ) -> Sequence[EventDraft]:
         """Return a prompt or a message that hooks have not said yet."""
         event, text = TEXTS[fact.kind], fact.data["text"]
@@ -156,7 +152,6 @@ class SessionMerger:
         is_news = tally.by_file > tally.by_hooks
         if fact.kind == "prompt" and is_news:
             self._begin(turn)
-            merged.prompt = merged.prompt or text
         elif fact.kind == "prompt" and not self._has_turns:
             self.turn = turn
         key = self._text_key(event, turn, text, tally)

@@ -5,6 +5,7 @@ main             the group of all commands
 serve            serve: in the foreground, as a daemon, over two pipes
 sessions         sessions, show, register, rm, prune
 session_list     the list of sessions for people
+session_watch    the list of sessions as it changes
 session_view     all about a session
 messages         send, pull
 events           events, tail, fire
@@ -44,6 +45,7 @@ hooks            agents' hooks, and their settings
 top              the live board (board/), where there can be one
 trust            which projects may say where telemetry goes
 stdio            the multiplexer over two pipes
+progress         what a command waits for, where it takes long
 terminal         a command's two ends: the host, and what it tells of that in lines
 words            commands that take a person's words, whatever these begin with
 standing         how sessions stand: who needs somebody, what each does

@@ -152,10 +152,9 @@ def new(link: HostLink, prompt: str | None, wait: bool | None, **options: Any) -
     launch = launch_from_options(first, options)
 
     async def start(host: HostClient) -> str:
-        from sxhost.cli.turns import follow_turn, put_heading, waiting_for
+        from sxhost.cli.turns import follow_turn, put_heading
 
-        with link.saying_if_slow(waiting_for(launch)):
-            made = await host.start(launch)
+        made = await host.start(launch)
         begun = made.turn
         if begun is None or not waits(link, wait):
             link.show(made, made.session.id)
@@ -182,14 +181,12 @@ def turn(link: HostLink, session_id: str, text: str, wait: bool | None, **option
 
     TEXT may be - for standard input.
     """
-    from sxhost.cli.turns import waiting_until_runs
     from sxhost.model.turn import TurnDraft
 
     draft = TurnDraft(input=text_or_stdin(text), **options)
 
     async def submit(host: HostClient, name: str) -> tuple[str, Submitted]:
-        with link.saying_if_slow(waiting_until_runs(session_id)):
-            return await on_session(host, name, lambda one: host.submit(one, draft))
+        return await on_session(host, name, lambda one: host.submit(one, draft))
 
     async def follow(host: HostClient) -> str:
         from sxhost.cli.turns import follow_turn

@@ -19,7 +19,7 @@ from sxhost.cli.keyboard import Keyboard, Paste
 from sxhost.cli.output import put
 from sxhost.cli.terminal import HOST_SAID_NO, INTERRUPTED, HostLink
 from sxhost.cli.turn_view import TurnView
-from sxhost.cli.turns import end_of_turn, waiting_until_runs
+from sxhost.cli.turns import end_of_turn
 from sxhost.errors import HostError, HostUnreachable, TurnInProgress
 from sxhost.logs import logger
 from sxhost.model.event_types import (
@@ -228,8 +228,7 @@ class Chat:
     async def _began_turn(self, text: str) -> bool:
         """Give a text to a hosted agent as a turn; return False if one runs."""
         try:
-            with self._link.saying_if_slow(waiting_until_runs(self._id)):
-                await self._host.submit(self._id, TurnDraft(input=text))
+            await self._host.submit(self._id, TurnDraft(input=text))
         except TurnInProgress:
             return False
         return True

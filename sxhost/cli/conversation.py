@@ -132,7 +132,7 @@ class ConversationPrinter:
     def _end(self, item: TranscriptItem) -> Iterator[RenderableType]:
         begun, self._turn_ms = self._turn_ms, None
         took = item.ts_ms - begun if begun is not None else 0
-        why = escape_hidden(item.text, "\n")
+        why = escape_hidden(formats.reason_text(item.text), "\n")
         if item.status == "failed":
             yield Text(
                 f"{self._look.signs.failed} The turn has failed: {why or 'no reason'}", "red"

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from sxhost.cli.formats import age, count, diff_extent, usage_text
+from sxhost.cli.formats import age, count, diff_extent, reason_text, usage_text
 from sxhost.model.approval import TERMINAL, Approval
 from sxhost.model.event_types import (
     AgentEvent,
@@ -181,7 +181,11 @@ def _turn_text(event: TurnStartedEvent | CompleteEvent | ErrorEvent | Background
     turn = f"turn {event.turn}" if event.turn is not None else ""
     if isinstance(event, TurnStartedEvent):
         return turn
-    how = event.reason or (event.status if event.status != "completed" else "") or ""
+    how = (
+        reason_text(event.reason or "")
+        or (event.status if event.status != "completed" else "")
+        or ""
+    )
     return ": ".join(filter(None, (turn, how)))
 
 

@@ -62,7 +62,9 @@ def _heading(item: TranscriptItem) -> str:
         case "diff":
             return f"changes {formats.one_line(item.path)}".strip()
         case "end" | "note" | "event" | "compact":
-            words = ": ".join(filter(None, (item.title or item.kind, item.text)))
+            words = ": ".join(
+                filter(None, (item.title or item.kind, formats.reason_text(item.text)))
+            )
             status = f" ({item.status})" if item.kind == "end" else ""
             return f"{formats.one_line(words)}{status}"
         case "user" | "message":

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from sxhost.model.turn import CutReason
 from sxhost.visible import escape_hidden
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "home_path",
     "one_line",
     "pad",
+    "reason_text",
     "short_ids",
     "size",
     "usage_text",
@@ -236,3 +238,15 @@ def _common(one: str, other: str) -> int:
             break
         length += 1
     return length
+
+
+CUT: Final[Mapping[str, str]] = {
+    CutReason.PROCESS_ENDED: "the agent's process has ended in the middle of it",
+    CutReason.HOST_ENDED: "the host has ended in the middle of it",
+}
+"""What reasons that are names mean."""
+
+
+def reason_text(reason: str) -> str:
+    """Return why a turn is over as a person reads it: an agent's own words stay."""
+    return CUT.get(reason, reason)

@@ -1,38 +1,58 @@
-"""A list that stays on the terminal and is drawn again, until somebody has seen enough."""
+"""A list that stays on the terminal and is drawn anew as it changes, until somebody leaves."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Any, Final
 
-from twisted.internet.task import deferLater
+from sxhost.cli.output import Pieces, close_screen, is_screen, open_screen, put_screen
 
-from sxhost.cli.formats import clock
-from sxhost.cli.output import Pieces, close_screen, open_screen, put_screen
-from sxhost.errors import HostUnreachable
+__all__ = ["LiveList"]
 
-if TYPE_CHECKING:
-    from sxhost.cli.terminal import HostLink
+AGES_S: Final = 2.0
+"""Seconds between two drawings where nothing has changed but the ages."""
 
-__all__ = ["keep_drawing"]
-
-EVERY: Final = 2.0
-"""Seconds between two drawings: an age of seconds moves, and a host is not kept busy."""
+SOON_S: Final = 0.05
+SHARE: Final = 10
+"""Seconds after a change in which others are drawn with it; at the least so many times what a
+drawing takes, so that a long list that changes all the time takes a tenth of a processor.
+"""
 
 
-async def keep_drawing(link: HostLink, draw: Callable[[], Awaitable[list[Pieces]]]) -> None:
-    """Draw a list every `EVERY` seconds; while no host answers, the last one with that news.
+class LiveList:
+    """Draws a list, which its maker changes; where there is no screen, only every two seconds.
 
-    :raises HostUnreachable: no host has answered the first time.
+    :param draw: returns the lines of the list, and the line below it.
     """
-    lines, news = await draw(), ""
-    open_screen()
-    link.reactor.addSystemEventTrigger("before", "shutdown", close_screen)
-    while True:
-        put_screen(lines, news or f"{clock(time.time())}  Ctrl-C ends this")
-        await deferLater(link.reactor, EVERY)
-        try:
-            lines, news = await draw(), ""
-        except HostUnreachable:
-            news = news or f"The host does not answer since {clock(time.time())}; trying again"
+
+    def __init__(self, reactor: Any, draw: Callable[[], tuple[list[Pieces], str]]) -> None:
+        self._reactor = reactor
+        self._draw = draw
+        self._timer: Any = None
+        self._soon = SOON_S
+
+    def begin(self) -> None:
+        """Take the screen, and give it back when the reactor stops."""
+        open_screen()
+        self._reactor.addSystemEventTrigger("before", "shutdown", self.end)
+        self._draw_now()
+
+    def change(self) -> None:
+        """Draw it anew, soon."""
+        if self._timer is not None and is_screen():
+            left = self._timer.getTime() - self._reactor.seconds()
+            if left > self._soon:
+                self._timer.reset(self._soon)
+
+    def end(self) -> None:
+        """Draw no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            close_screen()
+
+    def _draw_now(self) -> None:
+        began = self._reactor.seconds()
+        put_screen(*self._draw())
+        self._soon = max(SOON_S, SHARE * (self._reactor.seconds() - began))
+        self._timer = self._reactor.callLater(AGES_S, self._draw_now)

@@ -13,9 +13,10 @@ import click
 from sxhost.cli.log_reader import ConversationPart, read_conversation
 from sxhost.cli.moments import MOMENT
 from sxhost.cli.names import find_session, session_argument
-from sxhost.cli.output import fail, put_json, put_lines, put_views
+from sxhost.cli.output import Flow, fail, put, put_json, put_views
 from sxhost.cli.pager import pager_command
 from sxhost.cli.terminal import HostLink, linked
+from sxhost.slices import TimeSlicer
 
 if TYPE_CHECKING:
     from sxhost.cli.conversation import Look
@@ -110,11 +111,18 @@ def _show(
 
         follow_conversation(link, read, look, clean)
         return
-    found = link.run_with_client(read)
-    if clean is not None:
-        found.clean(clean)
-    if link.json or as_format:
-        _print_document(found, as_format or "jsonl")
+    as_format = as_format or ("jsonl" if link.json else None)
+
+    async def read_and_write(host: HostClient) -> ConversationPart:
+        from sxhost.cli.progress import Wait
+
+        found = await read(host)
+        with link.progress.waiting(Wait("Writing the conversation down")):
+            await TimeSlicer(link.reactor).run(_writing(found, as_format, clean))
+        return found
+
+    found = link.run_with_client(read_and_write)
+    if as_format:
         return
     terminal = sys.stdout.isatty() and not no_pager
     pager = pager_command(os.environ, terminal=terminal)
@@ -151,16 +159,25 @@ def _look(*, tools: bool, thinking: bool) -> Look:
     )
 
 
-def _print_document(read: ConversationPart, as_format: Format) -> None:
+def _writing(
+    read: ConversationPart, as_format: Format | None, clean: Callable[[Any], Any] | None
+) -> Iterator[None]:
+    """Clean a conversation, and print it if it is to be a document, in small steps."""
     from sxhost.cli.export import html_document, markdown_document
 
+    if clean is not None:
+        yield from read.clean(clean)
     if as_format == "jsonl":
-        put_json(*read.items)
+        for item in read.items:
+            put_json(item)
+            yield
     elif as_format == "json":
         put_json({"session": read.session, "items": read.items})
-    else:
+    elif as_format:
         make = html_document if as_format == "html" else markdown_document
-        put_lines(make(read.session, read.items))
+        for line in make(read.session, read.items):
+            put(Flow(line))
+            yield
 
 
 def _redactor() -> Callable[[Any], Any]:

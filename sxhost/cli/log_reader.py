@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -30,10 +30,12 @@ class ConversationPart:
         self.is_whole = False
         """Whether nothing that is kept precedes them."""
 
-    def clean(self, clean: Callable[[Any], Any]) -> None:
-        """Take out what is not to be shown."""
+    def clean(self, clean: Callable[[Any], Any]) -> Iterator[None]:
+        """Take out what is not to be shown, item by item."""
         self.session = clean(replace(self.session, events=[], native_id=""))
-        self.items[:] = map(clean, self.items)
+        for at, item in enumerate(self.items):
+            self.items[at] = clean(item)
+            yield
 
 
 async def read_conversation(

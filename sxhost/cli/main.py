@@ -21,6 +21,7 @@ from sxhost.cli.hooks import hook
 from sxhost.cli.output import put_code
 from sxhost.cli.policy import policy
 from sxhost.cli.serve import become_host, serve, serving_options, stdio
+from sxhost.cli.terminal import INTERRUPTED
 from sxhost.cli.top import top
 from sxhost.cli.trust import trust
 from sxhost.visible import escape_hidden
@@ -80,8 +81,11 @@ class Commands(click.Group):
 
 @contextmanager
 def _visible_errors() -> Iterator[None]:
+    """Escape what click says of wrong words; leave without its words at Ctrl-C."""
     try:
         yield
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except click.ClickException as error:
         vars(error).update(message=escape_hidden(error.message))
         raise

@@ -10,10 +10,11 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import click
 
+from sxhost.cli.formats import age, fit
 from sxhost.cli.pager import paged
 from sxhost.visible import escape_hidden, escape_hidden_json
 
@@ -23,15 +24,17 @@ if TYPE_CHECKING:
 __all__ = [
     "Flow",
     "Pieces",
+    "StatusLine",
     "at_terminal",
     "close_screen",
+    "end_typed_line",
     "fail",
+    "is_screen",
     "looks",
     "open_screen",
     "put",
     "put_code",
     "put_json",
-    "put_lines",
     "put_pieces",
     "put_screen",
     "put_views",
@@ -71,31 +74,86 @@ def put(*lines: str, err: bool = False, nl: bool = True, **style: Any) -> None:
     styles = styles if _has_colours(sys.stderr if err else sys.stdout) else {}
     for line in lines:
         text = escape_hidden(line, "\n\t" if isinstance(line, Flow) else "")
-        click.echo(click.style(text, **styles) if styles else text, err=err, nl=nl)
+        _echo(click.style(text, **styles) if styles else text, err=err, nl=nl)
+
+
+def _echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print a text that is safe; on a terminal, in place of what it said was waited for."""
+    if (sys.stderr if err else sys.stdout).isatty():
+        StatusLine.shown.clear()
+        if text or nl:
+            StatusLine.shown.is_line_open = not (nl or text.endswith("\n"))
+    click.echo(text, err=err, nl=nl)
+
+
+def end_typed_line() -> None:
+    """Note that somebody has ended the line at the terminal by typing."""
+    StatusLine.shown.is_line_open = False
+
+
+class StatusLine:
+    """The line on stderr that says what is waited for, while it is, on terminals alone.
+
+    It is drawn over itself, and goes as soon as anything else is printed.  A terminal that
+    cannot do that (``TERM=dumb``) has it as a line of its own, once.
+    """
+
+    shown: ClassVar[StatusLine]
+    """The one of this process: there is one terminal."""
+
+    def __init__(self) -> None:
+        self.is_line_open = False
+        """Whether a line has begun at the terminal, which is not to be drawn over."""
+        self._is_drawn = False
+        self._last = ""
+
+    def show(self, what: str, seconds: float) -> None:
+        """Say what is waited for, and for how long already."""
+        if not sys.stderr.isatty() or self.is_line_open:
+            return
+        if os.environ.get("TERM", "dumb") == "dumb":
+            if what != self._last:
+                self._last = what
+                put(f"{what} ...", err=True)
+            return
+        took = f" {age(seconds)}" if seconds >= 1 else ""
+        text = fit(escape_hidden(f"{what} ...{took}"), max(terminal_width() - 1, 1))
+        dimmed = click.style(text, dim=True) if _has_colours(sys.stderr) else text
+        click.echo(f"\r{dimmed}\x1b[K", err=True, nl=False)
+        self._is_drawn = True
+
+    def clear(self) -> None:
+        """Take it away."""
+        if self._is_drawn:
+            self._is_drawn = False
+            click.echo("\r\x1b[K", err=True, nl=False)
+
+
+StatusLine.shown = StatusLine()
 
 
 def put_pieces(*lines: Pieces) -> None:
     """Print lines in pieces, each in its style."""
     colours = _has_colours(sys.stdout)
     for line in lines:
-        click.echo(_joined(line, colours=colours))
+        _echo(_joined(line, colours=colours))
 
 
 def open_screen() -> None:
     """Take the terminal's other screen, so that what stood on this one is there again after."""
-    if _is_screen():
-        click.echo("\x1b[?1049h\x1b[?25l", nl=False)
+    if is_screen():
+        _echo("\x1b[?1049h\x1b[?25l", nl=False)
 
 
 def close_screen() -> None:
     """Give the terminal back."""
-    if _is_screen():
+    if is_screen():
         click.echo("\x1b[?25h\x1b[?1049l", nl=False)
 
 
 def put_screen(lines: Sequence[Pieces], footer: str) -> None:
     """Draw lines over what the screen has; where there is no screen, print them again."""
-    if not _is_screen():
+    if not is_screen():
         put_pieces(*lines, [(footer, None)], [("", None)])
         return
     columns, rows = shutil.get_terminal_size()
@@ -107,7 +165,8 @@ def put_screen(lines: Sequence[Pieces], footer: str) -> None:
     click.echo("\x1b[H" + "\x1b[K\n".join(drawn) + "\x1b[K\x1b[J", nl=False)
 
 
-def _is_screen() -> bool:
+def is_screen() -> bool:
+    """Tell whether stdout is a terminal on which a line can be drawn anywhere."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
@@ -132,13 +191,7 @@ def put_json(*values: object) -> None:
     from sxhost.codec.json import encode
 
     for value in values:
-        click.echo(escape_hidden_json(encode(value).decode()))
-
-
-def put_lines(lines: Iterable[str]) -> None:
-    """Print the lines of a document, whose texts are escaped: line breaks in them are meant."""
-    for line in lines:
-        put(Flow(line))
+        _echo(escape_hidden_json(encode(value).decode()))
 
 
 def put_views(
@@ -150,6 +203,7 @@ def put_views(
     """
     from rich.console import Console
 
+    StatusLine.shown.clear()
     with paged(pager) as file:
         console = Console(
             file=file,

@@ -13,7 +13,7 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from sxhost.cli.follow import link_reporter
 from sxhost.cli.output import fail, put
 from sxhost.cli.terminal import USAGE, HostLink
-from sxhost.cli.turns import TurnFollower, put_heading, waiting_for, waiting_until_runs
+from sxhost.cli.turns import TurnFollower, put_heading
 from sxhost.errors import HostError, HostUnreachable, SessionExists, UnknownSession
 from sxhost.model.turn import TurnDraft
 from sxhost.waiting import Signal
@@ -76,25 +76,38 @@ class Run:
             return await self._submit_and_follow(host, session, after, keep=keep)
         finally:
             try:
-                with suppress(UnknownSession):  # somebody has deleted it
-                    if forget:
-                        await host.forget(self._session)
-                    elif self._started and not keep:
-                        await host.end(self._session)
-                    elif self.interrupted:
-                        put(f"The agent of {self._session} runs on.", err=True)
+                await self._let_go(host, keep=keep, forget=forget)
             finally:  # also where the host refuses: nobody waits for it any more
                 self._over.fire()
                 if not self.interrupted:
                     reactor.removeSystemEventTrigger(stop)
+
+    async def _let_go(self, host: HostClient, *, keep: bool, forget: bool) -> None:
+        """End the agent if it was started for the turn; tell who has interrupted what is so."""
+        name = self._session
+        became = f"The agent of {name} goes on: sxhost log {name} -f"
+        try:
+            if forget:
+                await host.forget(name)
+                became = f"{name} was ended and deleted."
+            elif self._started and not keep:
+                await host.end(name)
+                became = f"The agent of {name} was ended."
+        except UnknownSession:
+            became = f"Somebody has deleted {name}."
+        except HostUnreachable:
+            if not self.interrupted:
+                raise
+            became = f"The host does not answer; once it does: sxhost show {name}"
+        if self.interrupted:
+            put(became, err=True)
 
     async def _begin(self, host: HostClient) -> tuple[Summary, str]:
         """Return the session, and after which event to read: a new one, or one that goes on."""
         launch = self._launch
         try:
             if launch.agent:
-                with self._link.saying_if_slow(waiting_for(launch)):
-                    made = await host.start(launch)
+                made = await host.start(launch)
                 self._started = True
                 return made.session, "0"
         except SessionExists:
@@ -133,8 +146,7 @@ class Run:
         report = link_reporter(self._link)
         try:
             async with host.subscribe(session.id, after=after, on_link=report) as stream:
-                with self._link.saying_if_slow(waiting_until_runs(session.id)):
-                    begun = await host.submit(session.id, self._draft)
+                begun = await host.submit(session.id, self._draft)
                 status = await follower.follow(host, stream, begun.turn.id)
                 self._started |= follower.saw_start
                 if self._started and not (keep or follower.has_ended):

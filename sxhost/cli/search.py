@@ -74,8 +74,7 @@ def search(
     async def work(host: HostClient) -> tuple[list[SearchHit], SearchPage]:
         names = filter(None, session.split(","))
         found = ",".join([await find_session(host, name) for name in names])
-        with link.saying_if_slow("Searching ..."):
-            return await _collect(host, query, found, limit)
+        return await _collect(host, query, found, limit)
 
     hits, last = link.run_with_client(work)
     if link.json or not at_terminal():

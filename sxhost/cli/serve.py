@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
 
 from sxhost.cli.output import fail, put
+from sxhost.cli.terminal import INTERRUPTED
 from sxhost.daemon.serving_options import SERVING_OPTIONS
 
 __all__ = ["become_host", "serve", "serving_options", "stdio"]
@@ -77,7 +78,8 @@ def become_host(*, daemon: bool, pid_file: str | None, **options: Any) -> NoRetu
 def _stay_to_report(log: str) -> None:
     """Go on in a child, which becomes the daemon; here wait for it, and say what it has become.
 
-    A host says where it listens as systemd is told it (sd_notify(3)), before its start is over.
+    A host says what takes long at its start, and where it listens, as systemd is told it
+    (sd_notify(3)), before its start is over.
     """
     receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     receiver.bind("")  # to a name that the kernel chooses: a NUL, and what nobody else has
@@ -86,25 +88,36 @@ def _stay_to_report(log: str) -> None:
     child = os.fork()
     if not child:
         receiver.close()
+        os.setsid()  # Ctrl-C is for the one that waits
         os.environ.setdefault("NOTIFY_SOCKET", f"@{name}")
         return
+    try:
+        said = _follow_start(child, receiver)
+    except KeyboardInterrupt:
+        put("The host goes on starting.", f"Log: {log}", "Stop it: sxhost stop", err=True)
+        os._exit(INTERRUPTED)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status == 0:
-        put(
-            f"The host has started. {_status_of(receiver)}",
-            f"Log: {log}",
-            "Stop it: sxhost stop",
-        )
+        put(f"The host has started. {said}", f"Log: {log}", "Stop it: sxhost stop")
     os._exit(status if status >= 0 else 1)
 
 
-def _status_of(receiver: socket.socket) -> str:
-    """Return the status that a host has sent; empty where it has told systemd instead."""
-    with suppress(BlockingIOError):
+def _follow_start(child: int, receiver: socket.socket) -> str:
+    """Say on a terminal what a start waits for until its process ends; return its last word.
+
+    It is empty where the host has told systemd instead.
+    """
+    said = ""
+    ended, spoken = os.pidfd_open(child), receiver.fileno()
+    while True:
+        ready, _, _ = select.select([ended, spoken], [], [])
+        if spoken not in ready:
+            return said
         message = receiver.recv(8192).decode("utf-8", "replace")
         found = re.search(r"^STATUS=(.*)$", message, re.MULTILINE)
-        return f"{found[1]}." if found else ""
-    return ""
+        said = f"{found[1]}." if found else ""
+        if found and "READY=1" not in message and sys.stderr.isatty():
+            put(f"{found[1]} ...", err=True)
 
 
 def _twistd_arguments(options: dict[str, Any]) -> list[str]:

@@ -27,22 +27,24 @@ if TYPE_CHECKING:
     from sxhost.model.approval import Approval
     from sxhost.model.session import SessionQuery, Summary
 
-__all__ = ["Listed", "list_sessions", "session_table"]
+__all__ = ["Listed", "choose", "list_sessions", "pending_by_session", "session_table"]
 
 COLUMNS: Final = (
     Column("STATE"),
-    Column("ID", 14),
-    Column("TITLE", 10, rank=3),
+    Column("ID", 8, wish=14),
+    Column("TITLE", 10, rank=3, wish=20),
     Column("AGENT", 6, rank=4),
+    Column("MODEL", 6, rank=8),
     Column("PROJECT", 8, rank=7),
-    Column("NOW", 15, rank=1, keep=" · "),
+    Column("NOW", 15, rank=1, keep=" · ", wish=20),
     Column("AGE", rank=5, right=True),
     Column("COST", rank=6, right=True),
 )
 """What fits into a terminal of 80 columns; in wider ones all are wider."""
 
 WIDE_COLUMNS: Final = (
-    *(Column(name) for name in ("STATE", "ID", "TITLE", "AGENT", "DIRECTORY", "BRANCH", "NOW")),
+    *(Column(name) for name in ("STATE", "ID", "TITLE", "AGENT", "MODEL")),
+    *(Column(name) for name in ("DIRECTORY", "BRANCH", "NOW")),
     Column("AGE", right=True),
     Column("SEEN", right=True),
     Column("EVENTS", right=True),
@@ -67,19 +69,36 @@ class Listed(NamedTuple):
 
 async def list_sessions(host: HostClient, query: SessionQuery, *, needs_me: bool) -> Listed:
     """Return the sessions that a query chooses, or of them those that need somebody."""
+    known_there = replace(query, state="") if query.state in KNOWN_HERE else query
+    found = await host.sessions(known_there)
+    asks = any(session.pending_approvals for session in found)
+    listed = Listed(found, await pending_by_session(host) if asks else {})
+    return choose(listed, query, needs_me=needs_me)
+
+
+async def pending_by_session(host: HostClient) -> dict[str, Approval]:
+    """Return what each session waits for, the oldest of each."""
     from sxhost.errors import ForbiddenScope
     from sxhost.model.approval import ApprovalQuery
 
+    with suppress(ForbiddenScope):  # a token for one session may not ask for all
+        return oldest_by_session(await host.approvals(ApprovalQuery()))
+    return {}
+
+
+def choose(listed: Listed, query: SessionQuery, *, needs_me: bool = False) -> Listed:
+    """Return of these sessions those that a query chooses, or of them those in need."""
+    from sxhost.model.summaries import summary_filter
+
     stands = query.state if query.state in KNOWN_HERE else ""
-    found = await host.sessions(replace(query, state="") if stands else query)
-    asked: dict[str, Approval] = {}
-    if any(session.pending_approvals for session in found):
-        with suppress(ForbiddenScope):  # a token for one session may not ask for all
-            asked = oldest_by_session(await host.approvals(ApprovalQuery()))
+    matches = summary_filter(replace(query, state="") if stands else query)
     wanted = NEEDY if needs_me else (stands,) if stands else ()
-    if wanted:
-        found = [one for one in found if standing(one, asked.get(one.id)) in wanted]
-    return Listed(found, asked)
+    found = [
+        one
+        for one in listed.sessions
+        if matches(one) and (not wanted or standing(one, listed.asked.get(one.id)) in wanted)
+    ]
+    return listed._replace(sessions=found)
 
 
 def session_table(
@@ -116,7 +135,7 @@ def _row(session: Summary, short: str, asked: Approval | None, now_ms: int) -> T
     stands = standing(session, asked)
     place = " ".join(filter(None, (session.project, session.git_branch)))
     cells = (
-        *(stands, short, session.title, _agent(session), place),
+        *(stands, short, session.title, _agent(session), _model(session), place),
         *(now_text(session, asked, now_ms), age(now_ms / 1000 - session.start_time)),
         _cost(session),
     )
@@ -133,7 +152,7 @@ def _wide_row(session: Summary, asked: Approval | None, now_ms: int) -> TableRow
         "cost_usd": session.cost_usd,
     }
     cells = (
-        *(stands, session.id, session.title, _agent(session)),
+        *(stands, session.id, session.title, _agent(session), _model(session)),
         *(home_path(session.cwd, home), session.git_branch, now_text(session, asked, now_ms)),
         age(now_ms / 1000 - session.start_time),
         age((now_ms - session.last_seen_ms) / 1000),
@@ -144,8 +163,12 @@ def _wide_row(session: Summary, asked: Approval | None, now_ms: int) -> TableRow
 
 
 def _agent(session: Summary) -> str:
-    names = dict.fromkeys((session.agent or session.provider, session.model))
-    return "/".join(filter(None, names))
+    return session.agent or session.provider or session.model
+
+
+def _model(session: Summary) -> str:
+    """Return the model; not once more what stands for the agent."""
+    return "" if session.model == _agent(session) else session.model
 
 
 def _cost(session: Summary) -> str:

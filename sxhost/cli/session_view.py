@@ -10,7 +10,17 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from sxhost.cli.event_text import value_text
-from sxhost.cli.formats import age, cut, date, duration, home_path, one_line, usage_text, wrap
+from sxhost.cli.formats import (
+    age,
+    cut,
+    date,
+    duration,
+    home_path,
+    one_line,
+    reason_text,
+    usage_text,
+    wrap,
+)
 from sxhost.cli.output import Pieces
 from sxhost.cli.standing import COLOURS, now_text, standing
 from sxhost.cli.terminal import event_line
@@ -95,7 +105,7 @@ def _turn(detail: Detail, now_ms: int) -> str:
     took = duration(((turn.end_ms or now_ms) - turn.start_ms) / 1000)
     if turn.status == "running":
         return f"{turn.id}, running for {took}"
-    reason = f": {turn.reason}" if turn.reason else ""
+    reason = f": {reason_text(turn.reason)}" if turn.reason else ""
     return f"{turn.id}, {turn.status} after {took}{reason}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,31 +51,21 @@ def sessions(
     In a pipe, and with --json, there is a line for each session, in the order of their ids.
     """
 
-    async def listed(host: HostClient) -> Listed:
-        return await list_sessions(host, query, needs_me=needs_me)
-
     if watch and not link.json:
-        link.run_with_client(lambda host: _watch(link, host, listed, **how))
+        from sxhost.cli.session_watch import SessionWatch
+
+        def table(listed: Listed) -> list[Pieces]:
+            return session_table(listed, _now_ms(), **how)
+
+        link.run_with_client(
+            lambda host: SessionWatch(link, host, query, table, needs_me=needs_me).run()
+        )
         return
-    found = link.run_with_client(listed)
+    found = link.run_with_client(lambda host: list_sessions(host, query, needs_me=needs_me))
     if link.json or not (at_terminal() or how["wide"]):
         link.show(found.sessions, *session_lines(found.sessions))
     else:
         put_pieces(*session_table(found, _now_ms(), **how))
-
-
-async def _watch(
-    link: HostLink,
-    host: HostClient,
-    listed: Callable[[HostClient], Awaitable[Listed]],
-    **how: bool,
-) -> None:
-    from sxhost.cli.live import keep_drawing
-
-    async def draw() -> list[Pieces]:
-        return session_table(await listed(host), _now_ms(), **how)
-
-    await keep_drawing(link, draw)
 
 
 def _now_ms() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, get_args
 
-from sxhost.cli.formats import age
+from sxhost.cli.formats import age, reason_text
 from sxhost.model.approval import Approval
 from sxhost.model.session import Summary
 
@@ -108,7 +108,7 @@ def now_text(session: Summary, asked: Approval | None, now_ms: int) -> str:
     elif stands == "working":
         what, since = _work_text(session)
     elif stands == "failed":
-        what = session.preview or session.reason.removeprefix("error: ")
+        what = reason_text(session.preview or session.reason.removeprefix("error: "))
     if not since:
         return what
     return " · ".join(filter(None, (what, age((now_ms - since) / 1000))))

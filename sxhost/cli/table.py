@@ -25,6 +25,8 @@ class Column(NamedTuple):
     """Whether it is set at the right, as numbers are."""
     keep: str = ""
     """Where a cell is cut, what stands behind the last such text is kept: `` · 2 min``."""
+    wish: int = 0
+    """Width to which it is not cut as long as columns of a higher rank can be left out."""
 
 
 class TableRow(NamedTuple):
@@ -46,11 +48,15 @@ def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
         wide and max(wide, len(column.title))
         for wide, column in zip(widths, columns, strict=True)
     ]
-    least = [min(column.least, wide) for column, wide in zip(columns, widths, strict=True)]
+    least = [
+        min(max(column.least, column.wish), wide)
+        for column, wide in zip(columns, widths, strict=True)
+    ]
     for at in sorted(range(len(columns)), key=lambda at: (-columns[at].rank, -at)):
-        if _total(least) <= width or sum(map(bool, least)) == 1:
-            break
-        least[at] = widths[at] = 0
+        if _total(least) > width:
+            least[at] = min(least[at], columns[at].least)
+        if _total(least) > width and sum(map(bool, least)) > 1:
+            least[at] = widths[at] = 0
     while _total(widths) > width:
         room = [wide if wide > small else 0 for wide, small in zip(widths, least, strict=True)]
         if not any(room):

@@ -12,16 +12,18 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from sxhost.cli.formats import clock, one_line
-from sxhost.cli.output import Flow, fail, put, put_json
+from sxhost.cli.output import Flow, StatusLine, fail, put, put_json
+from sxhost.cli.progress import Progress
 from sxhost.config import host_url
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
+    from sxhost.errors import HostUnreachable
     from sxhost.model.session import Event, Status, Summary
 
 __all__ = [
@@ -43,9 +45,6 @@ Work = Callable[["HostClient"], Awaitable[T]]
 HOST_SAID_NO, USAGE, NO_HOST = 1, 2, 3
 """Exit statuses, beside 0 for done; 2 is click's too."""
 
-SLOW_S = 2.0
-"""Seconds after which a person wants to know what is waited for."""
-
 INTERRUPTED = 130
 """The exit status of a shell's command that SIGINT has ended: 128 + 2."""
 
@@ -54,10 +53,11 @@ class HostLink:
     """A command's connection to its host, and how it prints: `json` for machines.
 
     `token_file` and `ca` are what the options of these names say; `interrupted` tells whether
-    the end has begun, by the user or because all is done.
+    the end has begun, by the user or because all is done; `progress` says what is waited for.
     """
 
     reactor: Any
+    progress: Progress
 
     def __init__(
         self, url: str, json: bool, token_file: str | None = None, ca: str | None = None
@@ -81,7 +81,7 @@ class HostLink:
         if token and self.url.startswith("http:") and not is_local_url(self.url):
             put("The token crosses the network in clear; use https:.", err=True)
         find = partial(own_host_token, self.url, os.environ)
-        return connect(reactor, self.url, token or find, self._ca)
+        return connect(reactor, self.url, token or find, self._ca, self.progress.watch)
 
     def run_with_client(self, work: Work[T]) -> T:
         """Run `work` with a client; end the process if the host says no or is not there."""
@@ -97,8 +97,11 @@ class HostLink:
         errors: list[OSError] = []
 
         async def run(reactor: Any) -> None:
-            self.reactor = reactor
+            self.reactor, self.progress = reactor, Progress(reactor, StatusLine.shown)
             reactor.addSystemEventTrigger("before", "shutdown", self._shutting_down)
+            running: Deferred[None] = Deferred()
+            reactor.callWhenRunning(running.callback, None)
+            await running  # by then Ctrl-C is the reactor's, and no exception in the midst
             try:
                 with self._refusals():
                     results.append(await work(self.connect(reactor)))
@@ -113,18 +116,15 @@ class HostLink:
         if errors:
             raise errors[0]
         if not results:
-            sys.exit(INTERRUPTED)
+            self._leave_interrupted()
         return results[0]
 
-    @contextmanager
-    def saying_if_slow(self, what: str) -> Iterator[None]:
-        """Say on stderr what is waited for, if it takes more than `SLOW_S` seconds."""
-        saying = self.reactor.callLater(SLOW_S, partial(put, what, err=True))
-        try:
-            yield
-        finally:
-            if saying.active():
-                saying.cancel()
+    def _leave_interrupted(self) -> NoReturn:
+        """End the process after an interrupt; say what goes on that it has begun."""
+        StatusLine.shown.clear()
+        if self.progress.left:
+            put(self.progress.left, err=True)
+        sys.exit(INTERRUPTED)
 
     def _shutting_down(self) -> None:
         self.interrupted = True
@@ -143,7 +143,7 @@ class HostLink:
             fail(USAGE, f"This cannot be asked: {str(error).rstrip('.')}.")
         except HostUnreachable as error:
             if not self.interrupted:
-                fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
+                fail(NO_HOST, _no_host_sentence(error))
         except OSError:
             raise
         except Exception:  # a defect of ours, with words of others in it
@@ -173,6 +173,14 @@ class HostLink:
             put_json(*value)
         else:
             put_json(value)
+
+
+def _no_host_sentence(error: HostUnreachable) -> str:
+    from sxhost.errors import HostTimedOut
+
+    if isinstance(error, HostTimedOut):
+        return f"The host does not answer ({error}). It may be starting, or busy."
+    return f"No host answers ({error}). Start one with: sxhost --daemon"
 
 
 def linked(command: Callable[..., None]) -> Callable[..., None]:

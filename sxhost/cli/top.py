@@ -74,6 +74,7 @@ async def _run_board(link: HostLink, client: HostClient) -> int:
     board = Board(
         ClientOfBoard(client), await _identity(client), _now_ms, os.environ.get("HOME", "")
     )
+    link.progress.stop()  # a board says itself what it waits for
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sxhost.cli.output import Flow, put, put_json
+from sxhost.cli.output import Flow, end_typed_line, put, put_json
 from sxhost.model.event_types import (
     MessageDeltaEvent,
     MessageEvent,
@@ -60,6 +60,8 @@ class TurnView:
     def typed(self, *, end: bool = True) -> None:
         """Note that somebody has typed behind the prompt, and whether they ended the line."""
         self._at_line_start = end
+        if end:
+            end_typed_line()
 
     def end_line(self) -> None:
         """Begin a new line, unless one has begun."""

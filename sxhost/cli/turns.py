@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from sxhost.cli.approval_prompts import ApprovalPrompts
 from sxhost.cli.follow import link_reporter
+from sxhost.cli.formats import reason_text
 from sxhost.cli.keyboard import Keyboard
 from sxhost.cli.output import put
 from sxhost.cli.terminal import HostLink
@@ -23,19 +24,16 @@ from sxhost.model.event_types import (
 )
 from sxhost.model.rights import APPROVAL_EVENTS
 from sxhost.model.session import BackgroundTask, Event, Summary
-from sxhost.model.turn import CutReason
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.model.turn import Launch, Turn
+    from sxhost.model.turn import Turn
 
 __all__ = [
     "TurnFollower",
     "end_of_turn",
     "follow_turn",
     "put_heading",
-    "waiting_for",
-    "waiting_until_runs",
 ]
 
 
@@ -120,19 +118,11 @@ class TurnFollower:
         return bool(self._status) and (not waits or self.has_ended)
 
 
-CUT: Mapping[str, str] = {
-    CutReason.PROCESS_ENDED: "the agent's process has ended in the middle of it",
-    CutReason.HOST_ENDED: "the host has ended in the middle of it",
-}
-"""What reasons that are names mean."""
-
-
 def end_of_turn(event: AgentEvent) -> tuple[str, str] | None:
     """Return the status and the reason with which a turn ends, if it does."""
     match event:
         case CompleteEvent() | ErrorEvent():
-            reason = event.reason or ""
-            return event.status or "", CUT.get(reason, reason)
+            return event.status or "", reason_text(event.reason or "")
         case EndedEvent():
             return "", event.reason
     return None
@@ -175,14 +165,3 @@ def put_heading(link: HostLink, session: Summary) -> None:
     """Print whose words follow."""
     if not link.json:
         put(f"{session.id}: {session.agent} {session.model}".rstrip(), err=True)
-
-
-def waiting_until_runs(session_id: str) -> str:
-    """Return what is waited for while the agent of a session is started again."""
-    return f"Waiting until the agent of {session_id} runs …"
-
-
-def waiting_for(launch: Launch) -> str:
-    """Return what is waited for while an agent starts."""
-    program = f" ({' '.join(launch.command)})" if launch.command else ""
-    return f"Waiting until {launch.agent}{program} is ready for its first turn …"

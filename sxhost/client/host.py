@@ -29,7 +29,15 @@ from sxhost.address import HostAddress
 from sxhost.client.auth import Bearer
 from sxhost.client.auth import Token as TokenSource
 from sxhost.client.endpoints import make_client_endpoint
-from sxhost.client.requests import NDJSON, PATIENCE, Exchange, Verbs, query_of, session_path
+from sxhost.client.requests import (
+    NDJSON,
+    PATIENCE,
+    Exchange,
+    Verbs,
+    Watch,
+    query_of,
+    session_path,
+)
 from sxhost.client.stream import EventStream, OnLink, ignore_link_changes
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
@@ -44,6 +52,7 @@ from sxhost.model.auth import (
     TokenDraft,
     TokenMade,
 )
+from sxhost.model.history import History, HistoryQuery
 from sxhost.model.names import check_session_id
 from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
 from sxhost.model.search import SearchPage, SearchQuery
@@ -88,13 +97,18 @@ class HostClient:
 
     Every verb raises `HostError` (its subclass for the code) when the host says no, and
     `HostUnreachable` when there is none.  `place` is where that one says it looked, if it
-    is not `url`.
+    is not `url`; `watch` is told of each request.
     """
 
     def __init__(
-        self, url: str, http: HTTPClient, clock: IReactorTime, place: str | None = None
+        self,
+        url: str,
+        http: HTTPClient,
+        clock: IReactorTime,
+        place: str | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        self._host = Exchange(url, http, clock, place)
+        self._host = Exchange(url, http, clock, place, watch)
         self._verbs = Verbs(self._host)
         self.url = place or self._host.url
 
@@ -105,6 +119,10 @@ class HostClient:
     async def status(self) -> Status:
         """Summarise the host."""
         return await self._verbs.get(Status, "/status")
+
+    async def history(self, query: HistoryQuery) -> History:
+        """Tell figures of the host over time, a sample a minute."""
+        return await self._verbs.get(History, "/history", query)
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
@@ -332,13 +350,18 @@ class HostClient:
 
 
 def connect(
-    reactor: Any, url: str, token: TokenSource = None, ca: str | None = None
+    reactor: Any,
+    url: str,
+    token: TokenSource = None,
+    ca: str | None = None,
+    watch: Watch | None = None,
 ) -> HostClient:
     """Return a client of the host at `url`: ``http:``, ``https:`` or ``unix:/path``.
 
     `token` is shown with every request; a function is called for one as soon as the host
     asks.  `ca` is a file of the authorities (PEM) that are believed in place of this
-    machine's; over ``https:`` somebody is always to be believed.
+    machine's; over ``https:`` somebody is always to be believed.  `watch` is entered for each
+    request while its answer is awaited.
 
     :raises ValueError: the URL is none of them, or the file has no certificates.
     """
@@ -349,7 +372,7 @@ def connect(
     if address.socket_path or is_local_url(address.url):
         agent = _Uncompressed(agent)
     asked = "http://localhost" if address.socket_path else address.url
-    return HostClient(asked, Bearer(agent, token), reactor, place=url.rstrip("/"))
+    return HostClient(asked, Bearer(agent, token), reactor, url.rstrip("/"), watch)
 
 
 @implementer(IAgent)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from socket import gaierror
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -24,7 +24,7 @@ from twisted.web.client import RequestTransmissionFailed, ResponseFailed
 from twisted.web.iweb import IResponse
 
 from sxhost.codec.json import encode
-from sxhost.errors import HostError, HostUnreachable, from_wire
+from sxhost.errors import HostError, HostTimedOut, HostUnreachable, from_wire
 from sxhost.model.names import check_session_id
 from sxhost.model.session import NULL, Event, raw_json
 from sxhost.treq_url import treq_url
@@ -35,12 +35,19 @@ __all__ = [
     "PATIENCE",
     "Exchange",
     "Verbs",
+    "Watch",
     "query_of",
     "session_path",
+    "unwatched",
     "why_lost",
 ]
 
 T = TypeVar("T")
+
+Watch = Callable[[str, str], AbstractContextManager[None]]
+"""Called with the method and the path of each request: is entered while its answer is awaited,
+and sees the error if there comes none.
+"""
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -48,6 +55,8 @@ PATIENCE = 10.0
 """Seconds in which a response must be whole, beyond the `wait` of the call itself."""
 
 OK, REFUSED = 200, 400
+
+TOO_LONG = "it took too long"
 
 # What Twisted and treq raise if there is no answer, or not all of one.
 LINK_ERRORS = (
@@ -125,11 +134,17 @@ class Exchange:
     """
 
     def __init__(
-        self, url: str, http: HTTPClient, clock: IReactorTime, place: str | None = None
+        self,
+        url: str,
+        http: HTTPClient,
+        clock: IReactorTime,
+        place: str | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self.clock = clock
         self._http = http
+        self._watch = watch or unwatched
         self._place = place or self.url
 
     async def fetch(
@@ -144,14 +159,18 @@ class Exchange:
         """Return a successful answer's body, at the latest after `patience` seconds."""
         headers = {"Content-Type": media_type} if body is not None else {}
         work = self._whole(method, path, body, headers)
-        status, content = await self.in_time(work, patience)
+        with self._watch(method, path):
+            status, content = await self.in_time(work, patience)
         if status >= REFUSED:
             raise self._refusal(status, content)
         return content
 
     async def open(self, path: str) -> IResponse:
         """Return the answer to a GET that goes on, for its body to be delivered."""
-        response = await self._request("GET", path, None, {"Accept": NDJSON}, unbuffered=True)
+        with self._watch("GET", path):
+            response = await self._request(
+                "GET", path, None, {"Accept": NDJSON}, unbuffered=True
+            )
         if response.code != OK:
             raise self._refusal(response.code, await response.content())
         return response  # type: ignore[no-any-return]
@@ -180,7 +199,8 @@ class Exchange:
 
     def unreachable(self, why: str) -> HostUnreachable:
         """Return the error for a host that cannot be reached: its address, the reason."""
-        return HostUnreachable(f"{self._place}: {why}")
+        kind = HostTimedOut if why == TOO_LONG else HostUnreachable
+        return kind(f"{self._place}: {why}")
 
     def _refusal(self, status: int, content: bytes) -> HostError:
         with self.understood():
@@ -201,10 +221,15 @@ class Exchange:
         )
 
 
+def unwatched(_method: str, _path: str) -> AbstractContextManager[None]:
+    """Let requests be (`Watch`)."""
+    return nullcontext()
+
+
 def why_lost(error: BaseException | None) -> str:
     """Return a short reason for a response that is missing or incomplete."""
     if _is_cancelled(error):
-        return "it took too long"
+        return TOO_LONG
     if isinstance(error, ResponseFailed) and error.reasons:
         reasons = [failure.value for failure in error.reasons]
         lost = (reason for reason in reasons if isinstance(reason, ConnectionClosed))

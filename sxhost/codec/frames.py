@@ -13,7 +13,14 @@ from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event
 from sxhost.model.subscription import Encoding
 
-__all__ = ["NDJSON", "SSE", "TEXT", "encode_events", "websocket_text_frame"]
+__all__ = [
+    "NDJSON",
+    "SSE",
+    "TEXT",
+    "encode_events",
+    "websocket_message",
+    "websocket_text_frame",
+]
 
 
 RETRY_MS = range(1000, 5000)
@@ -66,6 +73,31 @@ def websocket_text_frame(payload: bytes) -> bytes:
     if size < 1 << 16:
         return b"\x81\x7e" + size.to_bytes(2, "big") + payload
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+def websocket_message(data: bytes) -> bytes | None:
+    """Return the text of a client's bytes that are one whole text frame and no more, else None.
+
+    Pieces, control frames, long ones and all that is wrong (the text's UTF-8 too) are for who
+    knows the whole protocol.
+    """
+    if len(data) < 6 or data[0] != 0x81:  # noqa: PLR2004
+        return None
+    size, start = data[1] - 0x80, 2
+    if size == 126:  # noqa: PLR2004 - the RFC's own steps
+        size, start = int.from_bytes(data[2:4], "big"), 4
+        if size < 126:  # noqa: PLR2004 - it should have been written shorter
+            return None
+    payload = data[start + 4 :]
+    if len(payload) != size:
+        return None
+    key = (data[start : start + 4] * (size // 4 + 1))[:size]
+    text = (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return None
+    return text
 
 
 def encode_events(

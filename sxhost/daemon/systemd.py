@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 log = logger(__name__)
 
 
+START_MORE_S = 60
+"""Seconds more that systemd gives to a start which says that it goes on."""
+
+
 class Notifier(Service):
     """The host's line to systemd; silent unless ``environ`` names a ``NOTIFY_SOCKET``.
 
@@ -83,11 +87,22 @@ class Notifier(Service):
             self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:
-        if not self._address:
-            return
-        kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
-        with suppress(OSError), socket.socket(socket.AF_UNIX, kind) as datagrams:
-            datagrams.sendto(message.encode(), self._address)
+        _send(self._address, message)
+
+
+def report_start(environ: Mapping[str, str], text: str) -> None:
+    """Say in the log, and to whoever has started the host, what takes long before it serves."""
+    log.info("{text} ...", text=text)
+    message = f"STATUS={text}\nEXTEND_TIMEOUT_USEC={START_MORE_S * 1_000_000}"
+    _send(_address(environ.get("NOTIFY_SOCKET", "")), message)
+
+
+def _send(address: bytes, message: str) -> None:
+    if not address:
+        return
+    kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
+    with suppress(OSError), socket.socket(socket.AF_UNIX, kind) as datagrams:
+        datagrams.sendto(message.encode(), address)
 
 
 def heartbeat(environ: Mapping[str, str]) -> float:

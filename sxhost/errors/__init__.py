@@ -39,7 +39,7 @@ from sxhost.errors.agents import (
     UnknownApproval,
     Unsupported,
 )
-from sxhost.errors.base import HostError, HostUnreachable
+from sxhost.errors.base import HostError, HostTimedOut, HostUnreachable
 from sxhost.errors.host import (
     InternalError,
     NotReady,
@@ -94,6 +94,7 @@ __all__ = [
     "ForbiddenTelemetry",
     "HeaderTooLarge",
     "HostError",
+    "HostTimedOut",
     "HostUnreachable",
     "InternalError",
     "MessageClosed",

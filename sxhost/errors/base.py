@@ -12,6 +12,10 @@ class HostUnreachable(Exception):
     """No host answered: nothing listens at the address, or the connection broke."""
 
 
+class HostTimedOut(HostUnreachable):
+    """A host may be there, and has not answered in time: it starts, it is busy, or it hangs."""
+
+
 class HostError(Exception):
     """The host refused a request.
 

@@ -121,8 +121,6 @@ class HookHandler:
         is_new = not self._host.knows(session_id)
         await self._ensure_registered(session_id, hook)
         await self._links.note_hook(session_id, hook, is_new=is_new)
-        if hook.name == "UserPromptSubmit":
-            await self._transcripts.note_prompt(session_id, hook.text("prompt"))
         if hook.may_ask or (hook.can_ask and query.ask and query.wait != 0):
             await self._append_events(session_id, hook, hook.events())
             wait = hook.default_wait if query.wait is None else query.wait

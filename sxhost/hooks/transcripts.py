@@ -30,7 +30,7 @@ from sxhost.model.session import EventDraft, Registration
 from sxhost.visible import escape_hidden
 from sxhost.waiting import background
 
-__all__ = ["AttachedTranscripts", "title_from_prompt"]
+__all__ = ["AttachedTranscripts"]
 
 log = logger(__name__)
 
@@ -60,9 +60,6 @@ MOST_SESSIONS: Final = 1024
 
 MOST_LINES: Final = 1024
 """Lines of a transcript that hooks have sent along, remembered since each hook repeats some."""
-
-TITLE_MOST: Final = 60
-"""Characters of a title that is the beginning of a prompt."""
 
 LINES_FIELD: Final = "sxhost_transcript"
 """The field of a hook in which ``sxhost hook`` sends lines of the transcript along."""
@@ -297,8 +294,6 @@ class AttachedTranscripts:
             answer = DENIED if merged.is_cut else TerminalAnswer()
             await self._settle_questions(session_id, None, answer)
         await self._append(session_id, merged.drafts)
-        if merged.prompt:
-            await self.note_prompt(session_id, merged.prompt)
         if merged.title is not None:
             await self.give_title(session_id, merged.title)
         known = self._host.stored_session(session_id)
@@ -325,21 +320,6 @@ class AttachedTranscripts:
         attached.title = title[:512]
         if attached.title != known.title:
             await self._host.register(session_id, Registration(title=attached.title))
-
-    async def note_prompt(self, session_id: str, prompt: str) -> None:
-        """Give a session without a title the beginning of a prompt as one."""
-        known = self._host.stored_session(session_id)
-        if known is not None and not known.title:
-            await self.give_title(session_id, title_from_prompt(prompt))
-
-
-def title_from_prompt(prompt: str) -> str:
-    """Return the first words of a prompt, in one line."""
-    words = " ".join(prompt[: 4 * TITLE_MOST].split())
-    if len(words) <= TITLE_MOST:
-        return words
-    cut = words[:TITLE_MOST].rpartition(" ")[0] or words[: TITLE_MOST - 1]
-    return f"{cut}…"
 
 
 def _worth_telling(past: Sequence[Fact], turn: str, most: int) -> list[Fact]:

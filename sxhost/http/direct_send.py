@@ -24,6 +24,16 @@ def send(transport: ITransport, data: bytes) -> None:
     transport.write(data)
 
 
+def flush(transport: ITransport) -> None:
+    """Send now what was written in this turn: it leaves together, and the reactor is spared."""
+    if (
+        isinstance(transport, Connection)
+        and transport._tempDataBuffer
+        and not (transport.dataBuffer or transport.disconnecting)
+    ):
+        transport.doWrite()  # what fails now fails for the reactor too, which ends it
+
+
 def _is_clear(transport: Connection) -> bool:
     """Tell whether bytes may go straight to the socket: it is open, and nothing waits."""
     return bool(

@@ -25,9 +25,10 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from sxhost.codec.frames import websocket_message
 from sxhost.errors import BadRequest, UpgradeRequired
 from sxhost.http.authentication import PROTOCOL
-from sxhost.http.direct_send import send
+from sxhost.http.direct_send import flush, send
 from sxhost.http.framing import options
 from sxhost.http.site import HostRequest
 from sxhost.logs import logger
@@ -205,8 +206,28 @@ class Connection(WebSocketServerProtocol):
     # What is received.
 
     def dataReceived(self, data: bytes) -> None:
-        """Take bytes, without Autobahn's own method, which formats them for its log."""
+        """Take bytes; a message that is whole goes past Autobahn, which takes a third of all.
+
+        What is answered at once leaves in one send.
+        """
         self._last_received_at = self.site.clock.seconds()
+        message = self._whole_message(data)
+        if message is None:
+            self._receive_part(data)
+        else:
+            self.onMessage(message, isBinary=False)
+        flush(self.transport)
+
+    def _whole_message(self, data: bytes) -> bytes | None:
+        """Return the message that bytes are, if they are one and no more."""
+        if self._is_amid_message or not self._open:
+            return None
+        message = websocket_message(data)
+        limit = self.max_message_bytes
+        return None if message is None or 0 < limit < len(message) else message
+
+    def _receive_part(self, data: bytes) -> None:
+        """Let Autobahn read on, but not by the method that formats the bytes for its log."""
         self._message_bytes += len(data)
         self._dataReceived(data)
         if not self._is_amid_message:

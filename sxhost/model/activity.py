@@ -1,8 +1,8 @@
-"""What a session says and does now, a line each, for lists of sessions: pure functions."""
+"""How a session began, what it says and does now, a line each, for lists: pure functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -20,14 +20,18 @@ from sxhost.model.event_types import (
     ToolDoneEvent,
     ToolStartEvent,
     TurnStartedEvent,
+    UserMessageEvent,
     decode_event,
 )
 from sxhost.model.session import NO_ACTIVITY, Activity, Event, Session
 
-__all__ = ["SessionLines", "lines_after"]
+__all__ = ["SessionLines", "first_words", "lines_after"]
 
 LINE: Final = 160
 """Characters of a line."""
+
+OPENING: Final = 60
+"""Characters of the line that stands for a title."""
 
 _STARTS: Final = frozenset({ToolStartEvent.name, ApprovalRequestedEvent.name})
 _ENDS: Final = frozenset(
@@ -49,20 +53,42 @@ _SPEAKS: Final = frozenset({MessageEvent.name, ErrorEvent.name})
 
 
 class SessionLines(Struct, frozen=True):
-    """The lines of a session: its agent's last words, and what it does."""
+    """The lines of a session: its first prompt, its agent's last words, and what it does."""
 
+    opening: str
     preview: str
     activity: Activity
 
 
-def lines_after(session: Session, events: Iterable[Event]) -> SessionLines:
+def lines_after(session: Session, events: Sequence[Event]) -> SessionLines:
     """Return the lines of a session after events; of a batch, few are decoded."""
+    opening = session.opening or _opening_of(events)
     changes = [event for event in events if event.event in _CHANGES]
     if not changes:
-        return SessionLines(session.preview, session.activity)
+        return SessionLines(opening, session.preview, session.activity)
     return SessionLines(
-        _preview_after(session.preview, changes), _activity_after(session.activity, changes)
+        opening,
+        _preview_after(session.preview, changes),
+        _activity_after(session.activity, changes),
     )
+
+
+def _opening_of(events: Sequence[Event]) -> str:
+    for event in events:
+        if event.event == UserMessageEvent.name:
+            match decode_event(event):
+                case UserMessageEvent(text=text, parent=None) if opening := first_words(text):
+                    return opening
+    return ""
+
+
+def first_words(prompt: str) -> str:
+    """Return the first words of a prompt in one line, as a title."""
+    words = " ".join(prompt[: 4 * OPENING].split())
+    if len(words) <= OPENING:
+        return words
+    cut = words[:OPENING].rpartition(" ")[0] or words[: OPENING - 1]
+    return f"{cut}…"
 
 
 def _preview_after(preview: str, events: Sequence[Event]) -> str:

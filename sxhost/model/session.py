@@ -354,6 +354,8 @@ class Session(Struct, frozen=True, kw_only=True):
     """The event up to which somebody has looked at it."""
     flagged: bool = False
     """Whether somebody has marked it for later."""
+    opening: str = ""
+    """The first words of its first prompt, in a line: they stand for a title."""
     preview: str = ""
     """The beginning of its agent's last words, in a line."""
     activity: Activity = NO_ACTIVITY
@@ -423,6 +425,8 @@ class Detail(Summary, frozen=True, kw_only=True):
     usage: object
     inbox: InboxKind | Literal[""] = ""
     os_process: OSProcess | None = None
+    opening: str = ""
+    """The first words of its first prompt, in a line: its title, until it has another."""
     message_count: int = 0
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""

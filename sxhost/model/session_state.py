@@ -102,6 +102,7 @@ def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
         state=now.state(session.state),
         pending_approvals=now.pending,
         background=now.tasks,
+        opening=lines.opening,
         preview=lines.preview,
         activity=lines.activity,
         turn_over=now.turn_over,

@@ -163,11 +163,8 @@ class LogNotifier:
             wait = self._next_due - self._clock.seconds()
             self._delivery = self._clock.callLater(max(0, wait), self._deliver)
 
-    def deliver_now(self) -> Deferred[None]:
-        """Deliver what is due; fires once it is, so that whatever follows comes after it."""
-        return Deferred.fromCoroutine(self._deliver_all())
-
-    async def _deliver_all(self) -> None:
+    async def deliver_now(self) -> None:
+        """Deliver what is due; whatever follows comes after it."""
         for _ in range(2):  # what is being delivered, then what has come since
             if self._delivery is not None:
                 self._delivery.cancel()

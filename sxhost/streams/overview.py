@@ -22,6 +22,7 @@ from twisted.internet.task import LoopingCall
 
 from sxhost.model.session import Session, Summary
 from sxhost.model.session_state import changes_by_silence
+from sxhost.model.subscription import Summaries
 from sxhost.slices import TimeSlicer
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.subscription import LogSubscription
@@ -34,6 +35,9 @@ LOOK_EVERY: Final = 0.5
 COUNTS_EVERY: Final = 10
 """Looks after which a change of counts alone is told: they change with each piece of a text."""
 
+SILENCE_EVERY: Final = 4
+"""Looks after which sessions are looked at that change with time alone: two seconds."""
+
 SLICE: Final = 50
 """Sessions that are summarised before others have their turn: half a millisecond."""
 
@@ -43,7 +47,7 @@ class Marks(Struct):
 
     sessions: dict[str, None]
     listed: bool = False
-    """Whether it was told of all that there were when it began."""
+    """Whether it was told of all that there were when it began, or need not be."""
 
 
 class SummaryBroadcaster:
@@ -65,7 +69,7 @@ class SummaryBroadcaster:
         self._touched: dict[str, None] = {}
         """Sessions that were changed since they were summarised."""
         self._restless: set[str] = set()
-        """Sessions that change without being touched."""
+        """Sessions that change with time, without being touched."""
         self._latest: dict[str, Summary] = {}
         self._marked: dict[str, Summary] = {}
         """Each session's summary as it was when it was marked last."""
@@ -77,8 +81,8 @@ class SummaryBroadcaster:
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
 
-    async def begin(self, reader: LogSubscription) -> None:
-        """Send a reader the summaries of all its sessions; changes follow."""
+    async def begin(self, reader: LogSubscription, wanted: Summaries = True) -> None:
+        """Send a reader the summaries of all its sessions, if it wants them; changes follow."""
         is_first = not self._loop.running
         if is_first:
             self._known.watch(self._touch)
@@ -87,7 +91,8 @@ class SummaryBroadcaster:
         await self._catch_up()
         if is_first:
             self._marked, self._unmarked = dict(self._latest), {}
-        marks = self._readers[reader] = Marks(dict.fromkeys(sorted(self._latest)))
+        at_first = () if wanted == "changes" else sorted(self._latest)
+        marks = self._readers[reader] = Marks(dict.fromkeys(at_first))
         self._send(reader, marks)
 
     def stop(self) -> None:
@@ -112,8 +117,9 @@ class SummaryBroadcaster:
     async def _catch_up(self) -> None:
         """Summarise what may have changed."""
         async with self._summarizing:
-            due = dict.fromkeys((*self._touched, *self._restless))
-            self._touched = {}
+            due, self._touched = self._touched, {}
+            if self._looks % SILENCE_EVERY == 0:
+                due |= dict.fromkeys(self._restless)
             self._unmarked |= due
             for number, session_id in enumerate(due, 1):
                 await self._look_at(session_id)

@@ -13,10 +13,9 @@ from sxhost.store.contracts import Store
 from sxhost.store.journal import Journal
 from sxhost.store.journalled import JournalledStore
 from sxhost.store.memory import MemoryStore
-from sxhost.store.postgresql.journal import PostgreSQLJournal
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.testing import result_of
-from tests.support.postgresql import Cluster
+from tests.support.postgresql import Cluster, journal_at
 from tests.support.stores import HERE, MakeStore
 
 
@@ -32,16 +31,16 @@ def make_store(
     """Make a store of each kind with limits of the test's own."""
     stores: list[Store] = []
 
-    def journal_at(place: Path) -> Journal:
+    def journal_of(place: Path) -> Journal:
         if request.param == "sqlite":
             return SQLiteConnection(place)
         cluster: Cluster = request.getfixturevalue("postgresql")
-        return PostgreSQLJournal(cluster.schema(f"{worker_id}_{len(stores)}"), place)
+        return journal_at(cluster.schema(f"{worker_id}_{len(stores)}"), place)
 
     def make(**limits: int) -> Store:
         if request.param == "memory":
             return MemoryStore(Limits(**limits), clock.seconds)
-        journal = journal_at(tmp_path / f"{len(stores)}.db")
+        journal = journal_of(tmp_path / f"{len(stores)}.db")
         store = JournalledStore(Limits(**limits), clock.seconds, journal, HERE)
         store.open()
         stores.append(store)

@@ -120,6 +120,7 @@ ROOMS = {
         (
             "event_drafts.py",
             "eviction.py",
+            "history.py",
             "registration.py",
             "service.py",
             "service_agents.py",
@@ -150,7 +151,7 @@ ROOMS = {
         "4",
         ("http/*.py",),
         rooms_of("auth codec errors localnet logs model ratelimit slices visible waiting"),
-        rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
+        rooms_of("autobahn httptools klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
         "3",
@@ -209,8 +210,8 @@ ROOMS = {
         ("__main__.py", "cli/*.py", "cli/board/*.py"),
         rooms_of(
             "address attach auth client codec config daemon drivers errors faces/pi "
-            "hooks localnet logs model policy project surroundings telemetry top "
-            "transcripts trust visible waiting"
+            "hooks localnet logs model policy project slices surroundings telemetry "
+            "top transcripts trust visible waiting"
         ),
         rooms_of("autobahn click markdown_it msgspec rich segno textual twisted zope"),
     ),

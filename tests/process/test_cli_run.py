@@ -21,7 +21,7 @@ from sxhost.model.approval import Approval, Inquiry, Option, Resolution
 from sxhost.testing import result_of
 from tests.host.faces.test_readers import Asked, Stream, event
 from tests.process.test_cli import SXHOST, Shell, ask, is_refused, shell
-from tests.support.hosts import PATIENCE
+from tests.support.hosts import PATIENCE, until
 
 __all__ = ["shell"]
 
@@ -223,20 +223,33 @@ def test_end_ends_an_agent_and_prune_forgets_what_is_over(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "new"])
-def test_slow_start_says_what_is_waited_for(shell: Shell, command: str) -> None:
-    slow = ("--native", '{"start":"slow","slow_ms":2500}')
+def test_slow_start_says_at_a_terminal_what_is_waited_for(shell: Shell, command: str) -> None:
+    slow = ("--native", '{"start":"slow","slow_ms":1000}')
+    terminal = Terminal(shell, command, "--agent", "echo", *slow, "hello")
+    terminal.until("Waiting until the agent is ready for its first turn ...")
+    terminal.until("(completed)")
+    assert terminal.close() == 0
     done = shell.run(command, "--agent", "echo", *slow, "hello")
-    assert done.returncode == 0
-    assert "Waiting until echo is ready for its first turn" in done.stderr
-    quick = shell.run(command, "--agent", "echo", "hello")
-    assert "Waiting" not in quick.stderr
+    assert (done.returncode, "Waiting" in done.stderr) == (0, False)
 
 
-def test_slow_wake_says_what_is_waited_for(shell: Shell) -> None:
-    slow = ("--native", '{"start":"slow","slow_ms":2500}')
+def test_slow_wake_says_at_a_terminal_what_is_waited_for(shell: Shell) -> None:
+    slow = ("--native", '{"start":"slow","slow_ms":1000}')
     shell.run("run", "--agent", "echo", "--id", "sleepy", *slow, "hello")
-    done = shell.run("turn", "sleepy", "again")
-    assert done.stderr == "Waiting until the agent of sleepy runs …\n"
+    terminal = Terminal(shell, "turn", "sleepy", "again")
+    terminal.until("Waiting until the agent of sleepy runs ...")
+    terminal.until("(completed)")
+    assert terminal.close() == 0
+
+
+def test_a_start_that_is_interrupted_leaves_nothing(shell: Shell) -> None:
+    slow = ("--native", '{"start":"slow","slow_ms":60000}')
+    terminal = Terminal(shell, "run", "--agent", "echo", "--id", "never", *slow, "hello")
+    terminal.until("Waiting until")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.until("Its start was given up: no agent goes on.")
+    assert terminal.close() == 130
+    until(lambda: shell.run("show", "never").returncode == 1)
 
 
 def test_run_rm_forgets_the_session(shell: Shell) -> None:
@@ -437,15 +450,31 @@ def test_interrupting_a_turn_that_is_waited_for_leaves_it_running(shell: Shell) 
     assert shell.json("show", name)["turn"]["status"] == "running"
 
 
-def test_interrupting_run_interrupts_the_turn(shell: Shell) -> None:
-    with shell.start("run", "--agent", "echo", "--id", "endless", "RUN: make\nHANG") as process:
+@pytest.mark.parametrize(
+    ("option", "rest", "told"),
+    [
+        ("--rm", None, "{} was ended and deleted."),
+        ("--keep", "", "The agent of {0} goes on: sxhost log {0} -f"),
+        ("", "ended", "The agent of {} was ended."),
+    ],
+)
+def test_interrupting_run_interrupts_the_turn_and_says_what_is_so(
+    shell: Shell, option: str, rest: str | None, told: str
+) -> None:
+    name = shell.session()
+    words = ("run", *filter(None, [option]), "--agent", "echo", "--id", name)
+    with shell.start(*words, "RUN: make\nHANG") as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         assert process.stdout.readline() == "$ make\n"
         process.send_signal(signal.SIGINT)
-        process.wait(PATIENCE)
-        assert process.returncode == 130
-    shown = shell.json("show", "endless")
-    assert (shown["turn"]["status"], shown["rest"]) == ("interrupted", "ended")
+        assert process.wait(PATIENCE) == 130
+        assert process.stderr.read().endswith(f"\n{told.format(name)}\n")
+    if rest is None:
+        assert shell.run("show", name).returncode == 1
+    else:
+        shown = shell.json("show", name)
+        assert (shown["turn"]["status"], shown["rest"]) == ("interrupted", rest)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
@@ -30,6 +31,7 @@ from tests.support.daemons import (
     SXHOST,
     TWISTD,
     Daemon,
+    clean_environ,
     run,
 )
 from tests.support.faults import contents
@@ -378,7 +380,6 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def test_host_ends_with_its_terminal(tmp_path: Path) -> None:
-    from tests.support.daemons import clean_environ
     from tests.support.hosts import Host
 
     master, slave = os.openpty()
@@ -401,3 +402,35 @@ def test_host_ends_with_its_terminal(tmp_path: Path) -> None:
     assert "Stopped" in host.output()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", host.port))
+
+
+OLD = Path(__file__).parents[1] / "host" / "store" / "databases" / "version-3.db"
+
+
+def test_daemon_says_at_its_terminal_that_it_brings_a_database_up_to_date(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "d").mkdir(0o700)
+    shutil.copyfile(OLD, tmp_path / "d" / "sxhost.db")
+    (tmp_path / "d" / "sxhost.db").chmod(0o600)
+    ours, theirs = os.openpty()
+    command = [SXHOST, "--daemon", *FREE, "--state-dir", "d"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=clean_environ(tmp_path), stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # so ends a terminal
+            while data := os.read(ours, 4096):
+                shown += data
+    os.close(ours)
+    assert process.returncode == 0, shown
+    Daemon(tmp_path / "d" / "sxhost.pid").close()
+    lines = shown.decode().split("\r\n")
+    assert lines[1:4] == [
+        "Bringing sxhost.db up to date, from version 3 to 4 ...",
+        "Checking sxhost.db ...",
+        lines[3],
+    ]
+    assert lines[3].startswith("The host has started. Listening on ")
+    assert lines[1] in (tmp_path / "d" / "sxhost.log").read_text()

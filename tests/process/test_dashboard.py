@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["browser", "dashboard", "feed"]
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+PHONE = {"viewport": {"width": 360, "height": 780}, "has_touch": True, "is_mobile": True}
 
 HOSTILE = (
     "<img src=http://evil.test/x onerror=alert(1)>",
@@ -238,7 +238,8 @@ def test_who_does_not_look_is_told_by_a_notice_that_is_taken_back(
     dashboard.page.add_init_script(
         "window.told = []; window.Notification = class { static permission = 'granted';"
         " static async requestPermission() { return 'granted'; }"
-        " constructor(title, more) { this.title = title; told.push(`${title}: ${more.body}`); }"
+        " constructor(title, more) { this.title = title; window.shown = this;"
+        " told.push(`${title}: ${more.body}`); }"
         " close() { told.push(`closed ${this.title}`); } };"
         " Object.defineProperty(document, 'hidden', { get: () => true });"
     )
@@ -248,9 +249,14 @@ def test_who_does_not_look_is_told_by_a_notice_that_is_taken_back(
     asking = feed.permission("a", command="make deploy")
     expect(page).to_have_title("(1) sxhost")
     assert page.evaluate("told") == ["Deploy it asks: Bash: make deploy"]
+    icon = page.locator('link[rel="icon"]')
+    expect(icon).to_have_attribute("href", re.compile(r"^data:image/svg\+xml,.*%3E1%3C"))
+    page.evaluate("shown.onclick()")
+    expect(page.get_by_role("button", name="Approve once")).to_be_visible()
     feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
     assert asking.decision["behavior"] == "deny"
     expect(page).to_have_title("sxhost")
+    expect(icon).to_have_attribute("href", re.compile(r"/icon\.svg$"))
     assert page.evaluate("told")[1:] == ["closed Deploy it asks"]
 
 
@@ -342,7 +348,36 @@ def test_reader_who_reads_above_stays_there(dashboard: Dashboard, feed: Feed) ->
     expect(pill).to_have_count(0)
 
 
+def test_session_is_found_where_it_was_left(dashboard: Dashboard, feed: Feed) -> None:
+    conversation(feed, "a", turns=60)
+    conversation(feed, "b", turns=10)
+    page = dashboard.open("s/a")
+    line = page.get_by_text("question 30", exact=True)
+    expect(page.get_by_role("heading", name="Answer 59")).to_be_in_viewport()
+    page.get_by_role("button", name="Older").click()
+    line.evaluate("line => line.scrollIntoView({ block: 'center' })")
+    expect(line).to_be_in_viewport()
+    before = line.bounding_box()
+    page.goto(f"{dashboard.url}/#/s/b")  # another one has a place of its own: its end
+    expect(page.get_by_role("heading", name="Answer 9")).to_be_in_viewport()
+    feed.fire("a", "message", text="news")
+    page.goto(f"{dashboard.url}/#/s/a/usage")
+    page.get_by_role("link", name="Conversation").click()
+    expect(line).to_be_in_viewport()
+    expect(page.locator(".aimed")).to_have_count(0)
+    after = line.bounding_box()
+    assert before
+    assert after
+    assert abs(before["y"] - after["y"]) < 2
+    page.keyboard.press("f")
+    expect(page.get_by_text("news")).to_be_in_viewport()
+    page.goto(f"{dashboard.url}/#/s/b")
+    page.goto(f"{dashboard.url}/#/s/a")
+    expect(page.get_by_text("news")).to_be_in_viewport()
+
+
 def test_older_turns_come_as_one_scrolls(dashboard: Dashboard, feed: Feed) -> None:
+    feed.register("a", title="Many questions")
     conversation(feed, "a", turns=60)
     page = dashboard.open("s/a")
     expect(page.get_by_role("heading", name="Answer 59")).to_be_in_viewport()
@@ -356,7 +391,7 @@ def test_older_turns_come_as_one_scrolls(dashboard: Dashboard, feed: Feed) -> No
 
 def test_agent_is_started_and_spoken_to(dashboard: Dashboard) -> None:
     page = dashboard.open("new")
-    page.get_by_label("Agent").fill("echo")
+    page.get_by_label("Agent").select_option("echo")
     page.get_by_label("What to do").fill("Roses are red")
     page.get_by_role("button", name="Start").click()
     expect(page.locator(".item.message")).to_have_text(re.compile("Roses are red"))
@@ -405,18 +440,34 @@ def test_words_of_agents_are_text(dashboard: Dashboard, feed: Feed) -> None:
 def test_changes_events_and_usage_have_views(dashboard: Dashboard, feed: Feed) -> None:
     conversation(feed, "a")
     feed.fire("a", "diff", diff="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new", path="x")
-    for tokens in (100, 300):
-        feed.fire("a", "usage", input_tokens=tokens, output_tokens=10, cost_usd=0.05)
+    for turn in (1, 2, 3):
+        for part in (0, 50):
+            message = {"input_tokens": 30_000 * turn}
+            feed.fire(
+                "a",
+                "usage",
+                input_tokens=100 * turn + part,
+                output_tokens=10,
+                cost_usd=0.05 * turn,
+                context_window=200_000,
+                message=message,
+            )
+        feed.fire("a", "complete")
     page = dashboard.open("s/a/changes")
     expect(page.locator(".diff .added")).to_have_text(["+new"])
     expect(page.locator(".log summary")).to_contain_text("+1")
     page.get_by_role("link", name="Usage").click()
-    expect(page.locator("dl")).to_contain_text("$0.05")
-    expect(page.locator("svg rect")).to_have_count(2)
+    expect(page.locator("dl")).to_contain_text("$0.15")
+    expect(page.get_by_role("meter")).to_have_attribute("value", "0.45")
+    bars = page.get_by_role("img", name="Tokens a turn, 160 tokens at the most").locator("g")
+    expect(bars).to_have_count(3)
+    expect(bars.nth(1).locator("title")).to_have_text(re.compile("100 tokens"))
+    expect(page.get_by_role("img", name="Cost a turn").locator("g")).to_have_count(3)
+    expect(page.get_by_role("img", name="full its context was, 45 %")).to_be_visible()
     page.get_by_role("link", name="Events").click()
-    expect(page.locator(".log details")).to_have_count(8)
+    expect(page.locator(".log details")).to_have_count(15)
     page.get_by_label("Only these events").fill("usage")
-    expect(page.locator(".log details")).to_have_count(2)
+    expect(page.locator(".log details")).to_have_count(6)
 
 
 # The link.
@@ -566,11 +617,53 @@ def test_phone_shows_one_column_with_targets_for_thumbs(
     page = phone.open(place)
     expect(page.locator("main")).not_to_be_empty()
     expect(page.locator("a.row, article.card, form, .form").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    small = page.locator("main button:visible:not(.quiet), nav a:visible, main a.row:visible")
-    assert all(
-        box["height"] >= 44 for box in (each.bounding_box() for each in small.all()) if box
-    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    targets = "main button:visible, main summary:visible, main select:visible, nav a:visible"
+    small = page.locator(f"{targets}, main a.row:visible")
+    heights = {each.inner_text(): each.bounding_box() for each in small.all()}
+    assert [name for name, box in heights.items() if box and box["height"] < 43.9] == []
+    assert Axe().run(page).response["violations"] == []
     phone.close()
     feed.ask("/sessions/a/approvals/1", {"decision": "deny"})
     assert asking.decision
+
+
+def test_keyboard_of_a_phone_does_not_hide_what_is_written(
+    browser: Browser, running_host: Host, feed: Feed
+) -> None:
+    conversation(feed, "a", turns=20)
+    phone = Dashboard(browser, running_host.url, **PHONE)
+    page = phone.open("s/a")
+    expect(page.get_by_role("heading", name="Answer 19")).to_be_in_viewport()
+    nav = page.locator("#app > nav")
+    expect(nav).to_be_visible()
+    page.get_by_label("Message", exact=True).tap()
+    # A browser that lays its keyboard over the page says how much is still seen.
+    page.evaluate(
+        "const height = { get: () => 400, configurable: true };"
+        " Object.defineProperty(visualViewport, 'height', height);"
+        " visualViewport.dispatchEvent(new Event('resize'));"
+    )
+    expect(nav).to_be_hidden()
+    box = page.get_by_role("button", name="Send").bounding_box()
+    assert box
+    assert box["y"] + box["height"] <= 400
+    # One that makes the page smaller needs no such word.
+    page.evaluate("delete visualViewport.height")
+    page.set_viewport_size({"width": 360, "height": 380})
+    expect(page.locator(".item").last).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Send")).to_be_in_viewport(ratio=1)
+    phone.close()
+
+
+def test_page_can_be_installed(dashboard: Dashboard) -> None:
+    page = dashboard.open()
+    expect(page.get_by_text("No agent has been here yet")).to_be_visible()
+    devtools = dashboard.context.new_cdp_session(page)
+    found = devtools.send("Page.getAppManifest")
+    assert found["errors"] == []
+    problems = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    assert [each["errorId"] for each in problems if each["errorId"] != "in-incognito"] == []
+    for icon in page.locator('link[rel*="icon"]').all():
+        answer = page.request.get(f"{dashboard.url}/{icon.get_attribute('href')}")
+        assert answer.headers["content-type"] in ("image/svg+xml", "image/png")

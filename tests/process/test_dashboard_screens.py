@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
+from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import expect
 
+from tests.process.test_dashboard import HOSTILE
 from tests.support.dashboards import Dashboard, Feed, browser, dashboard, feed
 from tests.support.hosts import Host, until
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["browser", "dashboard", "feed"]
 
@@ -21,20 +18,11 @@ KEPT = 600
 """Items that a page keeps of a conversation."""
 
 
-def say_much(host: Host, session: str, count: int) -> None:
-    """Let an agent say numbers, all in one request."""
-    lines = ({"event": "message", "data": {"text": f"word {n}"}} for n in range(1, count + 1))
-    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    headers = {"Content-Type": "application/x-ndjson"}
-    with urlopen(Request(f"{host.url}/sessions/{session}/events", body, headers)) as answer:
-        assert answer.status == 200
-
-
 def test_link_leads_to_its_event_and_the_window_stays_bounded(
     dashboard: Dashboard, running_host: Host, feed: Feed
 ) -> None:
     feed.register("a")
-    say_much(running_host, "a", 2 * KEPT)
+    feed.say("a", 2 * KEPT)
     page = dashboard.open("s/a/e400")
     expect(page.locator(".aimed")).to_have_text(re.compile("word 400"))
     expect(page.locator(".aimed")).to_be_in_viewport()
@@ -180,3 +168,70 @@ def test_long_paste_is_refused_with_words_and_stays(dashboard: Dashboard, feed: 
     expect(field).to_have_value("")
     messages = feed.ask("/sessions/a/messages?peek=1")
     assert [each["content"] for each in messages] == ["y" * 8_000]
+
+
+def test_host_is_shown_over_time_with_its_agents_hooks_and_policy(
+    dashboard: Dashboard, running_host: Host, feed: Feed
+) -> None:
+    """The samples are those of a busy day, which no test waits for."""
+    begin = 1_700_000_000_000
+    samples = [
+        {
+            "at_ms": begin + 60_000 * minute,
+            "events": 10 * minute,
+            "sessions": 5,
+            "working": minute % 4,
+            "waiting": minute % 2,
+            "tokens": 1000 * minute,
+            "cost_usd": 0.01 * minute,
+        }
+        for minute in range(1440)
+    ]
+    words = HOSTILE[0]
+    settings = {"agent": "claude", "file": words, "hooks": ["Stop"], "error": ""}
+    hooks = [
+        {**settings, "missing": ["StopFailure"], "absent": []},
+        {**settings, "file": "/b", "missing": [], "absent": [words]},
+        {**settings, "file": "/c", "missing": [], "absent": []},
+        {**settings, "file": "/d", "hooks": [], "missing": [], "absent": []},
+        {**settings, "file": "/e", "hooks": [], "missing": [], "absent": [], "error": words},
+    ]
+    rules = [{"name": words, "decision": words, "conditions": {}, "hits": 3}]
+    policy = {"file": words, "default": "ask", "rules": rules, "hits": 1}
+    agents = [
+        {"name": "codex", "installed": True, "program": words, "version": words, "why": ""},
+        {"name": "pi", "installed": False, "program": "", "version": "", "why": words},
+    ]
+    answers = {
+        "history": {"every_s": 60, "samples": samples},
+        "hooks": hooks,
+        "policy": policy,
+        "agents": agents,
+    }
+    assert feed.ask("/history")["every_s"] == 60
+    assert {each["agent"] for each in feed.ask("/hooks")} == {"claude", "codex"}
+    assert feed.ask("/policy")["rules"] == []
+    page = dashboard.page
+
+    def answer(route: Any) -> None:
+        route.fulfill(json=answers[route.request.url.rpartition("/")[2]])
+
+    page.route(re.compile(f"{dashboard.url}/({'|'.join(answers)})$"), answer)
+    dashboard.open("host")
+    plot = page.get_by_role("img", name=re.compile("^Events, since .*14.4k in all"))
+    expect(plot.locator("g")).to_have_count(60)
+    expect(plot.locator("title").last).to_have_text(re.compile(": 240 events"))
+    expect(
+        page.get_by_role("img", name=re.compile(r"^Cost, since .*\$14.39 in all"))
+    ).to_be_visible()
+    shown = page.locator("main")
+    for part in (
+        "of an older version",
+        "not there any more",
+        "not installed",
+        "cannot be read",
+    ):
+        expect(shown).to_contain_text(part)
+    expect(shown).to_contain_text("3 times")
+    assert page.locator("main img, main script").count() == 0
+    assert Axe().run(page).response["violations"] == []

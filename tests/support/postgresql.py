@@ -14,16 +14,14 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
+from sxhost.store.journal import Journal
 from sxhost.store.sql.rows import checksum
 
-__all__ = ["Cluster", "shared_cluster"]
+__all__ = ["Cluster", "journal_at", "make_place", "shared_cluster"]
 
 MEMORY = Path("/dev/shm")
 SETTINGS = (
@@ -79,6 +77,8 @@ class Cluster:
 
     def query(self, sql: str, schema: str = "public") -> Any:
         """Run statements; return the rows of the last one, if it has any."""
+        import psycopg  # an extra, which only these tests need
+
         with psycopg.connect(self.url(schema), autocommit=True) as connection:
             rows = connection.execute(sql.encode())
             return rows.fetchall() if rows.description else None
@@ -86,7 +86,7 @@ class Cluster:
     def schema(self, name: str) -> str:
         """Return the URL of a schema that has no session, made if it is not there."""
         self.query(f"CREATE SCHEMA IF NOT EXISTS {name}")
-        with suppress(psycopg.errors.UndefinedTable):
+        if self.query(f"SELECT to_regclass('{name}.tip') IS NOT NULL")[0][0]:
             self.query(CLEAN, name)
         return self.url(name)
 
@@ -175,3 +175,10 @@ def remove_unused(cluster: Cluster, use: Path) -> None:
         start_new_session=True,
         check=True,
     )
+
+
+def journal_at(url: str, mark: Path) -> Journal:
+    """Return a journal in a database."""
+    from sxhost.store.postgresql.journal import PostgreSQLJournal
+
+    return PostgreSQLJournal(url, mark)

@@ -152,7 +152,7 @@ function Decide({ approval, unread }) {
       ${approval.inquiries.map((/** @type {any} */ inquiry) => h(Inquiry, { key: inquiry.id, inquiry }))}
       <div class="decisions">
         ${can("deny") && html`<button type="button" class="deny" data-key="d" onClick=${() => setDenying(!denying)}>Deny…</button>`}
-        ${(others.length > 0 || ruled) && html`<details class="more" data-key="."><summary>Other</summary>${others.map((/** @type {string} */ choice) => html`
+        ${(others.length > 0 || ruled) && html`<details class="more" data-key="."><summary>Other ▾</summary>${others.map((/** @type {string} */ choice) => html`
           <button type="button" key=${choice} disabled=${!!unread} onClick=${() => decide(choice)}>${NAMES[choice] || oneLine(choice, 60)}</button>`)}
           ${ruled && html`<button type="button" aria-expanded=${ruling} onClick=${() => setRuling(!ruling)}>A rule for such…</button>`}</details>`}
         <span class="verdict" role="status">${verdict || unread}</span>

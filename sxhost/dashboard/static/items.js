@@ -66,7 +66,7 @@ const KINDS = {
 
 const MARKS = /** @type {Record<string, string>} */ ({ completed: "☑", in_progress: "▶", inProgress: "▶" });
 const ENDS = /** @type {Record<string, string>} */ ({ completed: "Turn complete", failed: "Turn failed", interrupted: "Turn interrupted", cut: "Turn cut off" });
-const SIGNS = /** @type {Record<string, string>} */ ({ running: "▶", completed: "✓", failed: "✗", declined: "⊘", cut: "…", interrupted: "■" });
+const SIGNS = /** @type {Record<string, string>} */ ({ running: "●", completed: "✓", failed: "✗", declined: "⊘", cut: "…", interrupted: "■" });
 
 /** Prose, as Markdown once that part of the page has come. @param {{text: string}} props */
 function Prose({ text }) {

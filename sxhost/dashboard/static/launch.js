@@ -2,16 +2,30 @@
 // A new agent.
 import { get, path, post } from "./api.js";
 import { sentence } from "./approval.js";
-import { html, useEffect, useSignal, useState } from "./dom.js";
+import { h, html, useEffect, useSignal, useState } from "./dom.js";
+import { oneLine } from "./format.js";
 import { may, sessions } from "./state.js";
+
+/** Approval policies that agents are known to take, as suggestions: the host knows which they do. @type {Record<string, string[]>} */
+const POLICIES = {
+  claude: ["default", "acceptEdits", "plan", "dontAsk", "auto", "bypassPermissions"],
+  codex: ["untrusted", "on-request", "on-failure", "never"],
+  pi: ["never"],
+};
+
+/** What can be typed at a field, without what is not known. @param {{id: string, values: Iterable<string>}} props */
+function Suggestions({ id, values }) {
+  return html`<datalist id=${id}>${[...new Set(values)].filter(Boolean).slice(0, 30).map((value) => html`<option key=${value} value=${value}></option>`)}</datalist>`;
+}
 
 /** @param {{navigate: (to: string) => void}} props */
 export function Launch({ navigate }) {
   const known = useSignal(sessions);
-  const [agents, setAgents] = useState(/** @type {any[]} */ ([]));
+  const [agents, setAgents] = useState(/** @type {any[] | null} */ (null));
+  const [chosen, choose] = useState("");
   const [verdict, setVerdict] = useState("");
-  useEffect(() => { get("agents").then(setAgents, () => {}); }, []);
-  const places = [...new Set([...known.values()].sort((a, b) => b.last_seen_ms - a.last_seen_ms).map((each) => each.cwd).filter(Boolean))].slice(0, 30);
+  useEffect(() => { get("agents").then(setAgents, (error) => setVerdict(sentence(error))); }, []);
+  const recent = [...known.values()].sort((a, b) => b.last_seen_ms - a.last_seen_ms);
 
   async function launch(/** @type {SubmitEvent} */ event) {
     event.preventDefault();
@@ -26,15 +40,20 @@ export function Launch({ navigate }) {
   }
 
   if (!may("admin")) return html`<p class="empty">To start agents, a token with the scope "admin" is needed.</p>`;
+  if (!agents) return html`<p class="empty" role="status">${verdict || "Looking for agents…"}</p>`;
   const there = agents.filter((agent) => agent.installed), missing = agents.filter((agent) => !agent.installed);
+  const usual = recent.find((each) => each.kind === "hosted" && there.some(({ name }) => name === each.agent))?.agent;
+  const agent = chosen || usual || there[0]?.name || "";
   return html`<form class="form" onSubmit=${launch}><h1>New agent</h1>
-    <label>Agent <input name="agent" list="agents" required autocomplete="off" placeholder="claude, codex, pi, …" /></label>
-    <datalist id="agents">${there.map((agent) => html`<option key=${agent.name} value=${agent.name}>${agent.version}</option>`)}</datalist>
+    <label>Agent <select name="agent" value=${agent} onChange=${(/** @type {any} */ event) => choose(event.target.value)}>
+      ${there.map(({ name, version }) => html`<option key=${name} value=${name}>${name}${version && ` ${oneLine(version, 40)}`}</option>`)}</select></label>
     <label>Directory <input name="cwd" list="places" autocomplete="off" placeholder="the host's first directory for agents" /></label>
-    <datalist id="places">${places.map((place) => html`<option key=${place} value=${place}></option>`)}</datalist>
+    ${h(Suggestions, { id: "places", values: recent.map((each) => each.cwd) })}
     <label>What to do <textarea name="prompt" rows="4" data-key="c"></textarea></label>
-    <label>Model <input name="model" autocomplete="off" placeholder="its own choice" /></label>
-    <label>When it asks <input name="approval_policy" autocomplete="off" placeholder="its own choice" /></label>
+    <label>Model <input name="model" list="models" autocomplete="off" placeholder="its own choice" /></label>
+    ${h(Suggestions, { id: "models", values: recent.filter((each) => each.agent === agent).map((each) => each.model) })}
+    <label>When it asks <input name="approval_policy" list="policies" autocomplete="off" placeholder="its own choice" /></label>
+    ${h(Suggestions, { id: "policies", values: POLICIES[agent] || [] })}
     <div class="decisions"><span class="verdict" role="status">${verdict}</span><button class="approve">Start</button></div>
     ${missing.length > 0 && html`<details><summary class="dim">Not here: ${missing.map((agent) => agent.name).join(", ")}</summary><dl class="facts">${missing.map((agent) => html`<dt>${agent.name}</dt><dd>${agent.why}</dd>`)}</dl></details>`}</form>`;
 }

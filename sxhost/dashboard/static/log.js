@@ -9,21 +9,39 @@ const AT_END = 8, EDGE = 40;
 
 /** @typedef {{element: HTMLElement, top: number}} Anchor what is at the top of the screen, and where */
 
-/** @param {{conversation: import("./conversation.js").Conversation, toEnd: number}} props */
-export function Log({ conversation, toEnd }) {
+/** Sessions whose place is kept. */
+const PLACES = 200;
+
+/** Where each session was read that was left above its end: the item at the top of the screen, and where it stood. @type {Map<string, {seq: number, top: number}>} */
+const places = new Map();
+
+/** Where a session was left; nothing if at its end. @param {string} id */
+export const placeOf = (id) => places.get(id);
+
+/** @param {string} id @param {Anchor | null} anchor */
+function keepPlace(id, anchor) {
+  places.delete(id);
+  if (anchor) places.set(id, { seq: Number(anchor.element.dataset.seq), top: anchor.top });
+  if (places.size > PLACES) places.delete(places.keys().next().value || "");
+}
+
+/** @param {{conversation: import("./conversation.js").Conversation, toEnd: number, aimed: number}} props */
+export function Log({ conversation, toEnd, aimed }) {
   const { items, before, after, behind, dropped, loaded, error, gone } = useSignal(conversation.window);
   const nodes = useMemo(() => steps(items), [items]);
   const log = useRef(/** @type {HTMLElement | null} */ (null));
   const anchor = useRef(/** @type {Anchor | null} */ (null));
   const aim = useRef(conversation.at);
+  const left = useRef(aimed ? undefined : placeOf(conversation.id));
   const reading = useRef(false);
+  const height = useRef(0);
   const seen = useRef(0);
   const [below, setBelow] = useState(0);
 
   useLayoutEffect(() => {
     const place = log.current;
     if (!place || !items.length) return;
-    if (aim.current && goTo(place, aim.current)) { aim.current = 0; anchor.current = topmost(place); seen.current = items[items.length - 1].seq; }
+    if (aim.current && goTo(place, aim.current, left.current?.top)) { aim.current = 0; anchor.current = topmost(place); seen.current = items[items.length - 1].seq; }
     else if (conversation.following) place.scrollTop = place.scrollHeight;
     else keep(place, anchor.current);
     if (conversation.following) { seen.current = items[items.length - 1].seq; setBelow(0); }
@@ -36,7 +54,10 @@ export function Log({ conversation, toEnd }) {
     const watcher = new ResizeObserver(() => { if (conversation.following) place.scrollTop = place.scrollHeight; else keep(place, anchor.current); });
     watcher.observe(place);
     watcher.observe(/** @type {Element} */ (place.firstElementChild));
-    return () => watcher.disconnect();
+    return () => {
+      watcher.disconnect();
+      keepPlace(conversation.id, conversation.following ? null : anchor.current);
+    };
   }, [conversation]);
 
   const goToEnd = async () => {
@@ -57,7 +78,11 @@ export function Log({ conversation, toEnd }) {
   const scrolled = () => {
     const place = /** @type {HTMLElement} */ (log.current);
     const left = place.scrollHeight - place.scrollTop - place.clientHeight;
-    conversation.following = after === null && left <= AT_END;
+    const { before, after } = conversation.window.peek();  // what is drawn may be of before
+    // Whoever was at the end and has not gone up is there still: what is above a keyboard became smaller.
+    const stays = conversation.following && place.scrollTop >= height.current;
+    height.current = place.scrollTop;
+    conversation.following = after === null && (stays || left <= AT_END);
     anchor.current = topmost(place);
     if (conversation.following) { seen.current = items.at(-1)?.seq || 0; setBelow(0); }
     if (place.scrollTop < EDGE && before !== null) older();
@@ -69,18 +94,19 @@ export function Log({ conversation, toEnd }) {
       ${before !== null && html`<button class="quiet" onClick=${older}>Older</button>`}
       ${before === null && dropped > 0 && html`<p class="mark">What was before event ${dropped + 1} is not kept any more.</p>`}
       ${loaded && !error && items.length === 0 && html`<p class="empty">Nothing was said here yet.</p>`}
-      ${nodes.map((node) => h(Item, { key: node.item.seq, node, aimed: conversation.at }))}
+      ${nodes.map((node) => h(Item, { key: node.item.seq, node, aimed }))}
       ${after !== null && html`<button class="quiet" onClick=${newer}>Newer</button>`}
       ${gone && html`<p class="notice">${gone}</p>`}
     </div></div>
     ${(below > 0 || after !== null) && html`<button class="pill" data-key="f" onClick=${goToEnd}>▼ ${below > 0 ? `${below} new below` : "to the end"}</button>`}`;
 }
 
-/** Scroll to what has an event; tell whether it is there. @param {HTMLElement} place @param {number} seq */
-function goTo(place, seq) {
+/** Scroll to what has an event, into the middle or to where it stood; tell whether it is there. @param {HTMLElement} place @param {number} seq @param {number} [top] */
+function goTo(place, seq, top) {
   const found = /** @type {HTMLElement | null} */ (place.querySelector(".aimed")) || items(place).findLast((each) => Number(each.dataset.seq) <= seq);
   if (!found) return false;
-  found.scrollIntoView({ block: "center" });
+  if (top === undefined) found.scrollIntoView({ block: "center" });
+  else keep(place, { element: found, top });
   return true;
 }
 

@@ -49,6 +49,7 @@ function App() {
       // It is to be there at once: what is typed next is meant for it.
       palette().catch(() => {});
       for (const screen of ["s", "inbox"]) preload(screen);
+      import("./offline.js").then(({ keepShell }) => keepShell()).catch(() => {});
     }, IDLE);
   }, []);
   const [screen = "", argument = "", view = ""] = place.replace(/^#\/?/, "").split("/");
@@ -130,6 +131,15 @@ function Copied() {
   return html`<p class=${words ? "copied" : "unseen"} role="status">${words}</p>`;
 }
 
+/** Keep the page above a keyboard on the glass: where the browser does not shrink it by itself, what is seen of it says so. */
+function fit() {
+  const seen = window.visualViewport;
+  seen?.addEventListener("resize", () => {
+    document.documentElement.style.setProperty("--seen", `${Math.round(seen.height * seen.scale)}px`);
+    window.scrollTo(0, 0);
+  });
+}
+
 /** What a screen reader is told: that somebody asks. */
 function News() {
   const asked = useSignal(approvals);
@@ -137,6 +147,7 @@ function News() {
   return newest ? `${newest.session} asks: ${newest.title.slice(0, 120)}` : "";
 }
 
+fit();
 watch();
 start();
 mount(/** @type {HTMLElement} */ (document.getElementById("app")), html`<${App} />`);

@@ -25,9 +25,20 @@ export function watch() {
     known = new Set(asked.map((approval) => approval.id));
     first = false;
     const count = asked.length;
+    showCount(count);
     document.title = count ? `(${count}) sxhost` : "sxhost";
     if ("setAppBadge" in navigator) navigator.setAppBadge(count).catch(() => {});
   });
+}
+
+const ICON = document.querySelector('link[rel="icon"]');
+const plain = ICON?.getAttribute("href") || "";
+
+/** The page's icon says how many ask, for whoever sees that of its tab alone. @param {number} count */
+function showCount(count) {
+  const words = count > 9 ? "9+" : String(count);
+  const drawing = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" rx="14" fill="#9a4a00"/><text x="32" y="47" font-family="sans-serif" font-size="42" font-weight="700" text-anchor="middle" fill="#fff">${words}</text></svg>`;
+  ICON?.setAttribute("href", count ? `data:image/svg+xml,${encodeURIComponent(drawing)}` : plain);
 }
 
 /** @param {any} approval */
@@ -35,7 +46,7 @@ function tell(approval) {
   const session = sessions.peek().get(approval.session);
   const title = `${oneLine(session?.title || approval.session, 60)} asks`;
   const notice = new Notification(title, { body: oneLine(approval.title, 160), tag: approval.session });
-  notice.onclick = () => { window.focus(); location.hash = "#/inbox"; };
+  notice.onclick = () => { window.focus(); location.hash = `#/s/${encodeURIComponent(approval.session)}`; };
   shown.set(approval.session, notice);
 }
 

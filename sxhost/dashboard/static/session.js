@@ -8,7 +8,7 @@ import { Conversation } from "./conversation.js";
 import { copy } from "./copy.js";
 import { h, html, useEffect, useMemo, useNow, useSignal, useState } from "./dom.js";
 import { age, oneLine } from "./format.js";
-import { Log } from "./log.js";
+import { Log, placeOf } from "./log.js";
 import { may, sessions } from "./state.js";
 
 /** @type {Record<string, [string, () => Promise<any>]>} */
@@ -36,11 +36,11 @@ function Other({ id, view, newest }) {
 
 /** The conversation, and a line to write in. @param {{id: string, session: any, at: number}} props */
 function Talk({ id, session, at }) {
-  const conversation = useMemo(() => new Conversation(id, at), [id, at]);
+  const conversation = useMemo(() => new Conversation(id, at || placeOf(id)?.seq), [id, at]);
   useEffect(() => { conversation.open(); return () => conversation.close(); }, [conversation]);
   useLook(conversation, session);
   const [toEnd, setToEnd] = useState(0);
-  return html`${h(Log, { key: `${id} ${at}`, conversation, toEnd })}
+  return html`${h(Log, { key: `${id} ${at}`, conversation, toEnd, aimed: at })}
     ${session && h(Composer, { key: id, session, sent: () => setToEnd((times) => times + 1) })}`;
 }
 

@@ -30,6 +30,9 @@ def _snake(name: str) -> str:
 class Command(Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", tag=_snake):
     """The fields that every command may have."""
 
+    type: ClassVar[str]
+    """The command's name: its tag."""
+
     has_version: ClassVar = False
     """Whether ``ifSessionVersion`` is allowed."""
     id: fields.CommandId | UnsetType = UNSET
@@ -43,11 +46,6 @@ class Command(Struct, frozen=True, kw_only=True, rename="camel", tag_field="type
             raise ValueError("id: Required when dependsOn is provided")
         if self.if_session_version is not UNSET and not self.has_version:
             raise ValueError("ifSessionVersion: Only supported for session-targeted commands")
-
-    @property
-    def type(self) -> str:
-        """The command's name."""
-        return str(self.__struct_config__.tag)
 
     @property
     def target(self) -> str | None:
@@ -340,3 +338,6 @@ COMMANDS: Final[Mapping[str, type[Command]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(AnyCommand)
 }
 """The commands by name, in the order of pi-app-server."""
+
+for _name, _kind in COMMANDS.items():
+    _kind.type = _name

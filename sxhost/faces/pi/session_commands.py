@@ -61,6 +61,11 @@ class CommandContext(Struct):
         return self.detail.agent if self.detail.kind == "hosted" else "attached sessions"
 
     @property
+    def next_turn(self) -> int:
+        """The number of the turn that comes next."""
+        return self.detail.turn.id + 1 if self.detail.turn else 1
+
+    @property
     def is_busy(self) -> bool:
         """Whether a turn runs."""
         return self.status is not None and self.status.is_busy
@@ -255,10 +260,10 @@ async def set_session_name(context: CommandContext, command: commands.SetSession
 
 async def compact(context: CommandContext, _command: commands.Command) -> object:
     """Compact the conversation and wait until that is done: it is a turn of its own."""
-    before = context.detail.turn.id if context.detail.turn else 0
     await context.host.compact(context.id)
+    await context.host.wait_for_turn_start(context.id, context.next_turn)
     context.work_started()
-    await context.wait_for_turn(before + 1)
+    await context.wait_for_turn(context.next_turn)
     return {}
 
 

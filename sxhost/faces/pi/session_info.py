@@ -85,7 +85,7 @@ def _info_of(detail: Detail) -> dict[str, object]:
         "agent": detail.agent,
         "kind": detail.kind,
     }
-    if detail.title:
+    if detail.title != detail.opening:  # what nobody has named has no name for pi's clients
         info["sessionName"] = detail.title
     if detail.native_id.startswith("/"):
         info["sessionFile"] = detail.native_id

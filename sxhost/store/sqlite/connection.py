@@ -31,6 +31,7 @@ from sxhost.store.sqlite.file import (
     schema_scripts,
 )
 from sxhost.store.sqlite.search_index import SearchIndex
+from sxhost.store.sqlite.upgrades import Report, unreported
 from sxhost.store.state import StoredSession
 
 __all__ = ["Durability", "SQLiteConnection"]
@@ -45,6 +46,7 @@ class SQLiteConnection:
 
     :param boot: a name of the time since the machine was started.
     :param lock_timeout_s: how long it waits for a lock that another program holds.
+    :param report: is told what takes long when it is opened.
     """
 
     name = "sqlite"
@@ -57,8 +59,10 @@ class SQLiteConnection:
         boot: str | None = None,
         *,
         lock_timeout_s: float = 5.0,
+        report: Report = unreported,
     ) -> None:
         self.path = path
+        self._report = report
         self._lock_timeout_s = lock_timeout_s
         self.durability: str = durability
         self.renewed: bool | None = None
@@ -94,7 +98,7 @@ class SQLiteConnection:
         has_log = self.path.with_name(f"{self.path.name}-wal").exists()
         inspect(self.path)
         self._writer, self._reader = self._connect(), self._connect()
-        migrate(self._writer, self.path, schema_scripts())
+        migrate(self._writer, self.path, schema_scripts(), self._report)
         self.missing = self._what_is_missing(self._writer, has_log=has_log)
         whole = whole and not self.missing
         synced = self.durability == "power"

@@ -142,24 +142,38 @@ def schema_scripts() -> list[str]:
     return [texts[name] for name in sorted(texts)]
 
 
-def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
+def migrate(
+    connection: sqlite3.Connection,
+    path: Path,
+    steps: Sequence[str],
+    report: upgrades.Report = upgrades.unreported,
+) -> None:
     """Bring an older file up to date; a copy of it, as it was, stays beside it."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version < len(steps):
+        megabytes = path.stat().st_size / 1e6
+        report(f"Copying {path.name} ({megabytes:,.1f} MB) before it is brought up to date")
         with closing(sqlite3.connect(f"{path}.version-{version}")) as backup:
             connection.backup(backup)
-        upgrade(connection, version, steps)
+        report(f"Bringing {path.name} up to date, from version {version} to {len(steps)}")
+        upgrade(connection, version, steps, report)
+        report(f"Checking {path.name}")
         verify(connection, path.absolute().as_uri())
 
 
-def upgrade(connection: sqlite3.Connection, version: int, steps: Sequence[str]) -> None:
+def upgrade(
+    connection: sqlite3.Connection,
+    version: int,
+    steps: Sequence[str],
+    report: upgrades.Report = upgrades.unreported,
+) -> None:
     """Run the scripts after `version`, and what follows each, all or none."""
     connection.executescript("BEGIN IMMEDIATE;")
     try:
         for number, script in enumerate(steps[version:], version + 1):
             for statement in _statements(script):
                 connection.execute(statement)
-            upgrades.UPGRADES.get(number, lambda _: None)(connection)
+            upgrades.UPGRADES.get(number, lambda *_: None)(connection, report)
         connection.execute(f"PRAGMA user_version = {len(steps)}")
         connection.execute("COMMIT")
     finally:

@@ -14,19 +14,33 @@ from sxhost.store.journal import Row
 from sxhost.store.runs import pack, runs_of, stored
 from sxhost.store.sql import rows
 
-__all__ = ["UPGRADES"]
+__all__ = ["UPGRADES", "Report", "unreported"]
 
 AT_ONCE = 512
 """Rows that are inserted together."""
 
+REPORTED = 100_000
+"""Rows after which it is said how far it is: a few seconds."""
+
+Report = Callable[[str], None]
+"""Is told what a host does that does not serve yet."""
+
+
+def unreported(_text: str) -> None:
+    """Tell nobody (`Report`)."""
+
+
 _events = msgspec.json.Decoder(Event)
 
 
-def split_pieces(connection: sqlite3.Connection) -> None:
+def split_pieces(connection: sqlite3.Connection, report: Report) -> None:
     """Move version 3's log and keys: pieces apart, and none that is there whole."""
+    (count,) = connection.execute("SELECT count(*) FROM log_3").fetchone()
     ends = _ends_of_streams(connection)
     new: list[Row] = []
-    for row in _moved_rows(connection, ends):
+    for number, row in enumerate(_moved_rows(connection, ends), 1):
+        if number % REPORTED == 0:
+            report(f"Moving the log: {number:,} of {count:,} rows")
         new.append(row)
         if len(new) >= AT_ONCE:
             rows.insert(connection, "log", new)
@@ -79,5 +93,5 @@ def _old_rows(connection: sqlite3.Connection) -> Iterator[tuple[int, str, int, i
         yield number, session, at, seq, body
 
 
-UPGRADES: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {4: split_pieces}
+UPGRADES: Final[Mapping[int, Callable[[sqlite3.Connection, Report], None]]] = {4: split_pieces}
 """By version: what is done after its script."""

@@ -236,7 +236,7 @@ def test_who_reads_another_session_is_told_who_asks(lab: Lab) -> None:
         await board.press("G")
         lab.ask(title="make deploy", detail={})
         await board.settle(2)
-        assert "!  deploy asks: make deploy" in board.screen
+        assert "!  go asks: make deploy" in board.screen
         await board.press("a")
         assert lab.pending == [("deploy", "make deploy")]
         await board.press("exclamation_mark")

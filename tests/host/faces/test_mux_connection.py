@@ -127,6 +127,14 @@ def test_attached_sessions_are_subscribed(lab: HostInMemory, peer: Peer) -> None
     assert why == "compact is not supported by attached sessions"
 
 
+def test_first_prompt_of_a_session_is_no_name_of_it(lab: HostInMemory, peer: Peer) -> None:
+    lab.request("POST", "/sessions/s/events", {"event": "user-message", "data": {"text": "go"}})
+    assert lab.request("GET", "/sessions/s").json()["title"] == "go"
+    assert "sessionName" not in peer.ask("list_sessions")["data"]["sessions"][0]
+    lab.request("POST", "/sessions/s/register", {"title": "Mine"})
+    assert peer.ask("list_sessions")["data"]["sessions"][0]["sessionName"] == "Mine"
+
+
 def test_disconnected_client_is_forgotten(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     peer.client.connection_closed()

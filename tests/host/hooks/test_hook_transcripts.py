@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from sxhost.agent_files.follower import BUSY_S
 from sxhost.agent_files.running import RunningAgent
-from sxhost.hooks.transcripts import AT_REST_S, LINGER_S, SETTLE_S, title_from_prompt
+from sxhost.hooks.transcripts import AT_REST_S, LINGER_S, SETTLE_S
 from sxhost.model.caller import HOST, Caller
 from sxhost.testing import HostInMemory, started
 from sxhost.testing.host import UID
@@ -292,12 +292,6 @@ def test_a_sessions_title_is_the_beginning_of_its_first_prompt(lab: HostInMemory
     assert prompt(lab, "And now the documents") == "Mend the tests"
     lab.request("POST", "/sessions/a/register", {"title": "Mine"})
     assert prompt(lab, "Thanks") == "Mine"
-
-
-def test_a_long_prompt_is_cut_between_words() -> None:
-    title = title_from_prompt("word " * 30)
-    assert title == ("word " * 12).strip() + "…"
-    assert len(title_from_prompt("x" * 100)) == 60
 
 
 # Who is believed.

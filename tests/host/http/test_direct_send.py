@@ -6,11 +6,12 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Connection
 from twisted.internet.testing import MemoryReactor, StringTransport
 
-from sxhost.http.direct_send import send
+from sxhost.http.direct_send import flush, send
 
 LARGE = b"x" * (4 << 20)
 """More than a socket takes at once."""
@@ -132,4 +133,41 @@ def test_bytes_for_tls_go_through_it(pair: Pair) -> None:
 def test_other_transports_are_written_to() -> None:
     transport = StringTransport()
     send(transport, b"one")
+    flush(transport)
     assert transport.value() == b"one"
+
+
+def test_what_was_written_in_a_turn_leaves_together(pair: Pair) -> None:
+    for part in (b"one ", b"two ", b"three"):
+        pair.transport.write(part)
+    flush(pair.transport)
+    assert not pair.is_watched
+    assert pair.peer.recv(100) == b"one two three"
+    flush(pair.transport)
+    assert not pair.is_watched
+
+
+def test_flush_leaves_to_the_reactor_what_the_socket_does_not_take(pair: Pair) -> None:
+    pair.transport.write(LARGE)
+    flush(pair.transport)
+    pair.transport.write(b"behind it")
+    flush(pair.transport)
+    assert pair.is_watched
+    assert pair.received() == LARGE + b"behind it"
+
+
+def test_flush_leaves_the_end_of_a_connection_to_the_reactor(pair: Pair) -> None:
+    pair.transport.write(b"last words")
+    pair.transport.loseConnection()
+    flush(pair.transport)
+    assert pair.is_watched
+    assert isinstance(pair.transport.doWrite(), ConnectionDone)
+    assert pair.peer.recv(100) == b"last words"
+
+
+def test_flush_leaves_a_lost_connection_to_the_reactor(pair: Pair) -> None:
+    pair.peer.close()
+    pair.transport.write(b"nobody reads this")
+    flush(pair.transport)
+    assert pair.is_watched
+    assert isinstance(pair.transport.doWrite(), Exception)

@@ -12,11 +12,10 @@ from twisted.internet.task import Clock
 from sxhost.model.limits import Limits
 from sxhost.store.group_commit import Threads
 from sxhost.store.journalled import JournalledStore
-from sxhost.store.postgresql.journal import PostgreSQLJournal
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.testing import result_of
 from tests.support.durable_stores import Open
-from tests.support.postgresql import Cluster
+from tests.support.postgresql import Cluster, journal_at
 from tests.support.stores import HERE
 
 
@@ -40,7 +39,7 @@ def reopen(request: pytest.FixtureRequest, path: Path, worker_id: str) -> Iterat
 
     def reopen(threads: Threads = HERE, **limits: Any) -> JournalledStore:
         close()
-        journal = PostgreSQLJournal(url, path) if url else SQLiteConnection(path)
+        journal = journal_at(url, path) if url else SQLiteConnection(path)
         store = JournalledStore(Limits(**limits), Clock().seconds, journal, threads)
         store.open()
         stores.append(store)

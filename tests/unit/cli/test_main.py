@@ -58,3 +58,19 @@ def test_options_of_the_host_are_not_for_other_commands() -> None:
     done = CliRunner().invoke(sxhost, ["--port", "1", "status"])
     assert done.exit_code == 2
     assert "--port is for serving, not for status." in done.output
+
+
+WITHOUT_JSON = {
+    *("attach", "completion", "emit", "serve", "stdio", "token show"),
+    *("hook claude", "hook codex", "hook install", "hook uninstall"),
+}
+"""Commands that print nothing of a host: what a program says, a script, a token."""
+
+
+def test_every_command_that_prints_what_a_host_knows_prints_json() -> None:
+    without = {
+        name
+        for name, command in LEAVES.items()
+        if not any("--json" in param.opts for param in command.params)
+    }
+    assert without == WITHOUT_JSON

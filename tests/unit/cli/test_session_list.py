@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sxhost.cli.formats import columns_of
 from sxhost.cli.session_list import Listed, session_table
@@ -37,7 +38,7 @@ def lines(
 def test_list_at_140_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     heading, first, second = lines(monkeypatch, [BUSY, ASKING], 140)
     assert second == (
-        "working   0192f0aa  漢字 and more \\x1b[8m  claude/opus  api main"
+        "working   0192f0aa  漢字 and more \\x1b[8m  claude  opus   api main"
         "  Bash: make test · 2 min     1 h  $0.05"
     )
     assert first.split() == [
@@ -57,11 +58,22 @@ def test_list_at_140_columns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_list_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     heading, first, second = lines(monkeypatch, [BUSY, ASKING], 80)
-    assert heading.split() == [
-        *("STATE", "ID", "TITLE", "AGENT", "PROJECT", "NOW", "AGE", "COST")
-    ]
-    assert "make t… · 2 min" in first
+    assert heading.split() == [*("STATE", "ID", "TITLE", "AGENT", "NOW", "AGE")]
+    assert "make test · 2 min" in first
     assert " · 2 min" in second
+
+
+def test_titles_have_twenty_columns_down_to_sixty(monkeypatch: pytest.MonkeyPatch) -> None:
+    titled = replace(BUSY, title="Make the API tests pass again", model="gpt-5-codex")
+    for width in range(60, 121):
+        heading, line = lines(monkeypatch, [titled], width)
+        title = heading.index("TITLE")
+        assert line[title:].startswith("Make the API tests"), (width, line)
+
+
+def test_in_twenty_columns_there_are_state_and_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = replace(BUSY, id="echo-54ceecaf")
+    assert lines(monkeypatch, [named], 20) == ["STATE    ID", "working  echo-54cee…"]
 
 
 @pytest.mark.parametrize("width", [1, 10, 20, 40, 60, 79, 120])

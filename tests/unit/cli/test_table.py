@@ -65,3 +65,17 @@ def test_the_end_of_a_cell_can_be_kept() -> None:
 def test_cells_are_one_line_and_have_their_colours() -> None:
     (_, line) = table_lines([Column("A")], [TableRow(["a\n\x1b[1m"], ["red"])], 80)
     assert line == [("a \\x1b[1m", "red")]
+
+
+def test_a_column_has_the_width_that_it_wishes_before_lesser_ones_are_there() -> None:
+    columns = [Column("A"), Column("B", 2, rank=1, wish=6), Column("C", rank=2)]
+    rows = [["aaa", "bbbbbbbbb", "ccc"]]
+    widths = {width: lay_out(columns, rows, width) for width in (20, 15, 13, 10, 7, 6)}
+    assert widths == {
+        20: [3, 9, 3],
+        15: [3, 9, 0],
+        13: [3, 8, 0],
+        10: [3, 5, 0],
+        7: [3, 2, 0],
+        6: [3, 0, 0],
+    }

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.codec.frames import NDJSON, SSE, TEXT, encode_events, websocket_text_frame
+from sxhost.codec.frames import (
+    NDJSON,
+    SSE,
+    TEXT,
+    encode_events,
+    websocket_message,
+    websocket_text_frame,
+)
 from sxhost.codec.json import encode
 from sxhost.model.session import Event
 
@@ -60,6 +67,58 @@ def test_a_browser_waits_at_random_before_it_connects_again(name: str) -> None:
 )  # fmt: skip
 def test_websocket_frame_length_encoding(size: int, head: str) -> None:
     assert websocket_text_frame(b"x" * size) == bytes.fromhex(head) + b"x" * size
+
+
+def masked(text: bytes, key: bytes = b"key!", first: int = 0x81) -> bytes:
+    size = len(text)
+    head = bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    return bytes((first,)) + head + key + bytes(b ^ key[n % 4] for n, b in enumerate(text))
+
+
+@given(texts, st.binary(min_size=4, max_size=4))
+def test_a_whole_frame_is_a_message(text: str, key: bytes) -> None:
+    assert websocket_message(masked(text.encode(), key)) == text.encode()
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 125, 126, 127, 65535])
+def test_a_whole_frame_of_any_length_is_a_message(size: int) -> None:
+    text = (b"abcde" * size)[:size]
+    assert websocket_message(masked(text)) == text
+
+
+WHOLE = masked(b"text")
+OTHER_FRAMES = {
+    "nothing": b"",
+    "part of the head": WHOLE[:4],
+    "part of the text": WHOLE[:-1],
+    "more behind it": WHOLE + b"\x81",
+    "two frames": WHOLE * 2,
+    "not masked": websocket_text_frame(b"text"),
+    "not masked, long enough": websocket_text_frame(b"x" * 200),
+    "not the end": masked(b"text", first=0x01),
+    "a later piece": masked(b"text", first=0x80),
+    "binary": masked(b"text", first=0x82),
+    "close": masked(b"\x03\xe8", first=0x88),
+    "ping": masked(b"text", first=0x89),
+    "compressed": masked(b"text", first=0xC1),
+    "a length that is too wide": b"\x81\xfe\x00\x04" + WHOLE[2:],
+    "half a wide length": b"\x81\xfe\x00",
+    "a length of eight bytes": b"\x81\xff" + bytes(6) + b"\x01\x00" + bytes(4) + b"x" * 256,
+    "not UTF-8": masked(b"\xff\xfe"),
+    "half a character": masked("é".encode()[:1]),
+    "a surrogate": masked(b"\xed\xa0\x80"),
+}
+
+
+@pytest.mark.parametrize("data", OTHER_FRAMES.values(), ids=OTHER_FRAMES)
+def test_all_but_a_whole_text_frame_is_left_to_the_protocol(data: bytes) -> None:
+    assert websocket_message(data) is None
+
+
+@given(st.binary(max_size=20).map(b"\x81".__add__))
+def test_bytes_that_are_taken_for_a_frame_are_that_frame(data: bytes) -> None:
+    text = websocket_message(data)
+    assert text is None or masked(text, data[2:6]) == data
 
 
 def test_a_websocket_event_is_its_line() -> None:

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 
-from sxhost.daemon.systemd import Notifier, heartbeat
+from sxhost.daemon.systemd import Notifier, heartbeat, report_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -220,3 +220,8 @@ def test_a_full_socket_neither_blocks_nor_fails(ear: Ear, clock: Clock) -> None:
 )
 def test_heartbeat(environ: dict[str, str], seconds: float) -> None:
     assert heartbeat(environ) == seconds
+
+
+def test_a_start_that_takes_long_says_why_and_asks_for_time(ear: Ear) -> None:
+    report_start(ear.environ(), "Checking sxhost.db")
+    assert ear.heard() == ["STATUS=Checking sxhost.db\nEXTEND_TIMEOUT_USEC=60000000"]

@@ -1,4 +1,4 @@
-"""The lines that lists show of a session: its agent's last words, and what it does."""
+"""The lines that lists show of a session: its beginning, its agent's words, what it does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from sxhost.codec.json import encode
-from sxhost.model.activity import lines_after
+from sxhost.model.activity import SessionLines, first_words, lines_after
 from sxhost.model.session import Event, Session, State
 
 SESSION = Session(id="a", start_ms=0, last_seen_ms=0, state=State("idle", "", 0))
@@ -59,8 +59,21 @@ def test_an_activity_has_its_beginning() -> None:
 
 LATE = ("tool-start", {"item": "e", "tool": "bash", "title": "", "input": None, "late": True})
 SUB = ("message", {"text": "sub", "parent": "c"})
+PROMPT = ("user-message", {"text": "Mend it"})
 NAMELESS = ("tool-done", {"tool": "bash", "status": "completed"})
-ANY = [START, OTHER, DONE, NAMELESS, ASKED, SAID, LATE, SUB, ("idle", None), ("usage", 1)]
+ANY = [
+    START,
+    OTHER,
+    DONE,
+    NAMELESS,
+    ASKED,
+    SAID,
+    LATE,
+    SUB,
+    ("idle", None),
+    ("usage", 1),
+    PROMPT,
+]
 
 
 @given_any(st.lists(st.sampled_from([*ANY, *(one for case in CASES for one in case[0])])))
@@ -74,6 +87,27 @@ def test_a_batch_leaves_the_lines_that_its_events_leave_one_by_one(
     session = SESSION
     for event in events:
         lines = lines_after(session, [event])
-        session = replace(session, preview=lines.preview, activity=lines.activity)
+        session = replace(
+            session, opening=lines.opening, preview=lines.preview, activity=lines.activity
+        )
     at_once = lines_after(SESSION, events)
-    assert (at_once.preview, at_once.activity) == (session.preview, session.activity)
+    assert at_once == SessionLines(session.opening, session.preview, session.activity)
+
+
+def test_an_opening_is_the_first_prompt_of_the_session_itself() -> None:
+    prompts = [
+        {"text": "a subagent's", "parent": "c"},
+        {"text": " \n", "by": "turn"},
+        {"text": "Mend the\n  tests", "by": "turn"},
+        {"text": "And the documents", "by": "turn"},
+    ]
+    events = [
+        Event("user-message", Raw(encode(prompt)), 1, seq, seq, 1000 + seq, "a")
+        for seq, prompt in enumerate(prompts, 1)
+    ]
+    assert lines_after(SESSION, events).opening == "Mend the tests"
+
+
+def test_first_words_are_cut_between_words() -> None:
+    assert first_words("word " * 30) == ("word " * 12).strip() + "…"
+    assert len(first_words("x" * 100)) == 60

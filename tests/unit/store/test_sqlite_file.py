@@ -119,6 +119,18 @@ class TestMigration:
             assert backup.execute("PRAGMA user_version").fetchone() == (NOW,)
             assert backup.execute("SELECT count(*) FROM meta").fetchone() == (3,)
 
+    def test_it_is_reported(self, made: Path, connection: sqlite3.Connection) -> None:
+        told: list[str] = []
+        steps = [*file.schema_scripts(), "CREATE TABLE more (x);"]
+        file.migrate(connection, made, steps, told.append)
+        assert told[0].startswith(f"Copying {made.name} (0.")
+        assert told[1:] == [
+            f"Bringing {made.name} up to date, from version {NOW} to {NOW + 1}",
+            f"Checking {made.name}",
+        ]
+        file.migrate(connection, made, steps, told.append)
+        assert len(told) == 3, "nothing is done, and nothing said"
+
     def test_one_that_fails_changes_nothing(
         self, made: Path, connection: sqlite3.Connection
     ) -> None:

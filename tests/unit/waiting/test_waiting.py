@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextvars import ContextVar
 from typing import Any, cast
 
 import pytest
@@ -9,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.failure import Failure
 
-from sxhost.waiting import Signal, background, uncancelled
+from sxhost.waiting import Signal, background, begin, uncancelled
 
 
 class Log:
@@ -37,6 +39,98 @@ def ended(work: Deferred[Any]) -> list[Any]:
     results: list[Any] = []
     work.addBoth(results.append)
     return results
+
+
+# A coroutine that is begun.
+
+
+async def answer(work: Deferred[Any] | None = None) -> Any:
+    return "at once" if work is None else await work
+
+
+def test_a_coroutine_that_never_waits_is_done() -> None:
+    assert ended(begin(answer())) == ["at once"]
+
+
+def test_a_coroutine_goes_on_with_what_it_waited_for() -> None:
+    first, second = Deferred[str](), Deferred[str]()
+
+    async def both() -> str:
+        return await first + await second
+
+    results = ended(begin(both()))
+    first.callback("one ")
+    assert results == []
+    second.callback("two")
+    assert results == ["one two"]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_the_error_of_a_coroutine_is_its_result(waits: bool) -> None:
+    work = Deferred[None]()
+
+    async def fails() -> None:
+        if waits:
+            await work
+        raise ValueError("no")
+
+    results = ended(begin(fails()))
+    work.callback(None)
+    assert results[0].check(ValueError)
+
+
+def test_a_coroutine_may_catch_what_it_waited_for() -> None:
+    work = Deferred[None]()
+
+    async def catches() -> str:
+        try:
+            await work
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    results = ended(begin(catches()))
+    work.errback(ValueError("caught"))
+    assert results == ["caught"]
+
+
+def test_a_coroutine_that_is_cancelled_cancels_what_it_waits_for() -> None:
+    cancelled: list[Any] = []
+    work = begin(answer(Deferred(cancelled.append)))
+    results = ended(work)
+    work.cancel()
+    assert len(cancelled) == 1
+    assert results[0].check(CancelledError)
+
+
+def test_a_coroutine_has_a_context_of_its_own_from_beginning_to_end() -> None:
+    var: ContextVar[str] = ContextVar("var", default="outside")
+    work, seen = Deferred[None](), list[str]()
+
+    async def sets() -> None:
+        var.set("inside")
+        await work
+        seen.append(var.get())
+
+    begin(sets())
+    assert var.get() == "outside"
+    work.callback(None)
+    assert (seen, var.get()) == (["inside"], "outside")
+
+
+def test_a_coroutine_that_nobody_resumes_is_closed() -> None:
+    closed: list[bool] = []
+
+    async def waits() -> None:
+        try:
+            await Deferred()
+        finally:
+            closed.append(True)
+
+    work = begin(waits())
+    del work
+    gc.collect()
+    assert closed == [True]
 
 
 # Signal.

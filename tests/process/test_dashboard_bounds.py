@@ -1,0 +1,73 @@
+"""What a page of the dashboard holds is bounded, however much there is and happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import expect
+
+from tests.support.dashboards import Dashboard, Feed, browser, dashboard, feed
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+__all__ = ["browser", "dashboard", "feed"]
+
+SESSIONS = 300
+ROWS = 50
+"""Rows of idle sessions that are drawn at first."""
+
+KEPT = 600
+"""Items of a conversation that are kept."""
+
+NODES_PER_ROW, NODES_PER_ITEM, FRAME = 45, 20, 500
+"""Nodes that a row, an item and all else may take: fewer than are needed would be strange."""
+
+SCREENS = ("s/a", "inbox", "search", "s/b", "new", "host", "s/b/events", "s/b/usage", "")
+
+
+def counted(page: Page) -> dict[str, Any]:
+    """Return how many nodes and listeners a page has, those included that nobody lets go."""
+    devtools = page.context.new_cdp_session(page)
+    for _ in range(2):  # what the first has freed may have held others
+        devtools.send("HeapProfiler.collectGarbage")
+    found: dict[str, Any] = devtools.send("Memory.getDOMCounters")
+    devtools.detach()
+    return found
+
+
+def test_board_draws_a_bounded_part_of_its_sessions(dashboard: Dashboard, feed: Feed) -> None:
+    for number in range(SESSIONS):
+        feed.register(f"s{number}", title=f"Task {number}", cwd=f"/work/p{number % 20}")
+    page = dashboard.open()
+    expect(page.locator("a.row")).to_have_count(ROWS)
+    expect(page.get_by_role("button", name=f"{SESSIONS - ROWS} more")).to_be_visible()
+    assert counted(page)["nodes"] < ROWS * NODES_PER_ROW + FRAME
+
+
+def test_conversation_keeps_a_bounded_part_of_what_is_said(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    feed.register("a")
+    page = dashboard.open("s/a")
+    for times in range(1, 4):
+        feed.say("a", KEPT)
+        expect(page.locator(".item")).to_have_count(KEPT)
+        expect(page.locator(".item").last).to_have_attribute("data-seq", f"{times * KEPT}")
+    assert counted(page)["nodes"] < KEPT * NODES_PER_ITEM + FRAME
+
+
+def test_screens_that_were_left_leave_nothing_behind(dashboard: Dashboard, feed: Feed) -> None:
+    for session in ("a", "b"):
+        feed.register(session)
+        feed.say(session, 20)
+    page = dashboard.open()
+    held = []
+    for _ in range(6):
+        for screen in SCREENS:
+            page.goto(f"{dashboard.url}/#/{screen}")
+            expect(page.locator("main > *").first).to_be_attached()
+        expect(page.locator("a.row")).to_have_count(2)
+        held.append(counted(page))
+    for what in ("documents", "nodes", "jsEventListeners"):
+        assert held[-1][what] <= 1.3 * held[1][what], held
