@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import importlib.metadata
 import os
 import signal
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -42,6 +44,9 @@ SLOWEST_FIRST = ("contracts", "process", "house", "host", "unit", "stress")
 # No test is timed: on a busy machine any of them takes as long as it takes.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+# pytest asks it for each test, for Twisted's, and reads a file of metadata each time.
+importlib.metadata.version = cache(importlib.metadata.version)
 
 # Images of containers forbid it, and then each program that a test starts, and each worker of
 # xdist, would compile the same again.

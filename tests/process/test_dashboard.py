@@ -568,15 +568,16 @@ def test_reader_is_offered_nothing_that_would_fail(dashboard: Dashboard, feed: F
 
 
 SCREENS = {
-    "": "Needs you",
-    "inbox": "Approve once",
-    "s/a": "Answer 0",
-    "s/a/usage": "tokens in",
-    "s/a/events": "tool-start",
-    "search/answer": "Answer 0",
-    "new": "What to do",
-    "host": "Tokens and browsers",
+    "": ("Board", "Needs you"),
+    "inbox": ("Inbox", "Approve once"),
+    "s/a": ("a", "Answer 0"),
+    "s/a/usage": ("a", "tokens in"),
+    "s/a/events": ("a", "tool-start"),
+    "search/answer": ("Search", "Answer 0"),
+    "new": ("New agent", "What to do"),
+    "host": ("Host", "Tokens and browsers"),
 }
+"""What each has for a heading, and words in it."""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -587,9 +588,9 @@ def test_screens_have_no_obstacles(
     feed.fire("a", "usage", input_tokens=100, output_tokens=10)
     asking = feed.permission("a", command="make deploy")
     shown = Dashboard(browser, running_host.url, color_scheme=scheme)
-    for place, words in SCREENS.items():
+    for place, (heading, words) in SCREENS.items():
         page = shown.open(place)
-        expect(page.locator("h1")).to_have_count(1)
+        expect(page.locator("h1")).to_have_text(heading)
         expect(page.locator("main")).to_contain_text(words)
         found = Axe().run(page).response["violations"]
         assert [(each["id"], each["help"]) for each in found] == [], place
