@@ -145,19 +145,20 @@ def make_place(prefix: str) -> Path:
 def shared_cluster(run: Path) -> tuple[Cluster, Callable[[], None]]:
     """Return the cluster of a test run whose directory is `run`, and what lets go of it.
 
-    Whoever comes first makes it.  All hold a lock while they use it; a process that waits for
-    that lock removes it.
+    Whoever comes first makes it, or comes after all that were there have ended.  All hold a
+    lock while they use it; a process that waits for that lock removes it.
     """
     use = (run / "postgresql.use").open("w")
     with (run / "postgresql.make").open("a+") as making:
         fcntl.flock(making, fcntl.LOCK_EX)
         fcntl.flock(use, fcntl.LOCK_SH)
         making.seek(0)
-        known = making.read()
-        cluster = Cluster(Path(known) if known else make_place("sxhost-tests-"))
-        if not known:
+        known = Path(making.read() or "/nowhere")
+        cluster = Cluster(known if known.exists() else make_place("sxhost-tests-"))
+        if not known.exists():
             cluster.make()
             remove_unused(cluster, run / "postgresql.use")
+            making.truncate(0)
             making.write(str(cluster.place))
             making.flush()
     return cluster, use.close

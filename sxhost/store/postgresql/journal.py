@@ -38,6 +38,7 @@ from sxhost.store.postgresql.tip import (
     read_tip,
     schema_scripts,
     unlock,
+    wait_for_lock,
 )
 from sxhost.store.sql import pruning, reading, rows
 from sxhost.store.sql.contracts import DamagedRow
@@ -280,7 +281,8 @@ class PostgreSQLJournal:
 
     def _find_tip(self, connection: EngineConnection) -> None:
         """Become the active host again, if the log ends where this one has left it."""
-        is_alone, tip = lock(connection), read_tip(connection)
+        is_alone = wait_for_lock(connection)
+        tip = read_tip(connection)  # now that nothing is left that might move it
         if tip not in {self._tip, self._doubt and self._doubt[0]}:
             raise self._lost()
         if not is_alone:

@@ -10,12 +10,24 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Final, NamedTuple
 
+from psycopg.errors import LockNotAvailable
+
 from sxhost.store.contracts import StoreUnusable
 from sxhost.store.postgresql.connection import EngineConnection
 
-__all__ = ["Tip", "advance", "lock", "migrate", "read_tip", "schema_scripts", "unlock"]
+__all__ = [
+    "Tip",
+    "advance",
+    "lock",
+    "migrate",
+    "read_tip",
+    "schema_scripts",
+    "unlock",
+    "wait_for_lock",
+]
 
 LOCK: Final = 0x73786873  # "sxhs"
+LOCK_WAIT_S: Final = 1
 
 
 class Tip(NamedTuple):
@@ -36,6 +48,22 @@ def lock(connection: EngineConnection) -> bool:
     """
     query = "SELECT pg_try_advisory_lock(?::int, hashtext(current_schema()))"
     return bool(connection.execute(query, (LOCK,)).fetchone()[0])
+
+
+def wait_for_lock(connection: EngineConnection) -> bool:
+    """Become the only one who may write, once an earlier connection has ended.
+
+    It may take a moment until the engine knows that; return whether it did.
+    """
+    connection.execute(f"SET lock_timeout = '{LOCK_WAIT_S}s'")
+    try:
+        connection.execute(
+            "SELECT pg_advisory_lock(?::int, hashtext(current_schema()))", (LOCK,)
+        )
+    except LockNotAvailable:
+        return False
+    connection.execute("RESET lock_timeout")
+    return True
 
 
 def unlock(connection: EngineConnection) -> None:

@@ -17,6 +17,7 @@ from sxhost.store.postgresql.tip import (
     read_tip,
     schema_scripts,
     unlock,
+    wait_for_lock,
 )
 from tests.support.postgresql import Cluster
 
@@ -49,8 +50,9 @@ def test_one_connection_has_the_lock(connection: EngineConnection, url: str) -> 
     with closing(EngineConnection(url)) as second:
         assert lock(connection)
         assert not lock(second)
+        assert not wait_for_lock(second)
         unlock(connection)
-        assert lock(second)
+        assert wait_for_lock(second)
 
 
 def test_the_schema_is_made_once(connection: EngineConnection) -> None:
