@@ -347,7 +347,7 @@ def store_threads(reactor: Any) -> Threads:
         for pool in pools:
             pool.stop()
 
-    return Threads(write, read, index, start, stop)
+    return Threads(write, read, index, start, stop, reactor.callLater)
 
 
 def faces(

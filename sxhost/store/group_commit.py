@@ -39,7 +39,8 @@ GROUP = 2048
 class Threads(Struct, eq=False):
     """Where the journal's calls run: writes in one thread, reads in another.
 
-    Searches and their index run in a third one, which may work long.
+    Searches and their index run in a third one, which may work long.  `later` calls a function
+    after some seconds, and returns what can `cancel` that; without a clock it never does.
     """
 
     write: Run
@@ -47,6 +48,7 @@ class Threads(Struct, eq=False):
     index: Run
     start: Callable[[], object] = lambda: None
     stop: Callable[[], object] = lambda: None
+    later: Callable[[float, Callable[[], object]], Any] = lambda _seconds, _act: None
 
 
 class QueuedOperation(NamedTuple):
