@@ -62,7 +62,7 @@ class QueuedOperation(NamedTuple):
 class GroupCommitter:
     """Commits operations to a journal, and once it has them to the state.
 
-    :param committed: called after each commit, before the next.
+    :param committed: called after each commit that has not dropped anything, before the next.
     """
 
     def __init__(
@@ -167,7 +167,8 @@ class GroupCommitter:
         if dropped is not None:
             doubt.dropped = dropped
             doubt.commit()
-            self._committed(doubt)
+            if doubt.drop is None:
+                self._committed(doubt)
         return True
 
     def _refuse_queue(self, why: Failure) -> None:
@@ -180,33 +181,41 @@ class GroupCommitter:
     async def _commit(self, group: Sequence[QueuedOperation]) -> None:
         """Commit a group in one transaction, then fire what each of them waits for."""
         transaction = Transaction(self._state)
-        results: list[Any]
         try:
             results = [_attempt(operation.run, transaction) for operation in group]
-            if transaction.drop:
-                async with self._dropping:
-                    await self._write(transaction)
-            else:
-                await self._write(transaction)
+            await self._write(transaction)
         except Exception as error:  # noqa: BLE001 - it is raised where each operation waits
-            if isinstance(error, CommitUnknown):
-                self._doubt = transaction
-            if isinstance(error, EngineAway):
-                self._refuse_queue(Failure())
-            transaction, results = Transaction(self._state), [Failure() for _ in group]
-            if not isinstance(error, HostError):
-                log.failure("a batch could not be written")
+            self._note_failure(transaction, error)
+            for operation in group:
+                operation.done.errback(Failure(error))
+            return
         for operation, result in zip(group, results, strict=True):
             operation.done.callback(result)
-        self._committed(transaction)
+        if transaction.drop is None:  # a drop is no reason for the next
+            self._committed(transaction)
 
     async def _write(self, transaction: Transaction) -> None:
+        if transaction.drop is not None:
+            async with self._dropping:
+                await self._commit_to_journal(transaction)
+        else:
+            await self._commit_to_journal(transaction)
+
+    async def _commit_to_journal(self, transaction: Transaction) -> None:
         if transaction.writes:
             # It is encoded in the thread: nothing changes it meanwhile.
             transaction.dropped = await self._threads.write(
                 lambda: self._journal.write(write_batch(transaction, self._native))
             )
         transaction.commit()
+
+    def _note_failure(self, transaction: Transaction, error: Exception) -> None:
+        if isinstance(error, CommitUnknown):
+            self._doubt = transaction
+        if isinstance(error, EngineAway):
+            self._refuse_queue(Failure(error))
+        if not isinstance(error, HostError):
+            log.failure("a batch could not be written")
 
 
 def _group_size(sizes: Sequence[int]) -> int:
