@@ -47,7 +47,7 @@ from sxhost.model.session import (
     Summary,
 )
 from sxhost.model.session_state import ACTIVE_STATES
-from sxhost.model.subscription import Encoding, Selection, Sink, Subscription
+from sxhost.model.subscription import Encoding, Selection, Sink, Subscription, Summaries
 from sxhost.model.summaries import summary_filter
 from sxhost.registration import Registrar
 from sxhost.service_agents import AgentVerbs
@@ -381,7 +381,7 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         sink: Sink,
         *,
         states: bool = False,
-        summaries: bool = False,
+        summaries: Summaries = False,
     ) -> Subscription:
         """Have events written to `sink` from a cursor on, past and present alike."""
         core = self._core
@@ -399,7 +399,7 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         if states:
             self._states.begin(reader)
         if summaries:
-            await self._summaries.begin(reader)
+            await self._summaries.begin(reader, summaries)
         return reader
 
     async def deliver_events(self) -> None:

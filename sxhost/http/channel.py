@@ -38,6 +38,7 @@ from sxhost.http.framing import (
     read_head,
     request_line,
 )
+from sxhost.http.readiness import Readiness
 from sxhost.http.request_context import HandlerOutcome
 from sxhost.logs import logger
 from sxhost.model.caller import Caller
@@ -99,6 +100,7 @@ class Listening(AnsweringSite, Protocol):
     limits: Limits
     authenticator: Authenticator
     stopping: bool
+    readiness: Readiness
     connections: set[HostChannel]
 
     def admit(self, head: RequestHead, caller: Caller) -> None:
@@ -437,7 +439,9 @@ class HostChannel(http.HTTPChannel):
     def _answer_directly(self, plan: Plan) -> bool:
         """Answer a request whose head was read, if it is whole and plain; tell whether so."""
         site, length, decision = self.factory, plan.length, self.decision
-        if len(self._unread) < length or site.stopping or decision.refusal is not None:
+        if site.stopping or site.readiness.standing_by or decision.refusal is not None:
+            return False
+        if len(self._unread) < length:
             return False
         if plan.is_read and decision.caller.grant is not None:
             return False  # it is cut short when the grant ends

@@ -56,7 +56,7 @@ from sxhost.model.session import (
     Steered,
     Summary,
 )
-from sxhost.model.subscription import Encoding, Selection, Sink, Subscription
+from sxhost.model.subscription import Encoding, Selection, Sink, Subscription, Summaries
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import (
     AgentInfo,
@@ -255,12 +255,13 @@ class Host(RemoteHost, Protocol):
         sink: Sink,
         *,
         states: bool = False,
-        summaries: bool = False,
+        summaries: Summaries = False,
     ) -> Subscription:
         """Have events written to `sink` from the cursor `after` on, past and present alike.
 
         :param states: whether changes of sessions' states are written, too.
-        :param summaries: whether sessions' summaries are, all at first and as they change.
+        :param summaries: whether sessions' summaries are, all at first and as they change;
+            or only as they change, for who reads the list once the first frame has come.
         :raises UnknownSession: the selection is one session, and there is none.
         :raises SubscriptionLimit: there are as many as may be.
         :raises Stopping: the host is about to end.

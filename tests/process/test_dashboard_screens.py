@@ -121,10 +121,24 @@ def test_session_is_renamed_marked_and_copied(
     expect(page.get_by_text("/#/s/a")).to_be_visible()
     page.get_by_label("More").click()
     page.get_by_label("Title").fill("New name")
+    feed.fire("a", "note", text="something else happens meanwhile")
+    expect(page.get_by_text("something else happens meanwhile")).to_be_visible()
+    expect(page.get_by_label("Title")).to_have_value("New name")
     page.get_by_role("button", name="Change").click()
     expect(page.get_by_role("heading", name="New name")).to_be_visible()
+    page.keyboard.press("Escape")  # closes what is open, and no more
+    expect(page.get_by_label("Title")).to_have_count(0)
+    page.get_by_label("More").click()
+    page.get_by_role("heading", name="New name").click()
+    expect(page.get_by_label("Title")).to_have_count(0)
+    page.get_by_label("More").click()
+    expect(page.get_by_label("Title")).to_have_value("New name")
     page.keyboard.press("m")
     assert until(lambda: feed.ask("/sessions/a")["flagged"])
+    for key in ("?", "Escape"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("heading", name="New name")).to_be_visible()
 
 
 def test_changes_are_shown_side_by_side(dashboard: Dashboard, feed: Feed) -> None:
@@ -235,3 +249,35 @@ def test_host_is_shown_over_time_with_its_agents_hooks_and_policy(
     expect(shown).to_contain_text("3 times")
     assert page.locator("main img, main script").count() == 0
     assert Axe().run(page).response["violations"] == []
+
+
+def test_hosted_session_is_renamed_told_a_model_compacted_ended_and_forgotten(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    feed.ask("/sessions", {"agent": "echo", "id": "e", "prompt": "Roses are red"})
+    page = dashboard.open("s/e")
+    head = page.locator(".head")
+    expect(head).to_contain_text("idle")
+    page.get_by_label("More").click()
+    changes = page.get_by_role("button", name="Change")
+    page.get_by_label("Title").fill("Poems")
+    changes.first.click()
+    expect(page.get_by_role("heading", name="Poems")).to_be_visible()
+    page.get_by_label("Model").fill("large")
+    changes.last.click()
+    expect(head).to_contain_text("echo · large")
+    page.get_by_role("button", name="Compact").click()
+    expect(page.get_by_text("The conversation was shortened here.")).to_be_visible()
+    page.get_by_role("button", name="End its process").click()
+    expect(head).to_contain_text("ended")
+    expect(page.locator(".composer")).to_contain_text("this starts it again")
+    page.get_by_label("Message", exact=True).fill("Violets are blue")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".item.message").last).to_contain_text("Violets are blue")
+    expect(head).to_contain_text("idle")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Forget…").click()
+    expect(page.get_by_text("This session was forgotten.")).to_be_visible()
+    assert feed.ask("/sessions") == []
+    assert [words for words in dashboard.faults if "Forget Poems" in words]
+    dashboard.faults.clear()

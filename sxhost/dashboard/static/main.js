@@ -44,7 +44,7 @@ function App() {
   useSignal(me);  // who may do what is known a moment after the page
   useEffect(() => {
     window.addEventListener("hashchange", () => { setPlace(location.hash); setOver(""); });
-    listen({ go: navigate, up: () => { setOver(""); navigate("#/"); }, help: () => setOver((now) => (now ? "" : "help")), palette: () => setOver("palette") });
+    listen({ go: navigate, up: () => setOver((now) => { if (!now) navigate("#/"); return ""; }), help: () => setOver((now) => (now ? "" : "help")), palette: () => setOver("palette") });
     setTimeout(() => {
       // It is to be there at once: what is typed next is meant for it.
       palette().catch(() => {});

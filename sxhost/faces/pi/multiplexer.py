@@ -5,7 +5,7 @@ It puts the parts together; see the table in the docstring of the package.
 
 from __future__ import annotations
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
@@ -124,7 +124,7 @@ class Client(Subscriber):
         self._refuse(f"Message size {size} exceeds limit {self._limits.mux_message}")
 
     def _refuse(
-        self, error: str, command: str = "unknown", command_id: str | UnsetType = UNSET
+        self, error: str, command: object = "unknown", command_id: object = UNSET
     ) -> None:
         response = Response(id=command_id, command=command, success=False, error=error)
         self.send(encode(response))

@@ -59,6 +59,7 @@ def _message_fields(
     """Return the text and images of a command as fields of pi's commands."""
     if not command.images:
         return {"message": command.message}
+    session_commands.check_images(command.images)
     images = [
         {"type": "image", "data": image.data, "mimeType": image.mime_type}
         for image in command.images
