@@ -8,8 +8,10 @@ from contextlib import redirect_stderr
 import pytest
 from twisted.internet.task import Clock
 
+from sxhost.cli.follow import link_reporter
 from sxhost.cli.output import StatusLine, put, put_pieces
 from sxhost.cli.progress import ANY, Progress, Wait, wait_for
+from sxhost.cli.terminal import HostLink
 from tests.support.screens import terminal
 
 READING = Wait("Reading")
@@ -139,6 +141,16 @@ class TestStatusLine:
             StatusLine.shown.show("Reading", 1)
             StatusLine.shown.clear()
         assert screen.getvalue() == "half a line\n\rReading ... 1 s\x1b[K\r\x1b[K"
+
+    def test_news_do_not_stand_behind_words_that_flow(self) -> None:
+        link = HostLink("http://x", json=False)
+        with terminal() as screen:
+            put("half a li", nl=False)
+            link_reporter(link)(False, "it hangs")
+            link_reporter(link)(True, "")
+        assert screen.getvalue() == (
+            "half a li\nLost the host (it hangs); trying again.\nReconnected.\n"
+        )
 
     def test_a_dumb_terminal_has_it_once(self) -> None:
         with terminal("dumb") as screen:
