@@ -258,7 +258,7 @@ def test_hosted_sessions_are_listed_by_the_names_of_their_clients(tmp_path: Path
         {"sessionId": "n-1", "sessionPath": path},
         {"sessionId": "t-1", "sessionPath": "/t"},
     ]
-    made: Any = {"start_ms": 0, "last_seen_ms": 0, "kind": "hosted"}
+    made: Any = {"start_ms": 0, "last_seen_ms": 0, "kind": "hosted", "state": "idle"}
     hosted = [
         Session(id="mine", native_id=path, title="the plan", **made),
         Session(id="thread", native_id="t-1", **made),
