@@ -150,7 +150,8 @@ def put_pieces(*lines: Pieces) -> None:
 def open_screen() -> None:
     """Take the terminal's other screen, so that what stood on this one is there again after."""
     if is_screen():
-        _echo("\x1b[?1049h\x1b[?25l", nl=False)
+        StatusLine.shown.clear()
+        click.echo("\x1b[?1049h\x1b[?25l", nl=False)
 
 
 def close_screen() -> None:

@@ -72,6 +72,15 @@ class TestProgress:
             clock.advance(0.01)
         assert shown.lines == ["Reading 0", "", "Reading 0", ""]
 
+    def test_another_wait_has_its_own_half_second(
+        self, clock: Clock, shown: Shown, progress: Progress
+    ) -> None:
+        with progress.waiting(READING):
+            clock.advance(0.6)
+        with progress.waiting(Wait("Searching")):
+            clock.advance(0.4)
+        assert shown.lines == ["Reading 0", ""]
+
     def test_the_newest_of_several_waits_is_said(
         self, clock: Clock, shown: Shown, progress: Progress
     ) -> None:
