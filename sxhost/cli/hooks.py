@@ -15,7 +15,7 @@ import click
 from sxhost.cli.output import Flow, fail, put, put_json
 from sxhost.config import host_url
 
-__all__ = ["hook"]
+__all__ = ["commands"]
 
 AGENTS = click.Choice(["claude", "codex"])
 FILE = click.Path(dir_okay=False, resolve_path=True)
@@ -199,3 +199,6 @@ def _project() -> Path:
     from sxhost.project import project_root
 
     return Path(project_root(str(Path.cwd())))
+
+
+commands = (hook,)
