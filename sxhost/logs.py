@@ -17,6 +17,8 @@ __all__ = ["LEVELS", "is_enabled", "logger", "set_level"]
 LEVELS: Final = tuple(level.name for level in LogLevel.iterconstants())
 
 _level = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
+_enabled: Final = set(LEVELS[LEVELS.index("info") :])
+"""The names of the levels that are logged."""
 _observer = FilteringLogObserver(globalLogPublisher, [_level])
 
 
@@ -27,9 +29,12 @@ def logger(namespace: str) -> Logger:
 
 def set_level(name: str) -> None:
     """Set the level, one of `LEVELS`."""
-    _level.setLogLevelForNamespace("sxhost", LogLevel.levelWithName(name))
+    level = LogLevel.levelWithName(name)
+    _level.setLogLevelForNamespace("sxhost", level)
+    _enabled.clear()
+    _enabled.update(one.name for one in LogLevel.iterconstants() if one >= level)
 
 
 def is_enabled(name: str) -> bool:
     """Tell whether messages of a level are logged, before they are put together."""
-    return bool(LogLevel.levelWithName(name) >= _level.logLevelForNamespace("sxhost"))
+    return name in _enabled

@@ -18,6 +18,7 @@ from sxhost import __version__
 from sxhost.agents.dependencies import NO_AGENTS, Agents
 from sxhost.agents.settings import in_force
 from sxhost.errors import BadField, EventTooLarge, HostError
+from sxhost.history import SAMPLE_EVERY
 from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.caller import current_caller
@@ -46,7 +47,7 @@ from sxhost.model.session import (
     Summary,
 )
 from sxhost.model.session_state import ACTIVE_STATES
-from sxhost.model.subscription import Encoding, Selection, Sink, Subscription
+from sxhost.model.subscription import Encoding, Selection, Sink, Subscription, Summaries
 from sxhost.model.summaries import summary_filter
 from sxhost.registration import Registrar
 from sxhost.service_agents import AgentVerbs
@@ -64,9 +65,6 @@ from sxhost.waiting import background
 __all__ = ["SessionService"]
 
 log = logger(__name__)
-
-SWEEP_EVERY = 60.0
-"""Seconds between two looks for events that are too old."""
 
 CLOSE_WITHIN = 0.9
 """Seconds that the store gets to close; a disk that hangs does not hold up a stop."""
@@ -114,7 +112,7 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
     def startService(self) -> None:
         """Begin to sweep, and put right what an earlier process of the host has left."""
         super().startService()
-        self._sweeper.start(SWEEP_EVERY, now=True)
+        self._sweeper.start(SAMPLE_EVERY, now=True)
         leaving = self._core.approvals.leave_former_life()  # before a hook can ask again
         background(leaving, log, "finding the questions of a former life")
         core = self._core
@@ -122,7 +120,15 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
             background(part.reconcile(), log, "finding the agents of a former life")
 
     def _sweep(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._core.store.sweep(self._core.wall_ms()))
+        return Deferred.fromCoroutine(self._keep_house())
+
+    async def _keep_house(self) -> None:
+        """Drop what is too old, and take a sample of the figures."""
+        core, at = self._core, self._core.wall_ms()
+        await core.store.sweep(at)
+        sessions = await core.store.sessions()
+        counts = await core.store.counts()
+        core.history.note(at, counts.events, map(core.current, sessions))
 
     async def end_streams(self) -> None:
         """Answer the pulls that wait, and end all subscriptions: the host is stopping."""
@@ -375,7 +381,7 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         sink: Sink,
         *,
         states: bool = False,
-        summaries: bool = False,
+        summaries: Summaries = False,
     ) -> Subscription:
         """Have events written to `sink` from a cursor on, past and present alike."""
         core = self._core
@@ -393,7 +399,7 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         if states:
             self._states.begin(reader)
         if summaries:
-            await self._summaries.begin(reader)
+            await self._summaries.begin(reader, summaries)
         return reader
 
     async def deliver_events(self) -> None:

@@ -155,6 +155,12 @@ class AgentVerbs:
             raise AgentFailed(f"The agent of {session_id!r} was ended.")
         return turn
 
+    async def wait_for_turn_start(self, session_id: str, turn_id: int) -> None:
+        """Return once a turn has begun, or the agent is no more."""
+        hosted = self._core.supervisor.get(session_id)
+        if hosted is not None:
+            await hosted.wait_for_turn_start(turn_id)
+
     # The agent itself.
 
     def is_hosted(self, name: str) -> bool:

@@ -16,6 +16,7 @@ from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
 from sxhost.event_drafts import compact_drafts
 from sxhost.eviction import Eviction
+from sxhost.history import HistoryRecorder
 from sxhost.model.event_types import EndedEvent
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, EventDraft, Hosting, Session, Summary
@@ -56,6 +57,7 @@ class ServiceCore:
         store.watch(self.notifier.committed)
         self.presence = Presence(clock, wall_ms, limits)
         self.audit = Audit(store, clock, wall_ms, limits)
+        self.history = HistoryRecorder(limits.history)
         self.rules = agents.rules or Rules()
         self.approvals = ApprovalBroker(
             store, store, clock, wall_ms, limits=limits, decide=self.rules

@@ -9,6 +9,7 @@ from sxhost.errors import UnknownSession
 from sxhost.model.auth import HostIdentity, Identity
 from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
+from sxhost.model.history import History, HistoryQuery
 from sxhost.model.host import Pages
 from sxhost.model.names import END_OF_LOG
 from sxhost.model.search import (
@@ -53,6 +54,10 @@ class ViewerVerbs:
             expires_ms=caller.expires_ms,
             host=HostIdentity(name=name, version=__version__, epoch=self._core.store.epoch),
         )
+
+    async def history(self, query: HistoryQuery) -> History:
+        """Return figures of the host over time."""
+        return self._core.history.after(query.after_ms)
 
     async def agents(self) -> list[AgentInfo]:
         """List the kinds of agents that the host knows: which are there, and why not."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import importlib.metadata
 import os
 import signal
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -22,6 +24,7 @@ from zope.interface import implementer
 from sxhost.testing import HostInMemory
 from tests.support.agents.real_agents import agent_home, fake_model, real_agents
 from tests.support.hosts import forks_hosts, running_host, start_daemon, start_host, twistd
+from tests.support.postgresql import Cluster, shared_cluster
 
 __all__ = [
     "FailureLog",
@@ -41,6 +44,9 @@ SLOWEST_FIRST = ("contracts", "process", "house", "host", "unit", "stress")
 # No test is timed: on a busy machine any of them takes as long as it takes.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+# pytest asks it for each test, for Twisted's, and reads a file of metadata each time.
+importlib.metadata.version = cache(importlib.metadata.version)
 
 # Images of containers forbid it, and then each program that a test starts, and each worker of
 # xdist, would compile the same again.
@@ -110,6 +116,15 @@ def _no_old_failure() -> Iterator[None]:
     yield
     with no_failures(oldest_generation=2):
         pass
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Cluster]:
+    """A PostgreSQL server, which all workers share."""
+    run = tmp_path_factory.getbasetemp()
+    cluster, release = shared_cluster(run if worker_id == "master" else run.parent)
+    yield cluster
+    release()
 
 
 @pytest.fixture

@@ -100,7 +100,8 @@ class HostedSession:
         )
         self._turns = TurnLog(writer, dependencies.wall_ms, turn)
         self._event_turns = EventTurns()
-        self._turn_over = Signal()
+        self._turn_changed = Signal()
+        """Fires when a turn has begun by itself, when one is over, when the agent is."""
         self._reports = HeldReports()
         self._questions = SessionQuestions(
             session_id,
@@ -272,9 +273,14 @@ class HostedSession:
         None: it is forgotten since another one runs, or never began.
         """
         while not self._is_over(turn):
-            await self._turn_over.wait()
+            await self._turn_changed.wait()
         await self._writer.flushed()
         return self.turn if self.turn and self.turn.id == turn else None
+
+    async def wait_for_turn_start(self, turn: int) -> None:
+        """Return once a turn has begun, or the agent is no more."""
+        while self._turns.number < turn and self.life.name() != "gone":
+            await self._turn_changed.wait()
 
     def _is_over(self, turn: int) -> bool:
         turns = self._turns
@@ -379,6 +385,7 @@ class HostedSession:
             self._turns.begin()
             self._background(self.record.turn_began())
             self._watchdog.watch()
+            self._turn_changed.fire()
         self._event_turns.turn_began(self._turns.number, native_id)
         self._turns.set_native_id(native_id)
         if not self._reports.holding:
@@ -399,7 +406,7 @@ class HostedSession:
             self.life.end_turn()
             self._watch()
             self._dependencies.clock.callLater(0, self._on_free)
-            self._turn_over.fire()
+            self._turn_changed.fire()
 
     def exited(self, how: ChildExit) -> None:
         """The agent's process is no more: its turn has failed, it may be started again."""
@@ -411,7 +418,7 @@ class HostedSession:
             self._questions.withdraw_all(how.sentence)
         self._in_background = False
         self.life.process_ended()
-        self._turn_over.fire()
+        self._turn_changed.fire()
         self._watchdog.pause()
         if not starting:
             self.report_event(self._end_event(how))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from sxhost.agents.dependencies import Agents, Dependencies
 from sxhost.agents.launch_record import LaunchRecord, agent_name, initial_hosting
 from sxhost.agents.session import HostedSession
 from sxhost.agents.unfinished import cut_unfinished
+from sxhost.drivers.contracts import StoredDirectories
 from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.delivery import Delivery
@@ -102,7 +104,7 @@ class Supervisor:
         session_id = launch.id or new_session_id(agent_name(launch))
         if session_id in self._hosted or self._sessions.known.get(session_id) is not None:
             raise SessionExists(session_id)
-        placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
+        placed = replace(launch, id=session_id, cwd=self._directory_for(launch))
         hosted = self._hosted[session_id] = self._make(
             session_id, placed, None, fresh=placed.resume is None
         )
@@ -115,6 +117,17 @@ class Supervisor:
         except BaseException:
             await self._remove(session_id)
             raise
+
+    def _directory_for(self, launch: Launch) -> str:
+        """Return where an agent works; one that resumes a conversation goes on where that was.
+
+        :raises BadField: it may not work there.
+        """
+        cwd, driver = launch.cwd, self._agents.drivers(launch.agent)
+        if cwd is None and launch.resume and isinstance(driver, StoredDirectories):
+            stored = driver.directory_of(launch)
+            cwd = stored if stored and os.path.isdir(stored) else None  # noqa: PTH112
+        return self._agents.roots.place(cwd)
 
     async def submit(self, session_id: str, draft: TurnDraft) -> Turn:
         """Begin a turn, `placed`; an agent that is not there is started again.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import to_builtins
 
 from sxhost.cli.output import Flow, fail, put, put_json
 from sxhost.config import host_url
@@ -95,27 +96,22 @@ def uninstall(agent: str, *, project: bool, dry_run: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def status(*, as_json: bool) -> None:
     """List the settings files and our hooks in them."""
-    for found in _settings_reports():
-        hooks = found["error"] or ", ".join(found["hooks"]) or "no hooks"
+    from sxhost.hooks.installation import hook_settings
+
+    for found in hook_settings(os.environ, _places()):
         if as_json:
-            put_json(found)
-        else:
-            put(f"{found['agent']:<7} {found['file']}: {hooks}")
+            put_json(to_builtins(found))
+            continue
+        hooks = found.error or ", ".join(found.hooks) or "no hooks"
+        put(f"{found.agent:<7} {found.file}: {hooks}")
+        if found.missing:
+            put(f"        without {', '.join(found.missing)}: {again(found.agent)}")
+        for program in found.absent:
+            put(f"        {program} is not there any more: {again(found.agent)}")
 
 
-def _settings_reports() -> Iterator[dict[str, Any]]:
-    """Yield a report of each settings file: agent, file, our hooks in it, error."""
-    from sxhost.hooks.settings import BadSettings, installed_hooks, read, settings_files
-
-    for agent in AGENTS.choices:
-        for place in _places():
-            for what, path in settings_files(agent, os.environ, place).items():
-                found = {"agent": agent, "file": str(path), "hooks": [], "error": ""}
-                try:
-                    found["hooks"] = list(installed_hooks(what, read(path)))
-                except BadSettings as error:
-                    found["error"] = str(error)
-                yield found
+def again(agent: str) -> str:
+    return f"`sxhost hook install {agent}` puts that right"
 
 
 def _places() -> Sequence[Path | None]:

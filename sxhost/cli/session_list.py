@@ -36,7 +36,7 @@ COLUMNS: Final = (
     Column("AGENT", 6, rank=4),
     Column("MODEL", 6, rank=8),
     Column("PROJECT", 8, rank=7),
-    Column("NOW", 15, rank=1, keep=" · "),
+    Column("NOW", 15, rank=1, keep=" · ", wish=20),
     Column("AGE", rank=5, right=True),
     Column("COST", rank=6, right=True),
 )

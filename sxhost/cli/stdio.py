@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
+from urllib.parse import urlencode
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from msgspec.structs import replace
@@ -82,7 +83,7 @@ def _join(options: Options, place: Path, in_use: str) -> NoReturn:
     except ValueError as error:
         fail(USAGE_ERROR, str(error))
     put(f"sxhost: {in_use} This joins it, at {url}.", err=True)
-    connect(url, token, os.environ.get("SXHOST_CA"))
+    connect(url, token, os.environ.get("SXHOST_CA"), os.getcwd())  # noqa: PTH109 - no path
 
 
 async def _serve(reactor: Any, settings: Settings) -> None:
@@ -171,19 +172,23 @@ class Remote(WebSocketClientProtocol):
         self.sendClose(1000)
 
 
-def connect(url: str, token: str | None, ca: str | None) -> NoReturn:
+def connect(url: str, token: str | None, ca: str | None, cwd: str = "") -> NoReturn:
     """Speak with a running host, over its WebSocket.
 
+    :param cwd: where agents work that are not told where, if the host is on this machine.
     :raises SystemExit: there is none, or it does not let us in.
     """
-    react(lambda reactor: Deferred.fromCoroutine(_connect(reactor, url, token, ca)))
+    query = f"?{urlencode({'cwd': cwd})}" if cwd else ""
+    react(lambda reactor: Deferred.fromCoroutine(_connect(reactor, url, query, token, ca)))
 
 
-async def _connect(reactor: Any, url: str, token: str | None, ca: str | None) -> None:
+async def _connect(
+    reactor: Any, url: str, query: str, token: str | None, ca: str | None
+) -> None:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     try:
         address = HostAddress(url)
-        page = f"ws://{address.authority}{address.prefix}/ws"
+        page = f"ws://{address.authority}{address.prefix}/ws{query}"
         factory = WebSocketClientFactory(page, headers=headers, reactor=reactor)
         if ":" in factory.host:
             factory.host = f"[{factory.host}]"  # as it is written in Host

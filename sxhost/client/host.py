@@ -52,6 +52,7 @@ from sxhost.model.auth import (
     TokenDraft,
     TokenMade,
 )
+from sxhost.model.history import History, HistoryQuery
 from sxhost.model.names import check_session_id
 from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
 from sxhost.model.session import (
@@ -120,6 +121,10 @@ class HostClient:
     async def status(self) -> Status:
         """Summarise the host."""
         return await self._verbs.get(Status, "/status")
+
+    async def history(self, query: HistoryQuery) -> History:
+        """Tell figures of the host over time, a sample a minute."""
+        return await self._verbs.get(History, "/history", query)
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""

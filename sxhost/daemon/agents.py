@@ -11,7 +11,7 @@ from typing import Any
 
 from sxhost.agents.dependencies import Agents
 from sxhost.agents.rules import Rules
-from sxhost.agents.workdirs import WorkDirs
+from sxhost.agents.workdirs import WorkDirs, started_in
 from sxhost.config import Settings
 from sxhost.daemon.agent_catalogue import AgentCatalogue
 from sxhost.drivers.contracts import Driver
@@ -47,7 +47,7 @@ def make_agents(
     drivers = DriverFactory(spawn, reactor)
     return Agents(
         drivers,
-        WorkDirs(settings.agent_roots),
+        WorkDirs(settings.agent_roots, started_in()),
         rules=rules,
         hold=drivers.hold,
         reap=OrphanReaper(reactor, limits, host).reap,
@@ -75,9 +75,9 @@ def host_id(settings: Settings) -> str:
 
     A store's file has one host at a time.  Without a file there is one life only.
     """
-    if settings.database is None:
+    if not settings.engine and settings.database is None:
         return secrets.token_hex(8)
-    place = f"{settings.user}:{settings.database.resolve()}"
+    place = f"{settings.user}:{settings.engine or Path(settings.database or '').resolve()}"
     return sha256(place.encode()).hexdigest()[:16]
 
 

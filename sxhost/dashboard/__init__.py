@@ -2,7 +2,7 @@
 
 ======= =======================================================================
 assets  the page's files in memory, with the headers that confine it
-routes  ``/`` for a browser, and ``/ui/VERSION/…``
+routes  ``/`` for a browser, ``/worker.js``, and ``/ui/VERSION/…``
 ======= =======================================================================
 
 `static` has the page itself: plain ES modules, which run as they stand there.  It is an

@@ -17,9 +17,13 @@ from sxhost.http.compression import FixedBody
 __all__ = ["Asset", "Assets"]
 
 PAGE: Final = "index.html"
+WORKER: Final = "worker.js"
 
 VERSION: Final = b"{version}"
 """What stands for the version in the page: the addresses of all other files begin with it."""
+
+FILES: Final = b"{files}"
+"""What stands in the worker for the names of the files that it keeps."""
 
 MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".css": "text/css; charset=utf-8",
@@ -38,23 +42,27 @@ POLICY: Final = (
     "img-src 'self' data:",
     "connect-src 'self'",
     "manifest-src 'self'",
+    "worker-src 'self'",
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
     "require-trusted-types-for 'script'",
-    "trusted-types 'none'",
+    "trusted-types sxhost-worker",
 )
 """The content security policy: only this host's own files run, nothing is sent elsewhere, and
-no script can make markup of a text, such as what an agent says."""
+no script can make markup of a text, such as what an agent says.  The one policy of types that
+it allows is taken by ``offline.js``, and makes nothing but the address of the worker."""
 
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "; ".join(POLICY),
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Sxhost-Worker": "?1",
     "Vary": "Accept, Accept-Encoding",
 }
-"""Headers of the page and its files, beside those of every answer."""
+"""Headers of the page and its files, beside those of every answer.  By one of them a browser's
+worker knows that what answers has a worker, too; else it goes."""
 
 FOREVER: Final = "public, max-age=31536000, immutable"
 """How long a browser keeps what has its version in its address."""
@@ -89,13 +97,16 @@ class Assets:
 
     def __init__(self, contents: Mapping[str, bytes]) -> None:
         self.version = _version(contents)
-        page = contents[PAGE].replace(VERSION, self.version.encode())
-        self.page = Asset(PAGE, page, "no-cache")
-        self._files = {
-            name: Asset(name, content, FOREVER)
-            for name, content in contents.items()
-            if name != PAGE
-        }
+        others = {name: each for name, each in contents.items() if name not in (PAGE, WORKER)}
+        kept = " ".join(name for name in sorted(others) if not name.endswith(".txt"))
+        self.page = self._filled_in(PAGE, contents, kept)
+        self.worker = self._filled_in(WORKER, contents, kept)
+        self._files = {name: Asset(name, each, FOREVER) for name, each in others.items()}
+
+    def _filled_in(self, name: str, contents: Mapping[str, bytes], kept: str) -> Asset:
+        """Return a file whose address is the same in each version."""
+        content = contents[name].replace(VERSION, self.version.encode())
+        return Asset(name, content.replace(FILES, kept.encode()), "no-cache")
 
     @classmethod
     def load(cls) -> Assets:

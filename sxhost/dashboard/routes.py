@@ -29,6 +29,9 @@ def routes(assets: Assets) -> Sequence[Route]:
     async def page() -> Asset:
         return assets.page
 
+    async def worker() -> Asset:
+        return assets.worker
+
     async def file(version: Version, name: FileName) -> Asset:
         return _find(version, name)
 
@@ -45,6 +48,7 @@ def routes(assets: Assets) -> Sequence[Route]:
     return (
         # The index of routes is at `/`, too: its readers are identified.
         route("/", page, "Show the dashboard.", produces=HTML, asks=True),
+        route("/worker.js", worker, "Load the page's service worker.", produces=ANY),
         route("/ui/<version>/<name>", file, "Load a file.", produces=ANY),
         route("/ui/<version>/vendor/<name>", library, "Load a library.", produces=ANY),
     )

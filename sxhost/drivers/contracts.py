@@ -51,6 +51,7 @@ __all__ = [
     "NativeCommands",
     "Reports",
     "Started",
+    "StoredDirectories",
 ]
 
 
@@ -188,6 +189,14 @@ class Driver(Protocol):
 
     async def close(self) -> None:
         """Free what agents have shared; the host has stopped them all."""
+
+
+@runtime_checkable
+class StoredDirectories(Protocol):
+    """What a `Driver` has besides if it knows where stored conversations work."""
+
+    def directory_of(self, launch: Launch) -> str | None:
+        """Return where a conversation works that is resumed; None if nothing says so."""
 
 
 class DriverEntryPoint(Protocol):

@@ -9,6 +9,7 @@ questions     what agents ask by hooks: opened as approvals, ended when they ask
 session_links which session goes on with which, when an agent begins another conversation
 transcripts   what the agents' own files say beside their hooks
 discovery     looks for agents that run: without hooks, or waiting since before a restart
+installation  whether our hooks are in agents' settings, and still good
 settings      agents' settings files: our hooks put in and taken out
 ============= =====================================================================
 """

@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ __all__ = [
     "CLAUDE_HOOKS",
     "BadSettings",
     "Wiring",
-    "installed_hooks",
+    "our_hooks",
     "settings_files",
     "with_our_hooks",
     "without_our_hooks",
@@ -154,22 +154,29 @@ def _without_hooks_of(name: str, text: str) -> str:
     return text
 
 
-def installed_hooks(what: str, text: str) -> Sequence[str]:
-    """Return the names of the hooks in a settings file's text that are ours.
+def our_hooks(what: str, text: str) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """Return the hooks in a settings file's text that are ours, by their names.
 
     :raises BadSettings: it cannot be understood.
     """
     if what == "notify":
-        _toml(text)
-        return ["notify"] if NOTIFY.search(text) else []
+        words = _toml(text).get("notify")
+        return {"notify": [_notified(words)]} if NOTIFY.search(text) else {}
     if not text.strip():
-        return []
+        return {}
     try:
         hooks = value_at(text, ("hooks",))
     except NotJSON as error:
         raise BadSettings(str(error)) from None
     named = hooks.items() if isinstance(hooks, dict) else ()
-    return [name for name, groups in named if _any_ours(groups)]
+    ours = {name: list(_ours_among(groups)) for name, groups in named}
+    return {name: found for name, found in ours.items() if found}
+
+
+def _notified(words: Any) -> Mapping[str, Any]:
+    """Return a ``notify`` as a hook."""
+    given = words if isinstance(words, list) else []
+    return {"type": "command", "command": shlex.join(map(str, given))}
 
 
 def read(path: Path) -> str:
@@ -278,9 +285,9 @@ def _is_all_ours(group: Any) -> bool:
     return bool(hooks) and all(map(_is_ours, hooks))
 
 
-def _any_ours(groups: Any) -> bool:
-    found = groups if isinstance(groups, list) else []
-    return any(_is_ours(hook) for group in found for hook in _hooks_of(group))
+def _ours_among(groups: Any) -> Iterator[Mapping[str, Any]]:
+    for group in groups if isinstance(groups, list) else []:
+        yield from filter(_is_ours, _hooks_of(group))
 
 
 def _with_notify(text: str, wiring: Wiring) -> str:

@@ -6,11 +6,14 @@ admission       limits of connections, requests and buffered bytes; descriptors;
 authentication  who asks, and from which page, before anything is read or routed
 channel         one connection: its bytes become requests that are whole and in time; its timer
 compression     answers compressed for clients that ask for it
+direct_request  a request that goes straight to its handler, and its answer back in one write
+direct_routes   which requests may: a table of routes, and what is plain
 direct_send     bytes sent at once, where nothing waits before them
-framing         strict framing of requests, heads and chunks: pure
+framing         strict framing of requests: heads, which llhttp parses, and chunks: pure
 metrics         `/metrics`
 openapi         the contract, from the routes and their types
 parameters      what handlers are given: from the path, the query, the body
+readiness       whether the host takes requests, for balancers
 rendering       status and headers of answers and refusals
 request_context what is known of a request: its id, caller, route, response format
 responses       how a face's answers and refusals look

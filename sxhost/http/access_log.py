@@ -11,8 +11,11 @@ from msgspec import Struct
 from msgspec.structs import asdict
 from twisted.web.server import Request
 
+from sxhost.http.framing import RequestHead
+from sxhost.http.readiness import PROBES
 from sxhost.http.request_context import context_of
 from sxhost.logs import is_enabled, logger
+from sxhost.model.caller import Caller
 from sxhost.visible import without_secrets
 
 __all__ = ["FORMAT", "NAMESPACE", "AccessEntry", "AccessLog", "entry", "is_logged", "publish"]
@@ -26,9 +29,6 @@ FORMAT: Final = '{peer} "{method} {uri}" {status} {size} {ms:.1f}ms {token} {req
 
 LOGIN: Final = "/login/<code>"
 """The route of login links; their code is a secret until the link was used."""
-
-PROBE: Final = "/health"
-"""The route that programs ask every few seconds; it is logged for debugging only."""
 
 REMEMBERED: Final = 512
 """Paths and names of programs whose escaped form is remembered: a megabyte at the most."""
@@ -63,7 +63,7 @@ class AccessEntry(Struct, frozen=True):
     @property
     def level(self) -> Literal["debug", "info"]:
         """How much it matters: probes are logged for debugging only."""
-        return "debug" if self.route == PROBE else "info"
+        return "debug" if self.route in PROBES else "info"
 
     @property
     def message(self) -> str:
@@ -85,7 +85,7 @@ def publish(entry: AccessEntry) -> None:
 
 def is_logged(route: str) -> bool:
     """Tell whether requests to a route are logged at all, before an entry is made."""
-    return is_enabled("debug" if route == PROBE else "info")
+    return is_enabled("debug" if route in PROBES else "info")
 
 
 def entry(request: Request, ms: float) -> AccessEntry:
@@ -100,12 +100,46 @@ def entry(request: Request, ms: float) -> AccessEntry:
         status=request.code,
         size=request.sentLength,
         ms=round(ms, 3),
-        # The host's own user needs no token; whoever has no rights has not been let in.
-        token=(context.caller.token or "own") if context.caller.scopes else "-",
+        token=_token(context.caller),
         request_id=context.request_id,
         referer=_referer(_raw(request, b"referer")),
         agent=_printable(_raw(request, b"user-agent") or b"-"),
     )
+
+
+def entry_of_head(
+    head: RequestHead,
+    peer: str,
+    caller: Caller,
+    *,
+    route: str,
+    query_names: frozenset[str],
+    status: int,
+    size: int,
+    ms: float,
+    request_id: str,
+) -> AccessEntry:
+    """Return the same of a request that is known by its head."""
+    referers, agents = head.values(b"referer"), head.values(b"user-agent")
+    return AccessEntry(
+        peer=peer,
+        method=_printable(head.method),
+        uri=_uri(head.target, route, query_names),
+        version=_printable(head.version),
+        route=route,
+        status=status,
+        size=size,
+        ms=round(ms, 3),
+        token=_token(caller),
+        request_id=request_id,
+        referer=_referer(referers[0][:LONGEST] if referers else b""),
+        agent=_printable((agents[0][:LONGEST] if agents else b"") or b"-"),
+    )
+
+
+def _token(caller: Caller) -> str:
+    """Return who asks: the host's own user needs no token, others have not been let in."""
+    return (caller.token or "own") if caller.scopes else "-"
 
 
 # A client says the same again and again; what it says is escaped once.

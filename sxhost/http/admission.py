@@ -115,14 +115,21 @@ class Admission:
         if self.unsent > self._limits.unsent:
             raise Overloaded("answers wait for their readers", self._limits.unsent)
 
+    def check_body(self, size: int) -> None:
+        """Check that `count_body` would take `size` bytes.
+
+        :raises Overloaded: all bodies together would be too large.
+        """
+        if self.unanswered + size > self._limits.unanswered:
+            raise Overloaded("requests are not answered yet", self._limits.unanswered)
+
     def count_body(self, size: int) -> None:
         """Count `size` bytes of a body, until its request is answered (`uncount_body`).
 
         :raises Overloaded: all bodies together are too large.
         """
         self.unanswered += size
-        if self.unanswered > self._limits.unanswered:
-            raise Overloaded("requests are not answered yet", self._limits.unanswered)
+        self.check_body(0)
 
     def uncount_body(self, size: int) -> None:
         """Uncount `size` bytes of a body."""

@@ -1,10 +1,11 @@
 """Authentication in front of every route, stream and upgrade: who asks, and from which page.
 
-Only a request's head is read, before its body and before it is routed.  Pages of other sites
-are refused by the names in Host and Origin (CSRF, DNS rebinding), other users of this machine
-by their sockets' uid, which the kernel knows, everyone else by the token that they lack.  A
-cookie alone is not enough, since browsers send it to every port: it counts together with that
-uid, or with the secret of its page.
+Only a request's head is read, before its body and before it is routed.  What is decided for the
+very same fields of a head is remembered on a connection, until the access ends.  Pages of
+other sites are refused by the names in Host and Origin (CSRF, DNS rebinding), other users of
+this machine by their sockets' uid, which the kernel knows, everyone else by the token that they
+lack.  A cookie alone is not enough, since browsers send it to every port: it counts together
+with that uid, or with the secret of its page.
 """
 
 from __future__ import annotations
@@ -13,29 +14,44 @@ import re
 from collections.abc import Callable
 from functools import cached_property
 from pwd import getpwuid
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.web.server import Request
 
 from sxhost.auth.peer_credentials import is_local
-from sxhost.errors import BadRequest, ForbiddenHost, ForbiddenOrigin, RateLimited, Unauthorized
+from sxhost.errors import (
+    BadRequest,
+    ForbiddenHost,
+    ForbiddenOrigin,
+    HostError,
+    RateLimited,
+    Unauthorized,
+)
+from sxhost.http.framing import RequestHead
 from sxhost.localnet import LOOPBACK_NAMES, is_loopback, parse_address
-from sxhost.model.caller import HOST, Caller
+from sxhost.model.caller import HOST, NOBODY, Caller
 from sxhost.ratelimit import SlidingWindows
 
 __all__ = [
     "PROTOCOL",
     "AccessPolicy",
     "Authenticator",
+    "ConnectionGuard",
+    "ConnectionPeer",
+    "Decision",
+    "allow_origin",
+    "answer_preflight",
     "cookie_name",
     "is_forwarded",
     "login_attempts",
 ]
 
-FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+FORWARDED: Final = frozenset(
+    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"}
+)
 """Headers of a proxy: the socket, and its uid, are the proxy's and not the client's."""
 
 USUAL_PORTS: Final = frozenset({80, 443})
@@ -44,13 +60,19 @@ USUAL_PORTS: Final = frozenset({80, 443})
 NAME_AND_PORT: Final = re.compile(
     r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?\Z"
 )
-PAGE: Final = "sxhost-page"
+PAGE: Final = b"sxhost-page"
 """The header with a page's secret; a subprotocol for WebSockets: they have no headers."""
 
 PROTOCOL: Final = "sxhost"
 """The WebSocket subprotocol that a page offers beside ``sxhost-page.SECRET``."""
 
-PAGE_PROTOCOL: Final = re.compile(rf"(?:^|,)[ \t]*{PAGE}\.([\w-]+)")
+PAGE_PROTOCOL: Final = re.compile(rf"(?:^|,)[ \t]*{PAGE.decode()}\.([\w-]+)")
+
+DECIDING: Final = FORWARDED | {
+    b"host", b"origin", b"referer", b"authorization", b"cookie", PAGE,
+    b"sec-fetch-site", b"sec-fetch-mode", b"sec-websocket-protocol",
+}  # fmt: skip
+"""The fields on which a decision depends."""
 
 PREFLIGHT_S: Final = b"600"
 """Seconds for which a browser may cache the answer to a preflight request."""
@@ -71,6 +93,40 @@ class AccessPolicy(Struct, frozen=True, kw_only=True):
     """Origins of other sites whose pages may ask: ``https://name:port``."""
     tokens: Literal["others", "all", "none"] = "others"
     """Who needs a token: all but the host's own user, everyone, or nobody."""
+
+
+class ConnectionPeer(NamedTuple):
+    """Who is at the other end of a connection: its addresses, and the peer's user if known."""
+
+    here: IAddress
+    peer: IAddress
+    uid: int | None
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether it is a unix socket."""
+        return not hasattr(self.here, "port")
+
+    @property
+    def name(self) -> str:
+        """The peer's address."""
+        return "unix" if self.is_unix else getattr(self.peer, "host", "unix")
+
+    @property
+    def port(self) -> int:
+        """The port here; 0 for a unix socket."""
+        return getattr(self.here, "port", 0)
+
+
+class Decision(Struct, frozen=True):
+    """Who asks, or why the request is refused."""
+
+    caller: Caller = NOBODY
+    refusal: HostError | None = None
+    origin: str | None = None
+    """The other site's origin whose pages may read the answer."""
+    is_preflight: bool = False
+    """Whether the browser asks only whether such a page may ask."""
 
 
 class Authenticator:
@@ -102,126 +158,127 @@ class Authenticator:
         self._attempts = attempts
         self._token_file = token_file
 
-    def admit(self, request: Request, uid: int | None) -> Caller:
-        """Return the caller of a request; `uid` is the peer's, if the kernel knows it.
+    def openness(self, head: RequestHead) -> tuple[bool, bool]:
+        """Tell whether a path is open to all, and whether callers are identified there."""
+        path = head.path.decode("latin-1")
+        is_open = bool(self._opens(path))
+        return is_open, not is_open or bool(self._asks(path))
+
+    def decide(self, head: RequestHead, ends: ConnectionPeer) -> Decision:
+        """Return who sends a request with this head over such a connection."""
+        origin = head.header(b"origin")
+        known_origin = origin if origin in self._policy.origins else None
+        if known_origin and head.method == b"OPTIONS":
+            return Decision(origin=known_origin, is_preflight=True)
+        try:
+            self._check_names(head, ends)
+        except HostError as error:
+            return Decision(refusal=error)
+        try:
+            return Decision(self._admit(head, ends), origin=known_origin)
+        except HostError as error:
+            return Decision(refusal=error, origin=known_origin)
+
+    def _admit(self, head: RequestHead, ends: ConnectionPeer) -> Caller:
+        """Return the caller of a request.
 
         :raises HostError: the request is refused.
         """
-        unix = not hasattr(request.getHost(), "port")
-        self._check_names(request, unix=unix)
-        peer = "unix" if unix else request.getClientAddress().host
-        path = request.path.decode("latin-1")
-        is_open, anonymous = self._opens(path), Caller(frozenset(), uid=uid, peer=peer)
-        if is_open and not self._asks(path):
+        is_open, asks = self.openness(head)
+        anonymous = Caller(frozenset(), uid=ends.uid, peer=ends.name)
+        if not asks:
             return anonymous
         try:
-            found = self._identify(request, uid, f"{peer} {uid}")
+            found = self._identify(head, ends)
         except (Unauthorized, RateLimited):
             if is_open:
                 return anonymous
             raise
-        return replace(found, uid=uid, peer=peer)
-
-    def preflight(self, request: Request) -> bool:
-        """Answer a CORS preflight request of a permitted origin; return whether it is one."""
-        origin = request.getHeader("origin") or ""
-        if request.method != b"OPTIONS" or origin not in self._policy.origins:
-            return False
-        self._allow(request, origin)
-        request.setHeader(b"Access-Control-Allow-Methods", b"GET, POST, DELETE")
-        request.setHeader(
-            b"Access-Control-Allow-Headers", b"Authorization, Content-Type, Last-Event-ID"
-        )
-        request.setHeader(b"Access-Control-Max-Age", PREFLIGHT_S)
-        request.setResponseCode(204)
-        return True
+        return replace(found, uid=ends.uid, peer=ends.name)
 
     # Names.
 
-    def _check_names(self, request: Request, *, unix: bool) -> None:
+    def _check_names(self, head: RequestHead, ends: ConnectionPeer) -> None:
         """Check the names that a browser sends: of this host, and of the page that asks."""
-        host = _single_header(request, "host")
-        if host is None and request.clientproto != b"HTTP/1.0":
+        host = _single_header(head, b"host")
+        if host is None and head.version != b"HTTP/1.0":
             raise BadRequest("The request has no Host header.")
-        if host is not None and not unix and not self._is_ours(request, host):
+        if host is not None and not ends.is_unix and not self._is_ours(ends, host):
             raise ForbiddenHost(host)
-        self._check_origin(request, host or "")
+        self._check_origin(head, host or "")
 
-    def _is_ours(self, request: Request, host: str) -> bool:
+    def _is_ours(self, ends: ConnectionPeer, host: str) -> bool:
         name, port = _split(host)
-        here = request.getHost()
         if host in self._policy.hosts or name in self._policy.hosts:
             return True
-        if is_loopback(name.strip("[]")) and is_local(request.getClientAddress()):
+        if is_loopback(name.strip("[]")) and is_local(ends.peer):
             # At whatever port: a tunnel (ssh -L) has one of its own.  To rebind DNS, a page
             # needs a name that is resolved; those of loopback are not.
             return True
-        port_matches = port == here.port if port is not None else here.port in USUAL_PORTS
-        bare = name.strip("[]")
-        return port_matches and (bare in LOOPBACK_NAMES or _is_address(bare, here.host))
+        port_matches = port == ends.port if port is not None else ends.port in USUAL_PORTS
+        bare, here = name.strip("[]"), getattr(ends.here, "host", "")
+        return port_matches and (bare in LOOPBACK_NAMES or _is_address(bare, here))
 
-    def _check_origin(self, request: Request, host: str) -> None:
-        origin = _single_header(request, "origin")
+    def _check_origin(self, head: RequestHead, host: str) -> None:
+        origin = _single_header(head, b"origin")
         if origin is not None:
-            if origin in self._policy.origins:
-                self._allow(request, origin)
-            elif not host or origin.partition("://")[2] != host:
+            is_ours = host and origin.partition("://")[2] == host
+            if origin not in self._policy.origins and not is_ours:
                 raise ForbiddenOrigin(origin)
         # Most GETs have no Origin.  Sec-Fetch-Site helps, but never alone: browsers send it to
         # https: and loopback only, so a page whose name was rebound to us sends neither.
-        elif request.getHeader("sec-fetch-site") in ("cross-site", "same-site"):
-            entering = request.path == b"/" and request.method == b"GET"
+        elif head.header(b"sec-fetch-site") in ("cross-site", "same-site"):
+            entering = head.path == b"/" and head.method == b"GET"
             # A link to the dashboard, on whatever page or in a mail, may be followed.
-            if not (entering and request.getHeader("sec-fetch-mode") == "navigate"):
-                raise ForbiddenOrigin(request.getHeader("referer") or "another site")
-
-    def _allow(self, request: Request, origin: str) -> None:
-        request.setHeader("Access-Control-Allow-Origin", origin)
-        request.setHeader("Vary", "Origin")
+            if not (entering and head.header(b"sec-fetch-mode") == "navigate"):
+                raise ForbiddenOrigin(head.header(b"referer") or "another site")
 
     # Tokens.
 
-    def _identify(self, request: Request, uid: int | None, peer: str) -> Caller:
+    def _identify(self, head: RequestHead, ends: ConnectionPeer) -> Caller:
         """Return the caller; a token takes precedence, even for the host's own user."""
-        is_host_user = uid is not None and uid == self._uid and not is_forwarded(request)
-        token = _bearer_token(request)
+        uid, is_direct = ends.uid, not head.has_any(FORWARDED)
+        is_host_user = uid is not None and uid == self._uid and is_direct
+        token = _bearer_token(head)
         is_trusted = is_host_user and token is None and self._policy.tokens == "others"
         if is_trusted or self._policy.tokens == "none":
             return HOST
         if token is None:
-            return self._identify_browser(request, is_host_user=is_host_user)
+            return self._identify_browser(head, ends, is_host_user=is_host_user)
         found = self._check(token)
         if found is None:
-            wait = self._attempts.take(peer)
+            wait = self._attempts.take(f"{ends.name} {uid}")
             if wait:
                 raise RateLimited(
                     f"{self._attempts.limit} wrong tokens came from here", int(wait) + 1
                 )
             raise self._refusal(
-                request, "The token that came is not known to this host, or has expired."
+                head, ends, "The token that came is not known to this host, or has expired."
             )
         return found
 
-    def _identify_browser(self, request: Request, *, is_host_user: bool) -> Caller:
+    def _identify_browser(
+        self, head: RequestHead, ends: ConnectionPeer, *, is_host_user: bool
+    ) -> Caller:
         """Return the caller of a login's cookie; a stale one is not counted as an attempt."""
-        cookie = request.getCookie(cookie_name(request))
+        cookie = _cookies(head).get(cookie_name(ends.here))
         if cookie is None:
             why = (
                 "and this host asks everyone for one"
                 if is_host_user
                 else "and is not known to come from the host's own user"
             )
-            raise self._refusal(request, f"The request has no token, {why}.")
-        page = None if is_host_user else _page_secret(request)
+            raise self._refusal(head, ends, f"The request has no token, {why}.")
+        page = None if is_host_user else _page_secret(head)
         found = self._check_browser(cookie.decode("latin-1"), page)
         if found is None:
             raise Unauthorized("This login has ended, or is not this page's.")
         return found
 
-    def _refusal(self, request: Request, why: str) -> Unauthorized:
+    def _refusal(self, head: RequestHead, ends: ConnectionPeer, why: str) -> Unauthorized:
         """Return what a caller without a valid token is told: on this machine, where one is."""
-        unix = not hasattr(request.getHost(), "port")
-        if not unix and (is_forwarded(request) or not is_local(request.getClientAddress())):
+        is_far = head.has_any(FORWARDED) or not is_local(ends.peer)
+        if not ends.is_unix and is_far:
             return Unauthorized(why)
         return Unauthorized(why, host_user=self._user_name, token_file=self._token_file)
 
@@ -234,6 +291,54 @@ class Authenticator:
             return str(self._uid)
 
 
+class ConnectionGuard:
+    """The decisions on one connection: the last one is remembered as long as it holds.
+
+    It holds for the very same fields of a head, until the caller's access ends (a token is
+    revoked, replaced or expires).  Refusals are decided anew, since wrong tokens are counted,
+    and so is what rests on a cookie, whose login lasts longer with each use.
+    """
+
+    def __init__(self, authenticator: Authenticator, ends: ConnectionPeer) -> None:
+        self.ends = ends
+        self.peer_name = ends.name
+        self._authenticator = authenticator
+        self._key: tuple[object, ...] = ()
+        self._head: RequestHead | None = None
+        self._last = Decision()
+
+    def decide(self, head: RequestHead) -> Decision:
+        """Return who sends a request with this head."""
+        holds = self._key and self._last.caller.ended is None
+        if holds and head is self._head:
+            return self._last
+        is_root = head.path == b"/"  # a link may lead there
+        openness = self._authenticator.openness(head)
+        key = (head.method, head.version, is_root, *openness, *head.chosen(DECIDING))
+        if not (holds and key == self._key):
+            self._last = self._authenticator.decide(head, self.ends)
+            lasts = self._last.refusal is None and b"cookie" not in head.names
+            self._key = key if lasts and not self._last.is_preflight else ()
+        self._head = head
+        return self._last
+
+
+def allow_origin(request: Request, origin: str) -> None:
+    """Let pages of an origin read the answer."""
+    request.setHeader("Access-Control-Allow-Origin", origin)
+    request.setHeader("Vary", "Origin")
+
+
+def answer_preflight(request: Request) -> None:
+    """Answer a browser that asks whether a page of a permitted origin may ask."""
+    request.setHeader(b"Access-Control-Allow-Methods", b"GET, POST, DELETE")
+    request.setHeader(
+        b"Access-Control-Allow-Headers", b"Authorization, Content-Type, Last-Event-ID"
+    )
+    request.setHeader(b"Access-Control-Max-Age", PREFLIGHT_S)
+    request.setResponseCode(204)
+
+
 def login_attempts(clock: IReactorTime, limit: int) -> SlidingWindows:
     """Return what counts wrong tokens by who shows them: `limit` in any minute.
 
@@ -242,38 +347,46 @@ def login_attempts(clock: IReactorTime, limit: int) -> SlidingWindows:
     return SlidingWindows(clock.seconds, limit, 60.0)
 
 
-def cookie_name(request: Request) -> bytes:
+def cookie_name(here: IAddress) -> bytes:
     """Return the login cookie's name; it has the port, since browsers send it to all ports."""
-    return b"sxhost-%d" % getattr(request.getHost(), "port", 0)
+    return b"sxhost-%d" % getattr(here, "port", 0)
 
 
-def _bearer_token(request: Request) -> str | None:
+def _cookies(head: RequestHead) -> dict[bytes, bytes]:
+    """Return the cookies of a request, read as `twisted.web` reads them."""
+    pairs = [pair for value in head.values(b"cookie") for pair in value.split(b";")]
+    named = (pair.lstrip().partition(b"=") for pair in pairs if b"=" in pair)
+    return {name: value for name, _, value in named}
+
+
+def _bearer_token(head: RequestHead) -> str | None:
     """Return the token in a request's header; some clients leave out the word Bearer."""
-    given = _single_header(request, "authorization")
+    given = _single_header(head, b"authorization")
     scheme, _, token = (given or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else given
 
 
-def _page_secret(request: Request) -> str:
+def _page_secret(head: RequestHead) -> str:
     """Return the secret of a page: from its header, or from an offered subprotocol."""
-    offered = PAGE_PROTOCOL.search(request.getHeader("sec-websocket-protocol") or "")
-    return _single_header(request, PAGE) or (offered[1] if offered else "")
+    offered = PAGE_PROTOCOL.search(head.header(b"sec-websocket-protocol") or "")
+    return _single_header(head, PAGE) or (offered[1] if offered else "")
 
 
 def is_forwarded(request: Request) -> bool:
     """Tell whether a proxy passes this request on, so that the peer is not who asks."""
-    return any(request.requestHeaders.hasHeader(name) for name in FORWARDED)
+    return any(map(request.requestHeaders.hasHeader, FORWARDED))
 
 
-def _single_header(request: Request, name: str) -> str | None:
+def _single_header(head: RequestHead, name: bytes) -> str | None:
     """Return a header that may occur once.
 
     :raises BadRequest: it occurs more often.
     """
-    values = request.requestHeaders.getRawHeaders(name) or []
+    values = head.values(name)
     if len(values) > 1:
-        raise BadRequest(f"The request has {len(values)} {name.title()} headers.")
-    return values[0] if values else None
+        named = name.decode().title()
+        raise BadRequest(f"The request has {len(values)} {named} headers.")
+    return values[0].decode() if values else None
 
 
 def _is_address(text: str, address: str) -> bool:

@@ -1,25 +1,47 @@
 """One connection: its bytes become requests that are whole, in time and unambiguous.
 
-``twisted.web`` parses each line of a head after `sxhost.http.framing` has checked it.  Whatever
-is refused here is answered once, in the native format, and nothing behind it is read.
+`sxhost.http.framing` parses a head once it is whole.  A request that is whole and plain goes
+straight to its handler (`sxhost.http.direct_request`); every other one becomes a request of
+`twisted.web`.  Whatever is refused here is answered once, in the native format, and nothing
+behind it is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
 from sxhost.auth.peer_credentials import peer_uid
 from sxhost.errors import BadFraming, HostError, RequestTimeout
-from sxhost.http.admission import Admission, tune
-from sxhost.http.framing import EMPTY_LINES, Chunks, Head, bare_newline, options, too_long
+from sxhost.http.admission import tune
+from sxhost.http.authentication import (
+    Authenticator,
+    ConnectionGuard,
+    ConnectionPeer,
+    Decision,
+)
+from sxhost.http.direct_request import AnsweringSite, DirectRequest
+from sxhost.http.direct_routes import Plan
+from sxhost.http.direct_send import send
+from sxhost.http.framing import (
+    EMPTY_LINES,
+    Chunks,
+    RequestHead,
+    bare_newline,
+    check_begun_head,
+    read_head,
+    request_line,
+)
+from sxhost.http.readiness import Readiness
+from sxhost.http.request_context import HandlerOutcome
 from sxhost.logs import logger
+from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
 
 __all__ = ["HostChannel", "Incoming", "Listening", "Successor"]
@@ -29,18 +51,31 @@ log = logger(__name__)
 HEAD, BODY, IDLE, END, NOTHING = "header", "body", "next request", "end", ""
 """What a connection waits for, as its one timer bounds."""
 
+NO_HEAD: Final = RequestHead(b"", b"", b"")
+END_OF_HEAD: Final = b"\r\n\r\n"
+
+SHORT_BODY: Final = 16 * 1024
+"""Bytes of a body that may be awaited without counting them, like what is read ahead."""
+
 MOST_SHUT_OUT = 64
 """Refused connections that get time to read why; the rest of a flood is closed at once."""
 
 
-class Incoming(Protocol):
+class Asked(Protocol):
+    """A request that is read or answered."""
+
+    sentLength: int
+    """How many bytes of an answer were written."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """End: the client has left."""
+
+
+class Incoming(Asked, Protocol):
     """A request as its connection sees it: `HostRequest`, which is above this module."""
 
     refused: bool
     """Whether a refusal was sent; the rest of the body is thrown away."""
-
-    sentLength: int
-    """How many bytes of an answer were written."""
 
     began: float
     """Seconds of the clock at which its head was complete."""
@@ -52,20 +87,27 @@ class Incoming(Protocol):
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body."""
 
-    def refuse_unread(self, error: HostError, head: Head | None) -> None:
+    def refuse_unread(self, error: HostError, line: tuple[bytes, bytes] | None) -> None:
         """Answer with `error` although the request is not whole, or is none at all."""
 
     def refuse_connection(self, error: HostError) -> None:
         """Answer with `error` before anything was asked."""
 
 
-class Listening(Protocol):
+class Listening(AnsweringSite, Protocol):
     """The site as its connections see it: `HostSite`, which is above this module."""
 
     limits: Limits
-    clock: IReactorTime
-    admission: Admission
+    authenticator: Authenticator
+    stopping: bool
+    readiness: Readiness
     connections: set[HostChannel]
+
+    def admit(self, head: RequestHead, caller: Caller) -> None:
+        """Count a request of a caller.
+
+        :raises HostError: there are too many.
+        """
 
     def channel_closed(self, channel: HostChannel) -> None:
         """Take note that a connection is closed."""
@@ -86,7 +128,7 @@ class HostChannel(http.HTTPChannel):
     """
 
     factory: Listening
-    requests: list[Incoming]
+    requests: list[Asked]
     requestFactory: Any  # makes an Incoming
     transport: Any
     successor: Successor | None = None
@@ -97,11 +139,29 @@ class HostChannel(http.HTTPChannel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.head: Head | None = None
+        self.head: RequestHead | None = None
+        """The head of the request whose body is awaited."""
+        self._unread = b""
+        """Bytes that came and were not looked at yet, at the most a head or what is behind."""
+        self._reading = False
+        self._missing = 0
+        """Bytes of the body that have not come."""
+        self._chunks: Chunks | None = None
+        self._known: tuple[bytes, RequestHead, Plan | None] = (b"", NO_HEAD, None)
+        """The last head as it came and as it was understood: clients send the same again."""
+        self._incoming: Any = None
+        """The `Incoming` request whose body is awaited."""
+        self.decision = Decision()
+        """Who sends the request that is read."""
+        self._plan: Plan | None = None
+        """How the request is answered whose body is awaited, if it goes straight."""
+        self._head_came_at = 0.0
         self._empty = 0
         self._peer: str | None = None
         self._awaited = NOTHING
+        self._deadline = 0.0
         self._timer: IDelayedCall | None = None
+        self._otherwise: Callable[[], object] | None = None
         self._unsent = 0
 
     # The connection begins and ends.
@@ -109,8 +169,6 @@ class HostChannel(http.HTTPChannel):
     def connectionMade(self) -> None:
         """Register with the site, and wait for a request."""
         site = self.factory
-        self.MAX_LENGTH = self.totalHeadersSize = site.limits.header_size
-        self.maxHeaders = site.limits.header_fields
         site.connections.add(self)
         super().connectionMade()
         tune(self.transport, site.limits)
@@ -123,12 +181,18 @@ class HostChannel(http.HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Unregister from the site."""
-        self._set_timer(NOTHING)
+        self._cancel_timer()
         super().connectionLost(reason)
         self._count_unsent(0)
         if self._peer is not None:
             self.factory.admission.release(self._peer)
         self.factory.channel_closed(self)
+
+    @cached_property
+    def guard(self) -> ConnectionGuard:
+        """What decides who asks over this connection."""
+        ends = ConnectionPeer(self.transport.getHost(), self.transport.getPeer(), self.uid)
+        return ConnectionGuard(self.factory.authenticator, ends)
 
     @cached_property
     def uid(self) -> int | None:
@@ -140,23 +204,34 @@ class HostChannel(http.HTTPChannel):
         self.persistent = False
         if self.successor is not None:
             self.successor.release()
-        elif not self.requests:
+        elif not self._has_request:
             self.loseConnection()
 
-    def refuse(self, error: HostError) -> None:
+    @property
+    def _has_request(self) -> bool:
+        """Whether a request is there, or its line at least."""
+        is_read = self.head is not None or b"\r\n" in self._unread
+        return is_read or bool(self.requests)
+
+    def refuse(self, error: HostError, line: tuple[bytes, bytes] | None = None) -> None:
         """Answer the incoming request, or what is there of it, with `error`; read no more.
 
         If a refusal was sent already, only close.
+
+        :param line: method and target of a request that is not there yet.
         """
-        if not self.requests:
-            self.requests.append(self.requestFactory(self))
-        request, self.ignores_input = self.requests[-1], True
+        request = self._incoming if self.requests else None
+        if request is None:
+            request = self.requestFactory(self)
+            self.requests.append(request)
+        self.ignores_input, self._plan = True, None
         self._set_timer(NOTHING)
-        self.clearLineBuffer()
+        self._unread = b""
         if request.refused:
             self.loseConnection()
         else:
-            request.refuse_unread(error, self.head)
+            head = self.head
+            request.refuse_unread(error, (head.method, head.target) if head else line)
 
     def _refuse_connection(self, error: HostError) -> None:
         """Answer a refused connection with `error`, and close it."""
@@ -184,82 +259,143 @@ class HostChannel(http.HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Read on, unless the connection is closing or was refused."""
-        closing = self.transport.disconnecting or not (self.persistent or self.requests)
+        closing = self.transport.disconnecting or not (self.persistent or self._has_request)
         if self.ignores_input or closing:
             return
-        super().dataReceived(data)
-        if not (self._handlingRequest or self._awaited == END or self._busyReceiving):
+        self._unread = self._unread + data if self._unread else data
+        self._read_on()
+        if self._handlingRequest:
+            if len(self._unread) > self._optimisticEagerReadSize:
+                self._networkProducer.pauseProducing()
+        elif not (self._awaited == END or self.ignores_input):
             self._await_rest_of_request()
+
+    def _read_on(self) -> None:
+        """Read requests and answer them, until one has to be waited for."""
+        if self._reading:
+            return  # the answer to a request that was just read
+        self._reading = True
+        try:
+            while self._unread and self._may_read():
+                if not (self._read_head() if self.head is None else self._read_body()):
+                    break
+        finally:
+            self._reading = False
+
+    def _may_read(self) -> bool:
+        ends = self.ignores_input or self.transport.disconnecting
+        return not (ends or self._handlingRequest)
 
     def _await_rest_of_request(self) -> None:
         """Set the timer for the rest of a request that has begun to arrive."""
         limits = self.factory.limits
-        if not self.line_mode:
+        if self.head is not None:
             if self._awaited != BODY:
                 self._set_timer(BODY, limits.body_within, self._body_is_late)
-        elif self.head is not None or self._buffer:
-            if self._awaited != HEAD:
-                self._set_timer(HEAD, limits.header_within, self._head_is_late)
-            if bare_newline(self._buffer):
-                self.refuse(BadFraming("A line of the header has no proper end."))
+        elif self._unread and self._awaited != HEAD:
+            self._set_timer(HEAD, limits.header_within, self._head_is_late)
 
-    def lineReceived(self, line: bytes) -> Any:
-        """Check a line of a head and pass it on; return true if the rest must not be read."""
+    def _read_head(self) -> bool:
+        """Read a head, if it is whole; tell whether there is more to be read."""
+        data = self._unread
+        if data[0] in b"\r\n" and not self._skip_empty_lines():
+            return False
+        data, limits = self._unread, self.factory.limits
+        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+        raw = data[:end]
+        known, head, plan = self._known
         try:
-            line = self._checked(line)
+            if end < len(END_OF_HEAD):
+                check_begun_head(data, limits)
+                return False
+            if raw != known:
+                head = read_head(raw, limits)
+                plan = self.factory.direct.plan(head)
+                self._known = raw, head, plan
         except HostError as error:
-            self.refuse(error)
-        else:
-            if self.head is not None:
-                super().lineReceived(line)
-        return self.ignores_input
+            self.refuse(error, request_line(data, limits))
+            return False
+        self._empty = 0
+        self._unread = data[end:]
+        self.decision = self.guard.decide(head)
+        if plan is not None and self._is_short_of(plan):
+            self.head, self._plan = head, plan
+            self._head_came_at = self.factory.clock.seconds()
+        elif plan is None or not self._answer_directly(plan):
+            self._begin_request(head)
+        return True
 
-    def _checked(self, line: bytes) -> bytes:
-        """Check a line of a head; the target in the first one comes back in its usual form.
+    def _is_short_of(self, plan: Plan) -> bool:
+        """Tell whether a request waits for the rest of its body, which is a short one."""
+        is_short = len(self._unread) < plan.length <= SHORT_BODY
+        return is_short and self.decision.refusal is None
 
-        Empty lines before it are passed over (RFC 9112, 2.2).
-
-        :raises HostError: it is refused.
-        """
-        if self.head is None:
-            if line:
-                self.head, self._empty = Head(line, self.factory.limits), 0
-                return self.head.line
-            self._empty += 1
+    def _skip_empty_lines(self) -> bool:
+        """Pass over empty lines before a request (RFC 9112, 2.2); tell whether one follows."""
+        data = self._unread
+        while data.startswith(b"\r\n"):
+            data, self._empty = data[2:], self._empty + 1
             if self._empty > EMPTY_LINES:
-                raise BadFraming(f"More than {EMPTY_LINES} empty lines come first.")
-        elif line:
-            self.head.add(line)
-        else:
-            self.head.end()
-        return line
+                self.refuse(BadFraming(f"More than {EMPTY_LINES} empty lines come first."))
+                return False
+        self._unread = data
+        if bare_newline(data[:2]) and data[0] in b"\r\n":
+            self.refuse(BadFraming("An empty line has no proper end."))
+            return False
+        return bool(data) and data != b"\r"
 
-    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002 - it is too long to look
-        """Refuse a line that is too long."""
-        self.refuse(too_long(self.factory.limits, first=self.head is None))
+    def _begin_request(
+        self, head: RequestHead, answered: tuple[DirectRequest, HandlerOutcome] | None = None
+    ) -> None:
+        """Begin a `twisted.web` request; `answered` is one whose handler was called."""
+        request = self.requestFactory(self)
+        if answered is not None:
+            request.take_over(*answered)
+        self.requests.append(request)
+        self._incoming = request
+        self.head, self.length = head, head.length
+        add = request.requestHeaders.addRawHeader
+        for name, value in head.fields:
+            add(name, value)
+        self._command, self._path, self._version = head.method, head.target, head.version
+        self._missing = head.length or 0
+        self.allHeadersReceived()
+        if head.length is None:
+            self._chunks = Chunks(request.handleContentChunk, self._end_of_chunks)
+        elif not head.length:
+            self.allContentReceived()
 
-    def rawDataReceived(self, data: bytes) -> Any:
-        """Take a piece of a body, or what arrives while a request is answered."""
-        try:
-            super().rawDataReceived(data)
-        except BadFraming as error:
-            self.refuse(error)
-        return self.ignores_input
+    def _read_body(self) -> bool:
+        """Read of a body what is there; tell whether there is more to be read."""
+        plan = self._plan
+        if plan is not None:
+            if len(self._unread) < plan.length:
+                return False
+            self.head = self._plan = None
+            if not self._answer_directly(plan):
+                self._begin_request(plan.head)
+            return True
+        if self._chunks is not None:
+            data, self._unread = self._unread, b""
+            try:
+                self._chunks.dataReceived(data)
+            except BadFraming as error:
+                self.refuse(error)
+            return True
+        piece, self._unread = self._unread[: self._missing], self._unread[self._missing :]
+        self._missing -= len(piece)
+        self._incoming.handleContentChunk(piece)
+        if not self._missing:
+            self.allContentReceived()
+        return True
 
-    def allHeadersReceived(self) -> None:
-        """Begin the request; read a chunked body with our decoder, which has limits."""
-        super().allHeadersReceived()
-        if self.length is None:
-            handle = self.requests[-1].handleContentChunk
-            self._transferDecoder = Chunks(handle, self._finishRequestBody)
+    def _end_of_chunks(self, rest: bytes) -> None:
+        self._unread = rest
+        self.allContentReceived()
 
-    def checkPersistence(self, request: Any, version: bytes) -> bool:
-        """Return whether the connection outlives the answer; if not, set ``Connection: close``.
-
-        Twisted takes ``close, x`` for one option, and reads the first such header alone.
-        """
-        connection_options = options(request.requestHeaders.getRawHeaders(b"connection", []))
-        stays = version == b"HTTP/1.1" and "close" not in connection_options
+    def checkPersistence(self, request: Any, version: bytes) -> bool:  # noqa: ARG002
+        """Return whether the connection outlives the answer; if not, say so."""
+        stays = self.head is not None and self.head.persists
         if not stays:
             request.responseHeaders.setRawHeaders(b"connection", [b"close"])
         return stays
@@ -271,21 +407,77 @@ class HostChannel(http.HTTPChannel):
 
     def allContentReceived(self) -> None:
         """Answer the request, without any timer."""
-        self.head = None
+        self.head = self._chunks = None
         self._set_timer(NOTHING)
         super().allContentReceived()
 
-    def requestDone(self, request: Incoming) -> None:
+    def requestDone(self, request: Asked) -> None:
         """Go on to the next request, or close."""
+        self.requests.remove(request)
         if self.ignores_input:
-            self.requests.remove(request)
             self.linger()
             return
-        super().requestDone(request)
+        if not self._waitingForTransport:
+            self._networkProducer.resumeProducing()
+        else:
+            self._count_unsent(self._unsent + request.sentLength)
+        if not self.persistent:
+            self.loseConnection()
+            return
+        self._handlingRequest = False
+        self._await_next()
+        self._read_on()
+        if not (self._reading or self._handlingRequest or self.ignores_input):
+            self._await_rest_of_request()
+
+    def _await_next(self) -> None:
+        if self._awaited == NOTHING:
+            self._set_timer(IDLE, self.factory.limits.idle, self._idle_too_long)
+
+    # The straight way.
+
+    def _answer_directly(self, plan: Plan) -> bool:
+        """Answer a request whose head was read, if it is whole and plain; tell whether so."""
+        site, length, decision = self.factory, plan.length, self.decision
+        if site.stopping or site.readiness.standing_by or decision.refusal is not None:
+            return False
+        if len(self._unread) < length:
+            return False
+        if plan.is_read and decision.caller.grant is not None:
+            return False  # it is cut short when the grant ends
+        try:
+            site.admission.check_body(length)
+            site.admit(plan.head, decision.caller)
+        except HostError:
+            return False
+        body, self._unread = self._unread[:length], self._unread[length:]
+        DirectRequest(self, site, plan, decision.caller, body).answer()
+        return True
+
+    def begin_waiting(self, request: DirectRequest) -> None:
+        """Read nothing more until a request is answered, whose handler waits."""
+        self._set_timer(NOTHING)
+        self.requests.append(request)
+        self._handlingRequest = True
+
+    def send_answer(self, request: DirectRequest, data: bytes) -> None:
+        """Send the answer to a request; it is done."""
+        send(self.transport, data)
+        if self.requests:
+            self.requestDone(request)
+            return
         if self._waitingForTransport:
             self._count_unsent(self._unsent + request.sentLength)
-        if self.persistent and self._awaited == NOTHING and not self._handlingRequest:
-            self._set_timer(IDLE, self.factory.limits.idle, self._idle_too_long)
+        self._set_timer(IDLE, self.factory.limits.idle, self._idle_too_long)
+
+    def answer_by_tree(self, request: DirectRequest, outcome: HandlerOutcome) -> None:
+        """Have a `twisted.web` request answer with what the handler has returned or raised."""
+        self._unread = request.body + self._unread
+        if self.requests:
+            self.requests.remove(request)
+            self._handlingRequest = False
+        self._begin_request(request.plan.head, (request, outcome))
+        self._read_on()
 
     def resumeProducing(self) -> None:
         """The transport's buffer is empty: all answers were sent."""
@@ -307,15 +499,40 @@ class HostChannel(http.HTTPChannel):
     def _set_timer(
         self, what: str, within: float = 0, otherwise: Callable[[], object] | None = None
     ) -> None:
-        """Set the one timer: call `otherwise` if `what` has not come `within` seconds."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._awaited = what
-        later = self.factory.clock.callLater
-        self._timer = later(within, otherwise) if otherwise is not None else None
+        """Set the one timer: call `otherwise` if `what` has not come `within` seconds.
+
+        A call that is scheduled stays so if the new time is not earlier, and finds out when
+        its time comes: nearly every request puts it off.
+        """
+        clock, self._awaited, self._otherwise = self.factory.clock, what, otherwise
+        if otherwise is None:
+            return
+        self._deadline = clock.seconds() + within
+        timer = self._timer
+        if timer is not None:
+            if timer.getTime() <= self._deadline:
+                return
+            timer.cancel()
+        self._timer = clock.callLater(within, self._time_has_passed)
+
+    def _time_has_passed(self) -> None:
+        clock, otherwise, self._timer = self.factory.clock, self._otherwise, None
+        left = self._deadline - clock.seconds()
+        if otherwise is None:
+            return
+        if left > 0:
+            self._timer = clock.callLater(left, self._time_has_passed)
+        else:
+            otherwise()
+
+    def _cancel_timer(self) -> None:
+        self._set_timer(NOTHING)
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
 
     def _head_is_late(self) -> None:
-        if self.head is not None or self._buffer:
+        if self._unread:
             within = self.factory.limits.header_within
             self.refuse(RequestTimeout(f"The header did not come within {within:g} s."))
         else:
@@ -323,10 +540,11 @@ class HostChannel(http.HTTPChannel):
 
     def _body_is_late(self) -> None:
         """Refuse a late body, unless it comes at ``body_rate`` bytes a second or more."""
-        limits, request = self.factory.limits, self.requests[-1]
-        spare = request.received / limits.body_rate - (
-            self.factory.clock.seconds() - request.began
-        )
+        limits = self.factory.limits
+        received, began = len(self._unread), self._head_came_at
+        if self._plan is None:
+            received, began = self._incoming.received, self._incoming.began
+        spare = received / limits.body_rate - (self.factory.clock.seconds() - began)
         if spare > 0:
             self._set_timer(BODY, spare, self._body_is_late)
         else:

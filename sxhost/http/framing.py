@@ -1,15 +1,17 @@
 """Strict framing of requests, so that no proxy reads a request differently (smuggling).
 
-What RFC 9112 forbids or leaves open is refused: a proxy that read it in another way could be
-made to take half of one client's request for another client's.  Pure: bytes in, errors out.
+llhttp parses a head; what it lets pass, though RFC 9112 forbids it or leaves it open, is
+refused here: a proxy that read it in another way could be made to take half of one client's
+request for another client's.  Pure: bytes in, errors out.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from sxhost.errors import (
     BadFraming,
@@ -22,7 +24,18 @@ from sxhost.errors import (
 )
 from sxhost.model.limits import Limits
 
-__all__ = ["EMPTY_LINES", "METHODS", "Chunks", "Head", "bare_newline", "options"]
+__all__ = [
+    "EMPTY_LINES",
+    "METHODS",
+    "Chunks",
+    "RequestHead",
+    "bare_newline",
+    "check_begun_head",
+    "options",
+    "read_head",
+    "request_line",
+    "too_long",
+]
 
 METHODS: Final = frozenset(
     {b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT", b"QUERY", b"TRACE"}
@@ -45,7 +58,10 @@ REQUEST_LINE: Final = re.compile(
     rb"(?P<method>%s) (?P<target>[!-~]+) HTTP/(?P<version>[0-9]\.[0-9])" % TOKEN
 )
 FIELD: Final = re.compile(rb"(?P<name>%s):[\t ]*(?P<value>[^\x00-\x08\x0a-\x1f\x7f]*)" % TOKEN)
+TARGET: Final = re.compile(rb"/[!\"$-~]*")
+"""A target in origin form: without a fragment."""
 ABSOLUTE: Final = re.compile(rb"(?i)https?://(?P<authority>[^/?#]+)(?P<rest>[^#]*)")
+VERSIONS: Final = frozenset({b"HTTP/1.0", b"HTTP/1.1"})
 CONTROL: Final = re.compile(rb"%(?:[01][0-9A-Fa-f]|7[Ff])")
 LENGTH: Final = re.compile(rb"[0-9]{1,18}")  # more digits overflow other programs' counters
 SIZE_LINE: Final = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,16})(?:[\t ]*;[\t -~\x80-\xff]*)?")
@@ -72,141 +88,237 @@ MAX_QUOTED: Final = 40
 """Bytes of a request that an error repeats."""
 
 
-class Head:
-    """The head of a request (request line and header fields), checked line by line.
+class RequestHead:
+    """The head of a request: its line and its fields, as they were understood."""
 
-    :raises HostError: from every method, at the first line that is refused.
+    __slots__ = ("fields", "length", "method", "names", "path", "persists", "target", "version")
+
+    def __init__(self, method: bytes, target: bytes, version: bytes) -> None:
+        self.method = method
+        self.target = target
+        """Path and query."""
+        self.path = target.partition(b"?")[0]
+        self.version = version
+        """``HTTP/1.1`` or ``HTTP/1.0``."""
+        self.fields: Sequence[tuple[bytes, bytes]] = ()
+        """Names in lower case, and values without the blanks around them."""
+        self.names: frozenset[bytes] = frozenset()
+        self.length: int | None = 0
+        """Bytes of the body; None if it comes in chunks."""
+        self.persists = True
+        """Whether the connection may stay open after the answer."""
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Return the values of a field, one of each line that has it."""
+        if name not in self.names:
+            return []
+        return [value for known, value in self.fields if known == name]
+
+    def chosen(self, names: Collection[bytes]) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the fields of these names, in order."""
+        return tuple(field for field in self.fields if field[0] in names)
+
+    def has_any(self, names: frozenset[bytes]) -> bool:
+        """Tell whether there is a field of one of these names."""
+        return not names.isdisjoint(self.names)
+
+    def header(self, name: bytes) -> str | None:
+        """Return the last value of a field."""
+        values = self.values(name)
+        return values[-1].decode() if values else None
+
+
+class _Collector:
+    """What llhttp reports of a head."""
+
+    __slots__ = ("fields", "is_whole", "target")
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.is_whole = False
+
+    def on_url(self, target: bytes) -> None:
+        self.target += target
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self.is_whole = True
+
+
+def read_head(raw: bytes, limits: Limits) -> RequestHead:
+    """Parse and check a head, which ends with the first empty line in it.
+
+    :raises HostError: it is refused.
     """
+    found, parser = _parsed(raw, limits)
+    if not found.is_whole:
+        _explain(raw, limits)
+        raise BadFraming("The header of the request is malformed.")
+    method, version = parser.get_method(), b"HTTP/" + parser.get_http_version().encode()
+    if not raw.startswith(b"%s %s %s\r\n" % (method, found.target, version)):
+        raise BadFraming("The request line has more blanks than two.")
+    if len(found.target) > limits.uri_size:
+        raise URITooLong(limits.uri_size)
+    _check_words(method, version)
+    target, authority = _origin_form(found.target)
+    head = _head(method, target, version, found.fields)
+    _check_fields(head)
+    _check_host(head, authority)
+    return head
 
-    def __init__(self, line: bytes, limits: Limits) -> None:
-        self._limits = limits
-        self._fields = 0
-        self._size = 0
-        self._kept: defaultdict[bytes, list[bytes]] = defaultdict(list)
-        self._count_bytes(line)
-        match = REQUEST_LINE.fullmatch(line)
-        if match is None:
-            if len(line) > limits.uri_size:
-                raise URITooLong(limits.uri_size)
-            raise BadFraming(f"This is no request line: {_quoted(line)!r}.")
-        self.method = match["method"]
-        self.target = match["target"]
-        self.version = match["version"]
-        self.authority: bytes | None = None
-        self._check_line()
 
-    @property
-    def line(self) -> bytes:
-        """The request line, with the target in origin form."""
-        return b"%s %s HTTP/%s" % (self.method, self.target, self.version)
+def _head(
+    method: bytes, target: bytes, version: bytes, fields: Iterable[tuple[bytes, bytes]]
+) -> RequestHead:
+    head = RequestHead(method, target, version)
+    head.fields = [(name, value.strip(b"\t ")) for name, value in fields]
+    head.names = frozenset(name for name, _ in head.fields)
+    return head
 
-    def add(self, line: bytes) -> None:
-        """Check a header line."""
-        self._count_bytes(line)
-        # Folding (RFC 9112, 5.2): some programs join the line to the one before, some do not.
-        if line[0] in b"\t ":
-            raise BadFraming("A line of the header begins with a space.")
-        match = FIELD.fullmatch(line)
-        if match is None:
+
+def check_begun_head(raw: bytes, limits: Limits) -> None:
+    """Check a head as far as it has come.
+
+    :raises HostError: whatever follows, it is refused.
+    """
+    lines, end, rest = raw.rpartition(END)
+    if len(raw) > limits.header_size:
+        raise too_long(limits, first=not end)
+    if bare_newline(rest):
+        raise BadFraming("A line of the header has no proper end.")
+    if end:
+        _parsed(lines + end, limits)
+
+
+def _parsed(raw: bytes, limits: Limits) -> tuple[_Collector, HttpRequestParser]:
+    if len(raw) > limits.header_size:
+        raise too_long(limits, first=raw.find(END) + 2 > limits.header_size)
+    found = _Collector()
+    parser = HttpRequestParser(found)
+    try:
+        parser.feed_data(raw)
+    except HttpParserUpgrade:
+        pass  # whether it is one is up to its route
+    except HttpParserError as error:
+        _explain(raw, limits)
+        raise BadFraming(f"The header of the request is malformed: {error}.") from error
+    if len(found.fields) > limits.header_fields:
+        raise HeaderTooLarge(limits.header_fields, "fields")
+    return found, parser
+
+
+def _explain(raw: bytes, limits: Limits) -> None:
+    """Look for the reason why a head is refused: llhttp, which refuses it, knows fewer.
+
+    :raises HostError: it was found.
+    """
+    line, *lines = raw.split(END)
+    match = REQUEST_LINE.fullmatch(line)
+    if len(line if match is None else match["target"]) > limits.uri_size:
+        raise URITooLong(limits.uri_size)
+    if match is None:
+        raise BadFraming(f"This is no request line: {_quoted(line)!r}.")
+    version = b"HTTP/" + match["version"]
+    _check_words(match["method"], version)
+    fields = []
+    for line in filter(None, lines):
+        field = FIELD.fullmatch(line)
+        if field is None:
             raise BadFraming(f"This is no line of a header: {_quoted(line)!r}.")
-        self._fields += 1
-        if self._fields > self._limits.header_fields:
-            raise HeaderTooLarge(self._limits.header_fields, "fields")
-        name, value = match["name"].lower(), match["value"].rstrip(b"\t ")
+        fields.append((field["name"].lower(), field["value"]))
+    _check_fields(_head(match["method"], match["target"], version, fields))
+
+
+def _check_words(method: bytes, version: bytes) -> None:
+    if version not in VERSIONS:
+        raise VersionNotSupported(version.decode())
+    if method not in METHODS:
+        raise NotImplementedHere(f"No method here is called {_quoted(method)!r}.")
+
+
+def request_line(raw: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
+    """Return method and target of a head that is refused for its fields, not for its line."""
+    match = REQUEST_LINE.fullmatch(raw.partition(END)[0])
+    if match is None or len(match["target"]) > limits.uri_size:
+        return None
+    try:
+        _check_words(match["method"], b"HTTP/" + match["version"])
+        return match["method"], _origin_form(match["target"])[0]
+    except HostError:
+        return None
+
+
+def _origin_form(target: bytes) -> tuple[bytes, bytes | None]:
+    """Return path and query of a target, and the host that its absolute form names."""
+    absolute, authority = ABSOLUTE.fullmatch(target), None
+    if absolute:
+        authority = absolute["authority"].lower()
+        slash = b"" if absolute["rest"].startswith(b"/") else b"/"
+        target = slash + absolute["rest"]
+    if not TARGET.fullmatch(target):
+        raise BadFraming("The request's target is no path, which begins with a slash.")
+    # Percent-encoded, a NUL would pass as part of an id, and end it for a program in C.
+    if b"%" in target and CONTROL.search(target.partition(b"?")[0]):
+        raise BadFraming("The path has a control character in it.")
+    return target, authority
+
+
+def _check_fields(head: RequestHead) -> None:
+    for name, value in head.fields:
         if not value.isascii():
             _check_text(name, value)
-        check = CHECKS.get(name)
-        if check is not None:
-            check(self, value)
-            self._kept[name].append(value)
+    _check_length(head)
+    for value in head.values(b"expect"):
+        if value.lower() != b"100-continue":
+            raise ExpectationFailed(_quoted(value))
+    _check_connection(head)
 
-    def end(self) -> None:
-        """Check the head as a whole, at the empty line that ends it."""
-        hosts = self._kept[b"host"]
-        if len(hosts) > 1:
-            raise BadFraming(f"The request has {len(hosts)} Host headers.")
-        if not hosts and self.version != b"1.0":
-            raise BadFraming("The request has no Host header.")
-        if hosts and not hosts[0]:
-            raise BadFraming("The Host header is empty.")
-        if self.authority is not None and [host.lower() for host in hosts] != [self.authority]:
-            raise BadFraming("The request's target names another host than its Host header.")
 
-    # The request line.
+def _check_host(head: RequestHead, authority: bytes | None) -> None:
+    hosts = head.values(b"host")
+    if len(hosts) > 1:
+        raise BadFraming(f"The request has {len(hosts)} Host headers.")
+    if not hosts and head.version != b"HTTP/1.0":
+        raise BadFraming("The request has no Host header.")
+    if hosts and not hosts[0]:
+        raise BadFraming("The Host header is empty.")
+    if authority is not None and [host.lower() for host in hosts] != [authority]:
+        raise BadFraming("The request's target names another host than its Host header.")
 
-    def _check_line(self) -> None:
-        if len(self.target) > self._limits.uri_size:
-            raise URITooLong(self._limits.uri_size)
-        if self.version not in (b"1.0", b"1.1"):
-            raise VersionNotSupported(f"HTTP/{self.version.decode()}")
-        if self.method not in METHODS:
-            raise NotImplementedHere(f"No method here is called {_quoted(self.method)!r}.")
-        self._check_target()
 
-    def _check_target(self) -> None:
-        """Read the target's origin form, or its absolute form, which becomes the former."""
-        absolute = ABSOLUTE.fullmatch(self.target)
-        if absolute:
-            self.authority = absolute["authority"].lower()
-            slash = b"" if absolute["rest"].startswith(b"/") else b"/"
-            self.target = slash + absolute["rest"]
-        if not self.target.startswith(b"/"):
-            raise BadFraming("The request's target is no path; it begins with a slash.")
-        path = self.target.partition(b"?")[0]
-        # Percent-encoded, a NUL would pass as part of an id, and end it for a program in C.
-        if CONTROL.search(path):
-            raise BadFraming("The path has a control character in it.")
-        if b"#" in self.target:
-            raise BadFraming("The request's target has a fragment; that is for browsers.")
+def _check_length(head: RequestHead) -> None:
+    """Check the fields that say where the request ends, and note what they say.
 
-    # Fields that say where the request ends.  Two that disagree are how requests are smuggled;
-    # two that agree are refused as well: which of them a proxy reads, and how, is unknown.
-
-    def _check_length(self, value: bytes) -> None:
-        if self._kept[b"content-length"]:
-            raise BadFraming("The request has two Content-Length headers.")
-        if self._kept[b"transfer-encoding"]:
-            raise BadFraming("The request has both Transfer-Encoding and Content-Length.")
+    Two that disagree are how requests are smuggled; two that agree are refused as well: which
+    of them a proxy reads, and how, is unknown.
+    """
+    lengths, codings = head.values(b"content-length"), head.values(b"transfer-encoding")
+    if len(lengths) + len(codings) > 1:
+        raise BadFraming("The request says more than once how long it is.")
+    for value in lengths:
         if not LENGTH.fullmatch(value):
             raise BadFraming(f"This is no Content-Length: {_quoted(value)!r}.")
-
-    def _check_coding(self, value: bytes) -> None:
-        if self._kept[b"content-length"]:
-            raise BadFraming("The request has both Content-Length and Transfer-Encoding.")
-        if self._kept[b"transfer-encoding"]:
-            raise BadFraming("The request has two Transfer-Encoding headers.")
-        if self.version == b"1.0":  # a proxy of that version passes it on, and does not obey it
+        head.length = int(value)
+    for value in codings:
+        if head.version == b"HTTP/1.0":  # a proxy passes it on, and does not obey it
             raise BadFraming("HTTP/1.0 has no Transfer-Encoding.")
         if value.lower() != b"chunked":
             raise NotImplementedHere(
                 f"The only transfer coding read here is 'chunked', not {_quoted(value)!r}."
             )
-
-    def _check_expect(self, value: bytes) -> None:
-        if value.lower() != b"100-continue":
-            raise ExpectationFailed(_quoted(value))
-
-    def _check_connection(self, value: bytes) -> None:
-        named = END_TO_END.intersection(options([value]))
-        if named:
-            raise BadFraming(f"Connection names {min(named)!r}, which is for all who read it.")
-
-    def _keep(self, value: bytes) -> None:
-        """Only keep the field: it is checked at the end of the head."""
-
-    def _count_bytes(self, line: bytes) -> None:
-        self._size += len(line) + 2
-        if self._size > self._limits.header_size:
-            raise too_long(self._limits, first=self._size == len(line) + 2)
+        head.length = None
 
 
-CHECKS: Final[dict[bytes, Callable[[Head, bytes], None]]] = {
-    b"content-length": Head._check_length,
-    b"transfer-encoding": Head._check_coding,
-    b"expect": Head._check_expect,
-    b"connection": Head._check_connection,
-    b"host": Head._keep,
-}
+def _check_connection(head: RequestHead) -> None:
+    named = options(head.values(b"connection"))
+    joined = END_TO_END.intersection(named)
+    if joined:
+        raise BadFraming(f"Connection names {min(joined)!r}, which is for all who read it.")
+    # Twisted takes `close, x` for one option, and reads the first such field alone.
+    head.persists = head.version == b"HTTP/1.1" and "close" not in named
 
 
 class Chunks:

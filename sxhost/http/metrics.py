@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import get_args
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
-    Histogram,
+    Metric,
     PlatformCollector,
     ProcessCollector,
-    disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from sxhost.http.router import Route
 from sxhost.model.host import Host
@@ -24,10 +28,42 @@ __all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-disable_created_metrics()
-
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 """Seconds; long pulls fill the last ones."""
+
+
+class RequestFigures(Collector):
+    """Requests counted in plain numbers: those of `prometheus_client` take locks for each."""
+
+    def __init__(self) -> None:
+        self._requests: Counter[tuple[str, str, int]] = Counter()
+        self._seconds: dict[str, list[float]] = {}
+        """By route: their number in each bucket and above all, and their sum."""
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests[method, route, status] += 1
+        row = self._seconds.get(route)
+        if row is None:
+            row = self._seconds[route] = [0.0] * (len(BUCKETS) + 2)
+        row[bisect_left(BUCKETS, seconds)] += 1
+        row[-1] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the figures for Prometheus."""
+        labels = ["method", "route", "status"]
+        requests = CounterMetricFamily("sxhost_requests", "Requests answered.", labels=labels)
+        for (method, route, status), number in self._requests.items():
+            requests.add_metric([method, route, str(status)], number)
+        yield requests
+        times = HistogramMetricFamily(
+            "sxhost_request_seconds", "Time to answer.", labels=["route"]
+        )
+        limits = [*map(floatToGoString, BUCKETS), "+Inf"]
+        for route, (*numbers, total) in self._seconds.items():
+            buckets = list(zip(limits, accumulate(numbers), strict=True))
+            times.add_metric([route], buckets, total)
+        yield times
 
 
 class Metrics:
@@ -38,14 +74,8 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self._requests = Counter(
-            "sxhost_requests", "Requests answered.", ["method", "route", "status"],
-            registry=registry,
-        )  # fmt: skip
-        self._seconds = Histogram(
-            "sxhost_request_seconds", "Time to answer.", ["route"],
-            registry=registry, buckets=BUCKETS,
-        )  # fmt: skip
+        self._requests = RequestFigures()
+        registry.register(self._requests)
         self._events = Gauge("sxhost_events", "Events ever appended.", registry=registry)
         self._sessions = Gauge(
             "sxhost_sessions", "Sessions by state.", ["state"], registry=registry
@@ -60,8 +90,7 @@ class Metrics:
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        self._requests.labels(method, route, status).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._requests.count(method, route, status, seconds)
 
     async def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, NamedTuple
 
+from twisted.python.failure import Failure
 from twisted.web.server import Request
 from zope.interface import Interface, implementer
 
 from sxhost.http.responses import NATIVE, ResponseFormat
-from sxhost.model.caller import Caller
+from sxhost.model.caller import NOBODY, Caller
 
-__all__ = ["RequestContext", "context_of"]
+__all__ = ["HandlerOutcome", "RequestContext", "context_of"]
 
-NOBODY: Final = Caller(frozenset())
+
+class HandlerOutcome(NamedTuple):
+    """What a handler has returned or raised."""
+
+    value: Any = None
+    failure: Failure | None = None
+
+    def result(self) -> Any:
+        """Return or raise it again."""
+        if self.failure is not None:
+            self.failure.raiseException()
+        return self.value
 
 
 class IRequestContext(Interface):
@@ -35,6 +47,8 @@ class RequestContext:
     """The path of the route that answers, for the log and the metrics."""
     query_names: frozenset[str] = frozenset()
     """The query's parameters that the route knows; no others are logged."""
+    outcome: HandlerOutcome | None = None
+    """What the handler has returned or raised, if it was called already."""
 
 
 def context_of(request: Request) -> RequestContext:

@@ -144,7 +144,7 @@ class Route:
         """The type of the answer."""
         return self._annotations["return"] if self.answers is None else self.answers
 
-    @property
+    @cached_property
     def query(self) -> Any:
         """The type that the query decodes into; None where there is none."""
         return self._annotations.get("query")
@@ -190,22 +190,44 @@ class Route:
         self, request: Request, path: dict[str, str], limits: Limits, slices: TimeSlicer | None
     ) -> dict[str, Any]:
         """Decode the handler's arguments from a request, a large batch in `slices`."""
-        arguments: dict[str, Any] = {
-            name: path_value(name, self._annotations[name], text) for name, text in path.items()
-        }
-        if "base_url" in self._annotations:
+        arguments = self.path_arguments(path)
+        if self.needs_address:
             arguments["base_url"] = base_url(request)
         if self._body_name is not None:
-            body = read_body(request, self._body_limit(limits))
-            batch = self.consumes == NDJSON and self.body is not bytes
-            arguments[self._body_name] = (
-                await self._lines(body, limits, slices) if batch else self._decode(body, limits)
-            )
+            body = read_body(request, self.body_limit(limits))
+            arguments[self._body_name] = await self._body_value(body, limits, slices)
         if self.query is not None:
             arguments["query"] = convert(self._query_with_cursor(request), self.query)
         return arguments
 
-    def _body_limit(self, limits: Limits) -> int:
+    async def plain_arguments(
+        self, path: Mapping[str, Any], body: bytes, limits: Limits, slices: TimeSlicer | None
+    ) -> dict[str, Any]:
+        """Decode the handler's arguments of a request without a query."""
+        arguments = dict(path)
+        if self._body_name is not None:
+            arguments[self._body_name] = await self._body_value(body, limits, slices)
+        if self.query is not None:
+            arguments["query"] = convert({}, self.query)
+        return arguments
+
+    def path_arguments(self, path: Mapping[str, str]) -> dict[str, Any]:
+        """Decode the arguments that stand in the path."""
+        annotations = self._annotations
+        return {name: path_value(name, annotations[name], text) for name, text in path.items()}
+
+    @property
+    def needs_address(self) -> bool:
+        """Whether the handler is told the host's address as the client wrote it."""
+        return "base_url" in self._annotations
+
+    async def _body_value(self, body: bytes, limits: Limits, slices: TimeSlicer | None) -> Any:
+        if self.consumes == NDJSON and self.body is not bytes:
+            return await self._lines(body, limits, slices)
+        return self._decode(body, limits)
+
+    def body_limit(self, limits: Limits) -> int:
+        """Return how many bytes a body may have."""
         if self.consumes == NDJSON:
             return limits.batch_body
         return limits.large_body if self.large else limits.body
@@ -341,11 +363,14 @@ class _Endpoint:
         if route.needs != "open":
             caller.check(route.needs, path.get("session_id"))
         current_caller.set(caller)
-        arguments = await route.arguments(request, path, self._limits, self._slices)
-        work = route.handler(**arguments)
         # A read may be cut short when the token ends; an action is done and answered.
         is_read = route.method == "GET" and route.safe
-        value = await (_while_permitted(caller, work) if is_read else work)
+        if context.outcome is not None:
+            value = context.outcome.result()
+        else:
+            arguments = await route.arguments(request, path, self._limits, self._slices)
+            work = route.handler(**arguments)
+            value = await (_while_permitted(caller, work) if is_read else work)
         if hasattr(value, "serve"):
             set_headers(request, route.produces)
             await _while_permitted(caller, value.serve(request))

@@ -8,7 +8,6 @@ connection may do before and between its requests is up to `sxhost.http.channel`
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, Final, cast
@@ -18,16 +17,25 @@ from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from sxhost.errors import BodyTooLarge, HostError, Stopping
+from sxhost.errors import BodyTooLarge, HostError, NotReady, Stopping
 from sxhost.http.access_log import AccessLog, entry, is_logged, publish
 from sxhost.http.admission import Admission, RequestRates
-from sxhost.http.authentication import Authenticator, is_forwarded
+from sxhost.http.authentication import (
+    FORWARDED,
+    Authenticator,
+    allow_origin,
+    answer_preflight,
+)
 from sxhost.http.channel import HostChannel
-from sxhost.http.framing import METHODS, Head
+from sxhost.http.direct_request import DirectRequest, request_ids
+from sxhost.http.direct_routes import DirectRoutes
+from sxhost.http.framing import METHODS, RequestHead
+from sxhost.http.readiness import Readiness
 from sxhost.http.rendering import answer_error
-from sxhost.http.request_context import context_of
+from sxhost.http.request_context import HandlerOutcome, context_of
 from sxhost.http.responses import NO_FORMATS, ResponseFormat, format_of
 from sxhost.http.router import NDJSON
+from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
 from sxhost.waiting import Signal
 
@@ -49,7 +57,7 @@ class HostRequest(Request):
     def __init__(self, channel: http.HTTPChannel, *args: Any, **kwargs: Any) -> None:
         super().__init__(channel, *args, **kwargs)
         self.context = context_of(self)
-        self.context.request_id = secrets.token_hex(6)
+        self.context.request_id = next(cast("HostSite", channel.factory).request_ids)
         self.setHeader("X-Request-Id", self.context.request_id)
         self._parsePOSTFormSubmission = False  # bodies are JSON; forms have no reader here
         self.refused = False
@@ -58,45 +66,58 @@ class HostRequest(Request):
         self.began = self.site.clock.seconds()
         self._body = BytesIO()
         self._body_limit = self._counted_bytes = 0
-        self._preflight = False
+        self._preflight = self._is_admitted = False
 
     def __repr__(self) -> str:
         """Name the request by its id; Twisted's own repr has the query, which may be secret."""
         return f"<HostRequest {self.context.request_id}>"
 
+    def take_over(self, direct: DirectRequest, outcome: HandlerOutcome) -> None:
+        """Answer in the place of a request that was admitted, and whose handler was called."""
+        self.context.outcome = outcome
+        self._is_admitted = True
+        self.began = direct.began
+
     def gotLength(self, length: int | None) -> None:
         """Prepare for a body of `length` bytes, or of unknown length (None)."""
-        self.began = self.site.clock.seconds()
         self.content = self._body
-        limits = self.site.limits
-        declared = (self.getHeader("content-type") or "").lower()
+        head = cast("RequestHead", self.channel.head)
         # Twisted sets these once the body is there, and routes by them; we refuse before it.
-        self.method, self.uri = self.channel._command, self.channel._path
-        self.path, self.clientproto = self.uri.partition(b"?")[0], self.channel._version
-        is_large = self.site.large_paths.fullmatch(self.path.decode("latin-1"))
-        self._body_limit = limits.large_body if is_large else limits.body
-        if declared.startswith(NDJSON):
-            self._body_limit = limits.batch_body
+        self.method, self.uri, self.path = head.method, head.target, head.path
+        self.clientproto = head.version
+        self._body_limit = self._limit_of(head)
         try:
-            self._admit()
+            self._admit(head)
             self.context.response_format = format_of(self, self.site.formats)
             if length is not None and length > self._body_limit:
                 raise BodyTooLarge(self._body_limit)
         except HostError as error:
             self._refuse_early(error)
 
-    def _admit(self) -> None:
-        """Authenticate the request and count it.
+    def _limit_of(self, head: RequestHead) -> int:
+        """Return how many bytes the body may have."""
+        limits = self.site.limits
+        if (head.header(b"content-type") or "").lower().startswith(NDJSON):
+            return limits.batch_body
+        is_large = self.site.large_paths.fullmatch(head.path.decode("latin-1"))
+        return limits.large_body if is_large else limits.body
+
+    def _admit(self, head: RequestHead) -> None:
+        """Count the request of whoever asks.
 
         :raises HostError: it is refused.
         """
-        authenticator = self.site.authenticator
-        self._preflight = authenticator.preflight(self)
-        if not self._preflight:
-            caller = self.context.caller = authenticator.admit(self, self.channel.uid)
-            self.site.request_rates.take(caller, forwarded=is_forwarded(self))
-            if caller.scopes:
-                self.site.admission.check_unsent()
+        decision = self.channel.decision
+        if decision.origin is not None:
+            allow_origin(self, decision.origin)
+        if decision.refusal is not None:
+            raise decision.refusal
+        self.context.caller = decision.caller
+        self._preflight = decision.is_preflight
+        if self._preflight:
+            answer_preflight(self)
+        elif not self._is_admitted:
+            self.site.admit(head, decision.caller)
 
     @property
     def received(self) -> int:
@@ -125,7 +146,12 @@ class HostRequest(Request):
 
     def process(self) -> None:
         """Run the request, unless the host is stopping."""
-        if self.site.stopping:
+        try:
+            self.site.readiness.check(self.path.decode("latin-1"))
+        except NotReady as error:
+            self.refuse(error)
+            return
+        if self.site.stopping and self.context.outcome is None:
             self.refuse(Stopping())
         elif self._preflight:
             self.finish()
@@ -137,10 +163,10 @@ class HostRequest(Request):
         self._write_refusal(error)
         self.finish()
 
-    def refuse_unread(self, error: HostError, head: Head | None) -> None:
+    def refuse_unread(self, error: HostError, line: tuple[bytes, bytes] | None) -> None:
         """Answer with `error` although the request is not whole, or is none at all."""
         self.clientproto = b"HTTP/1.1"
-        self.method, self.uri = (head.method, head.target) if head else (b"-", b"-")
+        self.method, self.uri = line or (b"-", b"-")
         self.refuse(error)
 
     def refuse_connection(self, error: HostError) -> None:
@@ -207,8 +233,13 @@ class HostSite(Site):
         host_uid: int | None = None,
         formats: Mapping[str, ResponseFormat] = NO_FORMATS,
         large_paths: re.Pattern[str] = NO_PATHS,
+        readiness: Readiness | None = None,
+        direct: DirectRoutes | None = None,
     ) -> None:
         super().__init__(root, reactor=clock, timeout=None)
+        self.direct = direct or DirectRoutes((), limits)
+        """The routes that requests may go to straight; all are in `root`, too."""
+        self.request_ids = request_ids()
         self.formats = formats
         self.large_paths = large_paths
         self.authenticator = authenticator
@@ -218,6 +249,7 @@ class HostSite(Site):
         self.request_rates = RequestRates(limits, clock, host_uid)
         self.connections: set[HostChannel] = set()
         self.stopping = False
+        self.readiness = readiness or Readiness()
         self._count = count
         self._last_closed = Signal()
         self.access_log: AccessLog = publish
@@ -244,14 +276,25 @@ class HostSite(Site):
         if not self.connections:
             self._last_closed.fire()
 
+    def admit(self, head: RequestHead, caller: Caller) -> None:
+        """Count a request of a caller.
+
+        :raises HostError: there are too many, or too many answers wait for their readers.
+        """
+        if caller.scopes:
+            self.admission.check_unsent()
+        self.request_rates.take(caller, forwarded=head.has_any(FORWARDED))
+
+    def count(self, method: bytes, route: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        # Each label of a metric is kept for ever, and clients can invent methods.
+        known = method.decode() if method in METHODS else "other"
+        self._count(known, route, status, seconds)
+
     def log(self, request: http.Request) -> None:
         """Log and count an answered request; probes are logged for debugging only."""
         assert isinstance(request, HostRequest)  # noqa: S101 - `requestFactory` says so
-        seconds = self.clock.seconds() - request.began
-        method = request.method.decode("ascii", "backslashreplace")
-        # Each label of a metric is kept for ever, and clients can invent methods.
-        known = method if request.method in METHODS else "other"
-        route = request.context.route
-        self._count(known, route, request.code, seconds)
+        seconds, route = self.clock.seconds() - request.began, request.context.route
+        self.count(request.method, route, request.code, seconds)
         if is_logged(route):
             self.access_log(entry(request, seconds * 1000))

@@ -30,10 +30,12 @@ class StreamResponse:
         self._request.write(b"")
 
     def write(self, data: bytes) -> None:
-        """Send bytes, or buffer them until they can be sent.
+        """Send bytes, or buffer them until they can be sent; none are no chunk, but its end.
 
         A chunk is made and sent here, since `Request.write` takes as long as all the rest.
         """
+        if not data:
+            return
         request, data = self._request, self._gzip.compress(data)
         request.sentLength += len(data)
         if request.chunked:

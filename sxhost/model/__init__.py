@@ -8,6 +8,7 @@ caller        who sends a request, with which scopes, and until when
 cursor        a reader's place in the log, as clients keep it and send it back
 delivery      when a message reaches its agent, as its sender is told
 event_types   events with a meaning, one type for each: encoded and decoded
+history       figures of a host over time
 host          the verbs of a host as Protocols: of the service, and of a client to it
 limits        every bound, with unit and reason
 names         patterns of ids, names and cursors; texts of bounded length

@@ -19,7 +19,7 @@ from msgspec import Struct
 from sxhost.errors import ForbiddenScope, Unauthorized
 from sxhost.model.names import Scope
 
-__all__ = ["HOST", "CallLater", "Caller", "Grant", "GrantEnd", "current_caller"]
+__all__ = ["HOST", "NOBODY", "CallLater", "Caller", "Grant", "GrantEnd", "current_caller"]
 
 GrantEnd = Literal["token_revoked", "token_rotated", "token_expired"]
 """Why a grant has ended."""
@@ -181,6 +181,9 @@ class Caller(Struct, frozen=True):
 
 HOST: Final = Caller(frozenset({"admin"}), peer="host")
 """The host itself, and whoever runs it in the same process."""
+
+NOBODY: Final = Caller(frozenset())
+"""Whoever has not been let in."""
 
 current_caller: ContextVar[Caller] = ContextVar("caller", default=HOST)
 """The caller of the request that is served now."""

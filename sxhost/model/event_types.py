@@ -579,6 +579,8 @@ def decode_event(event: Event) -> AgentEvent:
     decoder = _DECODERS.get(event.event)
     if decoder is None:
         return CustomEvent(event.event, event.data)
+    if bytes(event.data).startswith(b'"'):  # a text, as scripts fire it
+        return decoder.decode(_bare(EVENT_TYPES[event.event]))
     try:
         return decoder.decode(event.data)
     except MALFORMED:

@@ -27,6 +27,7 @@ from sxhost.model.approval import (
     TerminalAnswer,
 )
 from sxhost.model.auth import AuditEntry, AuditQuery, Identity
+from sxhost.model.history import History, HistoryQuery
 from sxhost.model.limits import Limits
 from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
 from sxhost.model.search import SearchPage, SearchQuery
@@ -55,7 +56,7 @@ from sxhost.model.session import (
     Steered,
     Summary,
 )
-from sxhost.model.subscription import Encoding, Selection, Sink, Subscription
+from sxhost.model.subscription import Encoding, Selection, Sink, Subscription, Summaries
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import (
     AgentInfo,
@@ -85,6 +86,9 @@ class RemoteHost(Protocol):
 
     async def status(self) -> Status:
         """Summarise the host."""
+
+    async def history(self, query: HistoryQuery) -> History:
+        """Return figures of the host over time, a sample a minute."""
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
@@ -251,12 +255,13 @@ class Host(RemoteHost, Protocol):
         sink: Sink,
         *,
         states: bool = False,
-        summaries: bool = False,
+        summaries: Summaries = False,
     ) -> Subscription:
         """Have events written to `sink` from the cursor `after` on, past and present alike.
 
         :param states: whether changes of sessions' states are written, too.
-        :param summaries: whether sessions' summaries are, all at first and as they change.
+        :param summaries: whether sessions' summaries are, all at first and as they change;
+            or only as they change, for who reads the list once the first frame has come.
         :raises UnknownSession: the selection is one session, and there is none.
         :raises SubscriptionLimit: there are as many as may be.
         :raises Stopping: the host is about to end.
@@ -298,6 +303,9 @@ class Host(RemoteHost, Protocol):
 
         :raises AgentFailed: the agent was ended for good meanwhile.
         """
+
+    async def wait_for_turn_start(self, session_id: str, turn_id: int) -> None:
+        """Return once a turn has begun, or the agent is no more."""
 
     async def native_command(
         self, session_id: str, name: str, params: Mapping[str, object]

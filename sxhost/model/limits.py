@@ -138,6 +138,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     stall_after: Seconds = 300.0
     """Seconds of silence after which a working session counts as stalled."""
 
+    history: Count = 1440
+    """Samples of figures over time, one a minute: a day, in 300 KB of memory."""
+
     lost_after: Seconds = 1800.0
     """Seconds of silence after which a working session counts as lost."""
 

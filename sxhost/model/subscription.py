@@ -7,13 +7,16 @@ out; all else that its verbs return are values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from sxhost.model.session import Event, EventQuery, LogQuery, Session
 
-__all__ = ["Encoding", "Selection", "Sink", "Subscription", "selection_of"]
+__all__ = ["Encoding", "Selection", "Sink", "Subscription", "Summaries", "selection_of"]
+
+Summaries = bool | Literal["changes"]
+"""Whether summaries of sessions are sent: all at first and as they change, or changes alone."""
 
 
 class Selection(Struct, frozen=True):

@@ -39,9 +39,9 @@ def summarize(view: Session, queued: int, project: str) -> Summary:
         activity=view.activity.title,
         activity_since_ms=view.activity.since_ms or None,
         turn_since_ms=turn.start_ms if turn and turn.status == "running" else None,
-        input_tokens=_count(view, "input_tokens"),
-        output_tokens=_count(view, "output_tokens"),
-        cost_usd=_cost(view),
+        input_tokens=count_of(view, "input_tokens"),
+        output_tokens=count_of(view, "output_tokens"),
+        cost_usd=cost_of(view),
         seen_seq=view.seen_seq,
         flagged=view.flagged,
         project=project,
@@ -52,13 +52,14 @@ def _usage(view: Session) -> Mapping[str, object]:
     return view.usage if isinstance(view.usage, dict) else {}
 
 
-def _count(view: Session, name: str) -> int | None:
+def count_of(view: Session, name: str) -> int | None:
     """Return a count of a session's usage; attached agents may report anything."""
     value = _usage(view).get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _cost(view: Session) -> float | None:
+def cost_of(view: Session) -> float | None:
+    """Return the US dollars that a session has used, as far as its agent tells."""
     value = _usage(view).get("cost_usd")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

@@ -22,6 +22,7 @@ from twisted.internet.task import LoopingCall
 
 from sxhost.model.session import Session, Summary
 from sxhost.model.session_state import changes_by_silence
+from sxhost.model.subscription import Summaries
 from sxhost.slices import TimeSlicer
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.subscription import LogSubscription
@@ -46,7 +47,7 @@ class Marks(Struct):
 
     sessions: dict[str, None]
     listed: bool = False
-    """Whether it was told of all that there were when it began."""
+    """Whether it was told of all that there were when it began, or need not be."""
 
 
 class SummaryBroadcaster:
@@ -80,8 +81,8 @@ class SummaryBroadcaster:
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
 
-    async def begin(self, reader: LogSubscription) -> None:
-        """Send a reader the summaries of all its sessions; changes follow."""
+    async def begin(self, reader: LogSubscription, wanted: Summaries = True) -> None:
+        """Send a reader the summaries of all its sessions, if it wants them; changes follow."""
         is_first = not self._loop.running
         if is_first:
             self._known.watch(self._touch)
@@ -90,7 +91,8 @@ class SummaryBroadcaster:
         await self._catch_up()
         if is_first:
             self._marked, self._unmarked = dict(self._latest), {}
-        marks = self._readers[reader] = Marks(dict.fromkeys(sorted(self._latest)))
+        at_first = () if wanted == "changes" else sorted(self._latest)
+        marks = self._readers[reader] = Marks(dict.fromkeys(at_first))
         self._send(reader, marks)
 
     def stop(self) -> None:

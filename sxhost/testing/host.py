@@ -24,6 +24,7 @@ from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
+from sxhost.http.direct_routes import DirectRoutes
 from sxhost.http.metrics import Metrics
 from sxhost.http.request_context import context_of
 from sxhost.http.router import identifying_paths, large_paths, make_tree, open_paths
@@ -171,8 +172,13 @@ class HostInMemory:
         """Return what the wall clock shows (Unix time in ms)."""
         return MIDNIGHT_MS + self.ahead_ms + int(self.clock.seconds() * 1000)
 
-    def site(self, policy: AccessPolicy = ANYONE, clock: Any = None) -> HostSite:
-        """Return the listening side of this host, which authenticates by `policy`."""
+    def site(
+        self, policy: AccessPolicy = ANYONE, clock: Any = None, *, direct: bool = True
+    ) -> HostSite:
+        """Return the listening side of this host, which authenticates by `policy`.
+
+        Without `direct` every request goes through the resource tree.
+        """
         attempts = login_attempts(self.clock, self.limits.tries)
         authenticator = Authenticator(
             policy,
@@ -194,6 +200,9 @@ class HostInMemory:
             host_uid=UID,
             formats=RESPONSE_FORMATS,
             large_paths=large_paths(self.routes),
+            direct=DirectRoutes(
+                self.routes if direct else (), self.limits, self.service.slices
+            ),
         )
 
     def request(

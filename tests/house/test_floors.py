@@ -63,9 +63,9 @@ ROOMS = {
     ),
     "store": Room(
         "3",
-        ("store/*.py", "store/sql/*.py", "store/sqlite/*.py"),
+        ("store/*.py", "store/*/*.py"),
         rooms_of("codec errors files logs model waiting"),
-        rooms_of("msgspec twisted"),
+        rooms_of("msgspec psycopg twisted"),
     ),
     "transcripts": Room(
         "3", ("transcripts/*.py",), rooms_of("codec model waiting"), rooms_of("msgspec")
@@ -120,6 +120,7 @@ ROOMS = {
         (
             "event_drafts.py",
             "eviction.py",
+            "history.py",
             "registration.py",
             "service.py",
             "service_agents.py",
@@ -150,7 +151,7 @@ ROOMS = {
         "4",
         ("http/*.py",),
         rooms_of("auth codec errors localnet logs model ratelimit slices visible waiting"),
-        rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
+        rooms_of("autobahn httptools klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
         "3",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.dashboards import Dashboard, Feed, browser, feed
+from tests.support.driving import ask
 from tests.support.hosts import Host, StartHost, until
 from tests.support.wires import Wire, wire
 
@@ -21,6 +25,8 @@ __all__ = ["browser", "feed"]
 
 SLEEP_S = 120
 """What the clock of a page is put forward by: more than any heartbeat."""
+
+NIGHT_S = 9 * 3600
 
 
 @pytest.fixture
@@ -112,6 +118,99 @@ def test_page_goes_on_after_the_machine_slept(
     page.clock.fast_forward(SLEEP_S * 1000)
     page.clock.resume()
     expect_well(page, feed, 8)
+    shown.close()
+
+
+def test_page_goes_on_after_the_browser_was_offline(
+    browser: Browser, running_host: Host, feed: Feed
+) -> None:
+    shown = Dashboard(browser, running_host.url)
+    shown.page.clock.install()
+    page = opened(shown, feed)
+    shown.context.set_offline(True)
+    say(feed, 4, 6)
+    page.clock.fast_forward(SLEEP_S * 1000)
+    expect(page.get_by_text("Link lost")).to_be_visible()
+    shown.context.set_offline(False)
+    page.clock.resume()
+    expect_well(page, feed, 6)
+    shown.close()
+
+
+def test_page_goes_on_after_the_host_slept(
+    browser: Browser, running_host: Host, feed: Feed
+) -> None:
+    shown = Dashboard(browser, running_host.url)
+    shown.page.clock.install()
+    page = opened(shown, feed)
+    with asleep(running_host):
+        page.clock.fast_forward(SLEEP_S * 1000)
+        expect(page.get_by_text("Link lost")).to_be_visible()
+        page.clock.fast_forward(SLEEP_S * 1000)  # tries again, and is not answered
+    page.clock.resume()
+    say(feed, 4, 6)
+    expect_well(page, feed, 6)
+    shown.close()
+
+
+@contextmanager
+def asleep(host: Host) -> Iterator[None]:
+    """Stop a host as a laptop's lid does: its sockets stay, and nothing comes of them."""
+    os.kill(host.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(host.process.pid, signal.SIGCONT)
+
+
+HIDE = """
+const make = (name, get) => Object.defineProperty(document, name, { get });
+make("hidden", () => window.isHidden === true);
+make("visibilityState", () => (document.hidden ? "hidden" : "visible"));
+"""
+LOOK_AWAY, LOOK = (
+    f"window.isHidden = {hidden}; document.dispatchEvent(new Event('visibilitychange'))"
+    for hidden in ("true", "false")
+)
+
+
+def test_board_is_right_after_a_night_in_the_background(
+    browser: Browser, running_host: Host, start_host: StartHost, feed: Feed, network: Wire
+) -> None:
+    for session in ("stays", "goes", "works"):
+        feed.register(session, title=session)
+    shown = Dashboard(browser, network.url)
+    shown.page.add_init_script(HIDE)
+    shown.page.clock.install()
+    page = shown.open()
+    expect(page.locator("a.row")).to_have_count(3)
+    devtools = shown.context.new_cdp_session(page)
+    page.evaluate(LOOK_AWAY)
+    devtools.send("Page.setWebLifecycleState", {"state": "frozen"})
+    network.stall()
+    running_host.stop()
+    again = start_host("--port", str(running_host.port))
+    assert until(lambda: again.port)
+    later = Feed(again)
+    assert ask(again, "DELETE", "/sessions/goes")[0] == 200
+    later.register("comes", title="comes")
+    later.fire("works", "tool-start", tool="Bash", item="1", title="Bash: make test")
+    asking = later.permission("asks", command="make deploy")
+    network.cut()
+    network.flow()
+    page.clock.fast_forward(NIGHT_S * 1000)
+    devtools.send("Page.setWebLifecycleState", {"state": "active"})
+    page.evaluate(LOOK)
+    page.clock.resume()
+    expect(page.locator("a.row")).to_have_count(4)
+    for name, session in (("Needs you", "asks"), ("Working", "works"), ("Idle", "comes")):
+        group = page.get_by_role("region", name=name)
+        expect(group.locator("a.row").filter(has_text=session)).to_have_count(1)
+    expect(page).to_have_title("(1) sxhost")
+    expect(page.locator(".link")).to_have_count(0)
+    later.ask("/sessions/asks/approvals/1", {"decision": "deny"})
+    assert asking.decision["behavior"] == "deny"
+    expect(page).to_have_title("sxhost")
     shown.close()
 
 

@@ -68,6 +68,7 @@ def test_pictures_of_words_tools_and_answers_are_shown(
     assert Axe().run(page).response["violations"] == []
     page.keyboard.press("Escape")
     expect(large).to_have_count(0)
+    expect(page).to_have_url(re.compile("#/s/a$"))  # Escape closes what is open, and no more
 
 
 def test_what_is_no_picture_is_not_shown_as_one(dashboard: Dashboard, feed: Feed) -> None:

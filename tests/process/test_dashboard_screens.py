@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import expect
 
+from tests.process.test_dashboard import HOSTILE
 from tests.support.dashboards import Dashboard, Feed, browser, dashboard, feed
 from tests.support.hosts import Host, until
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["browser", "dashboard", "feed"]
 
@@ -122,10 +121,24 @@ def test_session_is_renamed_marked_and_copied(
     expect(page.get_by_text("/#/s/a")).to_be_visible()
     page.get_by_label("More").click()
     page.get_by_label("Title").fill("New name")
+    feed.fire("a", "note", text="something else happens meanwhile")
+    expect(page.get_by_text("something else happens meanwhile")).to_be_visible()
+    expect(page.get_by_label("Title")).to_have_value("New name")
     page.get_by_role("button", name="Change").click()
     expect(page.get_by_role("heading", name="New name")).to_be_visible()
+    page.keyboard.press("Escape")  # closes what is open, and no more
+    expect(page.get_by_label("Title")).to_have_count(0)
+    page.get_by_label("More").click()
+    page.get_by_role("heading", name="New name").click()
+    expect(page.get_by_label("Title")).to_have_count(0)
+    page.get_by_label("More").click()
+    expect(page.get_by_label("Title")).to_have_value("New name")
     page.keyboard.press("m")
     assert until(lambda: feed.ask("/sessions/a")["flagged"])
+    for key in ("?", "Escape"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("heading", name="New name")).to_be_visible()
 
 
 def test_changes_are_shown_side_by_side(dashboard: Dashboard, feed: Feed) -> None:
@@ -169,3 +182,102 @@ def test_long_paste_is_refused_with_words_and_stays(dashboard: Dashboard, feed: 
     expect(field).to_have_value("")
     messages = feed.ask("/sessions/a/messages?peek=1")
     assert [each["content"] for each in messages] == ["y" * 8_000]
+
+
+def test_host_is_shown_over_time_with_its_agents_hooks_and_policy(
+    dashboard: Dashboard, running_host: Host, feed: Feed
+) -> None:
+    """The samples are those of a busy day, which no test waits for."""
+    begin = 1_700_000_000_000
+    samples = [
+        {
+            "at_ms": begin + 60_000 * minute,
+            "events": 10 * minute,
+            "sessions": 5,
+            "working": minute % 4,
+            "waiting": minute % 2,
+            "tokens": 1000 * minute,
+            "cost_usd": 0.01 * minute,
+        }
+        for minute in range(1440)
+    ]
+    words = HOSTILE[0]
+    settings = {"agent": "claude", "file": words, "hooks": ["Stop"], "error": ""}
+    hooks = [
+        {**settings, "missing": ["StopFailure"], "absent": []},
+        {**settings, "file": "/b", "missing": [], "absent": [words]},
+        {**settings, "file": "/c", "missing": [], "absent": []},
+        {**settings, "file": "/d", "hooks": [], "missing": [], "absent": []},
+        {**settings, "file": "/e", "hooks": [], "missing": [], "absent": [], "error": words},
+    ]
+    rules = [{"name": words, "decision": words, "conditions": {}, "hits": 3}]
+    policy = {"file": words, "default": "ask", "rules": rules, "hits": 1}
+    agents = [
+        {"name": "codex", "installed": True, "program": words, "version": words, "why": ""},
+        {"name": "pi", "installed": False, "program": "", "version": "", "why": words},
+    ]
+    answers = {
+        "history": {"every_s": 60, "samples": samples},
+        "hooks": hooks,
+        "policy": policy,
+        "agents": agents,
+    }
+    assert feed.ask("/history")["every_s"] == 60
+    assert {each["agent"] for each in feed.ask("/hooks")} == {"claude", "codex"}
+    assert feed.ask("/policy")["rules"] == []
+    page = dashboard.page
+
+    def answer(route: Any) -> None:
+        route.fulfill(json=answers[route.request.url.rpartition("/")[2]])
+
+    page.route(re.compile(f"{dashboard.url}/({'|'.join(answers)})$"), answer)
+    dashboard.open("host")
+    plot = page.get_by_role("img", name=re.compile("^Events, since .*14.4k in all"))
+    expect(plot.locator("g")).to_have_count(60)
+    expect(plot.locator("title").last).to_have_text(re.compile(": 240 events"))
+    expect(
+        page.get_by_role("img", name=re.compile(r"^Cost, since .*\$14.39 in all"))
+    ).to_be_visible()
+    shown = page.locator("main")
+    for part in (
+        "of an older version",
+        "not there any more",
+        "not installed",
+        "cannot be read",
+    ):
+        expect(shown).to_contain_text(part)
+    expect(shown).to_contain_text("3 times")
+    assert page.locator("main img, main script").count() == 0
+    assert Axe().run(page).response["violations"] == []
+
+
+def test_hosted_session_is_renamed_told_a_model_compacted_ended_and_forgotten(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    feed.ask("/sessions", {"agent": "echo", "id": "e", "prompt": "Roses are red"})
+    page = dashboard.open("s/e")
+    head = page.locator(".head")
+    expect(head).to_contain_text("idle")
+    page.get_by_label("More").click()
+    changes = page.get_by_role("button", name="Change")
+    page.get_by_label("Title").fill("Poems")
+    changes.first.click()
+    expect(page.get_by_role("heading", name="Poems")).to_be_visible()
+    page.get_by_label("Model").fill("large")
+    changes.last.click()
+    expect(head).to_contain_text("echo · large")
+    page.get_by_role("button", name="Compact").click()
+    expect(page.get_by_text("The conversation was shortened here.")).to_be_visible()
+    page.get_by_role("button", name="End its process").click()
+    expect(head).to_contain_text("ended")
+    expect(page.locator(".composer")).to_contain_text("this starts it again")
+    page.get_by_label("Message", exact=True).fill("Violets are blue")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".item.message").last).to_contain_text("Violets are blue")
+    expect(head).to_contain_text("idle")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Forget…").click()
+    expect(page.get_by_text("This session was forgotten.")).to_be_visible()
+    assert feed.ask("/sessions") == []
+    assert [words for words in dashboard.faults if "Forget Poems" in words]
+    dashboard.faults.clear()

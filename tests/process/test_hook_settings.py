@@ -15,7 +15,7 @@ from sxhost.hooks.settings import (
     CLAUDE_HOOKS,
     BadSettings,
     Wiring,
-    installed_hooks,
+    our_hooks,
     settings_files,
     with_our_hooks,
     without_our_hooks,
@@ -37,10 +37,10 @@ THEIRS = """{
 @pytest.mark.parametrize("agent", ["claude", "codex"])
 def test_uninstall_restores_the_settings(agent: str, text: str) -> None:
     wired = with_our_hooks(agent, "hooks", text, WIRING)
-    assert "Stop" in installed_hooks("hooks", wired)
+    assert "Stop" in our_hooks("hooks", wired)
     assert with_our_hooks(agent, "hooks", wired, WIRING) == wired
     assert without_our_hooks("hooks", wired) == (text or "{}\n")
-    assert not installed_hooks("hooks", text)
+    assert not our_hooks("hooks", text)
 
 
 def test_hooks_of_others_stay() -> None:
@@ -71,7 +71,7 @@ THEIR = {"type": "command", "command": "say done"}
 )
 def test_our_hooks_are_ours_wherever_they_stand(groups: list[object], left: object) -> None:
     text = json.dumps({"model": "opus", "hooks": {"Stop": groups}}, indent=2)
-    assert installed_hooks("hooks", text) == ["Stop"]
+    assert list(our_hooks("hooks", text)) == ["Stop"]
     hooks = {} if left is None else {"hooks": {"Stop": left}}
     assert json.loads(without_our_hooks("hooks", text)) == {"model": "opus", **hooks}
     wired = with_our_hooks("claude", "hooks", text, WIRING)
@@ -90,7 +90,7 @@ def test_our_hooks_are_ours_wherever_they_stand(groups: list[object], left: obje
 )
 def test_notify_is_ours_however_it_is_written(text: str) -> None:
     settings = f'model = "gpt"\n{text}'
-    assert installed_hooks("notify", settings) == ["notify"]
+    assert list(our_hooks("notify", settings)) == ["notify"]
     assert without_our_hooks("notify", settings) == 'model = "gpt"\n'
 
 
@@ -184,7 +184,7 @@ TOML = '# mine\nmodel = "gpt"\n\n[features]\napps = false\n'
 def test_codex_notify_is_installed() -> None:
     wired = with_our_hooks("codex", "notify", TOML, WIRING)
     assert tomllib.loads(wired)["notify"] == ["/my place/sxhost", "hook", "codex"]
-    assert installed_hooks("notify", wired) == ["notify"]
+    assert list(our_hooks("notify", wired)) == ["notify"]
     assert with_our_hooks("codex", "notify", wired, WIRING) == wired
     assert without_our_hooks("notify", wired) == TOML
 
@@ -270,6 +270,8 @@ def test_hook_status_json(tmp_path: Path) -> None:
         "agent": "codex",
         "file": str(tmp_path / ".codex" / "config.toml"),
         "hooks": [],
+        "missing": [],
+        "absent": [],
         "error": "",
     }
 

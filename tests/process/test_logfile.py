@@ -247,7 +247,8 @@ def test_secrets_in_a_referrer_are_not_logged(wire: Wire, page: bytes, message: 
 
 
 def test_query_is_not_logged(wire: Wire) -> None:
-    transport = wire.connect(b"GET /status?secret HTTP/1.1\r\n").transport
+    begun = head(b"GET /status?secret HTTP/1.1", b"Content-Length: 1")
+    transport = wire.connect(begun).transport
     assert isinstance(transport, StringTransport)
     (request,) = transport.protocol.requests
     assert "secret" not in repr(request)

@@ -111,6 +111,7 @@ def test_mux_session_from_start_to_deletion(stage: Stage) -> None:
         assert talk.refused("get_state", "s") == "Session s not found"
     with stage.talk() as talk:
         load(stage, talk, path)
+        send_in_one_go(stage, talk)
 
 
 def create(stage: Stage, talk: Talk) -> None:
@@ -181,8 +182,7 @@ def stored(stage: Stage, talk: Talk) -> str:
     talk.ask("set_session_name", "s", name="the plan")
     (found,) = talk.ask("list_stored_sessions")["sessions"]
     assert found["agent"] == stage.agent.driver
-    if stage.agent.driver == "codex":  # pi writes it down somewhere in its file
-        assert found["sessionName"] == "the plan"
+    assert (found["sessionId"], found["sessionName"]) == ("s", "the plan")
     return str(found["sessionPath"])
 
 
@@ -204,6 +204,30 @@ def load(stage: Stage, talk: Talk, path: str) -> None:
     talk.ask("switch_session", "again")
     talk.ask("prompt", "again", message="SAY: back again")
     assert talk.ask("get_last_assistant_text", "again") == {"text": "back again"}
+
+
+def send_in_one_go(stage: Stage, talk: Talk) -> None:
+    """What is sent together takes effect in order: no abort comes before its prompt."""
+    driver = stage.agent.driver
+    where = {"agent": driver, "cwd": str(stage.agent.cwd), "launch": stage.launch}
+    begin = [talk.say("create_session", "go", **where), talk.say("switch_session", "go")]
+    for before in (begin, [], [talk.say("get_state", "go")]):
+        running = talk.say("prompt", "go", message=f"SLOW 1000 50 {before}")
+        after = [talk.say("get_state", "go"), talk.say("abort", "go")]
+        for each in (*before, *after, running):
+            answer = talk.answer(each)
+            assert answer["success"], str(answer)
+        assert talk.answer(after[0])["data"]["isStreaming"] is True
+        text = talk.ask("get_last_assistant_text", "go").get("text") or ""
+        assert "w999" not in text, "the abort has come after the prompt"
+    if driver == "pi":
+        number = talk.say("bash", "go", command="sleep 100")
+        talk.ask("abort_bash", "go")
+        assert talk.answer(number)["data"]["cancelled"] is True
+        one = talk.say("prompt", "go", message="SLOW 20 20")
+        talk.ask("prompt", "go", message="SAY: the second", streamingBehavior="followUp")
+        assert talk.answer(one)["success"]
+        assert talk.ask("get_last_assistant_text", "go") == {"text": "the second"}
 
 
 ASKING = [("pi", "websocket", "asks"), ("pi-earendil", "stdio", "asks")]

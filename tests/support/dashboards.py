@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Thread
 from typing import Any
-from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.support.driving import ask
+from tests.support.feeds import Feed
 from tests.support.hosts import PATIENCE, Host
 
 __all__ = ["ALLOWED", "Dashboard", "Feed", "browser", "chromium", "dashboard", "feed"]
@@ -23,14 +20,17 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 ARGUMENTS = ("--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1")
 
-ALLOWED = ("net::ERR_", "WebSocket connection to", "status of 4")
+CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser")
+"""Each page of the first costs a third of what one of the others does."""
+
+ALLOWED = ("net::ERR_", "WebSocket connection to", "status of 4", "status of 502")
 """What Chromium itself says of a host that is away, or that refuses; nothing else may come."""
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run the system's Chromium."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    """Run the system's Chromium, the one without windows if it is there."""
+    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:
@@ -39,74 +39,13 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-class Feed:
-    """What agents and their hooks say to a host."""
-
-    def __init__(self, host: Host, token: str = "") -> None:
-        self._host = host
-        self._token = token
-
-    def ask(self, path: str, body: Any = None) -> Any:
-        """Ask the host as its own user does, or by a token; it does not refuse."""
-        method = "GET" if body is None else "POST"
-        status, answer = ask(self._host, method, path, body, self._token)
-        assert status < 300, answer
-        return answer
-
-    def register(self, session: str, **fields: Any) -> None:
-        """Register an attached session."""
-        self.ask(f"/sessions/{session}/register", {"agent": "claude", **fields})
-
-    def fire(self, session: str, event: str, **data: Any) -> int:
-        """Fire an event; return its number."""
-        body = {"event": event, "data": data}
-        return int(self.ask(f"/sessions/{session}/events", body)["seq"])
-
-    def say(self, session: str, count: int) -> None:
-        """Let an agent say numbers, all in one request."""
-        lines = ({"event": "message", "data": {"text": f"word {n + 1}"}} for n in range(count))
-        body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-        headers = {"Content-Type": "application/x-ndjson"}
-        address = f"{self._host.url}/sessions/{session}/events"
-        with urlopen(Request(address, body, headers)) as answer:
-            assert answer.status == 200
-
-    def permission(
-        self, session: str, cwd: str = "/work", tool: str = "Bash", **given: Any
-    ) -> Asking:
-        """Let an agent's hook ask for a permission, and wait for the decision."""
-        hook = {
-            "session_id": session,
-            "hook_event_name": "PermissionRequest",
-            "tool_name": tool,
-            "tool_input": given,
-            "cwd": cwd,
-        }
-        return Asking(self, hook)
-
-
-class Asking:
-    """A hook that waits for a decision."""
-
-    def __init__(self, feed: Feed, hook: dict[str, Any]) -> None:
-        self._answers: list[Any] = []
-        path = f"/hooks/claude?wait={PATIENCE:.0f}"
-        self._thread = Thread(target=lambda: self._answers.append(feed.ask(path, hook)))
-        self._thread.start()
-
-    @property
-    def decision(self) -> dict[str, Any]:
-        """What the hook was answered; waits for it."""
-        self._thread.join(PATIENCE)
-        found: dict[str, Any] = self._answers[0]["hookSpecificOutput"]["decision"]
-        return found
-
-
 class Dashboard:
     """A page of a browser of its own, and what went wrong in it."""
 
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:
         self.url = url
+        # What a worker does is its own tests' matter; routes of other tests would not see it.
+        options = {"service_workers": "block", **options}
         self.context: BrowserContext = browser.new_context(**options)
         self.context.set_default_timeout(PATIENCE * 1000)
         self.page: Page = self.context.new_page()

@@ -297,6 +297,8 @@ class WallClock:
             "FAKETIME_TIMESTAMP_FILE": str(place),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            # Else a thread that waits for the interpreter's lock turns and turns.
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
         }
 
     def ahead(self, seconds: int) -> None:

@@ -24,13 +24,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import ModuleType, TracebackType
 from typing import IO, Any, Self
+
+from twisted.application.service import IServiceMaker
+from twisted.internet.testing import MemoryReactorClock
+from twisted.plugin import getPlugins
+
+from sxhost.config import Settings
 
 PATIENCE = 60.0
 """How long, in seconds, a program may run before the test fails."""
@@ -237,7 +243,6 @@ def _prepare(launch: dict[str, Any], files: list[int]) -> Callable[[], Any]:
     time.tzset()
     _reopen_standard_files()
     sys.argv = launch["command"]
-    _install_reactor()
     module, _, name = _PROGRAMS[Path(sys.argv[0]).name].partition(":")
     main: Callable[[], Any] = getattr(sys.modules[module], name)
     return main
@@ -266,22 +271,47 @@ def import_programs() -> None:
         import_module(f"sxhost.drivers.{agent}")  # which a host imports when it needs it
     for program in _PROGRAMS.values():
         import_module(program.partition(":")[0])
+    import_module("twisted.internet.epollreactor")  # which installs none
 
 
-def _install_reactor() -> None:
+def _assemble_host() -> None:
+    """Put a host together for nobody: what it compiles and keeps, each fork would by itself."""
+    list(getPlugins(IServiceMaker))
+    settings = Settings(listen=(), state_dir=Path(os.devnull), store="memory:")
+    sys.modules["sxhost.tap"].assemble(settings, MemoryReactorClock())
+
+
+def _install_reactor(stand_ins: Iterable[tuple[ModuleType, str]]) -> None:
     """Install a reactor, also where a stand-in has been imported meanwhile."""
-    stand_in = sys.modules.pop(REACTOR)
+    del sys.modules[REACTOR]
     reactor = import_module(REACTOR)
-    for module in list(sys.modules.values()):
-        for name in [name for name, value in vars(module).items() if value is stand_in]:
-            setattr(module, name, reactor)
+    for module, name in stand_ins:
+        setattr(module, name, reactor)
+
+
+def _stand_ins() -> list[tuple[ModuleType, str]]:
+    """Return which modules have imported the stand-in of the reactor, and as what.
+
+    To look for them copies most of the memory that forks share, so that they do not look.
+    """
+    stand_in = sys.modules[REACTOR]
+    return [
+        (module, name)
+        for module in list(sys.modules.values())
+        for name, value in list(vars(module).items())
+        if value is stand_in
+    ]
 
 
 def main(descriptor: int) -> None:
     """Serve the launches that come through a socket; in each program, run it to its end."""
     import_programs()
+    _assemble_host()
+    stand_ins = _stand_ins()
+    gc.collect()
     gc.freeze()
     with socket.socket(fileno=descriptor) as launches:
         program = _serve(launches)
     if program is not None:
+        _install_reactor(stand_ins)
         sys.exit(program())

@@ -17,6 +17,7 @@ __all__ = ["lines"]
 
 ENVELOPE = {"id", "idempotencyKey", "dependsOn", "ifSessionVersion", "sessionId"}
 COLUMNS = ("command", "fields", "scope", "overtakes", "version", "limit")
+OVERTAKES = {"in_order": "", "exclusive": "all"}
 AGENTS = ("pi", "codex", "others", "attached")
 
 
@@ -47,7 +48,7 @@ def _cells(name: str, kind: type[Command]) -> tuple[str, ...]:
         f"`{name}`",
         ", ".join(_fields(kind)),
         trait.scope,
-        "all" if trait.exclusive else "yes" if trait.overtakes else "",
+        OVERTAKES.get(trait.priority, "yes"),
         "+1" if trait.mutates and issubclass(kind, SessionCommand) else "",
         {"short": "`mux_read`", "long": "`mux_work`", None: ""}[trait.time_limit],
     )

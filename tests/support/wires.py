@@ -17,6 +17,8 @@ class Wire:
 
     def __init__(self, listening: socket.socket, upstream: int) -> None:
         self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        self.spelling: dict[bytes, bytes] = {}
+        """What the host says, and what clients hear in its place, as long; and the way back."""
         self._listening = listening
         self._upstream = upstream
         self._flows = Event()
@@ -84,13 +86,17 @@ class Wire:
         with client, host:
             back = Thread(target=self._copy, args=(host, client), daemon=True)
             back.start()
-            self._copy(client, host)
+            self._copy(client, host, to_host=True)
             back.join()
 
-    def _copy(self, source: socket.socket, target: socket.socket) -> None:
+    def _copy(
+        self, source: socket.socket, target: socket.socket, *, to_host: bool = False
+    ) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
                 self._flows.wait()
+                for said, heard in self.spelling.items():
+                    data = data.replace(heard, said) if to_host else data.replace(said, heard)
                 target.sendall(data)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)

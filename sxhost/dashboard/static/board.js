@@ -3,7 +3,7 @@
 import { h, html, useMemo, useNow, useRef, useSignal, useState } from "./dom.js";
 import { age, count, dollars, oneLine, project } from "./format.js";
 import { post, path } from "./api.js";
-import { failed, groupOf, groups, may, sessions, waitsForLook } from "./state.js";
+import { failed, groupOf, groups, listed, may, sessions, waitsForLook } from "./state.js";
 
 const TITLES = { needs: "Needs you", working: "Working", idle: "Idle", over: "Over" };
 /** Rows of a group that are drawn at first, and with each "more". */
@@ -68,7 +68,7 @@ export function Board({ search, setSearch, frozen }) {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const marks = useMemo(() => marksOfAll(sessions.peek().values()), [found]);
   const [order, stale, hold, settle] = useSteadyOrder(found);
-  if (!sessions.peek().size) return h(Empty, null);
+  if (!sessions.peek().size) return listed ? h(Empty, null) : html`<p class="empty">The host is being asked for its sessions.</p>`;
   const shown = Object.entries(order).map(([name, ids]) => [name, ids.map((id) => sessions.peek().get(id)).filter((session) => session && matches(session, words, marks))]);
   return html`
     <div class="board" onPointerEnter=${hold} onPointerLeave=${settle} onFocusIn=${hold} onFocusOut=${settle}><h1 class="unseen">Board</h1>
@@ -136,9 +136,12 @@ function Row({ session, now }) {
     </a>${may("send", session.id) && html`<button class="later" data-key="m" tabindex="-1" aria-label=${session.flagged ? "No longer for later" : "Look at it later"} title="look at it later (m)" onClick=${flag}>⚑</button>`}</li>`;
 }
 
+/** Signs of Markdown that say nothing in a line. */
+const MARKUP = /\*\*|__|`|(?:^|\s)#{1,6}(?=\s)|\|/g;
+
 /** What a session does or asks, or its last words. @param {any} session @param {number} now */
 function doingOf(session, now) {
-  if (!session.activity) return oneLine(session.preview || session.reason, 160);
+  if (!session.activity) return oneLine((session.preview || session.reason).replace(MARKUP, ""), 160);
   return `${oneLine(session.activity, 140)}${session.activity_since_ms ? ` · ${age(now - session.activity_since_ms)}` : ""}`;
 }
 

@@ -2,8 +2,9 @@
 // The host: how it is, who may ask it, what was done.
 import { get, path, post, request } from "./api.js";
 import { sentence } from "./approval.js";
-import { html, useEffect, useSignal, useState } from "./dom.js";
-import { clock, count, duration } from "./format.js";
+import { h, html, useEffect, useSignal, useState } from "./dom.js";
+import { Figures } from "./figures.js";
+import { clock, count, duration, oneLine } from "./format.js";
 import { Switch } from "./notices.js";
 import { may, me } from "./state.js";
 
@@ -22,8 +23,55 @@ export function HostPage() {
   ];
   return html`<section class="form"><h1>Host</h1>${facts && html`<dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`}
     <${Switch} />
-    ${may("admin") && html`<${Tokens} /><${Audit} />`}
+    ${!identity.session && html`<${Figures} /><${Drivers} />`}
+    ${may("admin") && html`<${Hooks} /><${Tokens} />`}
+    ${may("approve") && html`<${Policy} />`}
+    ${may("admin") && html`<${Audit} />`}
     ${status && html`<details><summary>Limits</summary><dl class="facts">${Object.entries(status.limits).map(([name, value]) => html`<dt>${name}</dt><dd>${String(value)}</dd>`)}</dl></details>`}</section>`;
+}
+
+/** What a route answers; null as long as it has not. @param {string} route */
+function useAnswer(route) {
+  const [answer, setAnswer] = useState(/** @type {any} */ (null));
+  useEffect(() => { get(route).then(setAnswer, () => {}); }, [route]);
+  return answer;
+}
+
+/** The agents that can be started here. */
+function Drivers() {
+  const agents = /** @type {any[] | null} */ (useAnswer("agents"));
+  const there = agents?.filter(({ installed }) => installed) || [], missing = agents?.filter(({ installed }) => !installed) || [];
+  return html`<h2>Agents</h2>
+    ${agents && html`<ul class="plain">${there.map(({ name, version, program }) => html`<li key=${name}><b>${name}</b> ${oneLine(version, 60)} <span class="dim">${oneLine(program, 200)}</span></li>`)}</ul>`}
+    ${missing.length > 0 && html`<details><summary class="dim">Not here: ${missing.map(({ name }) => name).join(", ")}</summary><dl class="facts">${missing.map(({ name, why }) => html`<dt>${name}</dt><dd>${oneLine(why, 400)}</dd>`)}</dl></details>`}`;
+}
+
+/** Whether agents that people start themselves report here. */
+function Hooks() {
+  const files = /** @type {any[] | null} */ (useAnswer("hooks"));
+  return html`<h2>Hooks</h2><ul class="plain">${files?.map((found) => html`<li key=${found.file}><b>${found.agent}</b> ${h(Installed, { found })} <span class="dim">${oneLine(found.file, 200)}</span></li>`)}</ul>`;
+}
+
+/** @param {{found: any}} props */
+function Installed({ found }) {
+  const again = html`<code>sxhost hook install ${found.agent}</code>`;
+  if (found.error) return html`<span class="bad">cannot be read: ${oneLine(found.error, 200)}</span>`;
+  if (!found.hooks.length) return html`not installed: ${again}`;
+  if (found.absent.length) return html`<span class="bad">runs ${found.absent.map((/** @type {string} */ program) => oneLine(program, 200)).join(", ")}, which is not there any more</span>: ${again}`;
+  if (found.missing.length) return html`<span class="bad">of an older version, without ${found.missing.join(", ")}</span>: ${again}`;
+  return html`<span class="good">installed</span> <span class="dim">(${found.hooks.length} ${found.hooks.length === 1 ? "hook" : "hooks"})</span>`;
+}
+
+/** The rules that answer by themselves. */
+function Policy() {
+  const policy = /** @type {any} */ (useAnswer("policy"));
+  if (!policy) return null;
+  if (!policy.file) return html`<h2>Policy</h2><p class="dim">None: all that agents ask waits for somebody.</p>`;
+  const rules = /** @type {any[]} */ (policy.rules);
+  const times = (/** @type {number} */ hits) => `${count(hits)} ${hits === 1 ? "time" : "times"}`;
+  return html`<h2>Policy</h2><p class="dim">from <code>${oneLine(policy.file, 200)}</code></p>
+    <ul class="plain">${rules.map(({ name, decision, hits }) => html`<li key=${name}><b>${oneLine(name, 100)}</b> ${oneLine(decision, 40)} <span class="dim">${times(hits)}</span></li>`)}
+      <li><span class="dim">anything else:</span> ${oneLine(policy.default, 40)} <span class="dim">${times(policy.hits)}</span></li></ul>`;
 }
 
 const SCOPES = ["read", "send", "approve", "admin"];

@@ -21,13 +21,15 @@ const SELECTABLE = "a.row, a.hit, article.card";
  */
 export function listen({ go, up, help, palette }) {
   let prefix = "", armed = 0, opening = 0;
+  document.addEventListener("pointerdown", (event) => { closeMenus(/** @type {Element} */ (event.target).closest(".more") || undefined); });
   document.addEventListener("keydown", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key === "k") { palette(); opening = Date.now(); event.preventDefault(); return; }
     // What is typed before the palette is there is meant for it, not for the page.
     if (Date.now() - opening < OPENING && !find("dialog.palette")) return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    if (target.closest("dialog.palette")) return;
+    if (target.closest("dialog.palette, dialog.large")) return;
+    if (event.key === "Escape" && closeMenus()) return;
     if (target.closest("input, textarea, select")) {
       if (event.key === "Escape") target.blur();
       return;
@@ -56,6 +58,13 @@ export function listen({ go, up, help, palette }) {
     } else if (/^[adx.1-9]$/.test(key)) press(key, document.activeElement?.closest("article.card"));
     else if (key === "r" || key === "f") press(key, document.body);
   });
+}
+
+/** Close what lies open over a session; tell whether there was any. @param {Element} [but] the one that may stay */
+function closeMenus(but) {
+  const open = /** @type {HTMLDetailsElement[]} */ ([...document.querySelectorAll(".actions .more[open]")]).filter((menu) => menu !== but);
+  for (const menu of open) menu.open = false;
+  return open.length > 0;
 }
 
 /** What is copied: the card or row that is focused, else what the screen shows. @returns {HTMLElement | null | undefined} */

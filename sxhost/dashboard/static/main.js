@@ -44,11 +44,12 @@ function App() {
   useSignal(me);  // who may do what is known a moment after the page
   useEffect(() => {
     window.addEventListener("hashchange", () => { setPlace(location.hash); setOver(""); });
-    listen({ go: navigate, up: () => { setOver(""); navigate("#/"); }, help: () => setOver((now) => (now ? "" : "help")), palette: () => setOver("palette") });
+    listen({ go: navigate, up: () => setOver((now) => { if (!now) navigate("#/"); return ""; }), help: () => setOver((now) => (now ? "" : "help")), palette: () => setOver("palette") });
     setTimeout(() => {
       // It is to be there at once: what is typed next is meant for it.
       palette().catch(() => {});
       for (const screen of ["s", "inbox"]) preload(screen);
+      import("./offline.js").then(({ keepShell }) => keepShell()).catch(() => {});
     }, IDLE);
   }, []);
   const [screen = "", argument = "", view = ""] = place.replace(/^#\/?/, "").split("/");

@@ -78,7 +78,7 @@ function Field({ name, value, save }) {
     event.preventDefault();
     save(String(new FormData(/** @type {HTMLFormElement} */ (event.target)).get("value")).trim());
   };
-  return html`<form class="field" onSubmit=${submit}><label>${name} <input name="value" required autocomplete="off" value=${value} /></label><button>Change</button></form>`;
+  return html`<form class="field" onSubmit=${submit}><label>${name} <input name="value" required autocomplete="off" defaultValue=${value} /></label><button>Change</button></form>`;
 }
 
 /** @param {{session: any}} props */

@@ -34,49 +34,59 @@ export function may(scope, session) {
 const known = new Map();
 let changed = 0;
 
+/** Whether the host has said yet which sessions there are: until then none is not none. */
+export let listed = false;
+
 function publish(pace = PACE) {
   if (changed && pace) return;
   clearTimeout(changed);
-  changed = window.setTimeout(() => { changed = 0; sessions.value = new Map(known); }, pace);
+  changed = window.setTimeout(() => { changed = 0; listed = true; sessions.value = new Map(known); }, pace);
 }
 
-/** Those that the last connection knew, and this one has not named yet. @type {Set<string>} */
-let unconfirmed = new Set();
+/** Those that the stream has named since it began, or told gone: of them it knows better than a list. @type {Set<string>} */
+let named = new Set();
 
-/** Whether the stream has named all sessions once. */
-let isWhole = false;
+/** Lists that were asked for, and the newest one that has come. */
+let asked = 0, taken = 0;
 
-/** Read the list while the stream begins: one answer is faster than the stream, whose word counts more. */
-async function readList() {
-  const found = await get("sessions").catch(() => []);
-  if (isWhole) return;
-  for (const summary of found) {
-    if (known.has(summary.id)) continue;
-    known.set(summary.id, summary);
-    unconfirmed.add(summary.id);
+/** Read which sessions there are; the stream tells what changes from its beginning on. @param {boolean} whole whether it has begun */
+async function readList(whole) {
+  const turn = ++asked;
+  let found;
+  try {
+    found = await get("sessions");
+  } catch {
+    // A lost link reads it again when it is back.
+    if (link.state.peek().status === "live") setTimeout(() => { if (turn === asked) readList(whole); }, AGAIN);
+    return;
   }
+  if (turn < taken) return;
+  taken = turn;
+  for (const summary of found) if (!named.has(summary.id)) known.set(summary.id, summary);
+  const all = new Set(found.map((/** @type {any} */ summary) => summary.id));
+  if (whole) for (const id of known.keys()) if (!all.has(id) && !named.has(id)) known.delete(id);
   publish(0);
 }
 
 /** @param {any} summary */
 function takeSession(summary) {
   const before = known.get(summary.id);
+  named.add(summary.id);
   known.set(summary.id, summary);
-  unconfirmed.delete(summary.id);
   if ((before?.pending_approvals || 0) !== summary.pending_approvals) loadApprovals();
   publish();
 }
 
 /** @param {string} id */
 function forget(id) {
+  named.add(id);
   if (known.delete(id)) publish();
 }
 
 function begin(/** @type {any} */ frame) {
   if (epoch.peek() && frame.epoch !== epoch.peek()) known.clear();
   epoch.value = frame.epoch;
-  unconfirmed = new Set(known.keys());
-  isWhole = false;
+  named = new Set();
   get("whoami").then((found) => { me.value = found; }, () => {});
   loadApprovals();
 }
@@ -129,15 +139,15 @@ export const failed = (session) => session.last_event === "error" && session.det
 /** Begin to follow the host. */
 export function start() {
   link.follow("board", {
-    request: () => ({ after: "now", summary: true, types: ["approval-requested", "approval-resolved"] }),
+    request: () => ({ after: "now", summary: "changes", types: ["approval-requested", "approval-resolved"] }),
     frame(frame) {
       if (frame.frame === "hello") begin(frame);
       else if (frame.frame === "summary") takeSession(frame.summary);
-      else if (frame.frame === "listed") { isWhole = true; unconfirmed.forEach(forget); publish(0); }
+      else if (frame.frame === "listed") readList(true);
       else if (frame.frame === "forgotten") forget(frame.session);
       else if (frame.event?.startsWith("approval-")) loadApprovals();
     },
   });
   link.connect();
-  readList();
+  readList(false);  // what was asked for ahead is there before the stream is
 }

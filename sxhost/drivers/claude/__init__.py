@@ -24,9 +24,10 @@ from __future__ import annotations
 from typing import Final
 
 from sxhost.drivers.claude.agent import ClaudeAgent
+from sxhost.drivers.claude.input import directory_of
 from sxhost.drivers.kit.program_driver import program_driver
 
 __all__ = ["make"]
 
-make: Final = program_driver(ClaudeAgent)
+make: Final = program_driver(ClaudeAgent, directory_of)
 """The entry point ``claude`` of ``sxhost.drivers``."""

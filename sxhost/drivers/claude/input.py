@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from glob import escape
+from pathlib import Path
 from typing import Any, Final
 
+from sxhost.drivers.kit.stored_directory import directory_in
 from sxhost.errors import BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 
@@ -12,6 +16,7 @@ __all__ = [
     "arguments",
     "check_launch",
     "check_turn",
+    "directory_of",
     "initialize",
     "permission_mode",
     "user_message",
@@ -102,6 +107,14 @@ def arguments(launch: Launch, session_id: str) -> list[str]:
     extra = launch.native.get("args")
     more = map(str, extra) if isinstance(extra, list) else ()
     return [*(launch.command or ["claude"]), *STREAM_OPTIONS, session, *options, *more]
+
+
+def directory_of(launch: Launch) -> str | None:
+    """Return where the conversation works that a launch resumes, as its transcript says."""
+    env = {**os.environ, **launch.env}
+    place = env.get("CLAUDE_CONFIG_DIR") or f"{env.get('HOME', '')}/.claude"
+    name = f"{escape(launch.resume or '')}.jsonl"
+    return directory_in(Path(place, "projects").glob(f"*/{name}")) if "/" not in name else None
 
 
 def initialize(launch: Launch) -> dict[str, Any]:

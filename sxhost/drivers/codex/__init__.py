@@ -16,11 +16,16 @@ executable       which program is run
 
 from __future__ import annotations
 
+import os
+from glob import escape
+from pathlib import Path
+
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.drivers.codex.agent import CodexAgent
 from sxhost.drivers.codex.server import ServerPool
 from sxhost.drivers.contracts import Agent, Driver, Reports
+from sxhost.drivers.kit.stored_directory import directory_in
 from sxhost.model.turn import Launch
 from sxhost.process.contracts import Spawn
 
@@ -37,6 +42,13 @@ class CodexDriver:
     def agent(self, launch: Launch, reports: Reports) -> Agent:
         """Return an agent that is not started; see `sxhost.drivers.contracts.Driver`."""
         return CodexAgent(launch, reports, self._servers, self._clock)
+
+    def directory_of(self, launch: Launch) -> str | None:
+        """Return where the thread works that a launch resumes, as its file says."""
+        env = {**os.environ, **launch.env}
+        place = Path(env.get("CODEX_HOME") or f"{env.get('HOME', '')}/.codex", "sessions")
+        name = f"rollout-*-{escape(launch.resume or '')}.jsonl"
+        return directory_in(place.glob(f"*/*/*/{name}")) if os.sep not in name else None
 
     async def close(self) -> None:
         """End the app servers that are left."""

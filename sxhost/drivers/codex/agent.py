@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from msgspec import DecodeError, Raw, Struct, ValidationError, convert, json
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.codec.jsonrpc import Id
@@ -26,6 +27,9 @@ from sxhost.model.turn import Abilities, CutReason, Item, Launch, ModelDraft, Tu
 from sxhost.process.contracts import ChildExit, Command
 
 __all__ = ["CodexAgent"]
+
+BEGIN_S: Final = 5.0
+"""Seconds in which a turn begins that codex has accepted."""
 
 STOP_S: Final = 10.0
 """Seconds for each call while the agent is being stopped."""
@@ -165,6 +169,7 @@ class CodexAgent:
     async def interrupt(self) -> None:
         """Stop the running turn and its commands.
 
+        codex refuses to interrupt a turn that it has accepted but not begun, then begins it.
         An interruption alone leaves a running command alive as a background terminal.
         """
         await self._interrupt(self._running_server(), CALL_S)
@@ -172,6 +177,8 @@ class CodexAgent:
     async def _interrupt(self, server: Server, limit_s: float) -> None:
         turn = self._items.turn
         if turn is not None:
+            begun = Deferred.fromCoroutine(self._items.wait_for_begin(turn))
+            await begun.addTimeout(BEGIN_S, self._clock, lambda _failure, _seconds: None)
             params = {"threadId": self._thread, "turnId": turn}
             try:
                 await server.call("turn/interrupt", params, limit_s=limit_s)

@@ -47,6 +47,7 @@ from sxhost.model.event_types import (
 )
 from sxhost.model.turn import TurnStatus
 from sxhost.process.contracts import ChildExit
+from sxhost.waiting import Signal
 
 __all__ = ["ItemTranslator"]
 
@@ -74,6 +75,7 @@ class ItemTranslator:
         self._reports = reports
         self.open_items = OpenItems(reports)
         self._begun_turn = self._ended_turn = self._last_diff = ""
+        self._turn_began = Signal()
         self._background: list[str] = []
         """Commands that have outlived their turn."""
         self.turn: str | None = None
@@ -164,6 +166,12 @@ class ItemTranslator:
             self._begun_turn = turn
             self.open_items.begin_turn()
             self._reports.turn_started(turn)
+            self._turn_began.fire()
+
+    async def wait_for_begin(self, turn: str) -> None:
+        """Return once codex has begun a turn that it has accepted, or that is over."""
+        while self.turn == turn != self._begun_turn:
+            await self._turn_began.wait()
 
     def _turn_completed(self, notification: Notification) -> None:
         turn = json.decode(notification.params, type=TurnParams).turn
@@ -180,6 +188,7 @@ class ItemTranslator:
         """Report the end of the running turn, and before it that its open items are cut."""
         self._ended_turn = turn or self.turn or ""
         self.turn = self.open_items.turn = None
+        self._turn_began.fire()
         self.open_items.cut(
             lambda opened: (
                 not _is_command(opened)
@@ -196,6 +205,7 @@ class ItemTranslator:
     def process_exited(self, how: ChildExit) -> None:
         """Report that the process has ended, and before it that open items are cut."""
         self.turn = self.open_items.turn = None
+        self._turn_began.fire()
         self._background.clear()  # the end of the process says as much
         self.open_items.cut()
         self._reports.exited(how)

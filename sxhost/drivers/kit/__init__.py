@@ -2,6 +2,7 @@
 
 ================= ====================================================================
 program_driver    the driver of agents with a process each
+stored_directory  where a stored conversation works
 line_client       the host's end of a program's stdin and stdout: a line is an answer to a
                   call, or it goes to the driver; one that is no message is logged
 pending_calls     calls that wait: answered, refused, too late, or ended with the program

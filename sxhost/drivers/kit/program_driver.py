@@ -16,12 +16,25 @@ __all__ = ["ProgramDriver", "program_driver"]
 
 A = TypeVar("A", bound=Agent)
 MakeAgent = Callable[[Launch, Reports, Spawn, IReactorTime], A]
+DirectoryOf = Callable[[Launch], str | None]
+
+
+def nowhere(_launch: Launch) -> str | None:
+    """Return that nothing says where a stored conversation works."""
+    return None
 
 
 class ProgramDriver(Generic[A]):
     """A `Driver` that does no more than to make agents, by `make_agent`."""
 
-    def __init__(self, make_agent: MakeAgent[A], spawn: Spawn, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        make_agent: MakeAgent[A],
+        directory_of: DirectoryOf,
+        spawn: Spawn,
+        clock: IReactorTime,
+    ) -> None:
+        self.directory_of = directory_of
         self._make_agent = make_agent
         self._spawn = spawn
         self._clock = clock
@@ -38,7 +51,10 @@ class ProgramDriver(Generic[A]):
 
 
 def program_driver(
-    make_agent: MakeAgent[A],
+    make_agent: MakeAgent[A], directory_of: DirectoryOf = nowhere
 ) -> Callable[[Spawn, IReactorTime], ProgramDriver[A]]:
-    """Return an entry point of ``sxhost.drivers``; `make_agent` is the class of the agents."""
-    return partial(ProgramDriver, make_agent)
+    """Return an entry point of ``sxhost.drivers``; `make_agent` is the class of the agents.
+
+    :param directory_of: see `sxhost.drivers.contracts.StoredDirectories`.
+    """
+    return partial(ProgramDriver, make_agent, directory_of)

@@ -25,8 +25,9 @@ from typing import Final
 
 from sxhost.drivers.kit.program_driver import program_driver
 from sxhost.drivers.pi.agent import PiAgent
+from sxhost.drivers.pi.launch import directory_of
 
 __all__ = ["make"]
 
-make: Final = program_driver(PiAgent)
+make: Final = program_driver(PiAgent, directory_of)
 """The entry point ``pi`` of ``sxhost.drivers``."""

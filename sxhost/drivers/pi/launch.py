@@ -12,10 +12,18 @@ from typing import Any
 from msgspec import DecodeError, Struct, convert, json
 
 from sxhost.codec.well_formed import decode_from_program
+from sxhost.drivers.kit.stored_directory import directory_in
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 
-__all__ = ["arguments", "check_launch", "check_turn", "prompt_fields", "session_file"]
+__all__ = [
+    "arguments",
+    "check_launch",
+    "check_turn",
+    "directory_of",
+    "prompt_fields",
+    "session_file",
+]
 
 PROGRAM = "pi"
 
@@ -124,6 +132,15 @@ def session_file(launch: Launch) -> str | None:
     if found is None:
         raise AgentFailed(f"pi has no session {launch.resume!r}.")
     return str(found)
+
+
+def directory_of(launch: Launch) -> str | None:
+    """Return where the session works that a launch resumes, as its file says."""
+    resume = launch.resume or ""
+    if os.sep in resume:
+        return directory_in([Path(resume)]) if resume.startswith("/") else None
+    found = _find(resume, _session_directories(launch))
+    return directory_in([found]) if found is not None else None
 
 
 def _find(session_id: str, directories: Iterable[Path]) -> Path | None:

@@ -116,9 +116,6 @@ class FrameEncoder:
 
     # Control frames.
 
-    def _hello(self, _fields: _Fields) -> bytes:
-        return _comment(f"session {self._conversation.session}")
-
     def _beat(self, _fields: _Fields) -> bytes:
         return PING
 
@@ -127,17 +124,12 @@ class FrameEncoder:
         return self._encode(fields["to"], "warning", {"message": message})
 
     def _end(self, fields: _Fields) -> bytes:
-        if fields["reconnect"]:
-            return _comment(str(fields["reason"]))
+        if fields["reconnect"]:  # no comment: some clients take the empty line for a message
+            return b""
         return self._encode("", "error", {"message": fields["reason"]})
 
 
-def _comment(text: str) -> bytes:
-    return f": {' '.join(text.split())}\n\n".encode()
-
-
 _CONTROL: Final[Mapping[str, Callable[[FrameEncoder, _Fields], bytes]]] = {
-    "hello": FrameEncoder._hello,
     "heartbeat": FrameEncoder._beat,
     "gap": FrameEncoder._gap,
     "end": FrameEncoder._end,

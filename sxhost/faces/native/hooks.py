@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -11,6 +11,7 @@ from twisted.web.server import Request
 
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
+from sxhost.hooks.installation import HookSettings
 from sxhost.hooks.payload import Hook
 from sxhost.hooks.sessions import HookHandler, HookQuery, HookReply
 from sxhost.http.authentication import is_forwarded
@@ -24,6 +25,8 @@ from sxhost.waiting import background
 __all__ = ["HookAnswer", "routes"]
 
 log = logger(__name__)
+
+LookAtSettings = Callable[[], Awaitable[Sequence[HookSettings]]]
 
 
 Name = Annotated[str, Meta(min_length=1)]
@@ -107,9 +110,16 @@ def _confirm(work: Awaitable[None]) -> None:
 class HookHandlers:
     """The handlers, one for each agent that has hooks."""
 
-    def __init__(self, sessions: HookHandler, host_uid: int | None) -> None:
+    def __init__(
+        self, sessions: HookHandler, host_uid: int | None, look: LookAtSettings
+    ) -> None:
         self._sessions = sessions
         self._host_uid = host_uid
+        self._look = look
+
+    async def settings(self) -> Sequence[HookSettings]:
+        """Show what the settings of the host's user have of our hooks."""
+        return [] if self._host_uid is None else await self._look()
 
     async def claude(self, hook: dict[str, object], query: HookQuery) -> HookResponse:
         """Handle a hook of Claude Code."""
@@ -126,13 +136,23 @@ class HookHandlers:
         return await self._sessions.discover(self._host_uid)
 
 
-def routes(sessions: HookHandler, host_uid: int | None = None) -> Sequence[Route]:
+async def _no_settings() -> Sequence[HookSettings]:
+    return []
+
+
+def routes(
+    sessions: HookHandler,
+    host_uid: int | None = None,
+    look_at_settings: LookAtSettings = _no_settings,
+) -> Sequence[Route]:
     """Return the routes that agents' hooks are posted to.
 
     :param host_uid: the host's user, whose agents' transcripts are read; None: nobody's are.
+    :param look_at_settings: reads that user's settings.
     """
-    handlers = HookHandlers(sessions, host_uid)
+    handlers = HookHandlers(sessions, host_uid, look_at_settings)
     return (
+        Route("GET", "/hooks", handlers.settings, "Show installed hooks.", scope="admin"),
         Route("POST", "/discover", handlers.discover, "Find running agents."),
         _route("/hooks/claude", handlers.claude, "Take a hook of Claude Code.", HookInput),
         _route(

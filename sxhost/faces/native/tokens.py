@@ -55,7 +55,7 @@ class LoginResponse:
             return
         request.setHeader("Location", f"/#page={self.credentials.page}")
         request.addCookie(
-            cookie_name(request),
+            cookie_name(request.getHost()),
             self.credentials.cookie,
             path=b"/",
             max_age=b"%d" % self.lifetime_s,

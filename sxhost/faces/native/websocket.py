@@ -17,7 +17,7 @@ from sxhost.http.websocket import Connection, Upgrade
 from sxhost.model.host import Host
 from sxhost.model.names import CURSOR, EVENT_CHOICE, LABEL, SESSION_ID, Label, LabelName
 from sxhost.model.session import EventQuery
-from sxhost.model.subscription import Selection, Subscription
+from sxhost.model.subscription import Selection, Subscription, Summaries
 
 __all__ = ["routes"]
 
@@ -40,7 +40,7 @@ class Subscribe(Struct, frozen=True, kw_only=True):
     types: list[Annotated[str, Meta(pattern=EVENT_CHOICE)]] = []
     after: Annotated[str, Meta(pattern=CURSOR)] | Annotated[int, Meta(ge=0, lt=10**18)] = ""
     state: bool = False
-    summary: bool = False
+    summary: Summaries = False
     native: bool = True
     deltas: Literal["all", "merged"] = "all"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from twisted.internet.defer import Deferred
 
 from sxhost.faces.pi import session_commands
 from sxhost.faces.pi.commands import Bash, Command, SetSessionName
@@ -21,9 +22,12 @@ MAX_THREADS = 500
 async def bash(context: CommandContext, command: Bash) -> object:
     """Run a shell command beside the conversation: the model does not see it."""
     await context.host.wake(context.id)
-    context.work_started()
     argv = ["bash", "-c", command.command]
-    result = await context.call_agent("command/exec", command=argv, cwd=context.detail.cwd)
+    ran = Deferred.fromCoroutine(
+        context.call_agent("command/exec", command=argv, cwd=context.detail.cwd)
+    )
+    context.work_started()
+    result = await ran
     output = f"{result.get('stdout', '')}{result.get('stderr', '')}"
     return {"exitCode": result.get("exitCode", 0), "output": output, "cancelled": False}
 

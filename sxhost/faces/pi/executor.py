@@ -12,7 +12,7 @@ from itertools import count
 from msgspec import UNSET
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from sxhost.codec.json import encode
@@ -21,7 +21,7 @@ from sxhost.faces.pi import commands
 from sxhost.faces.pi.dispatch import CommandHandler
 from sxhost.faces.pi.executor_state import ExecutorState
 from sxhost.faces.pi.idempotency import StoredResponse, fingerprint
-from sxhost.faces.pi.lanes import Priority, Ticket
+from sxhost.faces.pi.lanes import Ticket
 from sxhost.faces.pi.responses import (
     CommandFailed,
     Response,
@@ -30,7 +30,7 @@ from sxhost.faces.pi.responses import (
     refusal,
     replay,
 )
-from sxhost.faces.pi.scheduling import TRAITS
+from sxhost.faces.pi.scheduling import TRAITS, ride_of
 from sxhost.faces.pi.subscribers import Subscriber, Subscribers
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
@@ -43,6 +43,11 @@ log = logger(__name__)
 
 SERVER_CONTROL = frozenset({"delete_session", "switch_session", "unsubscribe"})
 """Commands for a session that are rate limited apart, so that a busy one can be tidied up."""
+
+_SERVER_LANES = dict.fromkeys(TRAITS, "server") | {
+    name: "new" for name, trait in TRAITS.items() if trait.priority == "exclusive"
+}
+"""The lanes of commands for no session: reads do not wait for sessions without a name."""
 
 GRACE_S = 10.0
 """Seconds that aborted work may keep its lane before it is cancelled."""
@@ -57,7 +62,9 @@ class Execution:
     def __init__(self, command: commands.Command, fallback_id: str) -> None:
         self.command = command
         self.id = fallback_id if command.id is UNSET else command.id
-        self.lane = "server" if command.target is None else f"session:{command.target}"
+        self.lane = (
+            f"session:{command.target}" if command.target else _SERVER_LANES[command.type]
+        )
         self.stored: StoredResponse | None = None
         self.ticket: Ticket | None = None
         self.started = False
@@ -93,6 +100,10 @@ class CommandExecutor:
         self._numbers = count(1)
         self._started_ms = int(clock.seconds() * 1000)
 
+    def count_refusal(self, limit: str) -> None:
+        """Count that something was refused before it was a command, by this limit."""
+        self._state.rates.refused[limit] += 1
+
     async def execute(
         self, command: commands.Command, frame: bytes, client: Subscriber
     ) -> None:
@@ -108,7 +119,7 @@ class CommandExecutor:
         if response is None:
             self._notify("accepted", execution)
             self._state.executed += 1
-            response = await self._queue(execution)
+            response = await self._queue(execution, client)
         self._respond(execution, response, client)
         if execution.stored is not None:
             self._state.idempotency.store_response(execution.stored, response)
@@ -158,10 +169,10 @@ class CommandExecutor:
 
     # The lane, and the time limit.
 
-    async def _queue(self, execution: Execution) -> Response:
+    async def _queue(self, execution: Execution, client: Subscriber) -> Response:
         """Run a command in its turn; if it takes too long, drop its result and say so."""
         command = execution.command
-        ticket = execution.ticket = self._state.lanes.enter(execution.lane, _priority(command))
+        ticket = execution.ticket = self._enter_lane(execution, client)
         work = begin(self._run(execution, ticket))
         work.addErrback(_internal_error, command)
         time_limit, limits = TRAITS[command.type].time_limit, self._host.limits
@@ -176,6 +187,14 @@ class CommandExecutor:
             await self._abort(execution, work)
             error = f"Command '{command.type}' timed out after {round(seconds * 1000)}ms"
             return refusal(command, error, timed_out=True)
+
+    def _enter_lane(self, execution: Execution, client: Subscriber) -> Ticket:
+        """Give a command its place; one that deletes a session waits for it not for ever."""
+        ticket = self._state.lanes.enter(execution.lane, ride_of(execution.command, client))
+        if ticket.admitted is not None and ticket.ride.priority == "exclusive":
+            call = self._clock.callLater(self._host.limits.mux_read, ticket.wait_no_longer)
+            ticket.admitted.addBoth(_cancel_call, call)
+        return ticket
 
     async def _abort(self, execution: Execution, work: Deferred[Response]) -> None:
         """Have the agent stop what takes too long, or cancel it if the agent cannot."""
@@ -288,6 +307,12 @@ class CommandExecutor:
         self._clients.broadcast(frame, command.target)
 
 
+def _cancel_call(result: object, call: IDelayedCall) -> object:
+    if call.active():
+        call.cancel()
+    return result
+
+
 def _check_scope(command: commands.Command) -> None:
     """Check that the caller may send a command; starting a program is for no one session.
 
@@ -301,14 +326,3 @@ def _internal_error(failure: Failure, command: commands.Command) -> Response:
     if not failure.check(CancelledError):
         log.failure("a command of the multiplexer failed", failure)
     return refusal(command, "The host met an internal error; its log has it.")
-
-
-def _priority(command: commands.Command) -> Priority:
-    """Return a command's priority in its lane; one with ``dependsOn`` overtakes nothing."""
-    trait = TRAITS[command.type]
-    if command.depends_on:
-        return "in_order"
-    if trait.exclusive:
-        return "exclusive"
-    steers = isinstance(command, commands.Prompt) and command.streaming_behavior is not UNSET
-    return "overtakes" if steers or trait.overtakes else "in_order"

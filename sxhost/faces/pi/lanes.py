@@ -1,44 +1,120 @@
-"""Lanes: the commands for one session run in order, except where one may overtake.
+"""Lanes: the commands for one session take effect in the order in which they were sent.
 
-One command of a lane is its head.  Commands that control or read do not wait behind work that
-runs (a turn), nor control behind a read; behind all else they do, so that a client may send
-``create_session``, ``switch_session``, ``prompt``, ``abort`` in one go.  Commands that create
-or delete the session are exclusive: they wait for each other alone, and all others for them.
+Beside work that has begun (a turn), commands that read and commands that control it run at
+once, past what waits for its end.  Otherwise nothing passes what was sent before it, so that a
+client may send ``create_session``, ``switch_session``, ``prompt``, ``abort`` in one go: the
+abort waits until the prompt has begun and there is something to stop.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 from twisted.internet.defer import Deferred
 
-__all__ = ["Lanes", "Priority", "Ticket"]
+__all__ = ["Lanes", "Priority", "Ride", "Ticket"]
 
-Priority = Literal["in_order", "overtakes", "exclusive"]
-"""Behind all that wait; past a head that can be overtaken; past everything but its like."""
+Priority = Literal["in_order", "reads", "controls", "answers", "exclusive"]
+"""What a command waits for.
+
+in_order: all that was sent before.
+reads, controls: the same, but for work that has begun, and what waits for its end.  Both hold
+up commands of the same client alone, and reads hold up no reads.
+answers: only what creates or deletes the session, since an answer names what it is about.
+exclusive: what its client has sent before, but for work and what waits for its end; all that is
+sent later waits for it.
+"""
+
+
+class Ride(NamedTuple):
+    """A command as its lane sees it: `client`, compared by identity, has sent it.
+
+    `controls`: the commands beside whose work it may run; None if beside any.  `stops`: it ends
+    that work.  `surveys`: it is about all sessions, and waits until those that its client
+    creates or deletes are.
+    """
+
+    command: str
+    priority: Priority
+    client: object
+    controls: frozenset[str] | None = None
+    stops: bool = False
+    surveys: bool = False
 
 
 class Ticket:
     """A command's place in its lane; `admitted` fires at its turn, and is None if that is now.
 
-    `can_be_overtaken`: whether commands that overtake may run beside it.
+    :param after: commands of other lanes that it waits for as well.
     """
 
-    def __init__(self, lane: Lane, priority: Priority) -> None:
-        self.priority = priority
-        self.can_be_overtaken = priority == "overtakes"
+    def __init__(self, lane: Lane, ride: Ride, after: tuple[Ticket, ...]) -> None:
+        self.ride = ride
+        self.after = after
+        self.target: Ticket | None = None
+        """The command whose work it stops: the first that no other stops."""
+        self.is_target = False
+        self.is_ending = False
+        """Whether its work has been stopped: what waits for its end is not passed any more."""
         self.admitted: Deferred[None] | None = None
+        self.runs = False
+        self.works = False
+        """Whether its work runs by itself, beside which others may run."""
+        self.released = False
+        self.followed_by: list[Lane] = []
+        self._impatient = False
         self._lane = lane
+
+    def waits_for(self, other: Ticket, works: frozenset[str]) -> bool:
+        """Tell whether it may not run yet, because of a command that was sent before it.
+
+        :param works: the commands whose work runs in the lane.
+        """
+        kind, same = self.ride.priority, other.ride.client is self.ride.client
+        if other.ride.priority == "exclusive" or kind == "in_order":
+            return True
+        if kind == "answers" or other.works:
+            return False
+        if kind == "exclusive" and (self._impatient or not same):
+            return False
+        if other.ride.priority == "reads":
+            return same and kind != "reads"
+        if other.ride.priority == "controls" and not same:
+            return other.ride.command in (self.ride.controls or ())
+        return other.runs or not self._may_run_beside(works, same=same)
+
+    def _may_run_beside(self, works: frozenset[str], *, same: bool) -> bool:
+        """Tell whether it passes what waits for the end of such work."""
+        if self.target is not None:
+            return self.target.works and not self.target.is_ending
+        controls = self.ride.controls if same else None
+        return bool(works if controls is None else works & controls)
+
+    def may_stop(self, other: Ticket) -> bool:
+        """Tell whether it stops the work of a command that was sent before it."""
+        of_kind = self.ride.stops and other.ride.command in (self.ride.controls or ())
+        is_meant = other.works or other.ride.client is self.ride.client
+        return of_kind and is_meant and not other.is_target
 
     def work_started(self) -> None:
         """Let others overtake: the command's work runs by itself and can be controlled."""
-        self.can_be_overtaken = self.priority != "exclusive"
+        self.works = self.ride.priority != "exclusive"
+        self._lane.admit_next()
+
+    def wait_no_longer(self) -> None:
+        """Run, though a command that was sent before has not come to its end."""
+        self._impatient = True
         self._lane.admit_next()
 
     def release(self) -> None:
         """Leave the lane: the command is done, or given up."""
+        self.released = True
+        if self.target is not None:
+            self.target.is_ending = True
         self._lane.release(self)
+        for lane in self.followed_by:
+            lane.admit_next()
 
 
 class Lane:
@@ -47,46 +123,51 @@ class Lane:
     def __init__(self, name: str, lanes: dict[str, Lane]) -> None:
         self._name = name
         self._lanes = lanes
-        self._head: Ticket | None = None
-        self._exclusive: Ticket | None = None
-        """A command that runs beside the head and holds up all others."""
-        self._waiting: deque[Ticket] = deque()
-        self._size = 0
+        self._tickets: dict[Ticket, None] = {}
+        """In the order in which they came."""
 
-    def enter(self, priority: Priority) -> Ticket:
+    def enter(self, ticket: Ticket) -> None:
         """Queue a command."""
-        ticket = Ticket(self, priority)
-        self._size += 1
-        if not self._admit(ticket):
-            ticket.admitted = Deferred()
-            self._waiting.append(ticket)
-        return ticket
-
-    def _admit(self, ticket: Ticket) -> bool:
-        """Let a command run if it may; tell whether it does."""
-        head = self._head
-        if self._exclusive is not None:
-            return False
-        if head is None:
-            self._head = ticket
-        elif ticket.priority == "exclusive" and head.priority != "exclusive":
-            self._exclusive = ticket
+        self._tickets[ticket] = None
+        self._aim(ticket)
+        if self._may_run(ticket):
+            ticket.runs = True
         else:
-            return ticket.priority == "overtakes" and head.can_be_overtaken
-        return True
+            ticket.admitted = Deferred()
+
+    def _aim(self, ticket: Ticket) -> None:
+        """Find the work that a command is to stop."""
+        ticket.target = next(filter(ticket.may_stop, self._ahead_of(ticket)), None)
+        if ticket.target is not None:
+            ticket.target.is_target = True
+
+    def _may_run(self, ticket: Ticket) -> bool:
+        """Tell whether it is a command's turn; beside an exclusive one nothing begins."""
+        if any(each.runs and each.ride.priority == "exclusive" for each in self._tickets):
+            return False
+        works = frozenset(
+            each.ride.command for each in self._tickets if each.works and not each.is_ending
+        )
+        held_up = any(ticket.waits_for(each, works) for each in self._ahead_of(ticket))
+        return not held_up and all(each.released for each in ticket.after)
+
+    def _ahead_of(self, ticket: Ticket) -> Iterator[Ticket]:
+        """Yield the commands that were sent before this one."""
+        for each in self._tickets:
+            if each is ticket:
+                return
+            yield each
 
     def release(self, ticket: Ticket) -> None:
         """Take a command out, and let the next ones run."""
-        self._size -= 1
-        if ticket is self._head:
-            self._head = None
-        elif ticket is self._exclusive:
-            self._exclusive = None
-        elif ticket in self._waiting:
-            self._waiting.remove(ticket)
-        self.admit_next()
-        if not self._size:
-            self._lanes.pop(self._name, None)
+        self._tickets.pop(ticket, None)
+        for each in self._tickets:
+            if each.target is ticket and not ticket.works:
+                self._aim(each)
+        if self._tickets:
+            self.admit_next()
+        elif self._lanes.get(self._name) is self:
+            del self._lanes[self._name]
 
     def admit_next(self) -> None:
         """Let waiting commands run, in order.
@@ -94,10 +175,11 @@ class Lane:
         The search begins anew after each, since a command may be done, and have left, at once.
         """
         while True:
-            ticket = next((each for each in self._waiting if self._admit(each)), None)
+            waiting = (each for each in self._tickets if not each.runs)
+            ticket = next((each for each in waiting if self._may_run(each)), None)
             if ticket is None:
                 return
-            self._waiting.remove(ticket)
+            ticket.runs = True
             if ticket.admitted is not None and not ticket.admitted.called:
                 ticket.admitted.callback(None)
 
@@ -107,10 +189,24 @@ class Lanes:
 
     def __init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
+        self._exclusive: list[Ticket] = []
 
-    def enter(self, name: str, priority: Priority) -> Ticket:
+    def enter(self, name: str, ride: Ride) -> Ticket:
         """Queue a command in a lane."""
-        return self._lanes.setdefault(name, Lane(name, self._lanes)).enter(priority)
+        lane = self._lanes.setdefault(name, Lane(name, self._lanes))
+        ticket = Ticket(lane, ride, tuple(self._sessions_in_the_making(ride)))
+        for each in ticket.after:
+            each.followed_by.append(lane)
+        if ride.priority == "exclusive":
+            self._exclusive.append(ticket)
+        lane.enter(ticket)
+        return ticket
+
+    def _sessions_in_the_making(self, ride: Ride) -> Iterator[Ticket]:
+        """Yield the commands that create or delete sessions, for a survey of its client's."""
+        self._exclusive = [each for each in self._exclusive if not each.released]
+        if ride.surveys:
+            yield from (each for each in self._exclusive if each.ride.client is ride.client)
 
     def __len__(self) -> int:
         return len(self._lanes)

@@ -5,11 +5,12 @@ It puts the parts together; see the table in the docstring of the package.
 
 from __future__ import annotations
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
+from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.codec.json import encode
-from sxhost.faces.pi.commands import Command
+from sxhost.faces.pi.commands import Command, CreateSession
 from sxhost.faces.pi.dispatch import CommandHandler
 from sxhost.faces.pi.event_streams import Wrap
 from sxhost.faces.pi.executor import CommandExecutor
@@ -45,15 +46,19 @@ class Multiplexer:
         handler = CommandHandler(host, sessions, server_commands)
         self._executor = CommandExecutor(clock, host, state, handler, self.clients)
 
-    def connect(self, transport: ClientTransport, wrap: Wrap) -> Client | None:
+    def connect(
+        self, transport: ClientTransport, wrap: Wrap, cwd: str | None = None
+    ) -> Client | None:
         """Return a new client behind a transport; None if there are too many.
 
         :param wrap: makes a frame of a JSON object's bytes.
+        :param cwd: where agents work that it does not tell where; None: where the host says.
         """
         if len(self.clients.connected) >= self.limits.mux_connections:
+            self._executor.count_refusal("connectionLimit")
             return None
         caller = current_caller.get()
-        client = Client(self._executor, self.clients, transport, wrap, caller)
+        client = Client(self._executor, self.clients, transport, wrap, caller, cwd=cwd)
         self.clients.connected[client] = None
         client.send(server_ready())
         client.send(notification("startup_recovery_summary", recovery_summary()))
@@ -76,8 +81,11 @@ class Client(Subscriber):
         transport: ClientTransport,
         wrap: Wrap,
         caller: Caller,
+        *,
+        cwd: str | None,
     ) -> None:
         super().__init__(clients.streams, transport, wrap, caller)
+        self._cwd = cwd
         self._executor = executor
         self._clients = clients
         self._limits = clients.streams.host.limits
@@ -99,6 +107,8 @@ class Client(Subscriber):
             error = f"Too many pending commands for this connection (max {most})"
             self._refuse(error, command.type, command.id)
             return
+        if isinstance(command, CreateSession) and command.cwd is UNSET and self._cwd:
+            command = replace(command, cwd=self._cwd)
         self._pending += 1
         background(self._execute(command, frame), log, "answering a command")
 
@@ -112,10 +122,11 @@ class Client(Subscriber):
 
     def refuse_size(self, size: int) -> None:
         """Respond to a frame that was too large to be kept, of so many bytes."""
+        self._executor.count_refusal("messageSize")
         self._refuse(f"Message size {size} exceeds limit {self._limits.mux_message}")
 
     def _refuse(
-        self, error: str, command: str = "unknown", command_id: str | UnsetType = UNSET
+        self, error: str, command: object = "unknown", command_id: object = UNSET
     ) -> None:
         response = Response(id=command_id, command=command, success=False, error=error)
         self.send(encode(response))

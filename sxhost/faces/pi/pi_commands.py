@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from msgspec import UNSET
+from twisted.internet.defer import Deferred
 
 from sxhost.errors import CommandRefused, NoTurn, TurnInProgress
 from sxhost.faces.pi import commands, session_commands
@@ -58,6 +59,7 @@ def _message_fields(
     """Return the text and images of a command as fields of pi's commands."""
     if not command.images:
         return {"message": command.message}
+    session_commands.check_images(command.images)
     images = [
         {"type": "image", "data": image.data, "mimeType": image.mime_type}
         for image in command.images
@@ -132,10 +134,17 @@ async def compact(context: CommandContext, command: commands.Compact) -> object:
     if context.is_busy:
         raise TurnInProgress(context.id)
     await context.host.wake(context.id)
-    context.work_started()
     more = command.custom_instructions
     fields = {} if more is UNSET else {"customInstructions": more}
-    return await context.call_agent("compact", **fields)
+    compacted = Deferred.fromCoroutine(context.call_agent("compact", **fields))
+    begun = Deferred.fromCoroutine(
+        context.host.wait_for_turn_start(context.id, context.next_turn)
+    )
+    begun.addCallbacks(lambda _: context.work_started(), lambda _: None)
+    try:
+        return await compacted
+    finally:
+        begun.cancel()
 
 
 async def abort_compaction(context: CommandContext, _command: commands.Command) -> object:
@@ -149,14 +158,22 @@ async def bash(context: CommandContext, command: commands.Bash) -> object:
     if command.exclude_from_context:
         await _check_not_old(context)
     await context.host.wake(context.id)
-    context.work_started()
     fields = {"excludeFromContext": True} if command.exclude_from_context else {}
-    answer = await context.call_agent("bash", command=command.command, **fields)
+    ran = Deferred.fromCoroutine(context.call_agent("bash", command=command.command, **fields))
+    context.work_started()
+    answer = await ran
     return {
         "exitCode": answer.get("exitCode") or 0,
         "output": answer["output"],
         "cancelled": answer["cancelled"],
     }
+
+
+async def abort_bash(context: CommandContext, _command: commands.Command) -> object:
+    """Stop the shell command; once pi has answered something else, it has begun it."""
+    await context.call_agent("get_state")
+    await context.call_agent("abort_bash")
+    return UNSET
 
 
 # Conversations.
@@ -235,6 +252,14 @@ async def get_context_usage(context: CommandContext, _command: commands.Command)
     return (await context.call_agent("get_session_stats")).get("contextUsage")
 
 
+async def get_last_assistant_text(
+    context: CommandContext, _command: commands.Command
+) -> object:
+    """Return the last answer; null before the first."""
+    answer = await context.call_agent("get_last_assistant_text")
+    return {"text": (answer or {}).get("text")}
+
+
 async def list_session_files(context: CommandContext, _command: commands.Command) -> object:
     """List the session files beside this one."""
     files, path = await _session_file(context)
@@ -259,8 +284,7 @@ def _pass_on(name: str) -> CommandFunction:
 
 PASSED_ON = (
     "get_messages", "get_available_models", "get_commands", "set_auto_compaction",
-    "set_auto_retry", "abort_retry", "abort_bash", "get_session_stats", "get_fork_messages",
-    "get_last_assistant_text",
+    "set_auto_retry", "abort_retry", "get_session_stats", "get_fork_messages",
 )  # fmt: skip
 """Commands that are pi's own, with the same fields and answers."""
 
@@ -268,9 +292,9 @@ PI_COMMANDS: Mapping[str, CommandFunction] = {
     **{name: _pass_on(name) for name in PASSED_ON},
     **by_name(
         prompt, steer, follow_up, get_skills, list_session_files, set_model, cycle_model,
-        set_thinking_level, cycle_thinking_level, compact, abort_compaction, bash,
+        set_thinking_level, cycle_thinking_level, compact, abort_compaction, bash, abort_bash,
         set_session_name, export_html, new_session, switch_session_file, fork, get_tree,
-        get_context_usage,
+        get_context_usage, get_last_assistant_text,
     ),
 }  # fmt: skip
 """The functions of pi's own; others are those of all hosted agents."""

@@ -6,7 +6,7 @@ read from the other.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct
 from sxhost.errors import AgentFailed, AlreadyAnswered, CommandRefused, NoTurn
 from sxhost.faces.pi import commands
 from sxhost.faces.pi.dialogs import decision_of, has_request_id
+from sxhost.faces.pi.fields import ImageData
 from sxhost.faces.pi.messages import plain_message
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_info import Sessions
@@ -31,6 +32,7 @@ __all__ = [
     "CommandContext",
     "CommandFunction",
     "by_name",
+    "check_images",
     "input_of",
     "run_turn",
     "usage_numbers",
@@ -59,6 +61,11 @@ class CommandContext(Struct):
     def agent(self) -> str:
         """Its agent, as errors name it."""
         return self.detail.agent if self.detail.kind == "hosted" else "attached sessions"
+
+    @property
+    def next_turn(self) -> int:
+        """The number of the turn that comes next."""
+        return self.detail.turn.id + 1 if self.detail.turn else 1
 
     @property
     def is_busy(self) -> bool:
@@ -94,10 +101,23 @@ def input_of(command: commands.Prompt | commands.Steer | commands.FollowUp) -> t
     """Return the text and images of a command as a turn's input."""
     if not command.images:
         return command.message
+    check_images(command.images)
     images: list[turns.Item] = [
         turns.Image(data=p.data, mime_type=p.mime_type) for p in command.images
     ]
     return [turns.Text(text=command.message), *images]
+
+
+def check_images(images: Sequence[ImageData]) -> None:
+    """Check that images are some.
+
+    :raises CommandFailed: one is none.
+    """
+    for number, image in enumerate(images):
+        if not image.data:
+            raise CommandFailed(
+                f"Validation failed: images[{number}]: Must have its data in base64"
+            )
 
 
 # Input.
@@ -255,10 +275,10 @@ async def set_session_name(context: CommandContext, command: commands.SetSession
 
 async def compact(context: CommandContext, _command: commands.Command) -> object:
     """Compact the conversation and wait until that is done: it is a turn of its own."""
-    before = context.detail.turn.id if context.detail.turn else 0
     await context.host.compact(context.id)
+    await context.host.wait_for_turn_start(context.id, context.next_turn)
     context.work_started()
-    await context.wait_for_turn(before + 1)
+    await context.wait_for_turn(context.next_turn)
     return {}
 
 

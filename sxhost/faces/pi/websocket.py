@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from sxhost.codec.frames import websocket_text_frame
 from sxhost.faces.pi.multiplexer import Client, Multiplexer
 from sxhost.http.router import NDJSON, SWITCHING, Route
@@ -16,12 +18,21 @@ TRY_AGAIN = 1013
 """The close code for a connection too many."""
 
 
+class ConnectionQuery(Struct, frozen=True, kw_only=True):
+    """The query of the handshake: `cwd` is where agents work if ``create_session`` has none."""
+
+    cwd: str | None = None
+
+
 class MuxConnection(Connection):
     """The WebSocket of one client; its commands do not wait for each other here."""
 
-    def __init__(self, multiplexer: Multiplexer, request: HostRequest) -> None:
+    def __init__(
+        self, multiplexer: Multiplexer, request: HostRequest, cwd: str | None = None
+    ) -> None:
         super().__init__(request)
         self._multiplexer = multiplexer
+        self._cwd = cwd
         self._client: Client | None = None
         # No limit of the WebSocket's own, which would close it: a client whose message is too
         # large gets a response that says so.
@@ -30,7 +41,7 @@ class MuxConnection(Connection):
 
     async def begin(self) -> None:
         """Connect the client, or close if there are too many."""
-        self._client = self._multiplexer.connect(self, websocket_text_frame)
+        self._client = self._multiplexer.connect(self, websocket_text_frame, self._cwd)
         if self._client is None:
             limit = self._multiplexer.limits.mux_connections
             self._fail_connection(TRY_AGAIN, f"Connection limit reached ({limit} connections)")
@@ -85,8 +96,8 @@ class MuxConnection(Connection):
 def routes(multiplexer: Multiplexer) -> Sequence[Route]:
     """Return the routes of the WebSocket; at ``/`` it is for requests that ask to upgrade."""
 
-    async def commands() -> Upgrade:
-        return Upgrade(lambda request: MuxConnection(multiplexer, request))
+    async def commands(query: ConnectionQuery) -> Upgrade:
+        return Upgrade(lambda request: MuxConnection(multiplexer, request, query.cwd))
 
     summary = "Send commands over a WebSocket."
     return tuple(

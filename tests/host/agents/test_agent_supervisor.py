@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from sxhost.agents.dependencies import Agents
+from sxhost.agents.workdirs import WorkDirs
 from sxhost.drivers.contracts import Started
-from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
+from sxhost.errors import AgentFailed, BadField, NotHosted, SessionExists, TurnInProgress
 from sxhost.model.event_types import (
     MessageDeltaEvent,
     MessageEvent,
@@ -55,6 +57,48 @@ def settle(lab: HostInMemory) -> None:
     for _ in range(20):
         lab.clock.advance(0)
         lab.treq.flush()
+
+
+class Remembering(FakeDriver):
+    """A driver of agents whose stored conversations work in `place`."""
+
+    place = "/usr"
+
+    def directory_of(self, launch: Launch) -> str | None:
+        return self.place if launch.resume == "native-old" else None
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"resume": "native-old"}, "/usr"),
+        ({"resume": "native-old", "cwd": "/etc"}, "/etc"),
+        ({"resume": "another"}, "/var"),
+        ({}, "/var"),
+    ],
+    ids=str,
+)
+def test_resumed_conversation_keeps_its_directory(
+    lab: HostInMemory, fields: dict[str, Any], expected: str
+) -> None:
+    roots = WorkDirs(default=Path("/var"))
+    lab.agents = Agents(FakeDrivers(fake=Remembering()), roots)
+    lab.restart()
+    started_in(lab, **fields)
+    assert result_of(lab.service.session("a")).cwd == expected
+
+
+def test_resumed_conversation_stays_where_agents_may_work(
+    lab: HostInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.agents = Agents(FakeDrivers(fake=Remembering()), WorkDirs([Path("/etc")]))
+    lab.restart()
+    launch = Launch(agent="fake", id="a", resume="native-old")
+    with pytest.raises(BadField, match="may not work in /usr"):
+        result_of(lab.service.start(launch))
+    monkeypatch.setattr(Remembering, "place", "/no/more")
+    started_in(lab, resume="native-old")
+    assert result_of(lab.service.session("a")).cwd == "/etc", "it is there no more"
 
 
 def told(lab: HostInMemory, session: str = "a") -> list[tuple[str, Any]]:

@@ -45,8 +45,9 @@ def test_page_may_do_no_more_than_it_needs(page: Any) -> None:
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert (policy["require-trusted-types-for"], policy["trusted-types"]) == (
         "'script'",
-        "'none'",
+        "sxhost-worker",  # makes one address, and no markup
     )
+    assert policy["worker-src"] == "'self'"
     assert page.header("x-frame-options") == "DENY"
     assert page.header("referrer-policy") == "no-referrer"
 
@@ -72,6 +73,17 @@ def test_file_is_compressed_for_those_who_take_that(tmp_path: Path) -> None:
     assert b"Content-Encoding" not in whole + refused
     bodies = [answer.partition(b"\r\n\r\n")[2] for answer in (whole, small)]
     assert gzip.decompress(bodies[1]) == bodies[0]
+
+
+def test_worker_names_files_that_are_served_and_is_asked_for_anew(lab: HostInMemory) -> None:
+    answer = lab.request("GET", "/worker.js")
+    assert answer.header("content-type") == "text/javascript; charset=utf-8"
+    assert answer.header("cache-control") == "no-cache"
+    files = re.search(r'FILES = "([^"]+)"', answer.body.decode())
+    assert files
+    for name in files[1].split():
+        assert lab.request("GET", FILE.replace("main.js", name)).status == 200, name
+    assert "LICENSE" not in files[1]
 
 
 def test_unchanged_page_is_not_sent_again(lab: HostInMemory, page: Any) -> None:

@@ -161,6 +161,16 @@ def test_an_interrupt_of_a_turn_that_codex_does_not_know_ends_it() -> None:
     assert len(running.ends) == 1
 
 
+def test_an_interrupt_waits_for_a_turn_to_begin() -> None:
+    running = Running()
+    result_of(running.it.submit(HELLO))
+    early = started(running.it.interrupt())
+    assert not running.server.said("turn/interrupt"), "codex would refuse it"
+    running.server.tell("turn/started", threadId="t1", turn={"id": "u1"})
+    assert running.server.said("turn/interrupt")
+    assert is_done(early)
+
+
 def test_an_interrupt_that_comes_too_late_changes_nothing() -> None:
     running = Running()
     running.turn()

@@ -82,3 +82,14 @@ def test_commands_after_a_close_are_not_done(wire: Wire, socket: Socket) -> None
     assert socket.frames == []
     wire.lab.clock.advance(0)
     assert wire.lab.mux.clients.connected == {}
+
+
+def test_handshake_names_where_agents_work(wire: Wire) -> None:
+    socket = Socket(wire, "?cwd=%2Fusr", path="/ws")
+    for number, fields in enumerate(({}, {"cwd": "/etc"})):
+        name = f"s{number}"
+        command = {"type": "create_session", "sessionId": name, "agent": "fake", **fields}
+        socket.send(command)
+        wire.lab.clock.advance(0)
+    agents = wire.lab.drivers.by_agent["fake"].agents
+    assert [agent.launch.cwd for agent in agents] == ["/usr", "/etc"]

@@ -24,6 +24,7 @@ from sxhost.daemon.service import HostService
 from sxhost.faces.native.websocket import MOST_SUBSCRIPTIONS
 from sxhost.model.session import EventDraft
 from sxhost.model.subscription import Subscription
+from sxhost.streams.overview import LOOK_EVERY
 from sxhost.tap import assemble
 from sxhost.testing import is_done
 from tests.conftest import FailureLog
@@ -87,6 +88,20 @@ def test_subscription_by_message_or_by_url(
     text, asked = Socket(wire), Socket(wire, f"?{query}")
     text.subscribe(**fields)
     assert text.kinds == asked.kinds == ["hello", *expected]
+
+
+@pytest.mark.parametrize(("wanted", "first"), [(True, ["a", "b"]), ("changes", [])])
+def test_summaries_are_sent_all_or_as_they_change(
+    wire: Wire, socket: Socket, wanted: object, first: list[str]
+) -> None:
+    socket.subscribe(after="now", summary=wanted)
+    told = [m["session"] for m in socket.messages if m.get("frame") == "summary"]
+    assert told == first
+    assert socket.kinds[-1] == "listed"
+    fire(wire, "b", "tool-start")
+    wire.lab.clock.advance(LOOK_EVERY)
+    assert socket.kinds[-2:] == [4, "summary"]
+    assert socket.messages[-1]["session"] == "b"
 
 
 def test_states_are_included_on_request(wire: Wire) -> None:

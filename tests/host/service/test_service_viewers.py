@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from sxhost.history import SAMPLE_EVERY
 from sxhost.testing import HostInMemory, is_done, result_of
 
 SAID = {
@@ -133,3 +134,18 @@ def test_what_cannot_be_searched_is_refused(
 def test_a_session_that_is_deleted_is_not_found(full: HostInMemory) -> None:
     full.request("DELETE", "/sessions/b")
     assert seqs(ask(full, q="fox")) == ["a:1"]
+
+
+def test_figures_over_time_are_told_a_minute_each(lab: HostInMemory) -> None:
+    lab.service.startService()
+    for tokens, cost in ((5, 0.5), (9, 0.75)):
+        data = {"input_tokens": tokens, "output_tokens": 1, "cost_usd": cost}
+        lab.request("POST", "/sessions/a/events", {"event": "usage", "data": data})
+        lab.clock.advance(SAMPLE_EVERY)
+    history = lab.request("GET", "/history").json()
+    assert history["every_s"] == SAMPLE_EVERY
+    first, *_, before, last = history["samples"]
+    assert (first["events"], before["events"], last["events"]) == (0, 1, 2)
+    assert (last["sessions"], last["tokens"], last["cost_usd"]) == (1, 10, 0.75)
+    after = lab.request("GET", f"/history?after_ms={before['at_ms']}").json()
+    assert after["samples"] == [last]

@@ -8,12 +8,15 @@ import pytest
 from twisted.internet.task import Clock
 
 from sxhost.model.session import Session, State, Summary
+from sxhost.model.subscription import Summaries
 from sxhost.model.summaries import summarize
 from sxhost.slices import TimeSlicer
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.overview import LOOK_EVERY, SILENCE_EVERY, SLICE, SummaryBroadcaster
 from sxhost.streams.subscription import LogSubscription
 from sxhost.testing.waiting import finished, started
+
+LISTED = ("", "listed")
 
 
 class Reader:
@@ -29,9 +32,8 @@ class Reader:
         return session_id.startswith("s")
 
     def control(self, name: str, fields: dict[str, Any]) -> None:
-        if name != "listed":
-            said = fields["summary"].title if name == "summary" else name
-            self.told.append((fields["session"], said))
+        said = fields["summary"].title if name == "summary" else name
+        self.told.append((fields.get("session", ""), said))
 
 
 class Overview:
@@ -57,9 +59,10 @@ class Overview:
         } | fields
         self.known.put(Session(id=session_id, title=title, **given))
 
-    def follow(self) -> Reader:
+    def follow(self, wanted: Summaries = True) -> Reader:
         reader = Reader()
-        finished(self.broadcaster.begin(cast("LogSubscription", reader)), self.clock)
+        beginning = self.broadcaster.begin(cast("LogSubscription", reader), wanted)
+        finished(beginning, self.clock)
         return reader
 
     def looks(self, times: int = 1) -> list[str]:
@@ -121,9 +124,20 @@ def test_later_reader_is_told_what_is_so_when_it_begins(overview: Overview) -> N
     first = overview.follow()
     overview.put("s1", "new")
     overview.put("s2", "more")
-    assert overview.follow().told == [("s1", "new"), ("s2", "more")]
+    assert overview.follow().told == [("s1", "new"), ("s2", "more"), LISTED]
     overview.looks()
-    assert first.told == [("s1", "old"), ("s1", "new"), ("s2", "more")]
+    assert first.told == [("s1", "old"), LISTED, ("s1", "new"), ("s2", "more")]
+
+
+def test_reader_of_changes_is_told_of_nothing_else(overview: Overview) -> None:
+    for session_id in ("s1", "s2", "s3"):
+        overview.put(session_id, "old")
+    reader = overview.follow("changes")
+    assert reader.told == [LISTED]
+    overview.put("s1", "new")
+    overview.known.remove("s2")
+    overview.looks()
+    assert reader.told == [LISTED, ("s1", "new"), ("s2", "forgotten")]
 
 
 def test_session_that_goes_while_others_are_summarised_is_told_gone(
@@ -149,4 +163,4 @@ def test_nothing_is_watched_without_a_reader(overview: Overview) -> None:
     assert overview.clock.getDelayedCalls() == []
     overview.put("s1", "unseen")
     assert overview.looks() == []
-    assert overview.follow().told == [("s1", "unseen")]
+    assert overview.follow().told == [("s1", "unseen"), LISTED]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sxhost.agents.workdirs import WorkDirs
+from sxhost.agents.workdirs import WorkDirs, started_in
 from sxhost.errors import BadField
 
 
@@ -65,6 +65,21 @@ def test_relative_path_is_refused(place: Path, written: str) -> None:
 def test_default_directory_is_the_first_root_or_home(place: Path) -> None:
     assert WorkDirs([place / "in", place]).place(None) == str(place / "work")
     assert WorkDirs().place(None) == str(Path.home())
+
+
+def test_default_directory_is_the_program_s_own_below_the_roots(place: Path) -> None:
+    work = place / "work"
+    assert WorkDirs(default=work).place(None) == str(work)
+    assert WorkDirs([place], work).place(None) == str(work)
+    assert WorkDirs([work], place).place(None) == str(work)
+
+
+@pytest.mark.parametrize(("here", "meant"), [("work", "work"), ("/", None)])
+def test_program_s_own_directory(
+    place: Path, here: str, meant: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place / here)
+    assert started_in() == (place / meant if meant else None)
 
 
 def test_roots_may_be_links_and_several(place: Path) -> None:

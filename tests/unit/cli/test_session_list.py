@@ -58,8 +58,8 @@ def test_list_at_140_columns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_list_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     heading, first, second = lines(monkeypatch, [BUSY, ASKING], 80)
-    assert heading.split() == [*("STATE", "ID", "TITLE", "AGENT", "NOW", "AGE", "COST")]
-    assert "make t… · 2 min" in first
+    assert heading.split() == [*("STATE", "ID", "TITLE", "AGENT", "NOW", "AGE")]
+    assert "make test · 2 min" in first
     assert " · 2 min" in second
 
 

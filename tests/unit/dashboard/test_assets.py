@@ -57,7 +57,7 @@ def named_by_page(how: str) -> set[str]:
 def test_version_changes_with_any_file() -> None:
     page = b"<script src=ui/{version}/main.js>"
     one, same, other, renamed = (
-        Assets({"index.html": page, **more})
+        Assets({"index.html": page, "worker.js": b"", **more})
         for more in ({"a.js": b"1"}, {"a.js": b"1"}, {"a.js": b"2"}, {"b.js": b"1"})
     )
     assert one.version == same.version

@@ -372,10 +372,10 @@ def test_it_is_over_with_its_turn() -> None:
 @pytest.mark.parametrize(
     ("name", "fields", "expected"),
     [
-        ("hello", {"cursor": "e:1"}, b": session s\n\n"),
+        ("hello", {"cursor": "e:1"}, b""),
         ("heartbeat", {"cursor": "e:1"}, b"event: ping\ndata: ping\n\n"),
         ("state", {"state": "idle"}, b""),
-        ("end", {"reason": "one\ntwo", "reconnect": True}, b": one two\n\n"),
+        ("end", {"reason": "one\ntwo", "reconnect": True}, b""),
         ("end", {"reason": "gone", "reconnect": False},
          b'data: {"id":"r","type":"error","message":"gone"}\n\n'),
         ("gap", {"from": "e:1", "to": "e:5", "reason": "x"},

@@ -53,12 +53,13 @@ def test_envelope_fields_are_decoded() -> None:
 
 def test_reads_overtake_and_change_nothing() -> None:
     reads = {name for name, trait in TRAITS.items() if trait.scope == "read"}
-    assert all(TRAITS[name].overtakes and not TRAITS[name].mutates for name in reads)
+    assert not any(TRAITS[name].mutates for name in reads)
+    assert {TRAITS[name].priority for name in reads} == {"reads", "controls"}
     assert reads >= {"get_state", "switch_session", "health_check", "get_tree"}
-    for name in ("abort", "steer", "follow_up", "extension_ui_response"):
-        assert TRAITS[name].overtakes
-    for name in ("prompt", "delete_session", "set_model", "compact"):
-        assert not TRAITS[name].overtakes
+    for name in ("abort", "steer", "follow_up"):
+        assert TRAITS[name].priority == "controls"
+    for name in ("prompt", "set_model", "compact"):
+        assert TRAITS[name].priority == "in_order"
 
 
 def test_uncancellable_commands_have_no_timeout() -> None:

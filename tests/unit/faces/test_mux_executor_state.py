@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 
 from sxhost.faces.pi import commands
 from sxhost.faces.pi.executor_state import ExecutorState
+from sxhost.faces.pi.lanes import Ride
 from sxhost.model.limits import Limits
 
 
@@ -38,7 +39,7 @@ def test_the_server_has_no_version() -> None:
 def test_counts_are_those_of_get_metrics() -> None:
     kept = state()
     kept.rates.refusal_of("s", answers=False)
-    kept.lanes.enter("session:s", "in_order")
+    kept.lanes.enter("session:s", Ride("prompt", "in_order", None))
     counts: Any = kept.statistics()
     assert counts["rateLimitUsage"]["globalCount"] == 1
     assert counts["stores"]["execution"] == {"laneCount": 1}

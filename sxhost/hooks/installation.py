@@ -1,0 +1,80 @@
+"""Whether our hooks are installed for agents, and whether they are still good."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from sxhost.hooks.settings import (
+    CLAUDE_HOOKS,
+    CODEX_HOOKS,
+    BadSettings,
+    our_hooks,
+    read,
+    settings_files,
+)
+
+__all__ = ["HookSettings", "hook_settings"]
+
+
+class HookSettings(Struct, frozen=True, kw_only=True):
+    """One settings file of an agent, and what it has of our hooks."""
+
+    agent: str
+    file: str
+    hooks: list[str]
+    """The hooks in it that are ours; none: they are not installed."""
+    missing: list[str] = []
+    """Hooks that this version of sxhost has besides: the file was written by an older one."""
+    absent: list[str] = []
+    """Programs that its hooks run and that are not there any more."""
+    error: str = ""
+    """Why the file cannot be understood, in a sentence."""
+
+
+def hook_settings(
+    environ: Mapping[str, str], places: Sequence[Path | None] = (None,)
+) -> Iterator[HookSettings]:
+    """Yield what the settings files of all agents have of our hooks.
+
+    :param places: directories of projects; None stands for the user's own settings.
+    """
+    for agent, names in (("claude", CLAUDE_HOOKS), ("codex", CODEX_HOOKS)):
+        for place in places:
+            for what, path in settings_files(agent, environ, place).items():
+                yield _look_at(agent, what, path, names)
+
+
+def _look_at(agent: str, what: str, path: Path, names: Sequence[str]) -> HookSettings:
+    try:
+        found = our_hooks(what, read(path))
+    except BadSettings as error:
+        return HookSettings(agent=agent, file=str(path), hooks=[], error=str(error))
+    expected = names if found and what == "hooks" else ()
+    return HookSettings(
+        agent=agent,
+        file=str(path),
+        hooks=list(found),
+        missing=[name for name in expected if name not in found],
+        absent=sorted(
+            {p for hooks in found.values() for p in map(_program, hooks) if _gone(p)}
+        ),
+    )
+
+
+def _program(hook: Mapping[str, Any]) -> str:
+    """Return the program of a hook, which is the first word of its command."""
+    command = hook.get("command")
+    try:
+        words = shlex.split(command) if isinstance(command, str) else []
+    except ValueError:
+        return ""
+    return words[0] if words else ""
+
+
+def _gone(program: str) -> bool:
+    return program.startswith("/") and not Path(program).exists()
