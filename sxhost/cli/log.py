@@ -16,7 +16,6 @@ from sxhost.cli.names import find_session, session_argument
 from sxhost.cli.output import Flow, fail, put, put_json, put_views
 from sxhost.cli.pager import pager_command
 from sxhost.cli.terminal import HostLink, linked
-from sxhost.slices import TimeSlicer
 
 if TYPE_CHECKING:
     from sxhost.cli.conversation import Look
@@ -118,6 +117,8 @@ def _show(
 
         found = await read(host)
         with link.progress.waiting(Wait("Writing the conversation down")):
+            from sxhost.slices import TimeSlicer
+
             await TimeSlicer(link.reactor).run(_writing(found, as_format, clean))
         return found
 

@@ -13,6 +13,7 @@ framing         strict framing of requests: heads, which llhttp parses, and chun
 metrics         `/metrics`
 openapi         the contract, from the routes and their types
 parameters      what handlers are given: from the path, the query, the body
+readiness       whether the host takes requests, for balancers
 rendering       status and headers of answers and refusals
 request_context what is known of a request: its id, caller, route, response format
 responses       how a face's answers and refusals look

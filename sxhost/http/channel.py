@@ -38,6 +38,7 @@ from sxhost.http.framing import (
     read_head,
     request_line,
 )
+from sxhost.http.readiness import Readiness
 from sxhost.http.request_context import HandlerOutcome
 from sxhost.logs import logger
 from sxhost.model.caller import Caller
@@ -52,6 +53,9 @@ HEAD, BODY, IDLE, END, NOTHING = "header", "body", "next request", "end", ""
 
 NO_HEAD: Final = RequestHead(b"", b"", b"")
 END_OF_HEAD: Final = b"\r\n\r\n"
+
+SHORT_BODY: Final = 16 * 1024
+"""Bytes of a body that may be awaited without counting them, like what is read ahead."""
 
 MOST_SHUT_OUT = 64
 """Refused connections that get time to read why; the rest of a flood is closed at once."""
@@ -96,6 +100,7 @@ class Listening(AnsweringSite, Protocol):
     limits: Limits
     authenticator: Authenticator
     stopping: bool
+    readiness: Readiness
     connections: set[HostChannel]
 
     def admit(self, head: RequestHead, caller: Caller) -> None:
@@ -148,6 +153,9 @@ class HostChannel(http.HTTPChannel):
         """The `Incoming` request whose body is awaited."""
         self.decision = Decision()
         """Who sends the request that is read."""
+        self._plan: Plan | None = None
+        """How the request is answered whose body is awaited, if it goes straight."""
+        self._head_came_at = 0.0
         self._empty = 0
         self._peer: str | None = None
         self._awaited = NOTHING
@@ -202,7 +210,8 @@ class HostChannel(http.HTTPChannel):
     @property
     def _has_request(self) -> bool:
         """Whether a request is there, or its line at least."""
-        return bool(self.requests) or b"\r\n" in self._unread
+        is_read = self.head is not None or b"\r\n" in self._unread
+        return is_read or bool(self.requests)
 
     def refuse(self, error: HostError, line: tuple[bytes, bytes] | None = None) -> None:
         """Answer the incoming request, or what is there of it, with `error`; read no more.
@@ -215,7 +224,7 @@ class HostChannel(http.HTTPChannel):
         if request is None:
             request = self.requestFactory(self)
             self.requests.append(request)
-        self.ignores_input = True
+        self.ignores_input, self._plan = True, None
         self._set_timer(NOTHING)
         self._unread = b""
         if request.refused:
@@ -309,9 +318,17 @@ class HostChannel(http.HTTPChannel):
         self._empty = 0
         self._unread = data[end:]
         self.decision = self.guard.decide(head)
-        if plan is None or not self._answer_directly(plan):
+        if plan is not None and self._is_short_of(plan):
+            self.head, self._plan = head, plan
+            self._head_came_at = self.factory.clock.seconds()
+        elif plan is None or not self._answer_directly(plan):
             self._begin_request(head)
         return True
+
+    def _is_short_of(self, plan: Plan) -> bool:
+        """Tell whether a request waits for the rest of its body, which is a short one."""
+        is_short = len(self._unread) < plan.length <= SHORT_BODY
+        return is_short and self.decision.refusal is None
 
     def _skip_empty_lines(self) -> bool:
         """Pass over empty lines before a request (RFC 9112, 2.2); tell whether one follows."""
@@ -350,6 +367,14 @@ class HostChannel(http.HTTPChannel):
 
     def _read_body(self) -> bool:
         """Read of a body what is there; tell whether there is more to be read."""
+        plan = self._plan
+        if plan is not None:
+            if len(self._unread) < plan.length:
+                return False
+            self.head = self._plan = None
+            if not self._answer_directly(plan):
+                self._begin_request(plan.head)
+            return True
         if self._chunks is not None:
             data, self._unread = self._unread, b""
             try:
@@ -414,7 +439,9 @@ class HostChannel(http.HTTPChannel):
     def _answer_directly(self, plan: Plan) -> bool:
         """Answer a request whose head was read, if it is whole and plain; tell whether so."""
         site, length, decision = self.factory, plan.length, self.decision
-        if len(self._unread) < length or site.stopping or decision.refusal is not None:
+        if site.stopping or site.readiness.standing_by or decision.refusal is not None:
+            return False
+        if len(self._unread) < length:
             return False
         if plan.is_read and decision.caller.grant is not None:
             return False  # it is cut short when the grant ends
@@ -513,10 +540,11 @@ class HostChannel(http.HTTPChannel):
 
     def _body_is_late(self) -> None:
         """Refuse a late body, unless it comes at ``body_rate`` bytes a second or more."""
-        limits, request = self.factory.limits, self._incoming
-        spare = request.received / limits.body_rate - (
-            self.factory.clock.seconds() - request.began
-        )
+        limits = self.factory.limits
+        received, began = len(self._unread), self._head_came_at
+        if self._plan is None:
+            received, began = self._incoming.received, self._incoming.began
+        spare = received / limits.body_rate - (self.factory.clock.seconds() - began)
         if spare > 0:
             self._set_timer(BODY, spare, self._body_is_late)
         else:
