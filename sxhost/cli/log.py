@@ -17,7 +17,6 @@ from sxhost.cli.output import Flow, fail, put, put_json, put_views
 from sxhost.cli.pager import pager_command
 from sxhost.cli.progress import Wait
 from sxhost.cli.terminal import HostLink, linked
-from sxhost.slices import TimeSlicer
 
 if TYPE_CHECKING:
     from sxhost.cli.conversation import Look
@@ -118,6 +117,8 @@ def _show(
     async def read_and_write(host: HostClient) -> ConversationPart:
         found = await read(host)
         with link.progress.waiting(Wait("Writing the conversation down")):
+            from sxhost.slices import TimeSlicer
+
             await TimeSlicer(link.reactor).run(_writing(found, as_format, clean))
         return found
 
