@@ -55,6 +55,7 @@ class Multiplexer:
         :param cwd: where agents work that it does not tell where; None: where the host says.
         """
         if len(self.clients.connected) >= self.limits.mux_connections:
+            self._executor.count_refusal("connectionLimit")
             return None
         caller = current_caller.get()
         client = Client(self._executor, self.clients, transport, wrap, caller, cwd=cwd)
@@ -121,6 +122,7 @@ class Client(Subscriber):
 
     def refuse_size(self, size: int) -> None:
         """Respond to a frame that was too large to be kept, of so many bytes."""
+        self._executor.count_refusal("messageSize")
         self._refuse(f"Message size {size} exceeds limit {self._limits.mux_message}")
 
     def _refuse(

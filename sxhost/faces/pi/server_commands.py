@@ -18,7 +18,7 @@ from sxhost.faces.pi.codex_commands import thread_names
 from sxhost.faces.pi.command_rules import MAX_PATH, units
 from sxhost.faces.pi.executor_state import ExecutorState
 from sxhost.faces.pi.responses import CommandFailed
-from sxhost.faces.pi.session_files import session_files
+from sxhost.faces.pi.session_files import name_sessions, session_files
 from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S, Sessions
 from sxhost.faces.pi.subscribers import Subscribers
 from sxhost.logs import logger
@@ -103,6 +103,7 @@ class ServerCommands:
         sessions = await self._host.sessions(SessionQuery())
         live = [s for s in sessions if s.kind == "hosted" and s.detail_state not in _ENDED]
         if len(live) >= limit:
+            self._state.rates.refused["sessionLimit"] += 1
             raise CommandFailed(f"Session limit reached ({limit} sessions)")
 
     async def delete_session(self, command: commands.DeleteSession) -> dict[str, object]:
@@ -128,7 +129,8 @@ class ServerCommands:
             "sessionCount": len(sessions),
             "connectionCount": len(self._clients.connected),
         }
-        return {**counts, "pendingConnectionCount": 0, **self._state.statistics()}
+        pending = sum(session.pending_approvals for session in sessions)
+        return {**counts, "pendingConnectionCount": 0, **self._state.statistics(pending)}
 
     async def health_check(self, _command: commands.Command) -> dict[str, object]:
         """Return that the server is healthy: else it would not answer."""
@@ -166,7 +168,8 @@ class ServerCommands:
         for session in listed:
             if session["sessionId"] in names:
                 session["sessionName"] = names[session["sessionId"]]
-        return {"sessions": listed}
+        hosted = (s for agent in ("pi", "codex") for s in self._host.hosted_sessions(agent))
+        return {"sessions": name_sessions(listed, hosted)}
 
     async def _thread_names(self) -> dict[str, str]:
         """Return the names from an app server that runs; none is started for it."""
