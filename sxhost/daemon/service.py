@@ -238,6 +238,7 @@ class HostService(MultiService):
         await DeferredList([maybeDeferred(port.stopListening) for port in self.ports])
         # Streams end before requests are waited for: they would go on for ever.
         self.multiplexer.stop()
+        await self.multiplexer.finish()
         for stop in self._stops:
             stop()
         await self.sessions.end_streams()
