@@ -53,8 +53,11 @@ def ask(
 class Pair:
     """Two hosts, each with a proxy of its own before the engine."""
 
-    def __init__(self, cluster: Cluster, schema: str, stack: ExitStack) -> None:
+    def __init__(
+        self, cluster: Cluster, schema: str, stack: ExitStack, replica: Cluster | None = None
+    ) -> None:
         self.cluster = cluster
+        self.replica = replica
         self._schema = schema
         self._stack = stack
         self.hosts: list[Host] = []
@@ -74,7 +77,8 @@ class Pair:
                 host.process.send_signal(signal.SIGCONT)
 
     def _start(self, number: int, port: int = 0) -> Host:
-        url = self.cluster.url(self._schema, port=self.proxies[number].port)
+        ports = [self.proxies[number].port, *([self.replica.port] if self.replica else [])]
+        url = self.cluster.url(self._schema, *ports)
         home = self._places[number]
         return self._stack.enter_context(running_host(f"--store={url}", home=home, port=port))
 
@@ -237,12 +241,21 @@ def answer(pair: Pair, active: int) -> Callable[[], object]:
     return lambda: None
 
 
+def failover(pair: Pair, _active: int) -> Callable[[], object]:
+    """End the engine as a crash does; its replica, for which commits wait, is the next."""
+    assert pair.replica is not None
+    pair.cluster.stop("immediate")
+    pair.replica.promote()
+    return lambda: None
+
+
 FAULTS: Mapping[str, Callable[[Pair, int], Callable[[], object]]] = {
     "kill": kill,
     "freeze": freeze,
     "cut": cut,
     "engine": engine,
     "answer": answer,
+    "failover": failover,
 }
 MOVES = frozenset({"kill", "freeze", "cut"})
 """Faults after which the other host is the active one."""
@@ -268,10 +281,35 @@ def suffer(pair: Pair, fault: str, prefix: str = "s") -> Writers:
 
 
 @contextmanager
-def pair_over(cluster: Cluster, schema: str) -> Iterator[Pair]:
+def pair_over(cluster: Cluster, schema: str, replica: Cluster | None = None) -> Iterator[Pair]:
     """Run two hosts over a schema."""
     with ExitStack() as stack:
-        yield Pair(cluster, schema, stack)
+        yield Pair(cluster, schema, stack, replica)
+
+
+@contextmanager
+def new_cluster() -> Iterator[Cluster]:
+    """Make a cluster, and remove it at the end."""
+    cluster = Cluster(make_place("sxhost-stress-"))
+    cluster.make()
+    try:
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+@contextmanager
+def new_pair(fault: str) -> Iterator[Pair]:
+    """Run two hosts over a cluster of their own, with a replica if the fault needs one."""
+    with ExitStack() as stack:
+        cluster, replica = stack.enter_context(new_cluster()), None
+        if fault == "failover":
+            replica = Cluster(make_place("sxhost-stress-"))
+            stack.callback(replica.remove)
+            replica.follow(cluster)
+            cluster.query("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            cluster.query("SELECT pg_reload_conf()")
+        yield stack.enter_context(pair_over(cluster, "hosts", replica))
 
 
 def main() -> int:
@@ -280,24 +318,18 @@ def main() -> int:
     parser.add_argument("--fault", choices=list(FAULTS), action="append")
     given = parser.parse_args()
     os.environ["PYTHONUNBUFFERED"] = "1"
-    cluster = Cluster(make_place("sxhost-stress-"))
-    cluster.make()
     slow = 0
-    try:
-        for fault in given.fault or FAULTS:
-            for number in range(given.rounds):
-                with pair_over(cluster, f"{fault}_{number}") as pair:
-                    writers = suffer(pair, fault)
-                slow += writers.taken_over > WITHIN
-                total = sum(writers.acknowledged.values())
-                print(
-                    f"{fault:8}{number:3}  {total:6} acknowledged, 0 lost;"
-                    f" taken over after {writers.taken_over:.2f} s, longest wait"
-                    f" {writers.longest:.2f} s; {sorted(writers.refusals)}",
-                    flush=True,
-                )
-    finally:
-        cluster.remove()
+    for fault in given.fault or FAULTS:
+        for number in range(given.rounds):
+            with new_pair(fault) as pair:
+                writers = suffer(pair, fault)
+            slow += writers.taken_over > WITHIN
+            print(
+                f"{fault:9}{number:3}  {sum(writers.acknowledged.values()):6} acknowledged,"
+                f" 0 lost; taken over after {writers.taken_over:.2f} s, longest wait"
+                f" {writers.longest:.2f} s; {sorted(writers.refusals)}",
+                flush=True,
+            )
     return int(slow > 0)
 
 

@@ -70,10 +70,11 @@ class Cluster:
         """Where it listens."""
         return int((self.place / "port").read_text())
 
-    def url(self, schema: str = "public", *, port: int = 0) -> str:
-        """Return the URL of a schema, at the cluster or at a proxy before it."""
+    def url(self, schema: str = "public", *ports: int) -> str:
+        """Return the URL of a schema, at the cluster or at others that stand before it."""
         options = f"-csearch_path%3D{schema}"
-        return f"postgresql://sx@127.0.0.1:{port or self.port}/postgres?options={options}"
+        places = ",".join(f"127.0.0.1:{port}" for port in ports or (self.port,))
+        return f"postgresql://sx@{places}/postgres?options={options}"
 
     def query(self, sql: str, schema: str = "public") -> Any:
         """Run statements; return the rows of the last one, if it has any."""
@@ -92,15 +93,30 @@ class Cluster:
 
     def make(self) -> None:
         """Make and start it."""
+        self._settle_down()
+        self._run(
+            "initdb", "-D", "data", "-A", "trust", "-U", "sx", "-N", "--no-locale", "-EUTF8"
+        )
+        self.start()
+
+    def _settle_down(self) -> None:
+        """Choose a port, and let the server have the directory."""
         free = socket.create_server(("127.0.0.1", 0))
         (self.place / "port").write_text(str(free.getsockname()[1]))
         free.close()
         if not os.geteuid():
             shutil.chown(self.place, "postgres", "postgres")
-        self._run(
-            "initdb", "-D", "data", "-A", "trust", "-U", "sx", "-N", "--no-locale", "-EUTF8"
-        )
+
+    def follow(self, primary: Cluster) -> None:
+        """Make and start it as a replica of another, whose commits do not wait for it yet."""
+        self._settle_down()
+        source = f"host=127.0.0.1 port={primary.port} user=sx"
+        self._run("pg_basebackup", "-d", source, "-D", "data", "-R", "-N", "-c", "fast")
         self.start()
+
+    def promote(self) -> None:
+        """Make a replica the one that can be written to; nothing waits for another then."""
+        self._run("pg_ctl", "-D", "data", "-w", "promote")
 
     def start(self) -> None:
         """Start it."""
@@ -114,8 +130,9 @@ class Cluster:
         self._run("pg_ctl", "-D", "data", "-m", mode, "-w", "stop")
 
     def remove(self) -> None:
-        """Stop it, and remove its directory."""
-        self.stop()
+        """Stop it, if it runs, and remove its directory."""
+        if (self.place / "data" / "postmaster.pid").exists():
+            self.stop()
         shutil.rmtree(self.place)
 
     @property

@@ -64,7 +64,7 @@ def node(
     nodes: list[Node] = []
 
     def make(**given: Any) -> Node:
-        url = postgresql.url(schema, port=0 if nodes else proxy.port)
+        url = postgresql.url(schema, *(() if nodes else (proxy.port,)))
         nodes.append(Node(url, tmp_path / f"{len(nodes)}", **given))
         return nodes[-1]
 
