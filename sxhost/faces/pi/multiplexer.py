@@ -64,7 +64,8 @@ class Multiplexer:
         client = Client(self._executor, self.clients, transport, wrap, caller, cwd=cwd)
         self.clients.connected[client] = None
         client.send(server_ready(self._host.port))
-        client.send(notification("startup_recovery_summary", recovery_summary()))
+        summary = {**recovery_summary(), "journalPath": "[redacted]"}  # as there, for all
+        client.send(notification("startup_recovery_summary", summary))
         return client
 
     def stop(self) -> None:
