@@ -137,8 +137,7 @@ def timed(
         page, taken = opened(context, host, place, selector, network)
         times.append(taken)
         requests = page.evaluate("performance.getEntriesByType('resource').length") + 1
-        busy = metrics(devtools(page))["TaskDuration"]
-        cost = f"{requests} requests, its main thread busy for {1000 * busy:.0f} ms"
+        cost = f"{requests} requests"
         page.close()
         if not kept:
             context.close()

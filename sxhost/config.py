@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ __all__ = [
     "DEFAULT_HOST",
     "DEFAULT_PORT",
     "USAGE_ERROR",
+    "Promise",
     "Settings",
     "address_file",
     "announced_url",
@@ -25,6 +27,8 @@ __all__ = [
 ]
 
 Durability = Literal["power", "process"]
+Promise = Literal["none", "process", "power", "replicas"]
+"""What an acknowledged write survives, the least first."""
 EmitContent = Literal["full", "redacted", "none"]
 """How much of a conversation's content telemetry contains."""
 
@@ -53,8 +57,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     log_level: str = "info"
     store: str = "sqlite"
-    """``sqlite`` (in the state directory), ``sqlite:PATH`` or ``memory:``."""
+    """``sqlite`` (in the state directory), ``sqlite:PATH``, ``memory:``, ``postgresql:…``."""
     durability: Durability = "power"
+    require_durability: Promise = "none"
+    """What the store has to promise, or the host does not start."""
+    drain: float = 0
+    """Seconds for which a host that is to stop still serves, and says that it is not ready."""
     native: KeptNative = "facts"
     """Which events on disk have the agent's own message."""
     hosts: tuple[str, ...] = ()
@@ -88,10 +96,29 @@ class Settings(Struct, frozen=True, kw_only=True):
         return os.getuid() if self.uid is None else self.uid
 
     @property
+    def engine(self) -> str:
+        """The URL of the PostgreSQL database that is the store; empty if none is."""
+        return self.store if _is_url(self.store) else ""
+
+    @property
+    def store_id(self) -> str:
+        """A short name of that database."""
+        return sha256(self.engine.encode()).hexdigest()[:8]
+
+    @property
+    def required_durability(self) -> Promise:
+        """What the store has to promise."""
+        return self.durability if self.require_durability == "none" else self.require_durability
+
+    @property
     def database(self) -> Path | None:
-        """The store's file; None for a store in memory."""
+        """The store's file; None for one in memory, or in PostgreSQL."""
         kind, _, path = self.store.partition(":")
-        return None if kind == "memory" else Path(path or self.state_dir / "sxhost.db")
+        return None if kind != "sqlite" else Path(path or self.state_dir / "sxhost.db")
+
+
+def _is_url(store: str) -> bool:
+    return store.startswith(("postgresql:", "postgres:"))
 
 
 def state_dir(environ: Mapping[str, str]) -> Path:

@@ -6,6 +6,7 @@ only one that touches the global reactor.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import time
@@ -19,6 +20,7 @@ from msgspec.structs import replace
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.python import usage
 from twisted.python.threadpool import ThreadPool
@@ -37,6 +39,7 @@ from sxhost.daemon.options import Options
 from sxhost.daemon.pidfile import PidFile, on_hangup
 from sxhost.daemon.preflight import load_certificate, prepare
 from sxhost.daemon.service import HostService
+from sxhost.daemon.standby import StoreHold
 from sxhost.daemon.systemd import Notifier, report_start
 from sxhost.dashboard import routes as dashboard
 from sxhost.dashboard.assets import Assets
@@ -55,6 +58,7 @@ from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.direct_routes import DirectRoutes
 from sxhost.http.metrics import Metrics
+from sxhost.http.readiness import Readiness
 from sxhost.http.responses import ResponseFormat
 from sxhost.http.router import Route, identifying_paths, large_paths, make_tree, open_paths
 from sxhost.http.site import HostSite
@@ -131,7 +135,8 @@ def _under_twistd(options: Options) -> Settings:
 def assemble(settings: Settings, reactor: Any) -> HostService:
     """Put a host together on `reactor`."""
     limits = settings.limits
-    store = make_store(settings, reactor)
+    readiness = Readiness()
+    store = make_store(settings, reactor, lambda: host.fail("Another host has taken over"))
     rules = make_rules(settings.policy)
     agents = make_agents(settings, reactor, rules, background_thread(reactor, "versions", 4))
     sessions = SessionService(store, reactor, wall_ms, limits, agents)
@@ -161,7 +166,13 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         lambda: run_in_thread(lambda: list(hook_settings(os.environ))),
     )
     routes = faces(
-        sessions, metrics, handlers, multiplexer, hook_routes, bypass=settings.bypass
+        sessions,
+        metrics,
+        handlers,
+        multiplexer,
+        hook_routes,
+        bypass=settings.bypass,
+        readiness=readiness,
     )
     if settings.bypass:
         log.warn(BYPASS_WARNING)
@@ -170,10 +181,20 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     host = HostService(
         sessions,
         make_site(
-            settings, routes, authenticator, reactor, metrics=metrics, slices=sessions.slices
+            settings,
+            routes,
+            authenticator,
+            reactor,
+            metrics=metrics,
+            slices=sessions.slices,
+            readiness=readiness,
         ),
         make_notifier(lambda: host.urls, store, reactor),
         [(text, make_endpoint(reactor, text, certificate)) for text in settings.listen],
+        hold=StoreHold(store, reactor, readiness),
+        readiness=readiness,
+        drain=partial(deferLater, reactor, settings.drain) if settings.drain else None,
+        abort=lambda: _stop_reactor(reactor, status=1),
         tokens=tokens,
         routes=routes,
         multiplexer=multiplexer,
@@ -199,6 +220,7 @@ def make_site(
     *,
     metrics: Metrics,
     slices: TimeSlicer,
+    readiness: Readiness,
 ) -> HostSite:
     """Return the site that serves `routes` to whom `authenticator` lets in."""
     return HostSite(
@@ -210,6 +232,7 @@ def make_site(
         host_uid=settings.user,
         formats=RESPONSE_FORMATS,
         large_paths=large_paths(routes),
+        readiness=readiness,
         direct=DirectRoutes(routes, settings.limits, slices),
     )
 
@@ -255,14 +278,40 @@ def make_authenticator(
     )
 
 
-def make_store(settings: Settings, reactor: Any) -> Store:
-    """Return the store of the settings; it is opened when the host starts."""
+def make_store(
+    settings: Settings, reactor: Any, superseded: Callable[[], object] = lambda: None
+) -> Store:
+    """Return the store of the settings; it is opened when the host starts.
+
+    :param superseded: called when another host was active meanwhile.
+    """
+    if settings.engine:
+        return _make_shared_store(settings, reactor, superseded)
     path = settings.database
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
     report = partial(report_start, os.environ)
     journal = SQLiteConnection(path, settings.durability, report=report)
     threads = store_threads(reactor)
+    return JournalledStore(
+        settings.limits, reactor.seconds, journal, threads, native=settings.native
+    )
+
+
+def _make_shared_store(
+    settings: Settings, reactor: Any, superseded: Callable[[], object]
+) -> Store:
+    # psycopg is installed only where it is wanted: `preflight` has looked.
+    from sxhost.store.postgresql.bounds import bounded
+    from sxhost.store.postgresql.journal import PostgreSQLJournal
+
+    journal = PostgreSQLJournal(
+        settings.engine,
+        settings.state_dir / f"postgresql-{settings.store_id}",
+        required=settings.required_durability,
+        superseded=lambda: reactor.callFromThread(superseded),
+    )
+    threads = bounded(store_threads(reactor), reactor, journal)
     return JournalledStore(
         settings.limits, reactor.seconds, journal, threads, native=settings.native
     )
@@ -298,7 +347,7 @@ def store_threads(reactor: Any) -> Threads:
         for pool in pools:
             pool.stop()
 
-    return Threads(write, read, index, start, stop)
+    return Threads(write, read, index, start, stop, reactor.callLater)
 
 
 def faces(
@@ -309,6 +358,7 @@ def faces(
     hook_routes: Sequence[Route],
     *,
     bypass: bool = False,
+    readiness: Readiness | None = None,
 ) -> Sequence[Route]:
     """Return the routes of every face of a host; with `bypass`, Codex asks nobody."""
     verbs = [*session_routes.routes(sessions), *agent_routes.routes(sessions)]
@@ -321,9 +371,12 @@ def faces(
     codex = codex_sse.routes(sessions, codex_sse.BYPASS if bypass else codex_sse.CODEX)
     others = [*codexd.routes(sessions), *codex]
     others += [*metrics.routes(), *token_handlers.routes(), *dashboard.routes(Assets.load())]
-    return about.routes([*verbs, *logs, *others])
+    return about.routes([*verbs, *logs, *others], readiness or Readiness())
 
 
-def _stop_reactor(reactor: IReactorCore) -> None:
+def _stop_reactor(reactor: IReactorCore, status: int = 0) -> None:
+    """Stop the host in order; what it is run by hears how it has ended."""
     if reactor.running:
+        if status:
+            atexit.register(os._exit, status)
         reactor.stop()

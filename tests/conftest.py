@@ -23,6 +23,7 @@ from zope.interface import implementer
 from sxhost.testing import HostInMemory
 from tests.support.agents.real_agents import agent_home, fake_model, real_agents
 from tests.support.hosts import forks_hosts, running_host, start_daemon, start_host, twistd
+from tests.support.postgresql import Cluster, shared_cluster
 
 __all__ = [
     "FailureLog",
@@ -114,6 +115,15 @@ def _no_old_failure() -> Iterator[None]:
     yield
     with no_failures(oldest_generation=2):
         pass
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Cluster]:
+    """A PostgreSQL server, which all workers share."""
+    run = tmp_path_factory.getbasetemp()
+    cluster, release = shared_cluster(run if worker_id == "master" else run.parent)
+    yield cluster
+    release()
 
 
 @pytest.fixture

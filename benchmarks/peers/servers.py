@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.stress.host_process import TICKS, children_of, running_host
+from tests.stress.host_process import OPEN, STOP_WITHIN, TICKS, children_of
 
 __all__ = ["SERVERS", "Server", "missing"]
 
 HERE = Path(__file__).parent
+LISTENING = re.compile(r"Listening on http://\S+:(\d+)")
 
 NGINX = """
 worker_processes 1;
@@ -59,9 +62,21 @@ def _cpu(pid: int) -> float:
 
 @contextmanager
 def host(*options: str) -> Iterator[Server]:
-    """Run a host of ours, with its access log."""
-    with running_host(*options) as running:
-        yield Server(running.port, running.process.pid)
+    """Run a host of ours; its log goes to a file, as a daemon's does."""
+    twistd = str(Path(sys.executable).with_name("twistd"))
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        log = Path(place, "log")
+        command = [twistd, "-n", "--pidfile=", f"--logfile={log}", "sxhost", "--port=0", *OPEN]
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        process = stack.enter_context(
+            subprocess.Popen([*command, f"--state-dir={place}", *options], env=environ)
+        )
+        stack.callback(process.wait, STOP_WITHIN)
+        stack.callback(process.terminate)
+        while not (log.exists() and (found := LISTENING.search(log.read_text()))):
+            assert process.poll() is None, "the host has ended"
+            time.sleep(0.05)
+        yield Server(int(found[1]), process.pid)
 
 
 @contextmanager

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.model.auth import Identity
 
-__all__ = ["top"]
+__all__ = ["commands"]
 
 CANNOT = 2
 """The exit status where there is no board to be shown: a usage error."""
 
-COLLECT = (10_000, 10, 100)
-"""When garbage is collected: to look at all objects would stop the board for some 50 ms."""
+COLLECT = (1_000, 5, 2_000)
+"""When garbage is collected: often a little.  To look at what has come in forty frames takes 15
+ms, as long as a frame may; at all objects some 50.
+"""
 
 INSTALL = "sxhost top needs Textual, which is not installed: pip install 'sxhost[top]'"
 
@@ -106,3 +108,6 @@ async def _identity(client: HostClient) -> Identity | None:
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
+
+
+commands = (top,)

@@ -2,6 +2,7 @@
 
 =============== ===============================================================
 service         listens, starts, stops in order
+standby         waits for the store that another host has; shows that this one lives
 preflight       what would fail later, met while a terminal can be told
 init            process 1 of a container, which reaps what is left to it
 pidfile         the pidfile, a warning to root, SIGHUP

@@ -75,9 +75,9 @@ def host_id(settings: Settings) -> str:
 
     A store's file has one host at a time.  Without a file there is one life only.
     """
-    if settings.database is None:
+    if not settings.engine and settings.database is None:
         return secrets.token_hex(8)
-    place = f"{settings.user}:{settings.database.resolve()}"
+    place = f"{settings.user}:{settings.engine or Path(settings.database or '').resolve()}"
     return sha256(place.encode()).hexdigest()[:16]
 
 

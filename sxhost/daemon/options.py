@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl, urlsplit
 
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.python import usage
@@ -18,6 +19,9 @@ from sxhost.model.limits import Limits
 from sxhost.visible import exit_with_error
 
 __all__ = ["Options"]
+
+SECRETS = frozenset({"password", "sslpassword"})
+"""What libpq takes from a URL and nobody is to see."""
 
 LIMIT = "limits."
 """How the fields of `Settings` begin that are limits."""
@@ -75,6 +79,7 @@ class Options(usage.Options):
             if option.sets.startswith(LIMIT)
         }
         listen = (*self._endpoints(values), *self._multiplexer_endpoint())
+        self._refuse_secrets(fields["store"])
         self["settings"] = Settings(
             listen=listen,
             limits=self._limits(limits, values["limit"]),
@@ -83,6 +88,16 @@ class Options(usage.Options):
             **fields,
         )
         self["pidfile"] = self._take_pidfile()
+
+    def _refuse_secrets(self, store: str) -> None:
+        """Refuse a password in the store's URL: every user of the machine could see it."""
+        url = urlsplit(store)
+        given = {name.lower() for name, _ in parse_qsl(url.query, keep_blank_values=True)}
+        if url.password is not None or given & SECRETS:
+            raise usage.UsageError(
+                "--store must not have a password: put it into ~/.pgpass, or into a file that"
+                " PGPASSFILE names."
+            )
 
     def _take_pidfile(self) -> str:
         """Return the pidfile of twistd, which then checks and writes none itself.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
 from sxhost import files
 from sxhost.auth.tls import BadPEM, ServerCertificate
-from sxhost.config import USAGE_ERROR, Settings
+from sxhost.config import USAGE_ERROR, Promise, Settings
 from sxhost.daemon.listening import refuse_unusable
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile
 from sxhost.store.contracts import StoreInUse, StoreUnusable
@@ -22,6 +24,7 @@ def prepare(settings: Settings) -> None:
     make_state_dir(settings.state_dir, settings.uid)
     if settings.pid_file is not None:
         _refuse_running_host(PidFile(settings.pid_file))
+    _refuse_durability(settings)
     if settings.database is not None and settings.uid is None:
         _refuse_held_store(settings.database)
     for text in settings.listen:
@@ -55,6 +58,22 @@ def _refuse_running_host(pidfile: PidFile) -> None:
         pidfile.check()
     except AlreadyRunning as error:
         exit_with_error(1, f"sxhost: {error}")
+
+
+def _refuse_durability(settings: Settings) -> None:
+    """End the process with a sentence if the kind of store can never promise enough."""
+    if settings.engine:
+        if find_spec("psycopg") is None:
+            exit_with_error(1, "sxhost: PostgreSQL takes: pip install 'sxhost[postgresql]'.")
+        return
+    promises = get_args(Promise)
+    offered = settings.durability if settings.database is not None else "none"
+    if promises.index(offered) < promises.index(settings.require_durability):
+        exit_with_error(
+            USAGE_ERROR,
+            f"sxhost: --require-durability {settings.require_durability}:"
+            f" the store promises {offered}.",
+        )
 
 
 def _refuse_held_store(database: Path) -> None:

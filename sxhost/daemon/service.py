@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from twisted.application.service import MultiService
+from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import ILogObserver
@@ -27,14 +27,16 @@ from sxhost.daemon.listening import (
 )
 from sxhost.daemon.logfile import LogObserver
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile, warn_of_others, warn_of_root
+from sxhost.daemon.standby import StoreHold
 from sxhost.daemon.systemd import Notifier
 from sxhost.faces.pi.multiplexer import Multiplexer
+from sxhost.http.readiness import Readiness
 from sxhost.http.router import Route
 from sxhost.http.site import HostSite
 from sxhost.localnet import is_local_url
 from sxhost.logs import logger
 from sxhost.service import SessionService
-from sxhost.store.contracts import StoreUnusable
+from sxhost.store.contracts import StandingBy, StoreUnusable
 
 __all__ = ["CannotStart", "HostService"]
 
@@ -73,6 +75,10 @@ class HostService(MultiService):
         notifier: Notifier,
         endpoints: Sequence[tuple[str, Any]],
         *,
+        hold: StoreHold,
+        readiness: Readiness,
+        drain: Callable[[], Deferred[None]] | None,
+        abort: Callable[[], object],
         tokens: TokenStore,
         routes: Sequence[Route],
         multiplexer: Multiplexer,
@@ -88,6 +94,10 @@ class HostService(MultiService):
         self.multiplexer = multiplexer
         self._site = site
         self._notifier = notifier
+        self._hold = hold
+        self._readiness = readiness
+        self._drain = drain
+        self._abort = abort
         self._endpoints = endpoints
         self._tokens = tokens
         self._address = address_file(tokens.place)
@@ -120,7 +130,7 @@ class HostService(MultiService):
         warn_of_others(self._tokens.place)
         with self._reporting_failure():
             self._tokens.open()
-            self.sessions.open()
+            self._open_store()
         if self._certificate is not None:
             self._certificate.warn_if_key_is_readable()
         for url in self.urls:
@@ -131,7 +141,33 @@ class HostService(MultiService):
             version=__version__,
             count=len({(route.method, route.path) for route in self._routes}),
         )
-        super().startService()
+        if self._readiness.standing_by:
+            Service.startService(self)
+            self._notifier.startService()
+            self._hold.stand_by(self._serve)
+        else:
+            super().startService()
+            self._hold.keep()
+
+    def _open_store(self) -> None:
+        try:
+            self.sessions.open()
+        except StandingBy:
+            self._readiness.standing_by = True
+
+    def _serve(self) -> None:
+        """Begin to serve, now that the host has ended for which this one stood by."""
+        log.info("This host is the active one now")
+        for part in self:
+            if not part.running:
+                part.startService()
+        self._readiness.standing_by = False
+
+    def fail(self, why: str) -> None:
+        """Stop because the host cannot go on; whoever runs it should start it again."""
+        log.critical("{why}; this host ends", why=why)
+        self._readiness.standing_by = True
+        self._abort()
 
     @property
     def urls(self) -> list[str]:
@@ -193,6 +229,9 @@ class HostService(MultiService):
 
     async def _stop(self) -> None:
         self._notifier.stopping()
+        self._readiness.stopping = True
+        if self._drain is not None and not self._readiness.standing_by:
+            await self._drain()
         if self._announced:
             with suppress(OSError):
                 self._address.unlink()
@@ -203,6 +242,7 @@ class HostService(MultiService):
             stop()
         await self.sessions.end_streams()
         await self._site.drain()
+        self._hold.stopService()
         await self.sessions.close()
         await super().stopService()
         self._forget_pid()

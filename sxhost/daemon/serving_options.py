@@ -20,6 +20,7 @@ from sxhost.config import (
     EmitContent,
     LogFormat,
     LogLevelName,
+    Promise,
     Settings,
     state_dir,
 )
@@ -95,7 +96,9 @@ FILE: Final = ValueType(lambda text: Path(text).absolute() if text else None, me
 DIRECTORY: Final = ValueType(lambda text: Path(text).absolute(), metavar="DIR")
 TCP_PORTS: Final = number(1, 65_535)
 STORE: Final = pattern(
-    r"sqlite(:.+)?|memory:", "must be sqlite, sqlite:PATH or memory:", "STORE"
+    r"sqlite(:.+)?|memory:|postgres(ql)?://.*",
+    "must be sqlite, sqlite:PATH, memory: or postgresql://HOST/DATABASE",
+    "STORE",
 )
 ORIGIN: Final = pattern(r"https?://[^/\s]+", "is written https://NAME:PORT", "URL")
 
@@ -172,7 +175,7 @@ SERVING_OPTIONS: Final = (
     ),
     ServingOption(
         "store",
-        "sqlite (sxhost.db in the state directory), sqlite:PATH, or memory:",
+        "sqlite (sxhost.db in the state directory), sqlite:PATH, memory:, or postgresql://…",
         STORE,
         "store",
     ),
@@ -181,6 +184,18 @@ SERVING_OPTIONS: Final = (
         "What an acknowledged write survives: power (each commit is synced) or process",
         choice(Durability),
         "durability",
+    ),
+    ServingOption(
+        "require-durability",
+        "What the store must promise, or nothing starts: none, process, power or replicas",
+        choice(Promise),
+        "require_durability",
+    ),
+    ServingOption(
+        "drain",
+        "Seconds for which a host that stops still serves, while /ready says that it does not",
+        number(0, 3600),
+        "drain",
     ),
     ServingOption(
         "native",

@@ -42,6 +42,7 @@ from sxhost.errors.agents import (
 from sxhost.errors.base import HostError, HostTimedOut, HostUnreachable
 from sxhost.errors.host import (
     InternalError,
+    NotReady,
     Overloaded,
     Stopping,
     StorageFull,
@@ -102,6 +103,7 @@ __all__ = [
     "NoTurn",
     "NotHosted",
     "NotImplementedHere",
+    "NotReady",
     "OnlyAtTerminal",
     "Overloaded",
     "QuestionLimit",

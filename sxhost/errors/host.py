@@ -6,6 +6,7 @@ from sxhost.errors.base import HostError
 
 __all__ = [
     "InternalError",
+    "NotReady",
     "Overloaded",
     "Stopping",
     "StorageFull",
@@ -32,6 +33,16 @@ class Stopping(HostError):
 
     def __init__(self) -> None:
         super().__init__("The host is stopping; try again once it is back.", retry_after=5)
+
+
+class NotReady(HostError):
+    """Another host is to get the request: this one stands by, or is about to stop."""
+
+    status = 503
+    code = "not_ready"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The host {why}.", retry_after=1)
 
 
 class Overloaded(HostError):

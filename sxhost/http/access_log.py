@@ -12,6 +12,7 @@ from msgspec.structs import asdict
 from twisted.web.server import Request
 
 from sxhost.http.framing import RequestHead
+from sxhost.http.readiness import PROBES
 from sxhost.http.request_context import context_of
 from sxhost.logs import is_enabled, logger
 from sxhost.model.caller import Caller
@@ -28,9 +29,6 @@ FORMAT: Final = '{peer} "{method} {uri}" {status} {size} {ms:.1f}ms {token} {req
 
 LOGIN: Final = "/login/<code>"
 """The route of login links; their code is a secret until the link was used."""
-
-PROBE: Final = "/health"
-"""The route that programs ask every few seconds; it is logged for debugging only."""
 
 REMEMBERED: Final = 512
 """Paths and names of programs whose escaped form is remembered: a megabyte at the most."""
@@ -65,7 +63,7 @@ class AccessEntry(Struct, frozen=True):
     @property
     def level(self) -> Literal["debug", "info"]:
         """How much it matters: probes are logged for debugging only."""
-        return "debug" if self.route == PROBE else "info"
+        return "debug" if self.route in PROBES else "info"
 
     @property
     def message(self) -> str:
@@ -87,7 +85,7 @@ def publish(entry: AccessEntry) -> None:
 
 def is_logged(route: str) -> bool:
     """Tell whether requests to a route are logged at all, before an entry is made."""
-    return is_enabled("debug" if route == PROBE else "info")
+    return is_enabled("debug" if route in PROBES else "info")
 
 
 def entry(request: Request, ms: float) -> AccessEntry:

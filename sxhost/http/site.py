@@ -17,7 +17,7 @@ from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from sxhost.errors import BodyTooLarge, HostError, Stopping
+from sxhost.errors import BodyTooLarge, HostError, NotReady, Stopping
 from sxhost.http.access_log import AccessLog, entry, is_logged, publish
 from sxhost.http.admission import Admission, RequestRates
 from sxhost.http.authentication import (
@@ -30,6 +30,7 @@ from sxhost.http.channel import HostChannel
 from sxhost.http.direct_request import DirectRequest, request_ids
 from sxhost.http.direct_routes import DirectRoutes
 from sxhost.http.framing import METHODS, RequestHead
+from sxhost.http.readiness import Readiness
 from sxhost.http.rendering import answer_error
 from sxhost.http.request_context import HandlerOutcome, context_of
 from sxhost.http.responses import NO_FORMATS, ResponseFormat, format_of
@@ -145,6 +146,11 @@ class HostRequest(Request):
 
     def process(self) -> None:
         """Run the request, unless the host is stopping."""
+        try:
+            self.site.readiness.check(self.path.decode("latin-1"))
+        except NotReady as error:
+            self.refuse(error)
+            return
         if self.site.stopping and self.context.outcome is None:
             self.refuse(Stopping())
         elif self._preflight:
@@ -227,6 +233,7 @@ class HostSite(Site):
         host_uid: int | None = None,
         formats: Mapping[str, ResponseFormat] = NO_FORMATS,
         large_paths: re.Pattern[str] = NO_PATHS,
+        readiness: Readiness | None = None,
         direct: DirectRoutes | None = None,
     ) -> None:
         super().__init__(root, reactor=clock, timeout=None)
@@ -242,6 +249,7 @@ class HostSite(Site):
         self.request_rates = RequestRates(limits, clock, host_uid)
         self.connections: set[HostChannel] = set()
         self.stopping = False
+        self.readiness = readiness or Readiness()
         self._count = count
         self._last_closed = Signal()
         self.access_log: AccessLog = publish

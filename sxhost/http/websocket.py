@@ -27,7 +27,7 @@ from zope.interface import implementer
 
 from sxhost.codec.frames import websocket_message
 from sxhost.errors import BadRequest, UpgradeRequired
-from sxhost.http.authentication import PROTOCOL
+from sxhost.http.authentication import PAGE_PROTOCOL, PROTOCOL
 from sxhost.http.direct_send import flush, send
 from sxhost.http.framing import options
 from sxhost.http.site import HostRequest
@@ -128,8 +128,12 @@ class Connection(WebSocketServerProtocol):
         self._answer_pending()
 
     def onConnect(self, request: Any) -> str | None:
-        """Choose the only subprotocol, if the client offers it."""
-        return PROTOCOL if PROTOCOL in request.protocols else None
+        """Choose our own subprotocol if the client offers it, else the first that is no secret.
+
+        Browsers, and many libraries, close a WebSocket whose server chooses none.
+        """
+        offered = [name for name in request.protocols if not PAGE_PROTOCOL.search(name)]
+        return PROTOCOL if PROTOCOL in offered else next(iter(offered), None)
 
     def close_for_ended_token(self, why: str) -> None:
         """Close: the client's token has ended, and no waiting message is answered."""

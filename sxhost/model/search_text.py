@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -17,7 +17,16 @@ import msgspec
 from sxhost.model.event_types import EVENT_TYPES, MALFORMED, UsageEvent
 from sxhost.model.session import Event
 
-__all__ = ["Phrase", "Spans", "all_words", "excerpt", "find", "text_of", "words_of"]
+__all__ = [
+    "MAX_WORD",
+    "Phrase",
+    "Spans",
+    "excerpt",
+    "find",
+    "index_text",
+    "text_of",
+    "words_of",
+]
 
 Phrase = tuple[str, ...]
 """Words that follow one another."""
@@ -61,42 +70,52 @@ _NO_WORDS: Final = frozenset(
 
 _NATIVE: Final = frozenset({"native"})
 
+_data = msgspec.json.Decoder()
+
 
 def text_of(event: Event) -> str:
     """Return what an event says, in one line: all texts in its data, but the agent's frame."""
-    text = " ".join(_raw_text(event).split())
+    text = " ".join(" ".join(_texts(event)).split())
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def _raw_text(event: Event) -> str:
-    if event.event == UsageEvent.name:
-        return ""
-    try:
-        data = msgspec.json.decode(event.data)
-    except MALFORMED:
-        return ""
-    unread = _NO_WORDS if event.event in EVENT_TYPES else _NATIVE
-    return " ".join(_texts(data, unread))
+def _texts(event: Event) -> list[str]:
+    """Return all texts that a person reads in an event's data."""
+    found: list[str] = []
+    if event.event != UsageEvent.name:
+        unread = _NO_WORDS if event.event in EVENT_TYPES else _NATIVE
+        try:
+            _collect(_data.decode(event.data), unread, found)
+        except MALFORMED:
+            return []
+    return found
 
 
-def _texts(value: object, unread: frozenset[str]) -> Iterator[str]:
+def _collect(value: object, unread: frozenset[str], found: list[str]) -> None:
     if isinstance(value, str):
-        yield value
+        found.append(value)
     elif isinstance(value, dict):
         for name, each in value.items():
             if name not in unread:
-                yield from _texts(each, unread)
+                _collect(each, unread, found)
     elif isinstance(value, list):
         for each in value:
-            yield from _texts(each, unread)
+            _collect(each, unread, found)
 
 
-def all_words(event: Event) -> set[str]:
-    """Return the words of what an event says: those of its text, in a fraction of the time."""
-    text = _raw_text(event)
-    if text.isascii():
-        return {word[:MAX_WORD] for word in _ASCII_WORD.findall(text.lower())}
-    return {word for word, _, _ in words_of(unicodedata.normalize("NFC", text))}
+def index_text(events: Iterable[Event]) -> str:
+    """Return a text with all words of what events say, for an index that splits it itself.
+
+    Its words are runs of ASCII letters and digits, whatever their case, and of characters
+    beyond ASCII.  Those that are longer than `MAX_WORD` are whole.
+    """
+    texts = [text for event in events for text in _texts(event)]
+    plain = " ".join(filter(str.isascii, texts))
+    others = " ".join(text for text in texts if not text.isascii())
+    if not others:
+        return plain
+    found = set(_WORD.findall(unicodedata.normalize("NFC", others)))
+    return " ".join((plain, *(_fold(word[:MAX_WORD]) for word in found)))
 
 
 def words_of(text: str) -> Iterator[tuple[str, int, int]]:

@@ -8,6 +8,7 @@ approvals       one session's approvals: open, closed, asked again
 contracts       what a store can do, as five Protocols, and all of them as `Store`
 event_ring      the newest events of one session
 group_commit    commits to a journal that are shared by all that waits
+high_water      how far a journal was acknowledged: an older one in its place is noticed
 journal         what a durable store asks of its journal, and what is exchanged
 journalled      the store that lasts: a state and a journal
 known_sessions  a cache of all sessions, which a store feeds

@@ -48,6 +48,7 @@ __all__ = [
     "Inbox",
     "SessionCounts",
     "Sessions",
+    "StandingBy",
     "Store",
     "StoreUnusable",
 ]
@@ -59,6 +60,10 @@ class StoreUnusable(Exception):
 
 class StoreInUse(StoreUnusable):
     """Another host has it, and still runs."""
+
+
+class StandingBy(StoreInUse):
+    """Another host has it; this one may wait until that ends, and open it then."""
 
 
 class Draft(Struct, frozen=True):
@@ -294,11 +299,11 @@ class Store(Sessions, EventLog, Inbox, Approvals, AuditLog, Protocol):
 
     @property
     def name(self) -> str:
-        """The kind of store: ``memory``, ``sqlite``."""
+        """The kind of store: ``memory``, ``sqlite``, ``postgresql``."""
 
     @property
     def durability(self) -> str:
-        """What an acknowledged write survives: none, the end of a process, of power."""
+        """What an acknowledged write survives: none, a process, power, or replicas."""
 
     @property
     def missing(self) -> str:
@@ -311,6 +316,16 @@ class Store(Sessions, EventLog, Inbox, Approvals, AuditLog, Protocol):
         """Begin, where a terminal can still be told what is wrong; this may block.
 
         :raises StoreUnusable: what was kept cannot be used, and was left as it is.
+        :raises StandingBy: another host has it; `take_over` opens it once that has ended.
+        """
+
+    async def take_over(self) -> None:
+        """Open it, if the host that has it has ended; errors as for `open`."""
+
+    async def beat(self) -> None:
+        """Show those who stand by that this host lives; to be called once in a second.
+
+        :raises StoreUnavailable: it cannot be reached now.
         """
 
     async def counts(self) -> SessionCounts:

@@ -18,7 +18,7 @@ from sxhost.errors import HostError
 from sxhost.logs import logger
 from sxhost.model.names import KeptNative
 from sxhost.store.event_ring import EventRing
-from sxhost.store.journal import Drop, Dropped, Journal
+from sxhost.store.journal import CommitUnknown, Drop, Dropped, EngineAway, Journal
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
 from sxhost.store.transaction import Transaction
 from sxhost.store.write_batch import write_batch
@@ -39,7 +39,8 @@ GROUP = 2048
 class Threads(Struct, eq=False):
     """Where the journal's calls run: writes in one thread, reads in another.
 
-    Searches and their index run in a third one, which may work long.
+    Searches and their index run in a third one, which may work long.  `later` calls a function
+    after some seconds, and returns what can `cancel` that; without a clock it never does.
     """
 
     write: Run
@@ -47,6 +48,7 @@ class Threads(Struct, eq=False):
     index: Run
     start: Callable[[], object] = lambda: None
     stop: Callable[[], object] = lambda: None
+    later: Callable[[float, Callable[[], object]], Any] = lambda _seconds, _act: None
 
 
 class QueuedOperation(NamedTuple):
@@ -60,7 +62,7 @@ class QueuedOperation(NamedTuple):
 class GroupCommitter:
     """Commits operations to a journal, and once it has them to the state.
 
-    :param committed: called after each commit, before the next.
+    :param committed: called after each commit that has not dropped anything, before the next.
     """
 
     def __init__(
@@ -76,6 +78,8 @@ class GroupCommitter:
         self._threads = threads
         self._committed = committed
         self._native = native
+        self._doubt: Transaction | None = None
+        """A transaction of which it is not known whether the journal has it."""
         self._dropping = DeferredLock()
         """Held while the journal drops something, and until the state knows of it."""
         self._queue: list[QueuedOperation] = []
@@ -96,6 +100,12 @@ class GroupCommitter:
         """
         transaction = await self._run_once(lambda tx: tx.drop_events(what), GROUP, first)
         return transaction.dropped
+
+    async def beat(self) -> None:
+        """Have the journal show that this host lives, and settle what is in doubt."""
+        await self._threads.write(self._journal.beat)
+        if self._doubt is not None:
+            await self.run(lambda _: None)
 
     async def settled(self, page: T) -> T:
         """Return what was read, once it is known what was dropped before it was."""
@@ -137,6 +147,8 @@ class GroupCommitter:
     async def _commit_queue(self) -> None:
         try:
             while self._queue:
+                if self._doubt is not None and not await self._settle(self._doubt):
+                    continue
                 count = _group_size([operation.size for operation in self._queue])
                 group, self._queue = self._queue[:count], self._queue[count:]
                 # An operation whose caller has left by now (`done` was cancelled) is not run.
@@ -144,32 +156,66 @@ class GroupCommitter:
         finally:
             self._writing = False
 
+    async def _settle(self, doubt: Transaction) -> bool:
+        """Find out what became of a transaction; what waits is refused if that fails."""
+        try:
+            dropped = await self._threads.write(self._journal.settle)
+        except HostError:
+            self._refuse_queue(Failure())
+            return False
+        self._doubt = None
+        if dropped is not None:
+            doubt.dropped = dropped
+            doubt.commit()
+            if doubt.drop is None:
+                self._committed(doubt)
+        return True
+
+    def _refuse_queue(self, why: Failure) -> None:
+        """Fail all that waits: the next try may take as long, and nobody waits for two."""
+        refused, self._queue = self._queue, []
+        for operation in refused:
+            if not operation.done.called:
+                operation.done.errback(why)
+
     async def _commit(self, group: Sequence[QueuedOperation]) -> None:
         """Commit a group in one transaction, then fire what each of them waits for."""
         transaction = Transaction(self._state)
-        results: list[Any]
         try:
             results = [_attempt(operation.run, transaction) for operation in group]
-            if transaction.drop:
-                async with self._dropping:
-                    await self._write(transaction)
-            else:
-                await self._write(transaction)
+            await self._write(transaction)
         except Exception as error:  # noqa: BLE001 - it is raised where each operation waits
-            transaction, results = Transaction(self._state), [Failure() for _ in group]
-            if not isinstance(error, HostError):
-                log.failure("a batch could not be written")
+            self._note_failure(transaction, error)
+            for operation in group:
+                operation.done.errback(Failure(error))
+            return
         for operation, result in zip(group, results, strict=True):
             operation.done.callback(result)
-        self._committed(transaction)
+        if transaction.drop is None:  # a drop is no reason for the next
+            self._committed(transaction)
 
     async def _write(self, transaction: Transaction) -> None:
+        if transaction.drop is not None:
+            async with self._dropping:
+                await self._commit_to_journal(transaction)
+        else:
+            await self._commit_to_journal(transaction)
+
+    async def _commit_to_journal(self, transaction: Transaction) -> None:
         if transaction.writes:
             # It is encoded in the thread: nothing changes it meanwhile.
             transaction.dropped = await self._threads.write(
                 lambda: self._journal.write(write_batch(transaction, self._native))
             )
         transaction.commit()
+
+    def _note_failure(self, transaction: Transaction, error: Exception) -> None:
+        if isinstance(error, CommitUnknown):
+            self._doubt = transaction
+        if isinstance(error, EngineAway):
+            self._refuse_queue(Failure(error))
+        if not isinstance(error, HostError):
+            log.failure("a batch could not be written")
 
 
 def _group_size(sizes: Sequence[int]) -> int:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
+from sxhost.errors import StoreUnavailable
 from sxhost.model.auth import AuditEntry
 from sxhost.model.pieces import Superseded
 from sxhost.model.search import EventSearch
@@ -20,11 +21,13 @@ from sxhost.store.recent_events import Floor
 from sxhost.store.state import StoredSession
 
 __all__ = [
+    "CommitUnknown",
     "Drop",
     "DropOlder",
     "DropSuperseded",
     "DropSurplus",
     "Dropped",
+    "EngineAway",
     "EventCounts",
     "Journal",
     "Numbers",
@@ -133,6 +136,14 @@ class Restored(Struct):
     audit: list[AuditEntry]
 
 
+class EngineAway(StoreUnavailable):
+    """The engine cannot be reached: nothing that waits can be written now."""
+
+
+class CommitUnknown(EngineAway):
+    """Whether a batch was committed is not known: the answer was lost."""
+
+
 class SearchableLog(Protocol):
     """The log of a journal as it is searched, by an index where there is one.
 
@@ -164,21 +175,43 @@ class Journal(SearchableLog, Protocol):
 
     name: str
     """The kind of store that it makes: ``sqlite``."""
-    durability: str
-    """What a commit survives: the end of a ``process``, or of ``power``."""
     missing: str
     """What it lacked when it was opened of what was acknowledged: a sentence, or nothing."""
     renewed: bool | None
     """Whether a new epoch began when it was opened; None while it is not open."""
 
+    @property
+    def durability(self) -> str:
+        """What a commit survives: the end of a ``process``, of ``power``, or of a machine.
+
+        In the last case there are ``replicas``.
+        """
+
+    @property
+    def lacking(self) -> str:
+        """What it does not promise that one could want of its kind: a sentence, or nothing."""
+
     def open(self) -> Restored:
         """Open it, or make it; check it; return what it holds.
 
         :raises StoreUnusable: it cannot be used, and was left as it is.
+        :raises StandingBy: another host has it, for which this one stands by.
         """
 
     def write(self, batch: WriteBatch) -> Dropped:
-        """Commit a batch; what this has returned from is kept."""
+        """Commit a batch; what this has returned from is kept.
+
+        :raises CommitUnknown: it may be kept all the same; `settle` tells, before any other.
+        """
+
+    def settle(self) -> Dropped | None:
+        """Find out what became of a commit whose answer was lost; None: nothing of it is kept.
+
+        What it has dropped may be told with what others did.
+        """
+
+    def beat(self) -> None:
+        """Show that this host lives, where others stand by for it; once in a second."""
 
     def read(
         self, session_id: str | None, seq: int, position: int, limit: ReadLimit

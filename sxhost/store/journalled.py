@@ -10,9 +10,9 @@ from sxhost.model.limits import Limits
 from sxhost.model.names import KeptNative
 from sxhost.model.search import EventSearch
 from sxhost.model.session import Event
-from sxhost.store.contracts import Draft, FoundEvents
+from sxhost.store.contracts import Draft, FoundEvents, StandingBy
 from sxhost.store.group_commit import GroupCommitter, Threads
-from sxhost.store.journal import Journal, ReadLimit
+from sxhost.store.journal import Journal, ReadLimit, Restored
 from sxhost.store.log_indexer import LogIndexer
 from sxhost.store.recent_events import take_enough
 from sxhost.store.retention import Retention
@@ -70,15 +70,28 @@ class JournalledStore(TransactionVerbs):
 
     def open(self) -> None:
         """Open the journal, and make the state what it holds."""
-        restored = self._journal.open()
+        try:
+            restored = self._journal.open()
+        except StandingBy:
+            self._threads.start()
+            raise
+        self._threads.start()
+        self._begin(restored)
+
+    async def take_over(self) -> None:
+        """Open the journal once the host has ended for which this one stands by."""
+        self._begin(await self._threads.write(self._journal.open))
+
+    def _begin(self, restored: Restored) -> None:
         if self._journal.missing:
             log.warn("{missing}", missing=self._journal.missing)
+        if self._journal.lacking:
+            log.warn("{lacking}", lacking=self._journal.lacking)
         if self._journal.renewed:
             log.warn(
                 "the end of the log may be lost: a new epoch begins, {epoch}",
                 epoch=restored.epoch,
             )
-        self._threads.start()
         self.epoch = restored.epoch
         state = self._state
         numbers = restored.numbers
@@ -197,6 +210,10 @@ class JournalledStore(TransactionVerbs):
         if await self._retention.drop_older(at):
             for session_id in await self._threads.read(self._journal.empty_archives):
                 await self.delete(session_id)
+
+    async def beat(self) -> None:
+        """Show that this host lives, and find out what became of commits in doubt."""
+        await self._group.beat()
 
     async def ping(self) -> None:
         """Wait for a turn of the thread that writes: a disk that hangs gives none."""

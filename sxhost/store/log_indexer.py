@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sxhost.errors import HostError
 from sxhost.logs import logger
 from sxhost.model.search import EventSearch
@@ -15,18 +17,25 @@ __all__ = ["LogIndexer"]
 
 log = logger(__name__)
 
-BEHIND = 512
-"""New events that are indexed at once: many cost less each, and a search waits for few."""
+ENOUGH, QUIET_S = 512, 0.5
+"""New events that are indexed once nothing was written for so many seconds: many cost less
+each, and whoever writes does not share the processor with the index.
+"""
 
-OLDER_STEPS = 16
+BEHIND = 50_000
+"""New events that are indexed whatever is written: a search, which waits until all are, waits
+for a quarter of a second at the most.
+"""
+
+OLDER_STEPS = 4
 """Steps by which a search has the index grow: its caller waits for a tenth of a second."""
 
 
 class LogIndexer:
     """Has a journal index its log, in steps beside its other work.
 
-    An append costs nothing more: what is new is indexed later, or first of all when somebody
-    searches.
+    An append costs nothing more: what is new is indexed once nobody writes, before it is too
+    much, or first of all when somebody searches.
     """
 
     def __init__(self, state: StoreState, journal: Journal, threads: Threads) -> None:
@@ -35,12 +44,29 @@ class LogIndexer:
         self._threads = threads
         self._indexed = 0
         """The last event when indexing began last."""
+        self._seen = 0
+        """The last event when it was looked last whether anybody writes."""
+        self._timer: Any = None
         self._busy = self._closed = False
 
     def after_commit(self) -> None:
-        """Have what is new indexed, if it is enough."""
-        if self._state.last_event - self._indexed >= BEHIND:
+        """Have what is new indexed: soon if it is enough, now if it is too much."""
+        new = self._state.last_event - self._indexed
+        if new >= BEHIND:
             self.begin()
+        elif new >= ENOUGH and self._timer is None and not self._closed:
+            self._wait_for_quiet()
+
+    def _wait_for_quiet(self) -> None:
+        self._seen = self._state.last_event
+        self._timer = self._threads.later(QUIET_S, self._look_whether_quiet)
+
+    def _look_whether_quiet(self) -> None:
+        self._timer = None
+        if self._seen == self._state.last_event:
+            self.begin()
+        else:
+            self._wait_for_quiet()
 
     def begin(self) -> None:
         """Have all indexed that is not, the newest first."""
@@ -89,4 +115,7 @@ class LogIndexer:
     async def close(self) -> None:
         """Let go of the index once a step that runs is over."""
         self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         await self._threads.index(self._journal.stop_searching)

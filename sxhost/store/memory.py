@@ -61,6 +61,12 @@ class MemoryStore(TransactionVerbs):
     def open(self) -> None:
         """Begin with nothing."""
 
+    async def take_over(self) -> None:
+        """Nobody stands by for a memory."""
+
+    async def beat(self) -> None:
+        """Nobody stands by for a memory."""
+
     async def append_events(
         self, session_id: str, drafts: Sequence[Draft], at: int
     ) -> list[Event]:

@@ -27,6 +27,9 @@ __all__ = ["TranscriptPager"]
 SIZE: Final = 1 << 20
 """Bytes of events that make a page, beside those of the last one."""
 
+STRETCHES: Final = 8
+"""Such amounts of events that are looked through for the first item, at the most."""
+
 SCANNED: Final = 20_000
 """Events that are read for a page at the most, whatever they hold."""
 
@@ -85,8 +88,27 @@ class TranscriptPager:
         return self._page_of(items, after + 1, None if is_end else through, through, query)
 
     async def _page_before(self, query: TranscriptQuery) -> TranscriptPage:
-        """Fold what precedes a place, and ever more of that, until there are enough items."""
-        until, reach = self._until(query), 2 * query.limit
+        """Fold what precedes a place; further back, where that begins no item at all.
+
+        A tool that prints much may fill a stretch with pieces of its output alone.
+        """
+        end = self._until(query)
+        conversation, first = await self._stretch_before(end, query)
+        until, stretches = end, 1
+        while first > self._floor and stretches < STRETCHES and not conversation.items:
+            until, stretches = first - 1, stretches + 1
+            conversation, first = await self._stretch_before(until, query)
+        items = await self._with_ends(conversation, until)
+        return self._page_of(items, first, None if end == self._end else end, end, query)
+
+    async def _stretch_before(
+        self, until: int, query: TranscriptQuery
+    ) -> tuple[ConversationFold, int]:
+        """Fold the last events up to one, ever more of them, until there are enough items.
+
+        Return the fold, and the first event of it.
+        """
+        reach = 2 * query.limit
         while True:
             start = max(until - reach, self._floor - 1)
             events, is_whole = await self._newest(start, until)
@@ -96,13 +118,10 @@ class TranscriptPager:
                 conversation.add(event)
             count = sum(_is_shown(item, query) for item in conversation.items)
             if count >= query.limit or first <= self._floor or not is_whole:
-                break
+                return conversation, first
             if reach >= SCANNED:
-                break
+                return conversation, first
             reach *= 4
-        items = await self._with_ends(conversation, until)
-        is_end = until == self._end
-        return self._page_of(items, first, None if is_end else until, until, query)
 
     def _until(self, query: TranscriptQuery) -> int:
         return self._end if query.before is None else max(0, min(query.before - 1, self._end))

@@ -63,9 +63,9 @@ ROOMS = {
     ),
     "store": Room(
         "3",
-        ("store/*.py", "store/sql/*.py", "store/sqlite/*.py"),
+        ("store/*.py", "store/*/*.py"),
         rooms_of("codec errors files logs model waiting"),
-        rooms_of("msgspec twisted"),
+        rooms_of("msgspec psycopg twisted"),
     ),
     "transcripts": Room(
         "3", ("transcripts/*.py",), rooms_of("codec model waiting"), rooms_of("msgspec")

@@ -29,6 +29,13 @@ HOSTILE = (
     '"><iframe srcdoc="<script>alert(1)</script>">',
     "\u202egnp.exe\u202c \u200b\u2066x\u2069 \x1b[31mred\x1b[0m \x00",
     "[x](data:text/html,<script>alert(1)</script>) <a href=' javascript:alert(1)'>x</a>",
+    "<javascript:alert(1)> [a]: javascript:alert(1) [x](&#106;avascript:alert(1)) [x][a]",
+    "[x](JaVa\tScRiPt:alert(1)) [x](vbscript:x) [x](//evil.test/x) [x](file:///etc/passwd)",
+    "![x](data:image/svg+xml;base64,PHN2ZyBvbmxvYWQ9YWxlcnQoMSk+) ![x](//evil.test/x.png)",
+    "<base href=http://evil.test><meta http-equiv=refresh content='0;http://evil.test'>",
+    "<style>@import 'http://evil.test'</style><link rel=stylesheet href=http://evil.test>",
+    "<form action=http://evil.test><input autofocus onfocus=alert(1)></form><math href=x>",
+    "constructor __proto__ ${alert(1)} {{alert(1)}} %3Cscript%3Ealert(1)%3C/script%3E",
 )
 """What an agent may say that a page could take for its own."""
 
@@ -392,6 +399,9 @@ def test_older_turns_come_as_one_scrolls(dashboard: Dashboard, feed: Feed) -> No
 def test_agent_is_started_and_spoken_to(dashboard: Dashboard) -> None:
     page = dashboard.open("new")
     page.get_by_label("Agent").select_option("echo")
+    page.get_by_label("What to do").fill("It's red")
+    line = "sxhost new --agent echo 'It'\\''s red'"
+    expect(page.locator("form code")).to_have_text(line)
     page.get_by_label("What to do").fill("Roses are red")
     page.get_by_role("button", name="Start").click()
     expect(page.locator(".item.message")).to_have_text(re.compile("Roses are red"))
@@ -419,6 +429,8 @@ def test_words_of_agents_are_text(dashboard: Dashboard, feed: Feed) -> None:
             session, "message", text=f"# {text}\n\n{text}\n\n- {text}\n\n```\n{text}\n```"
         )
         feed.fire(session, "error", reason=text)
+        feed.ask(f"/sessions/{session}/messages", {"content": text})
+        feed.fire(session, "usage", input_tokens=text, cost_usd=text, message=text)
     asking = feed.permission("s0", command=HOSTILE[0], description=HOSTILE[1])
     page = dashboard.open()
     expect(page.locator("a.row")).to_have_count(len(HOSTILE))
@@ -433,6 +445,12 @@ def test_words_of_agents_are_text(dashboard: Dashboard, feed: Feed) -> None:
             "all => all.map(a => a.href)"
         )
         assert all(link.startswith("http") for link in links)
+        expect(page.locator(".composer li")).to_contain_text("queued")
+        for view in ("usage", "changes", "events"):
+            page.goto(f"{dashboard.url}/#/s/s{number}/{view}")
+            expect(page.locator(".log, .empty").first).to_be_visible()
+            hostile = "main img, main script, main iframe, main style, main base, main form"
+            assert page.locator(hostile).count() == 0
     feed.ask("/sessions/s0/approvals/1", {"decision": "deny"})
     assert asking.decision
 
@@ -570,9 +588,9 @@ def test_reader_is_offered_nothing_that_would_fail(dashboard: Dashboard, feed: F
 SCREENS = {
     "": ("Board", "Needs you"),
     "inbox": ("Inbox", "Approve once"),
-    "s/a": ("a", "Answer 0"),
-    "s/a/usage": ("a", "tokens in"),
-    "s/a/events": ("a", "tool-start"),
+    "s/a": ("question 0", "Answer 0"),
+    "s/a/usage": ("question 0", "tokens in"),
+    "s/a/events": ("question 0", "tool-start"),
     "search/answer": ("Search", "Answer 0"),
     "new": ("New agent", "What to do"),
     "host": ("Host", "Tokens and browsers"),

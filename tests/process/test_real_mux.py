@@ -182,8 +182,7 @@ def stored(stage: Stage, talk: Talk) -> str:
     talk.ask("set_session_name", "s", name="the plan")
     (found,) = talk.ask("list_stored_sessions")["sessions"]
     assert found["agent"] == stage.agent.driver
-    if stage.agent.driver == "codex":  # pi writes it down somewhere in its file
-        assert found["sessionName"] == "the plan"
+    assert (found["sessionId"], found["sessionName"]) == ("s", "the plan")
     return str(found["sessionPath"])
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sxhost.store.high_water import HighWaterMark, missing_numbers
 from sxhost.store.journal import Numbers, WriteBatch
-from sxhost.store.sqlite.high_water import HighWaterMark, missing_numbers
 from tests.support.faults import Agent, Connection, kill
 
 if TYPE_CHECKING:

@@ -176,6 +176,13 @@ def test_out_of_range_number_is_refused(
         (["--listen=tcp:1", "--host=h"], "--listen stands in place of --port and --host"),
         ([f"--{BYPASS}=yes"], f"--{BYPASS} must be true or false, not 'yes'"),
         ([f"--{BYPASS}", "--port=1"], f"--{BYPASS} must be true or false, not '--port=1'"),
+        (
+            ["--store=postgresql://u:secret@h/d"],
+            "--store must not have a password: .*PGPASSFILE",
+        ),
+        (["--store=postgresql:///d?password=secret"], "--store must not have a password"),
+        (["--store=mysql://h/d"], "--store must be sqlite, .* or postgresql://HOST/DATABASE"),
+        (["--require-durability=all"], "must be none, process, power or replicas, not 'all'"),
         (["--nonsense"], "nonsense"),
         (["--port"], "port"),
         (["word"], "word|arguments"),
@@ -439,6 +446,29 @@ def test_impossible_state_directory_is_a_readable_error(
     done = run(tmp_path, *command, "--port", "0", "--state-dir", "file/d")
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"sxhost: cannot use the state directory: .*file/d'\.\n", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("options", "promised"),
+    [
+        (["--require-durability=replicas"], "power"),
+        (["--require-durability=power", "--durability=process"], "process"),
+        (["--require-durability=process", "--store=memory:"], "none"),
+    ],
+)
+def test_a_store_that_promises_too_little_is_refused(
+    options: Sequence[str], promised: str, tmp_path: Path
+) -> None:
+    done = run(tmp_path, *NODAEMON, "--port=0", "--state-dir=d", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(f": the store promises {promised}.\n")
+
+
+def test_an_engine_that_is_away_is_a_readable_error(tmp_path: Path) -> None:
+    store = "--store=postgresql://nobody@127.0.0.1:1/nothing"
+    done = run(tmp_path, *NODAEMON, "--port=0", "--state-dir=d", store)
+    assert done.returncode == 1
+    assert "sxhost: PostgreSQL cannot be used: " in done.stderr
 
 
 @pytest.mark.parametrize("command", [NODAEMON, DAEMON, CLASSIC, (SXHOST,)])

@@ -136,9 +136,12 @@ function Row({ session, now }) {
     </a>${may("send", session.id) && html`<button class="later" data-key="m" tabindex="-1" aria-label=${session.flagged ? "No longer for later" : "Look at it later"} title="look at it later (m)" onClick=${flag}>⚑</button>`}</li>`;
 }
 
+/** Signs of Markdown that say nothing in a line. */
+const MARKUP = /\*\*|__|`|(?:^|\s)#{1,6}(?=\s)|\|/g;
+
 /** What a session does or asks, or its last words. @param {any} session @param {number} now */
 function doingOf(session, now) {
-  if (!session.activity) return oneLine(session.preview || session.reason, 160);
+  if (!session.activity) return oneLine((session.preview || session.reason).replace(MARKUP, ""), 160);
   return `${oneLine(session.activity, 140)}${session.activity_since_ms ? ` · ${age(now - session.activity_since_ms)}` : ""}`;
 }
 

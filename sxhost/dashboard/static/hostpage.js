@@ -23,8 +23,7 @@ export function HostPage() {
   ];
   return html`<section class="form"><h1>Host</h1>${facts && html`<dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`}
     <${Switch} />
-    <${Figures} />
-    <${Drivers} />
+    ${!identity.session && html`<${Figures} /><${Drivers} />`}
     ${may("admin") && html`<${Hooks} /><${Tokens} />`}
     ${may("approve") && html`<${Policy} />`}
     ${may("admin") && html`<${Audit} />`}

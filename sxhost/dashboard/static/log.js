@@ -34,7 +34,7 @@ export function Log({ conversation, toEnd, aimed }) {
   const aim = useRef(conversation.at);
   const left = useRef(aimed ? undefined : placeOf(conversation.id));
   const reading = useRef(false);
-  const height = useRef(0);
+  const was = useRef({ top: 0, size: 0 });
   const seen = useRef(0);
   const [below, setBelow] = useState(0);
 
@@ -79,9 +79,10 @@ export function Log({ conversation, toEnd, aimed }) {
     const place = /** @type {HTMLElement} */ (log.current);
     const left = place.scrollHeight - place.scrollTop - place.clientHeight;
     const { before, after } = conversation.window.peek();  // what is drawn may be of before
-    // Whoever was at the end and has not gone up is there still: what is above a keyboard became smaller.
-    const stays = conversation.following && place.scrollTop >= height.current;
-    height.current = place.scrollTop;
+    // Whoever was at the end and has not gone up is there still: what is above a keyboard has another size.
+    const { top, size } = was.current;
+    const stays = conversation.following && (place.scrollTop >= top || place.clientHeight !== size);
+    was.current = { top: place.scrollTop, size: place.clientHeight };
     conversation.following = after === null && (stays || left <= AT_END);
     anchor.current = topmost(place);
     if (conversation.following) { seen.current = items.at(-1)?.seq || 0; setBelow(0); }

@@ -7,12 +7,13 @@ from functools import cache
 
 from sxhost import __version__
 from sxhost.http.openapi import document
+from sxhost.http.readiness import READY, Readiness
 from sxhost.http.router import Route
 
 __all__ = ["routes"]
 
 
-def routes(others: Sequence[Route]) -> Sequence[Route]:
+def routes(others: Sequence[Route], readiness: Readiness) -> Sequence[Route]:
     """Return the routes that describe `others` and themselves."""
 
     async def index() -> dict[str, object]:
@@ -29,6 +30,14 @@ def routes(others: Sequence[Route]) -> Sequence[Route]:
         # Before the dashboard, which is at `/` for those alone who accept its type.
         Route("GET", "/", index, "List what is served here.", tag="about"),
         *others,
+        Route(
+            "GET",
+            READY,
+            readiness.ready,
+            "Check that the host takes requests, for balancers.",
+            scope="open",
+            tag="about",
+        ),
         Route("GET", "/openapi.json", openapi, "The contract, for programs.", tag="about"),
     )
     return everything

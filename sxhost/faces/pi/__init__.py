@@ -33,7 +33,8 @@ subscribers      what clients are sent: subscriptions, notifications, back-press
 translate_any    events of any agent to events of pi
 translate_pi     events of pi, complete again
 translator       events translated, with the transcript of their run
-validation       why a command is invalid, in the sentences of pi-app-server
+validation       commands decoded from frames
+command_rules    why a command is invalid, in the order and the sentences of pi-app-server
 websocket        the transport over a WebSocket
 ================ =====================================================================
 """

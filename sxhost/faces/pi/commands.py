@@ -115,7 +115,7 @@ class GetStartupRecovery(Command, frozen=True):
 class GetCommandHistory(Command, frozen=True, kw_only=True):
     """Read the journal of commands."""
 
-    session_id_filter: fields.OptionalName | UnsetType = UNSET
+    session_id_filter: fields.OptionalSessionId | UnsetType = UNSET
     command_id: fields.OptionalName | UnsetType = UNSET
     from_timestamp: fields.Timestamp | UnsetType = UNSET
     to_timestamp: fields.Timestamp | UnsetType = UNSET

@@ -7,10 +7,11 @@ from typing import cast
 import msgspec
 
 from sxhost.codec.approval_text import approval_details
+from sxhost.codec.json import encode
 from sxhost.faces.pi.fields import DialogAnswer
 from sxhost.model.approval import Answer, Approval
 
-__all__ = ["decision_of", "extension_ui_request", "has_request_id"]
+__all__ = ["decision_of", "extension_ui_request", "has_request_id", "with_server_names"]
 
 _PASSED_ON = ("method", "title", "message", "options", "placeholder", "prefill", "timeout")
 
@@ -35,6 +36,30 @@ def extension_ui_request(data: msgspec.Raw) -> dict[str, object] | None:
     opened, expires = approval.opened_ms, approval.expires_ms
     timeout = {"timeout": expires - opened} if opened and expires else {}
     return {**head, **timeout, **dialog}
+
+
+def with_server_names(native: bytes) -> bytes:
+    """Return what an extension shows with pi-app-server's names of its fields beside pi's own.
+
+    :param native: pi's line.
+    """
+    try:
+        fields = msgspec.json.decode(native, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return native
+    named = {new: fields[name] for name, new in _SERVER_NAMES.items() if name in fields}
+    return encode({**fields, **named})
+
+
+_SERVER_NAMES = {
+    "id": "requestId",
+    "statusKey": "key",
+    "statusText": "text",
+    "widgetKey": "key",
+    "widgetLines": "content",
+    "widgetPlacement": "placement",
+}
+"""Pi's names of the fields of a notice, and those of pi-app-server."""
 
 
 def _dialog(approval: Approval) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from sxhost.errors import HostError, UnknownSession
 from sxhost.faces.pi.codex_commands import CODEX_COMMANDS
-from sxhost.faces.pi.commands import Command, SessionCommand
+from sxhost.faces.pi.commands import Command, ExtensionUiResponse, SessionCommand
 from sxhost.faces.pi.pi_commands import PI_COMMANDS, UNSUPPORTED
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.scheduling import TRAITS
@@ -62,6 +62,10 @@ class CommandHandler:
                 return await self._handle_in_session(command, work_started)
             return await getattr(self._server_commands, command.type)(command)
         except UnknownSession:
+            if isinstance(command, ExtensionUiResponse):
+                raise CommandFailed(
+                    f"No pending UI request with id {command.request_id}"
+                ) from None
             raise CommandFailed(f"Session {command.target} not found") from None
 
     async def _handle_in_session(

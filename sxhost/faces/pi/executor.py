@@ -100,6 +100,10 @@ class CommandExecutor:
         self._numbers = count(1)
         self._started_ms = int(clock.seconds() * 1000)
 
+    def count_refusal(self, limit: str) -> None:
+        """Count that something was refused before it was a command, by this limit."""
+        self._state.rates.refused[limit] += 1
+
     async def execute(
         self, command: commands.Command, frame: bytes, client: Subscriber
     ) -> None:

@@ -1,11 +1,11 @@
-"""The types of the fields of the multiplexer's commands.
+"""The types of the fields of the multiplexer's commands, which the decoder checks in C.
 
-A description is the sentence with which pi-app-server refuses such a field.
+`sxhost.faces.pi.command_rules` has the sentences with which pi-app-server refuses a field.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -17,61 +17,30 @@ _REQUEST_ID = r"^[a-zA-Z0-9:_-]+\Z"
 _TITLE = r"^[^\x00-\x1f\x7f]*\Z"
 _PATH = r"^(?!~)(?![\s\S]*\.\.)[^\x00]*\Z"
 
-_OPTIONAL = "Must be a non-empty string if provided"
-_SESSION_ID = "Session commands must have a non-empty string 'sessionId'"
-_DEPENDENCY = "Must be a non-empty command ID string"
-_BAD_TITLE = "Must not contain control characters"
-_BAD_PATH = "sessionPath contains potentially dangerous path components"
-_BAD_REQUEST_ID = "Must contain only alphanumeric characters, colons, underscores, and dashes"
-_BAD_METHOD = "Must be one of: select, confirm, input, editor, interview, cancelled"
-
-CommandId = Annotated[str, Meta(max_length=256, pattern=_ID, description=_OPTIONAL)]
-RequestId = Annotated[
-    str, Meta(max_length=256, pattern=_REQUEST_ID, description=_BAD_REQUEST_ID)
-]
-DependencyId = Annotated[str, Meta(pattern=_NOT_BLANK, description=_DEPENDENCY)]
-Dependencies = Annotated[
-    list[DependencyId], Meta(max_length=32, description="Must be an array of command IDs")
-]
-SessionVersion = Annotated[int, Meta(ge=0, description="Must be a non-negative integer")]
-SessionId = Annotated[str, Meta(pattern=_NOT_BLANK, description=_SESSION_ID)]
-TargetSessionId = Annotated[
-    str, Meta(pattern=_NOT_BLANK, description="Required non-empty string")
-]
-OptionalSessionId = Annotated[str, Meta(pattern=_NOT_BLANK, description=_OPTIONAL)]
-OptionalName = Annotated[str, Meta(max_length=256, pattern=_NOT_BLANK, description=_OPTIONAL)]
-RequiredText = Annotated[str, Meta(min_length=1, description="Required string")]
-OptionalText = Annotated[str, Meta(description="Must be a string if provided")]
-PromptText = Annotated[
-    str, Meta(min_length=1, max_length=200_000, description="Required string")
-]
-ShellCommand = Annotated[
-    str, Meta(min_length=1, max_length=20_000, description="Required string")
-]
-SessionTitle = Annotated[
-    str, Meta(min_length=1, max_length=256, pattern=_TITLE, description=_BAD_TITLE)
-]
-SafePath = Annotated[
-    str, Meta(min_length=1, max_length=4096, pattern=_PATH, description=_BAD_PATH)
-]
-RequiredBool = Annotated[bool, Meta(description="Required boolean")]
-Timestamp = Annotated[int, Meta(ge=0, description="Must be a non-negative integer timestamp")]
-PageSize = Annotated[int, Meta(ge=1, le=500, description="Must be between 1 and 500")]
-ThinkingLevel = Annotated[
-    Literal["none", "low", "medium", "high", "xhigh", "off", "minimal"],
-    Meta(description="Must be one of: none, low, medium, high, xhigh"),
-]
-Direction = Annotated[
-    Literal["forward", "backward"], Meta(description="Must be 'forward' or 'backward'")
-]
-StreamingBehavior = Annotated[
-    Literal["steer", "followUp"], Meta(description="Must be 'steer' or 'followUp'")
-]
-CursorText = Annotated[str, Meta(pattern=CURSOR, description="Must be a cursor")]
-DialogMethod = Annotated[
-    Literal["select", "confirm", "input", "editor", "interview", "cancelled"],
-    Meta(description=_BAD_METHOD),
-]
+CommandId = Annotated[str, Meta(max_length=256, pattern=_ID)]
+RequestId = Annotated[str, Meta(max_length=256, pattern=_REQUEST_ID)]
+DependencyId = Annotated[str, Meta(pattern=_NOT_BLANK)]
+Dependencies = Annotated[list[DependencyId], Meta(max_length=32)]
+SessionVersion = Annotated[int, Meta(ge=0)]
+SessionId = Annotated[str, Meta(pattern=_NOT_BLANK)]
+TargetSessionId = Annotated[str, Meta(pattern=_NOT_BLANK)]
+OptionalSessionId = Annotated[str, Meta(pattern=_NOT_BLANK)]
+OptionalName = Annotated[str, Meta(max_length=256, pattern=_NOT_BLANK)]
+RequiredText = Annotated[str, Meta(min_length=1)]
+OptionalText = str
+PromptText = Annotated[str, Meta(min_length=1, max_length=200_000)]
+ShellCommand = Annotated[str, Meta(min_length=1, max_length=20_000)]
+SessionTitle = Annotated[str, Meta(min_length=1, max_length=256, pattern=_TITLE)]
+SafePath = Annotated[str, Meta(min_length=1, max_length=4096, pattern=_PATH)]
+RequiredBool = bool
+Timestamp = Annotated[int, Meta(ge=0)]
+PageSize = Annotated[int, Meta(ge=1, le=500)]
+ThinkingLevel = Literal["none", "off", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""Those of pi-app-server (``none`` is pi's ``off``), and of newer pi."""
+Direction = Literal["forward", "backward"]
+StreamingBehavior = Literal["steer", "followUp"]
+CursorText = Annotated[str, Meta(pattern=CURSOR)]
+DialogMethod = Literal["select", "confirm", "input", "editor", "interview", "cancelled"]
 
 
 class ImageData(Struct, frozen=True, rename="camel"):
@@ -81,7 +50,10 @@ class ImageData(Struct, frozen=True, rename="camel"):
     mime_type: str = "image/png"
 
 
-Images = Annotated[list[ImageData], Meta(description="Must be an array of images")]
+NO_IMAGE: Final = {"data": ""}
+"""Stands for what is no image, which is refused when the images are used."""
+
+Images = list[ImageData]
 
 
 class DialogAnswer(Struct, frozen=True, kw_only=True):

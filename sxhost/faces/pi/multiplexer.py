@@ -5,7 +5,7 @@ It puts the parts together; see the table in the docstring of the package.
 
 from __future__ import annotations
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
@@ -55,6 +55,7 @@ class Multiplexer:
         :param cwd: where agents work that it does not tell where; None: where the host says.
         """
         if len(self.clients.connected) >= self.limits.mux_connections:
+            self._executor.count_refusal("connectionLimit")
             return None
         caller = current_caller.get()
         client = Client(self._executor, self.clients, transport, wrap, caller, cwd=cwd)
@@ -121,10 +122,11 @@ class Client(Subscriber):
 
     def refuse_size(self, size: int) -> None:
         """Respond to a frame that was too large to be kept, of so many bytes."""
+        self._executor.count_refusal("messageSize")
         self._refuse(f"Message size {size} exceeds limit {self._limits.mux_message}")
 
     def _refuse(
-        self, error: str, command: str = "unknown", command_id: str | UnsetType = UNSET
+        self, error: str, command: object = "unknown", command_id: object = UNSET
     ) -> None:
         response = Response(id=command_id, command=command, success=False, error=error)
         self.send(encode(response))

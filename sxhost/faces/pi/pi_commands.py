@@ -59,6 +59,7 @@ def _message_fields(
     """Return the text and images of a command as fields of pi's commands."""
     if not command.images:
         return {"message": command.message}
+    session_commands.check_images(command.images)
     images = [
         {"type": "image", "data": image.data, "mimeType": image.mime_type}
         for image in command.images
@@ -251,6 +252,14 @@ async def get_context_usage(context: CommandContext, _command: commands.Command)
     return (await context.call_agent("get_session_stats")).get("contextUsage")
 
 
+async def get_last_assistant_text(
+    context: CommandContext, _command: commands.Command
+) -> object:
+    """Return the last answer; null before the first."""
+    answer = await context.call_agent("get_last_assistant_text")
+    return {"text": (answer or {}).get("text")}
+
+
 async def list_session_files(context: CommandContext, _command: commands.Command) -> object:
     """List the session files beside this one."""
     files, path = await _session_file(context)
@@ -276,7 +285,6 @@ def _pass_on(name: str) -> CommandFunction:
 PASSED_ON = (
     "get_messages", "get_available_models", "get_commands", "set_auto_compaction",
     "set_auto_retry", "abort_retry", "get_session_stats", "get_fork_messages",
-    "get_last_assistant_text",
 )  # fmt: skip
 """Commands that are pi's own, with the same fields and answers."""
 
@@ -286,7 +294,7 @@ PI_COMMANDS: Mapping[str, CommandFunction] = {
         prompt, steer, follow_up, get_skills, list_session_files, set_model, cycle_model,
         set_thinking_level, cycle_thinking_level, compact, abort_compaction, bash, abort_bash,
         set_session_name, export_html, new_session, switch_session_file, fork, get_tree,
-        get_context_usage,
+        get_context_usage, get_last_assistant_text,
     ),
 }  # fmt: skip
 """The functions of pi's own; others are those of all hosted agents."""

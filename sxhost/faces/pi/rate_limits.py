@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.model.limits import Limits
@@ -20,6 +22,8 @@ class CommandRates:
 
     def __init__(self, clock: IReactorTime, limits: Limits) -> None:
         self._all = SlidingWindows(clock.seconds, limits.mux_rate_all, MINUTE_S)
+        self.refused: Counter[str] = Counter()
+        """How many commands were refused, by the limit as ``get_metrics`` calls it."""
         # Only so many targets can have been used in two minutes: none that counts is forgotten.
         keys = 2 * limits.mux_rate_all
         self._commands, self._answers = (
@@ -33,13 +37,16 @@ class CommandRates:
         One that `answers` an agent's dialog counts against a limit of its own as well.
         """
         if self._all.take():
+            self.refused["globalRateLimit"] += 1
             return f"Global rate limit exceeded ({self._all.limit} commands/minute)"
         if self._commands.take(target):
             self._all.give_back()
+            self.refused["rateLimit"] += 1
             return f"Rate limit exceeded ({self._commands.limit} commands/minute)"
         if answers and self._answers.take(target):
             self._all.give_back()
             self._commands.give_back(target)
+            self.refused["extensionUIResponseRateLimit"] += 1
             most = f"({self._answers.limit} responses/minute)"
             return f"Extension UI response rate limit exceeded {most}"
         return None

@@ -31,10 +31,10 @@ class CommandFailed(Exception):
 class Response(
     Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", tag="response"
 ):
-    """The one response to a command."""
+    """The one response to a command; to a wrong one, with its id and name as they came."""
 
-    id: str | UnsetType = UNSET
-    command: str
+    id: object = UNSET
+    command: object
     success: bool
     data: object = UNSET
     error: str | UnsetType = UNSET

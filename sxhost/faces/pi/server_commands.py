@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
@@ -14,9 +15,10 @@ from twisted.internet.interfaces import IReactorTime
 from sxhost.errors import BadField, HostError, SessionExists
 from sxhost.faces.pi import commands
 from sxhost.faces.pi.codex_commands import thread_names
+from sxhost.faces.pi.command_rules import MAX_PATH, units
 from sxhost.faces.pi.executor_state import ExecutorState
 from sxhost.faces.pi.responses import CommandFailed
-from sxhost.faces.pi.session_files import session_files
+from sxhost.faces.pi.session_files import name_sessions, session_files
 from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S, Sessions
 from sxhost.faces.pi.subscribers import Subscribers
 from sxhost.logs import logger
@@ -60,6 +62,7 @@ class ServerCommands:
 
     async def create_session(self, command: commands.CreateSession) -> dict[str, object]:
         """Start an agent."""
+        check_new_session_id(command.session_id)
         if command.cwd is not UNSET:
             check_cwd(command.cwd)
         cwd = None if command.cwd is UNSET else command.cwd
@@ -69,6 +72,7 @@ class ServerCommands:
 
     async def load_session(self, command: commands.LoadSession) -> dict[str, object]:
         """Start an agent that resumes from a session file."""
+        check_new_session_id(command.session_id)
         path = command.session_path
         header = await self._sessions.apart(lambda: session_files("").check(path))
         cwd = {"cwd": header.cwd} if header.cwd_exists else {}
@@ -81,7 +85,6 @@ class ServerCommands:
         """Start an agent with these fields of a `Launch`; return the new session."""
         tail = "".join(secrets.choice(BASE36) for _ in range(7))
         session_id = command.session_id or f"session-{self._host.now_ms()}-{tail}"
-        check_new_session_id(session_id)
         await self._check_session_limit()
         try:
             launch = msgspec.convert({**fields, "id": session_id}, Launch)
@@ -100,6 +103,7 @@ class ServerCommands:
         sessions = await self._host.sessions(SessionQuery())
         live = [s for s in sessions if s.kind == "hosted" and s.detail_state not in _ENDED]
         if len(live) >= limit:
+            self._state.rates.refused["sessionLimit"] += 1
             raise CommandFailed(f"Session limit reached ({limit} sessions)")
 
     async def delete_session(self, command: commands.DeleteSession) -> dict[str, object]:
@@ -125,7 +129,8 @@ class ServerCommands:
             "sessionCount": len(sessions),
             "connectionCount": len(self._clients.connected),
         }
-        return {**counts, "pendingConnectionCount": 0, **self._state.statistics()}
+        pending = sum(session.pending_approvals for session in sessions)
+        return {**counts, "pendingConnectionCount": 0, **self._state.statistics(pending)}
 
     async def health_check(self, _command: commands.Command) -> dict[str, object]:
         """Return that the server is healthy: else it would not answer."""
@@ -163,7 +168,8 @@ class ServerCommands:
         for session in listed:
             if session["sessionId"] in names:
                 session["sessionName"] = names[session["sessionId"]]
-        return {"sessions": listed}
+        hosted = (s for agent in ("pi", "codex") for s in self._host.hosted_sessions(agent))
+        return {"sessions": name_sessions(listed, hosted)}
 
     async def _thread_names(self) -> dict[str, str]:
         """Return the names from an app server that runs; none is started for it."""
@@ -206,18 +212,20 @@ def recovery_summary() -> dict[str, object]:
     }
 
 
-def check_new_session_id(session_id: str) -> None:
-    """Check the id that a client wants for a new session.
+def check_new_session_id(session_id: str | UnsetType) -> None:
+    """Check the id that a client wants for a new session, if it wants one.
+
+    A colon is for the host's own names alone.
 
     :raises CommandFailed: it is invalid.
     """
+    if session_id is UNSET:
+        return
+    if units(session_id) > MAX_SESSION_ID:
+        raise CommandFailed(f"Session ID too long (max {MAX_SESSION_ID} characters)")
     try:
-        check_session_id(session_id)
+        check_session_id(session_id.replace(":", "/"))
     except BadField:
-        if len(session_id) > MAX_SESSION_ID:
-            raise CommandFailed(
-                f"Session ID too long (max {MAX_SESSION_ID} characters)"
-            ) from None
         raise CommandFailed(
             "Session ID must contain only alphanumeric characters, underscores, dashes,"
             " and dots"
@@ -225,13 +233,17 @@ def check_new_session_id(session_id: str) -> None:
 
 
 def check_cwd(cwd: str) -> None:
-    """Check the form of a working directory; the host checks later whether it is allowed.
+    """Check a working directory; the host checks later whether it is allowed.
 
     :raises CommandFailed: it is invalid.
     """
     if not cwd:
         raise CommandFailed("CWD must be a non-empty string")
+    if units(cwd) > MAX_PATH:
+        raise CommandFailed(f"CWD too long (max {MAX_PATH} characters)")
     if ".." in cwd or cwd.startswith("~") or "\0" in cwd:
         raise CommandFailed("CWD contains potentially dangerous path components")
     if not cwd.startswith("/"):
         raise CommandFailed("CWD must be an absolute path")
+    if not os.path.isdir(cwd):  # noqa: PTH112 - it is False for names that are too long
+        raise CommandFailed("CWD must point to an existing directory")

@@ -6,7 +6,7 @@ read from the other.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct
 from sxhost.errors import AgentFailed, AlreadyAnswered, CommandRefused, NoTurn
 from sxhost.faces.pi import commands
 from sxhost.faces.pi.dialogs import decision_of, has_request_id
+from sxhost.faces.pi.fields import ImageData
 from sxhost.faces.pi.messages import plain_message
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_info import Sessions
@@ -31,6 +32,7 @@ __all__ = [
     "CommandContext",
     "CommandFunction",
     "by_name",
+    "check_images",
     "input_of",
     "run_turn",
     "usage_numbers",
@@ -99,10 +101,23 @@ def input_of(command: commands.Prompt | commands.Steer | commands.FollowUp) -> t
     """Return the text and images of a command as a turn's input."""
     if not command.images:
         return command.message
+    check_images(command.images)
     images: list[turns.Item] = [
         turns.Image(data=p.data, mime_type=p.mime_type) for p in command.images
     ]
     return [turns.Text(text=command.message), *images]
+
+
+def check_images(images: Sequence[ImageData]) -> None:
+    """Check that images are some.
+
+    :raises CommandFailed: one is none.
+    """
+    for number, image in enumerate(images):
+        if not image.data:
+            raise CommandFailed(
+                f"Validation failed: images[{number}]: Must have its data in base64"
+            )
 
 
 # Input.

@@ -7,7 +7,7 @@ sessions (after its links are followed), and begin as such a file does.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from heapq import nlargest
@@ -21,8 +21,9 @@ from msgspec import Struct
 from sxhost.codec.well_formed import decode_from_program
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_tree import tree_of
+from sxhost.model.session import Session
 
-__all__ = ["Header", "SessionFiles", "session_files"]
+__all__ = ["Header", "SessionFiles", "name_sessions", "session_files"]
 
 
 HEADER_BYTES = 65_536
@@ -192,6 +193,39 @@ def read_header(path: Path) -> Header | None:
         meta = first.payload
         return Header(agent="codex", path=str(path), resume=meta.id, cwd=meta.cwd, id=meta.id)
     return None
+
+
+def name_sessions(
+    listed: Sequence[dict[str, object]], hosted: Iterable[Session]
+) -> list[dict[str, object]]:
+    """Return stored sessions under the names that clients gave them, and those without a file.
+
+    pi writes its file with the first answer.
+
+    :param listed: what `SessionFiles.all` has found; they are changed.
+    """
+    names = {session.native_id: session for session in hosted if session.native_id}
+    for stored in listed:
+        session = names.pop(str(stored["sessionPath"]), None)
+        session = session or names.pop(str(stored["sessionId"]), None)
+        if session is not None:
+            stored["sessionId"] = session.id
+            if session.title:
+                stored["sessionName"] = session.title
+    unwritten = [session for path, session in names.items() if path.startswith("/")]
+    return [*map(_unwritten, unwritten), *listed]
+
+
+def _unwritten(session: Session) -> dict[str, object]:
+    header = Header(
+        agent=session.agent,
+        path=session.native_id,
+        resume=session.native_id,
+        cwd=session.cwd,
+        id=session.id,
+        name=session.title,
+    )
+    return {**_listing(header, session.start_ms / 1000), "fileExists": False}
 
 
 def _listing(header: Header, mtime: float) -> dict[str, object]:

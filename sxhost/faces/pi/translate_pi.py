@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw, Struct
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi import translate_any
+from sxhost.faces.pi.dialogs import with_server_names
 from sxhost.faces.pi.messages import encode_message
 from sxhost.faces.pi.translate_any import LoggedEvent, PiEvents, completed_messages
 from sxhost.model import event_types as events
@@ -336,7 +337,11 @@ def _translate_line(at: LoggedEvent, line: PiLine, native: bytes) -> PiEvents:
             retry = b',"willRetry":' + bytes(line.will_retry) if line.will_retry else b""
             yield translate_any.run_end(at, retry)
         case _:
-            yield native
+            yield _with_repetitions(line, native)
+
+
+def _with_repetitions(line: PiLine, native: bytes) -> bytes:
+    return with_server_names(native) if line.type == "extension_ui_request" else native
 
 
 def _message_update(at: LoggedEvent, line: PiLine, native: bytes) -> bytes:

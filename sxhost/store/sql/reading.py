@@ -5,7 +5,7 @@ The engine's errors pass as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -14,7 +14,9 @@ import msgspec
 from sxhost.model.approval import Approval
 from sxhost.model.auth import AuditEntry
 from sxhost.model.pieces import Superseded
+from sxhost.model.search import EventSearch
 from sxhost.model.session import NULL, Event, Message, Session
+from sxhost.store.contracts import FoundEvents
 from sxhost.store.journal import EventCounts, Numbers, ReadLimit, Restored
 from sxhost.store.recent_events import Floor
 from sxhost.store.runs import unpack
@@ -26,11 +28,13 @@ from sxhost.store.write_batch import ARCHIVED
 __all__ = [
     "count_events",
     "empty_archives",
+    "floors",
     "last_numbers",
     "lookup",
     "read",
     "read_session",
     "restore",
+    "search",
     "seq_before",
 ]
 
@@ -38,6 +42,10 @@ BODY = COLUMNS["log"].index("body")
 
 SOME_ARCHIVES = 256
 """Archived sessions that are looked up at once."""
+
+SEARCHED_ROWS = 128
+SEARCHED_SIZE = 512 * 1024
+"""Rows of the log, or bytes of their events, that one step of a search reads."""
 
 LAST_NUMBERS = (
     "SELECT (SELECT id + count - 1 FROM log ORDER BY id DESC LIMIT 1)",
@@ -194,14 +202,47 @@ def restore(connection: SQLConnection) -> Restored:
         numbers=last_numbers(connection),
         sessions=list(sessions.values()),
         archived=[n.removeprefix(ARCHIVED) for n in meta if n.startswith(ARCHIVED)],
-        floors={
-            name.removeprefix(PRUNED): Floor(*map(int, value.split(":")))
-            for name, value in meta.items()
-            if name.startswith(PRUNED)
-        },
+        floors=_floors(meta),
         superseded=[Superseded(*row) for row in superseded],
         audit=[_entry.decode(body) for (body,) in audit],
     )
+
+
+def floors(connection: SQLConnection) -> dict[str, Floor]:
+    """Return where the logs of sessions begin of which something was dropped."""
+    return _floors(dict(connection.execute("SELECT name, value FROM meta")))
+
+
+def _floors(meta: Mapping[str, str]) -> dict[str, Floor]:
+    return {
+        name.removeprefix(PRUNED): Floor(*map(int, value.split(":")))
+        for name, value in meta.items()
+        if name.startswith(PRUNED)
+    }
+
+
+def search(
+    connection: SQLConnection, search: EventSearch, before: int, limit: int
+) -> FoundEvents:
+    """Search a step's worth of facts that are older than the id `before`, without an index."""
+    names = sorted(search.sessions)
+    chosen = f"AND session IN ({', '.join('?' * len(names))})" if names else ""
+    query = f"{_COLUMNS} WHERE id < ? AND stream IS NULL {chosen} ORDER BY id DESC LIMIT ?"
+    found: list[Event] = []
+    count = size = 0
+    with closing(connection.execute(query, (before, *names, SEARCHED_ROWS))) as rows:
+        for count, (*columns, crc) in enumerate(rows, 1):
+            check_row("log", columns, crc)
+            lines = unpack(columns[BODY])
+            for event in reversed(_events.decode_lines(lines)):
+                if event.id < before and search.finds(event):
+                    found.append(event)
+                    if len(found) >= limit:
+                        return FoundEvents(found, event.id)
+            size += len(lines)
+            if count >= SEARCHED_ROWS or size >= SEARCHED_SIZE:
+                return FoundEvents(found, columns[0])
+    return FoundEvents(found, None)
 
 
 def read_session(connection: SQLConnection, session_id: str) -> StoredSession | None:
@@ -224,10 +265,10 @@ def read_session(connection: SQLConnection, session_id: str) -> StoredSession | 
 def empty_archives(connection: SQLConnection) -> list[str]:
     """Return archived sessions of whose logs retention has left nothing: some of them."""
     query = (
-        "SELECT a.session FROM (SELECT substr(name, ?) AS session FROM meta"
+        f"SELECT a.session FROM (SELECT substr(name, {len(ARCHIVED) + 1}) AS session FROM meta"
         " WHERE name >= ? AND name < ?) AS a JOIN meta ON meta.name = ? || a.session"
         " WHERE NOT EXISTS (SELECT 1 FROM log WHERE log.session = a.session) LIMIT ?"
     )
     end = ARCHIVED[:-1] + chr(ord(ARCHIVED[-1]) + 1)
-    given = (len(ARCHIVED) + 1, ARCHIVED, end, PRUNED, SOME_ARCHIVES)
+    given = (ARCHIVED, end, PRUNED, SOME_ARCHIVES)
     return [session_id for (session_id,) in connection.execute(query, given)]

@@ -6,7 +6,6 @@ connection   the journal: a connection that writes and one that reads; it blocks
              in threads
 epoch        the name of a log's life; a new one where the end of a log may be lost
 file         the file: locked, made, recognised, verified, migrated
-high_water   how far a file was acknowledged, beside it: an older one in its place is noticed
 integrity    finds damage in the middle of a write-ahead log, which SQLite would pass over
 search_index the index of all words in the log, in a file of its own
 upgrades     what SQL cannot do to bring a database up to date

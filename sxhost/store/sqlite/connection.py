@@ -16,6 +16,7 @@ from sxhost.errors import StorageFull, StoreUnavailable
 from sxhost.model.search import EventSearch
 from sxhost.model.session import Event
 from sxhost.store.contracts import FoundEvents, StoreUnusable
+from sxhost.store.high_water import HighWaterMark, missing_numbers
 from sxhost.store.journal import Dropped, ReadLimit, Restored, WriteBatch
 from sxhost.store.sql import pruning, reading, rows
 from sxhost.store.sql.contracts import DamagedRow
@@ -29,7 +30,6 @@ from sxhost.store.sqlite.file import (
     no_room,
     schema_scripts,
 )
-from sxhost.store.sqlite.high_water import HighWaterMark, missing_numbers
 from sxhost.store.sqlite.search_index import SearchIndex
 from sxhost.store.sqlite.upgrades import Report, unreported
 from sxhost.store.state import StoredSession
@@ -50,6 +50,7 @@ class SQLiteConnection:
     """
 
     name = "sqlite"
+    lacking = ""
 
     def __init__(
         self,
@@ -178,6 +179,12 @@ class SQLiteConnection:
             dropped = pruning.drop(connection, batch.drop)
         self._mark.acknowledge(batch)
         return dropped
+
+    def settle(self) -> None:
+        """Nothing is ever in doubt: a file answers, or has nothing."""
+
+    def beat(self) -> None:
+        """Nobody stands by for a file: its lock ends with this process."""
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

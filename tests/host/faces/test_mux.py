@@ -90,3 +90,25 @@ def test_get_metrics_counts(lab: HostInMemory, peer: Peer) -> None:
     assert shown["totalCommandsExecuted"] == 5
     assert shown["rateLimitUsage"] == {"globalCount": 5, "globalLimit": 1000}
     assert shown["stores"]["execution"] == {"laneCount": 1}
+
+
+def test_get_metrics_has_the_fields_of_pi_app_server(lab: HostInMemory, peer: Peer) -> None:
+    peer = Peer(HostInMemory(mux_rate=3, mux_message=200))
+    for _ in range(4):
+        peer.say("list_sessions")
+    peer.raw(b"x" * 201)
+    metrics = Peer(peer.lab)
+    peer.lab.clock.advance(60)
+    shown = metrics.ask("get_metrics")["data"]
+    assert shown.keys() == {
+        "sessionCount", "connectionCount", "pendingConnectionCount", "totalCommandsExecuted",
+        "commandsRejected", "zombieSessionsDetected", "zombieSessionsCleaned",
+        "doubleUnregisterErrors", "rateLimitUsage", "stores", "circuitBreakers",
+        "bashCircuitBreaker",
+    }  # fmt: skip
+    assert shown["stores"].keys() == {
+        "replay", "version", "execution", "lock", "extensionUI", "sessionStore", "journal"
+    }  # fmt: skip
+    refused = {name: count for name, count in shown["commandsRejected"].items() if count}
+    assert refused == {"rateLimit": 1, "messageSize": 1}
+    assert shown["bashCircuitBreaker"]["globalState"] == "closed"

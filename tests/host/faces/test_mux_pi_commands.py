@@ -182,3 +182,9 @@ def test_failed_model_call_is_reported_in_events(lab: HostInMemory, peer: Peer) 
     agents[0].reports.turn_ended("failed", "400")
     peer.settle()
     assert peer.answers[-1]["success"]
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"text": None}], ids=str)
+def test_no_last_answer_is_null(peer: Peer, answer: Any, monkeypatch: Any) -> None:
+    monkeypatch.setitem(ANSWERS, "get_last_assistant_text", answer)
+    assert peer.ask("get_last_assistant_text", "old")["data"] == {"text": None}

@@ -15,10 +15,10 @@ from sxhost.drivers.contracts import NativeAnswer, Reports
 from sxhost.errors import AgentFailed
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.faces.pi.responses import CommandFailed
-from sxhost.faces.pi.session_files import SessionFiles
+from sxhost.faces.pi.session_files import SessionFiles, name_sessions
 from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S
 from sxhost.faces.pi.session_tree import MAX_NODES, nodes_of
-from sxhost.model.session import raw_json
+from sxhost.model.session import Session, raw_json
 from sxhost.model.turn import Launch
 from sxhost.testing import FakeAgent, FakeDriver, FakeDrivers, HostInMemory
 from tests.support.multiplexer_in_memory import Peer
@@ -250,3 +250,22 @@ def test_thread_names(
     lab.clock.advance(AGENT_TIMEOUT_S)
     listed = {one["sessionId"]: one for one in peer.answers[0]["data"]["sessions"]}
     assert listed["t-1"].get("sessionName") == name
+
+
+def test_hosted_sessions_are_listed_by_the_names_of_their_clients(tmp_path: Path) -> None:
+    path, other = str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")
+    stored: list[dict[str, object]] = [
+        {"sessionId": "n-1", "sessionPath": path},
+        {"sessionId": "t-1", "sessionPath": "/t"},
+    ]
+    made: Any = {"start_ms": 0, "last_seen_ms": 0, "kind": "hosted", "state": "idle"}
+    hosted = [
+        Session(id="mine", native_id=path, title="the plan", **made),
+        Session(id="thread", native_id="t-1", **made),
+        Session(id="new", native_id=other, cwd="/work", **made),
+        Session(id="gone", **made),
+    ]
+    listed = {str(one["sessionId"]): one for one in name_sessions(stored, hosted)}
+    assert set(listed) == {"mine", "thread", "new"}
+    assert listed["mine"]["sessionName"] == "the plan"
+    assert (listed["new"]["fileExists"], listed["new"]["sessionPath"]) == (False, other)

@@ -230,3 +230,24 @@ def test_frames_after_a_violation_are_ignored(socket: Socket) -> None:
     socket.say(masked(BINARY, b"x") + masked(TEXT, HELLO) + masked(PING, b"x") + closing(1003))
     assert [frame.opcode for frame in socket.frames] == [CLOSE]
     assert not socket.http.open
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        ("pi-app-server", "pi-app-server"),
+        ("a, b", "a"),
+        ("other, sxhost", "sxhost"),
+        ("sxhost-page.secret, other", "other"),
+        ("sxhost-page.secret", None),
+        ("", None),
+    ],
+)
+def test_offered_subprotocol_is_chosen(wire: Wire, offered: str, chosen: str | None) -> None:
+    socket = Socket(wire, path="/ws", Sec_WebSocket_Protocol=offered)
+    head = socket.http.got.partition(b"\r\n\r\n")[0].decode().lower().split("\r\n")
+    assert head[0].startswith("http/1.1 101")
+    named = [
+        line.partition(": ")[2] for line in head if line.startswith("sec-websocket-protocol")
+    ]
+    assert named == ([] if chosen is None else [chosen])

@@ -519,7 +519,7 @@ def test_read_only_routes_need_the_read_scope(lab: HostInMemory) -> None:
             assert route.needs in ("send", "approve", "admin"), route
     opened = {route.path for route in lab.routes if route.needs == "open"}
     dashboard = {"/", "/ui/<version>/<name>", "/ui/<version>/vendor/<name>"}
-    assert opened == {"/health", "/healthz", "/login/<code>", "/whoami", *dashboard}
+    assert opened == {"/health", "/healthz", "/login/<code>", "/ready", "/whoami", *dashboard}
 
 
 def who(gate: Gate, *headers: str, **how: Any) -> dict[str, Any]:

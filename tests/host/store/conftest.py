@@ -15,6 +15,7 @@ from sxhost.store.journalled import JournalledStore
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.testing import result_of
 from tests.support.durable_stores import Open
+from tests.support.postgresql import Cluster, journal_at
 from tests.support.stores import HERE
 
 
@@ -23,9 +24,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "sxhost.db"
 
 
-@pytest.fixture
-def reopen(path: Path) -> Iterator[Open]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def reopen(request: pytest.FixtureRequest, path: Path, worker_id: str) -> Iterator[Open]:
     """Open the store; if it was open, close it before."""
+    url = ""
+    if request.param == "postgresql":
+        cluster: Cluster = request.getfixturevalue("postgresql")
+        url = cluster.schema(f"{worker_id}_reopened")
     stores: list[JournalledStore] = []
 
     def close() -> None:
@@ -34,7 +39,7 @@ def reopen(path: Path) -> Iterator[Open]:
 
     def reopen(threads: Threads = HERE, **limits: Any) -> JournalledStore:
         close()
-        journal = SQLiteConnection(path)
+        journal = journal_at(url, path) if url else SQLiteConnection(path)
         store = JournalledStore(Limits(**limits), Clock().seconds, journal, threads)
         store.open()
         stores.append(store)

@@ -120,6 +120,23 @@ class TestCommitting:
         slow.go()
         assert [e.id for e in result_of(again)] == [2]
 
+    def test_a_drop_that_fails_waits_for_the_next_commit(
+        self, reopen: Open, slow: Slow
+    ) -> None:
+        store = reopen(slow.threads, events=2, retain=2)
+        for _ in range(3):
+            started(store.append_events("a", [draft()], 0))
+            slow.go()
+        while slow.waiting:
+            slow.go()
+        for _ in range(2):
+            appended = started(store.append_events("a", [draft()], 0))
+            slow.go()
+            assert is_done(appended)
+            slow.fail(StorageFull())
+            assert not slow.waiting
+        slow.threads.write = HERE.write
+
     def test_a_key_that_cools_down_meanwhile_is_known_all_the_same(
         self, reopen: Open, slow: Slow
     ) -> None:

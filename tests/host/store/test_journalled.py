@@ -184,6 +184,7 @@ class TestReopening:
         assert len(result_of(again.read_events("a", position=10, limit=50, size=10**9))) == 50
         assert len(result_of(again.read_events("a", position=10))) == 90
 
+    @pytest.mark.parametrize("reopen", ["sqlite"], indirect=True)
     def test_a_new_epoch_is_logged(self, reopen: Open, path: Path) -> None:
         fill(reopen())
         epoch = reopen().epoch

@@ -19,7 +19,7 @@ from sxhost.model.search import EventSearch, parse_terms
 from sxhost.store import log_indexer
 from sxhost.store.group_commit import Threads
 from sxhost.store.journalled import JournalledStore
-from sxhost.store.log_indexer import BEHIND
+from sxhost.store.log_indexer import ENOUGH, QUIET_S
 from sxhost.store.sqlite import search_index
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.testing import is_done, result_of, started
@@ -81,12 +81,45 @@ def test_an_append_does_not_touch_the_index(reopen: Open, index: Path) -> None:
     assert index.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_is_new_is_indexed_when_there_is_enough(reopen: Open, index: Path) -> None:
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Have the index made as soon as it is so many events behind."""
+    monkeypatch.setattr(log_indexer, "BEHIND", 8)
+    return 8
+
+
+def test_what_is_new_is_indexed_when_it_is_too_much(
+    reopen: Open, index: Path, few: int
+) -> None:
     store = reopen()
-    say(store, *["fox"] * (BEHIND - 1))
+    say(store, *["fox"] * (few - 1))
     assert not index.exists()
     say(store, "fox")
     assert index.exists()
+
+
+def test_enough_is_indexed_once_nobody_writes(reopen: Open, index: Path) -> None:
+    clock = Clock()
+    store = reopen(Threads(at_once, at_once, at_once, later=clock.callLater))
+    say(store, "fox")
+    assert clock.getDelayedCalls() == [], "one event can wait for the search"
+    say(store, *["fox"] * ENOUGH)
+    clock.advance(QUIET_S - 0.1)
+    say(store, "fox")
+    clock.advance(0.2)
+    assert not index.exists(), "somebody still writes"
+    clock.advance(QUIET_S)
+    assert index.exists()
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_store_that_is_closed_waits_for_no_quiet(reopen: Open, index: Path) -> None:
+    clock = Clock()
+    store = reopen(Threads(at_once, at_once, at_once, later=clock.callLater))
+    say(store, *["fox"] * ENOUGH)
+    result_of(store.close())
+    clock.advance(60)
+    assert not index.exists()
 
 
 def test_a_sweep_indexes_the_rest(reopen: Open, index: Path) -> None:
@@ -143,15 +176,15 @@ def test_an_index_of_another_log_is_not_used(reopen: Open, path: Path, index: Pa
 
 
 def test_an_index_that_cannot_be_written_refuses_searches_alone(
-    reopen: Open, index: Path
+    reopen: Open, index: Path, few: int
 ) -> None:
     store = reopen()
     index.mkdir()
     with pytest.raises(StoreUnavailable, match=r"host\.db-search: Is a directory"):
         search(store, "fox")
-    say(store, *["fox"] * BEHIND)
+    say(store, *["fox"] * few)
     index.rmdir()
-    assert len(search(store, "fox")) == BEHIND
+    assert len(search(store, "fox")) == few
 
 
 def test_what_left_the_log_is_not_found_and_in_the_end_not_indexed(
@@ -209,10 +242,12 @@ class HeldIndex:
             step()
 
 
-def test_a_store_is_closed_once_the_step_that_runs_is_over(reopen: Open, path: Path) -> None:
+def test_a_store_is_closed_once_the_step_that_runs_is_over(
+    reopen: Open, path: Path, few: int
+) -> None:
     held = HeldIndex()
     store = reopen(held.threads)
-    say(store, *["fox"] * BEHIND)
+    say(store, *["fox"] * few)
     assert held.waiting, "nobody waits for it"
     ended = started(store.close())
     assert not is_done(ended)

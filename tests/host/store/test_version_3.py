@@ -19,6 +19,8 @@ WRITTEN = Path(__file__).parent / "databases" / "version-3.db"
 """By the code before this version: a turn of Codex that is over and one that is not, a script's
 answer with idempotency keys, an archived session, a message, a question, an audit entry."""
 
+pytestmark = pytest.mark.parametrize("reopen", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def store(path: Path, reopen: Open) -> JournalledStore:

@@ -120,6 +120,25 @@ def test_long_stretches_without_items_are_passed(
     assert [item.text for item in backward(lab)] == ["old", "new"]
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_last_page_has_the_tool_that_prints_more_than_a_page(
+    lab: HostInMemory, monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    monkeypatch.setattr(paging, "SIZE", 1000)
+    fill(lab, ("user-message", {"text": "go on"}))
+    fill(lab, ("tool-start", {"tool": "Bash", "item": "t", "title": "Bash: cat big"}))
+    printed = ("tool-output", {"item": "t", "text": "x" * 300})
+    fill(lab, *[printed] * 20)
+    if ends:
+        fill(lab, ("tool-done", {"tool": "Bash", "item": "t", "status": "failed"}))
+        fill(lab, *[("usage", {})] * 4)
+    last = page(lab)
+    assert [item.title for item in last.items if item.kind == "tool"] == ["Bash: cat big"]
+    assert last.items[-1].status == ("failed" if ends else "running")
+    assert (last.after, last.through) == (None, 27 if ends else 22)
+    assert [item.seq for item in backward(lab)] == [1, 2]
+
+
 def test_what_retention_has_dropped_is_said() -> None:
     lab = HostInMemory(events=10, retain=10)
     fill(lab, *[("message", str(number)) for number in range(30)])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
-from sxhost.faces.pi.dialogs import decision_of, extension_ui_request, has_request_id
+from sxhost.faces.pi.dialogs import (
+    decision_of,
+    extension_ui_request,
+    has_request_id,
+    with_server_names,
+)
 from sxhost.faces.pi.fields import DialogAnswer
 from sxhost.model.approval import Answer, Approval, Inquiry
 
@@ -85,3 +91,30 @@ def test_dialog_has_its_timeout() -> None:
     assert requested(**times, **own)["timeout"] == 5000
     assert requested(**times)["timeout"] == 60_000
     assert "timeout" not in requested(**dialog)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"method": "notify", "message": "m", "notifyType": "info"}, {}),
+        (
+            {"method": "setStatus", "statusKey": "k", "statusText": "t"},
+            {"key": "k", "text": "t"},
+        ),
+        (
+            {
+                "method": "setWidget",
+                "widgetKey": "k",
+                "widgetLines": ["a"],
+                "widgetPlacement": "p",
+            },
+            {"key": "k", "content": ["a"], "placement": "p"},
+        ),
+        ({"method": "setTitle", "title": "t"}, {}),
+    ],
+    ids=lambda fields: str(fields.get("method")),
+)
+def test_notice_has_the_names_of_pi_app_server_too(fields: Any, named: Any) -> None:
+    line = {"type": "extension_ui_request", "id": "u", **fields}
+    found = json.loads(with_server_names(json.dumps(line).encode()))
+    assert found == {**line, **named, "requestId": "u"}

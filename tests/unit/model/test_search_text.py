@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
 from sxhost.codec.json import encode
-from sxhost.model.search_text import EXCERPT, all_words, excerpt, find, text_of, words_of
+from sxhost.model.search_text import (
+    EXCERPT,
+    MAX_WORD,
+    excerpt,
+    find,
+    index_text,
+    text_of,
+    words_of,
+)
 from sxhost.model.session import Event
 
 
@@ -50,10 +60,19 @@ def test_words_are_where_they_are_said_to_be(text: str) -> None:
         last = end
 
 
-@given(st.text() | st.text(st.characters(max_codepoint=127)))
-def test_the_words_of_an_event_are_those_of_its_text(text: str) -> None:
-    said = event([text, {"a": text[::-1]}], "mine")
-    assert all_words(said) == {word for word, _, _ in words_of(text_of(said))}
+WORDS = st.text() | st.text(st.characters(max_codepoint=127)) | st.text("aB9_é ", min_size=60)
+
+
+@given(st.lists(WORDS))
+def test_an_index_of_the_text_of_events_has_all_their_words(texts: list[str]) -> None:
+    said = [event([text, {"a": text[::-1]}], "mine") for text in texts]
+    words = {word for one in said for word, _, _ in words_of(text_of(one))}
+    indexed = set(re.findall(r"[a-z0-9\x80-\U0010ffff]+", index_text(said).lower()))
+    long = {word for word in words if len(word) >= MAX_WORD}
+    assert words - long <= indexed
+    assert all(any(each.startswith(word) for each in indexed) for word in long)
+    if index_text(said).isascii():
+        assert {word[:MAX_WORD] for word in indexed} == words
 
 
 @given(st.text(), st.text(min_size=1))

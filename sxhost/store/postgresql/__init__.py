@@ -1,0 +1,15 @@
+"""The journal of hosts that stand by for each other: a PostgreSQL database.
+
+One host is the active one; it holds an advisory lock for as long as its connection lives.
+Each of its commits moves the one row of `tip`, from the version and nonce that it knows: so it
+learns that another host was active meanwhile, and what became of a commit whose answer was
+lost.
+
+============ ===================================================================
+bounds       how long the engine may take to answer
+connection   one connection, as the SQL of `sxhost.store.sql` wants it
+journal      the journal: the active host's three connections; it blocks, so it runs in threads
+promises     what an engine promises of a commit
+tip          who may write, and how far the log was written; the schema's versions
+============ ===================================================================
+"""
