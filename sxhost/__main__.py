@@ -1,5 +1,6 @@
 """``sxhost``, ``python -m sxhost``: commands in haste do not wait for the others' imports."""
 
+import gc
 import os
 import sys
 
@@ -32,8 +33,10 @@ def _main() -> int:
     from sxhost.surroundings import sentences_for_errors
 
     with sentences_for_errors():
+        gc.disable()  # for as long as it is imported
         from sxhost.cli.main import main as others
 
+        gc.enable()
         others(words)
     return 0
 

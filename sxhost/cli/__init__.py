@@ -2,6 +2,7 @@
 
 ================ =====================================================================
 main             the group of all commands
+commands         which module has which command: imported when it is asked for
 serve            serve: in the foreground, as a daemon, over two pipes
 sessions         sessions, show, register, rm, prune
 session_list     the list of sessions for people

@@ -22,7 +22,7 @@ from sxhost.model.names import Scope
 if TYPE_CHECKING:
     from sxhost.model.auth import AuditEntry, Token
 
-__all__ = ["audit", "open_dashboard", "status", "stop", "token"]
+__all__ = ["commands"]
 
 SCOPES = get_args(Scope)
 
@@ -286,3 +286,6 @@ def status(link: HostLink) -> None:
 def stop(link: HostLink) -> None:
     """Stop the host."""
     link.show(link.run_with_client(lambda host: host.stop()), "Host stopping")
+
+
+commands = (audit, open_dashboard, status, stop, token)

@@ -14,7 +14,7 @@ import click
 
 from sxhost.cli.output import fail, put
 
-__all__ = ["attach"]
+__all__ = ["commands"]
 
 NOT_FOUND = 127
 """What a shell exits with when there is no such program."""
@@ -102,3 +102,6 @@ def _end_like(status: int) -> NoReturn:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     sys.exit(code)
+
+
+commands = (attach,)

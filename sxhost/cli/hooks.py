@@ -16,7 +16,7 @@ from msgspec import to_builtins
 from sxhost.cli.output import Flow, fail, put, put_json
 from sxhost.config import host_url
 
-__all__ = ["hook"]
+__all__ = ["commands"]
 
 AGENTS = click.Choice(["claude", "codex"])
 FILE = click.Path(dir_okay=False, resolve_path=True)
@@ -195,3 +195,6 @@ def _project() -> Path:
     from sxhost.project import project_root
 
     return Path(project_root(str(Path.cwd())))
+
+
+commands = (hook,)

@@ -1,6 +1,7 @@
 """``sxhost``: ask a running host, or be one.
 
-Quick commands must be quick: what only some of them need is imported where it is needed.
+Quick commands must be quick: what only some of them need is imported where it is needed, each
+command itself when it is asked for.
 """
 
 from __future__ import annotations
@@ -14,16 +15,10 @@ from typing import Any, NoReturn
 import click
 
 from sxhost import __version__
-from sxhost.cli import agents, approvals, events, log, messages, search, sessions
-from sxhost.cli.admin import audit, open_dashboard, status, stop, token
-from sxhost.cli.attach import attach
-from sxhost.cli.hooks import hook
+from sxhost.cli.commands import LazyCommands
 from sxhost.cli.output import put_code
-from sxhost.cli.policy import policy
-from sxhost.cli.serve import become_host, serve, serving_options, stdio
+from sxhost.cli.serve import become_host, serving_options
 from sxhost.cli.terminal import INTERRUPTED
-from sxhost.cli.top import top
-from sxhost.cli.trust import trust
 from sxhost.visible import escape_hidden
 
 __all__ = ["main"]
@@ -93,6 +88,7 @@ def _visible_errors() -> Iterator[None]:
 
 @click.group(
     cls=Commands,
+    commands=LazyCommands(),
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -120,20 +116,6 @@ for param in sxhost.params:  # `sxhost serve --help` shows them
 @sxhost.command()
 def emit() -> None:
     """Send telemetry (see sxhost emit --help)."""
-
-
-for command in (
-    *(serve, status, stop, stdio),
-    *sessions.commands,
-    *events.commands,
-    *log.commands,
-    *search.commands,
-    *messages.commands,
-    *agents.commands,
-    *approvals.commands,
-    *(token, open_dashboard, policy, hook, attach, audit, top, trust),
-):
-    sxhost.add_command(command)
 
 
 @sxhost.command()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sxhost.model.approval import Question
     from sxhost.policy.rules import Policy
 
-__all__ = ["policy"]
+__all__ = ["commands"]
 
 KINDS = ("command", "file-change", "permission", "tool", "question", "dialog")
 
@@ -78,3 +78,6 @@ def _question(
     detail = {"command": command, "paths": list(paths) or None, "tool": tool}
     choices = ["approve", "approve_session", "deny", "cancel"]
     return Question(key="test", kind=asked, title="", detail=detail, choices=choices)
+
+
+commands = (policy,)

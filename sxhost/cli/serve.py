@@ -16,7 +16,7 @@ from sxhost.cli.output import fail, put
 from sxhost.cli.terminal import INTERRUPTED
 from sxhost.daemon.serving_options import SERVING_OPTIONS
 
-__all__ = ["become_host", "serve", "serving_options", "stdio"]
+__all__ = ["become_host", "commands", "serving_options"]
 
 
 def serving_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -174,3 +174,6 @@ def stdio(
     except ValueError as error:
         fail(2, str(error))
     piped.connect(url, token, ca or os.environ.get("SXHOST_CA"))
+
+
+commands = (serve, stdio)

@@ -5,7 +5,6 @@ Quick commands must be quick: what only some of them need is imported where it i
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import traceback
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from sxhost.cli.commands import importing
 from sxhost.cli.formats import clock, one_line
 from sxhost.cli.output import Flow, StatusLine, fail, put, put_json
 from sxhost.cli.progress import Progress
@@ -44,6 +44,8 @@ Work = Callable[["HostClient"], Awaitable[T]]
 
 HOST_SAID_NO, USAGE, NO_HOST = 1, 2, 3
 """Exit statuses, beside 0 for done; 2 is click's too."""
+
+TLS_MODULES = ("OpenSSL", "ssl")
 
 INTERRUPTED = 130
 """The exit status of a shell's command that SIGINT has ended: 128 + 2."""
@@ -85,14 +87,12 @@ class HostLink:
 
     def run_with_client(self, work: Work[T]) -> T:
         """Run `work` with a client; end the process if the host says no or is not there."""
-        gc.disable()  # imports only make objects; collecting meanwhile costs a fifth of them
         _leave_out_tls(self.url)
-        from twisted.internet.defer import Deferred
-        from twisted.internet.task import react
+        with importing():
+            from twisted.internet.defer import Deferred
+            from twisted.internet.task import react
 
-        import sxhost.client.host  # noqa: F401 - the rest of what takes its time
-
-        gc.enable()
+            import sxhost.client.host  # noqa: F401 - the rest of what takes its time
         results: list[T] = []
         errors: list[OSError] = []
 
@@ -239,12 +239,12 @@ def row(number: int | str, ts: int, name: str, text: str) -> str:
 
 
 def _leave_out_tls(url: str) -> None:
-    """Spare a plain-text command the 150 ms that it takes to import OpenSSL.
+    """Spare a plain-text command the 150 ms that it takes to import OpenSSL and `ssl`.
 
-    Twisted and treq do without it where it is not installed; this says that it is not.
+    Twisted, treq and asyncio do without where these are not installed; this says so.
     """
-    if not url.startswith("https:") and "OpenSSL" not in sys.modules:
-        sys.modules["OpenSSL"] = None  # type: ignore[assignment]
+    for name in TLS_MODULES if not url.startswith("https:") else ():
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 
 def text_or_stdin(text: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.model.auth import Identity
 
-__all__ = ["top"]
+__all__ = ["commands"]
 
 CANNOT = 2
 """The exit status where there is no board to be shown: a usage error."""
@@ -108,3 +108,6 @@ async def _identity(client: HostClient) -> Identity | None:
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
+
+
+commands = (top,)

@@ -8,7 +8,7 @@ import click
 
 from sxhost.cli.output import Flow, fail, put, put_json
 
-__all__ = ["trust"]
+__all__ = ["commands"]
 
 
 @click.command()
@@ -68,3 +68,6 @@ def _counts(path: str) -> bool:
     from sxhost.trust import content_of, is_trusted
 
     return is_trusted(os.environ, path, content_of(path))
+
+
+commands = (trust,)

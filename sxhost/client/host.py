@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from msgspec.structs import asdict, replace
@@ -55,7 +55,6 @@ from sxhost.model.auth import (
 from sxhost.model.history import History, HistoryQuery
 from sxhost.model.names import check_session_id
 from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
-from sxhost.model.search import SearchPage, SearchQuery
 from sxhost.model.session import (
     Accepted,
     Detail,
@@ -82,6 +81,9 @@ from sxhost.model.session import (
 )
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import AgentInfo, Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
+
+if TYPE_CHECKING:
+    from sxhost.model.search import SearchPage, SearchQuery
 
 __all__ = ["HostClient", "connect"]
 
@@ -171,6 +173,8 @@ class HostClient:
 
     async def search(self, query: SearchQuery) -> SearchPage:
         """Search the facts of all logs for words; the newest hits come first."""
+        from sxhost.model.search import SearchPage  # it brings the types of all events with it
+
         return await self._verbs.get(SearchPage, "/search", query)
 
     def subscribe(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from threading import Lock
+from threading import RLock
 from typing import IO, Any, Final
 
 from twisted.internet.interfaces import IReactorTime
@@ -39,7 +39,7 @@ class LineBuffer:
         self._clock = clock
         self._lines: list[str] = []
         self._scheduled = False
-        self._lock = Lock()  # other threads log, too
+        self._lock = RLock()  # other threads log, too, and a signal may amid a write of ours
 
     def add(self, line: str) -> None:
         """Write a line within `GATHER_S`; to be called in the reactor's thread."""

@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from sxhost.client.host import HostClient
+from sxhost.model import host as model_host
 from sxhost.model.host import Host, RemoteHost
 from sxhost.service import SessionService
 from tests.house.test_floors import PACKAGE, ROOMS, modules, room_of, seen_by
@@ -29,7 +30,8 @@ def signature_of(verb: Callable[..., Any]) -> tuple[Any, ...]:
     parameters = [
         (p.name, p.kind, p.default) for p in inspect.signature(verb).parameters.values()
     ]
-    return parameters, get_type_hints(verb), inspect.iscoroutinefunction(verb)
+    types = get_type_hints(verb, localns=vars(model_host))  # the client imports some late
+    return parameters, types, inspect.iscoroutinefunction(verb)
 
 
 @pytest.mark.parametrize("verb", verbs_of(RemoteHost))

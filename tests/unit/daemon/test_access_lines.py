@@ -147,3 +147,28 @@ def test_each_format_has_its_access_lines(clock: Clock) -> None:
     lines(ENTRY)  # a format that has no line for it
     clock.advance(GATHER_S)
     assert out.getvalue() == ""
+
+
+class SignalledFile(io.StringIO):
+    """A file amid whose first flush a signal arrives, whose handler logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handlers = [lambda: None]
+
+    def flush(self) -> None:
+        if self.handlers:
+            self.handlers.pop()()
+        super().flush()
+
+
+def test_signal_that_is_logged_amid_a_write_holds_nothing_up(clock: Clock) -> None:
+    file = SignalledFile()
+    buffer = LineBuffer(file, clock)
+    file.handlers = [lambda: buffer.write("Received SIGTERM\n")]
+    buffer.add("one\n")
+    ended = Thread(target=buffer.flush, daemon=True)
+    ended.start()
+    ended.join(5)
+    assert not ended.is_alive(), "it waits for itself"
+    assert file.getvalue() == "one\nReceived SIGTERM\n"
