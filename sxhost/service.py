@@ -91,7 +91,7 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         agents: Agents = NO_AGENTS,
     ) -> None:
         core = self._core = ServiceCore(store, clock, wall_ms, limits, agents=agents)
-        self._port = 0
+        self.port = 0
         self.telemetry = ""
         self.on_stop: Callable[[], object] = lambda: None
         self.slices = core.slices
@@ -251,15 +251,6 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
     def stored_session(self, session_id: str) -> Session | None:
         """Return a session as it is stored; None if it is archived, or there is none."""
         return self._core.store.known.get(session_id)
-
-    @property
-    def port(self) -> int:
-        """The TCP port where the host listens, the first of them; 0 if there is none."""
-        return self._port
-
-    @port.setter
-    def port(self, port: int) -> None:
-        self._port = port
 
     def hosted_sessions(self, agent: str) -> list[Session]:
         """Return the hosted sessions of a kind of agent, in the order of their beginning."""

@@ -212,10 +212,6 @@ class Host(RemoteHost, Protocol):
     def limits(self) -> Limits:
         """The limits of the host."""
 
-    @property
-    def port(self) -> int:
-        """The TCP port where the host listens, the first of them; 0 if there is none."""
-
     def now_ms(self) -> int:
         """Return the time of day in Unix milliseconds."""
 

@@ -42,7 +42,8 @@ class Multiplexer:
     ) -> None:
         self.limits = host.limits
         self._clock = clock
-        self._host = host
+        self.port = 0
+        """The TCP port of the listener that is for its clients alone; 0 if there is none."""
         self.clients = Subscribers(host)
         state, sessions = ExecutorState(clock, host.limits), Sessions(host, clock, apart)
         server_commands = ServerCommands(host, sessions, self.clients, state, clock)
@@ -63,7 +64,7 @@ class Multiplexer:
         caller = current_caller.get()
         client = Client(self._executor, self.clients, transport, wrap, caller, cwd=cwd)
         self.clients.connected[client] = None
-        client.send(server_ready(self._host.port))
+        client.send(server_ready(self.port))
         summary = {**recovery_summary(), "journalPath": "[redacted]"}  # as there, for all
         client.send(notification("startup_recovery_summary", summary))
         return client

@@ -67,7 +67,7 @@ def notification(name: str, data: object) -> bytes:
 def server_ready(port: int) -> bytes:
     """Return the notification with which each connection begins.
 
-    :param port: where the host listens; 0 if nowhere.
+    :param port: of a listener that is for such clients; 0 if there is none.
     """
     versions = {"serverVersion": __version__, "protocolVersion": PROTOCOL}
     place = {"port": port} if port else {}

@@ -129,5 +129,5 @@ def test_connection_of_too_many_messages_is_closed_in_the_end() -> None:
 
 def test_server_ready_tells_where_the_host_listens(wire: Wire) -> None:
     assert "port" not in Socket(wire, path="/ws").messages[0]["data"]
-    wire.lab.service.port = 3141
+    wire.lab.mux.port = 3141
     assert Socket(wire, path="/ws").messages[0]["data"]["port"] == 3141
