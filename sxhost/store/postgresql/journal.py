@@ -122,9 +122,13 @@ class PostgreSQLJournal:
 
     def _connect(self) -> EngineConnection:
         connection = self._newest = EngineConnection(self._url)
-        for bound in _BOUNDS:
-            connection.execute(bound)
-        self._see_promise(connection)
+        try:
+            for bound in _BOUNDS:
+                connection.execute(bound)
+            self._see_promise(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _see_promise(self, connection: EngineConnection) -> None:
@@ -134,7 +138,6 @@ class PostgreSQLJournal:
         """
         promise = promise_of(connection)
         if PROMISES.index(promise) < PROMISES.index(self._required):
-            connection.close()
             raise StoreUnusable(f"PostgreSQL promises too little: {LACKING[promise]}.")
         self.durability = promise
 
@@ -296,8 +299,8 @@ class PostgreSQLJournal:
         return StoreUnavailable("another host has written to it")
 
     def cut_writer(self) -> None:
-        """End the connection that writes, from another thread."""
-        if (newest := self._newest) is not None:
+        """End the connection that writes, from another thread; what opens takes its time."""
+        if self._is_open and (newest := self._newest) is not None:
             newest.cut()
 
     def _drop_writer(self) -> None:

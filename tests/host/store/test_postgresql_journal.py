@@ -73,6 +73,18 @@ def node(
         result_of(each.store.close())
 
 
+def test_what_opens_takes_its_time(node: MakeNode) -> None:
+    first, second = node(), node()
+    first.store.open()
+    with pytest.raises(StandingBy):
+        second.store.open()
+    second.journal.cut_writer()  # a watchdog's turn has waited for it
+    result_of(first.store.close())
+    result_of(second.store.take_over())
+    second.journal.cut_writer()
+    assert append(second.store, "a", draft()) == [(1, 1)]
+
+
 def test_a_host_stands_by_until_the_other_has_ended(node: MakeNode) -> None:
     first, second = node(), node()
     first.store.open()
