@@ -111,7 +111,7 @@ class Progress:
         try:
             yield
         except BaseException:
-            self.left = wait.left
+            self.left = wait.left or self.left
             raise
         finally:
             self._end(wait)

@@ -92,7 +92,11 @@ class TestProgress:
         with progress.waiting(Wait("x", "it goes on")):
             pass
         assert progress.left == ""
-        with pytest.raises(KeyError), progress.waiting(Wait("x", "it goes on")):
+        with (
+            pytest.raises(KeyError),
+            progress.waiting(READING),
+            progress.waiting(Wait("x", "it goes on")),
+        ):
             raise KeyError
         assert progress.left == "it goes on"
 
