@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,8 @@ from sxhost.cli import formats
 from sxhost.visible import escape_hidden
 
 if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
     from sxhost.model.session import Detail
     from sxhost.model.transcript import TranscriptItem
 
@@ -189,11 +192,16 @@ def _content(item: TranscriptItem) -> Iterator[str]:
 
 def _words(text: str) -> str:
     """Return an agent's Markdown as HTML: its own HTML is text, its images are links."""
+    rendered: str = _markdown_parser().render(escape_hidden(text, "\n\t"))
+    return rendered.replace("<a href=", '<a rel="noreferrer nofollow" href=')
+
+
+@cache
+def _markdown_parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-    rendered: str = parser.disable("image").render(escape_hidden(text, "\n\t"))
-    return rendered.replace("<a href=", '<a rel="noreferrer nofollow" href=')
+    return parser.disable("image")
 
 
 def _diff_line(line: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -17,7 +18,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sxhost.cli.formats import cut
-from sxhost.cli.output import at_terminal, looks, put, put_json, terminal_width
+from sxhost.cli.output import (
+    at_terminal,
+    begin_line,
+    looks,
+    put,
+    put_json,
+    terminal_width,
+)
 from sxhost.cli.terminal import HostLink, event_line, row
 from sxhost.codec.approval_text import approval_details
 from sxhost.codec.json import encode
@@ -48,6 +56,12 @@ ABOUT_APPROVALS = (ApprovalRequestedEvent, ApprovalMovedEvent, ApprovalResolvedE
 
 NAME = 8
 """Columns of a session's name at the least; a longer one moves the others from there on."""
+
+NARROW = 46
+"""Columns below which an event's number and time are left out, for want of room."""
+
+PLACE = re.compile(r" *[-0-9]*  [-:0-9]{8}  ")
+"""The number and the time of day at the beginning of an event's line (`row`)."""
 
 COLOURS = {
     "error": "red",
@@ -88,13 +102,15 @@ class LinePrinter:
 
     def line(self, value: Value) -> tuple[str, str | None]:
         """Return the line of a value, and its colour."""
-        people = self._columns is not None and not self._raw
-        name, session, text = _columns(value, raw=self._raw, flat=people)
+        room = None if self._raw else self._columns
+        name, session, text = _columns(value, raw=self._raw, flat=room is not None)
+        if room is not None and room < NARROW:
+            text = PLACE.sub("", text)
         if self._width:
             self._width = max(self._width, len(session))
             text = f"{session:<{self._width}}  {text}"
-        if self._columns is not None and people:
-            text = cut(escape_hidden(text), self._columns)
+        if room is not None:
+            text = cut(escape_hidden(text), room)
         colour = COLOURS.get(name) if self._colours else None
         return text, colour
 
@@ -203,6 +219,7 @@ def link_reporter(link: HostLink) -> Callable[[bool, str], None]:
     def report(up: bool, why: str) -> None:
         if not link.interrupted:
             news = "Reconnected." if up else f"Lost the host ({why}); trying again."
+            begin_line()
             put(news, err=True)
 
     return report

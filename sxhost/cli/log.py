@@ -15,6 +15,7 @@ from sxhost.cli.moments import MOMENT
 from sxhost.cli.names import find_session, session_argument
 from sxhost.cli.output import Flow, fail, put, put_json, put_views
 from sxhost.cli.pager import pager_command
+from sxhost.cli.progress import Wait
 from sxhost.cli.terminal import HostLink, linked
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ def _show(
 
     async def read(host: HostClient) -> ConversationPart:
         found = await find_session(host, session_id)
-        return await read_conversation(host, found, turns, since, detail)
+        with link.progress.waiting(Wait(f"Reading the conversation of {found}")):
+            return await read_conversation(host, found, turns, since, detail)
 
     if follow:
         from sxhost.cli.log_follow import follow_conversation
@@ -113,8 +115,6 @@ def _show(
     as_format = as_format or ("jsonl" if link.json else None)
 
     async def read_and_write(host: HostClient) -> ConversationPart:
-        from sxhost.cli.progress import Wait
-
         found = await read(host)
         with link.progress.waiting(Wait("Writing the conversation down")):
             from sxhost.slices import TimeSlicer

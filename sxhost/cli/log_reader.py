@@ -45,21 +45,24 @@ async def read_conversation(
     from sxhost.model.transcript import TranscriptQuery
 
     read, before = ConversationPart(session_id, await host.session(session_id)), None
+    pages: list[Sequence[TranscriptItem]] = []
+    begun = 0
     while True:
         query = TranscriptQuery(before=before, limit=PAGE, detail=detail)
         page = await host.transcript(session_id, query)
         is_end = page.before is None or (before is not None and page.before >= before)
         if before is None:
             read.through = page.through
-        read.items[:0] = page.items
+        pages.append(page.items)
         read.dropped, before = page.dropped, page.before
-        begun = sum(map(begins_turn, read.items))
+        begun += sum(map(begins_turn, page.items))
         is_enough = turns is not None and begun > turns
-        if since is not None and read.items:
-            is_enough = read.items[0].ts_ms < since * 1000
+        if since is not None and page.items:
+            is_enough = page.items[0].ts_ms < since * 1000
         if is_end or is_enough:
             read.is_whole = is_end
             break
+    read.items = [item for items in reversed(pages) for item in items]
     if turns is not None:
         read.items[:] = last_turns(read.items, turns)
     if since is not None:

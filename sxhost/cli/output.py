@@ -6,6 +6,7 @@ them, never in them.  Nothing else in the command line's modules prints (a test 
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -26,6 +27,7 @@ __all__ = [
     "Pieces",
     "StatusLine",
     "at_terminal",
+    "begin_line",
     "close_screen",
     "end_typed_line",
     "fail",
@@ -86,6 +88,12 @@ def _echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     click.echo(text, err=err, nl=nl)
 
 
+def begin_line() -> None:
+    """Begin a new line at the terminal, unless one has begun: words may flow there."""
+    if StatusLine.shown.is_line_open:
+        _echo("")
+
+
 def end_typed_line() -> None:
     """Note that somebody has ended the line at the terminal by typing."""
     StatusLine.shown.is_line_open = False
@@ -142,7 +150,8 @@ def put_pieces(*lines: Pieces) -> None:
 def open_screen() -> None:
     """Take the terminal's other screen, so that what stood on this one is there again after."""
     if is_screen():
-        _echo("\x1b[?1049h\x1b[?25l", nl=False)
+        StatusLine.shown.clear()
+        click.echo("\x1b[?1049h\x1b[?25l", nl=False)
 
 
 def close_screen() -> None:
@@ -203,18 +212,28 @@ def put_views(
     """
     from rich.console import Console
 
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=width is not None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+    def laid_out(view: RenderableType) -> str:
+        with console.capture() as captured:
+            console.print(view, soft_wrap=width is None)
+        return captured.get()
+
+    if pager is None:
+        for view in views:
+            _echo(laid_out(view), nl=False)
+        return
     StatusLine.shown.clear()
     with paged(pager) as file:
-        console = Console(
-            file=file,
-            width=width,
-            force_terminal=width is not None,
-            highlight=False,
-            markup=False,
-            emoji=False,
-        )
         for view in views:
-            console.print(view, soft_wrap=width is None)
+            file.write(laid_out(view))
 
 
 def put_code(text: str) -> None:

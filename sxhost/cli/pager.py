@@ -35,14 +35,11 @@ def pager_command(environ: Mapping[str, str], *, terminal: bool) -> str | None:
 
 
 @contextmanager
-def paged(command: str | None) -> Iterator[IO[str]]:
-    """Return where to write: to a pager, which is waited for at the end, or to stdout.
+def paged(command: str) -> Iterator[IO[str]]:
+    """Return where to write to a pager, which is waited for at the end.
 
     A pager that is left early ends the writing, and that is a good end.
     """
-    if command is None:
-        yield sys.stdout
-        return
     environ = {**USUAL, **os.environ}
     process = subprocess.Popen(  # noqa: S602 - a user's own command, as git runs it
         command,

@@ -21,7 +21,7 @@ TICK_S: Final = 1.0
 """Seconds after which it is said anew, with the time that it has taken."""
 
 TOGETHER_S: Final = 0.05
-"""Seconds between two requests that are parts of one wait, as the pages of a log are."""
+"""Seconds between two requests that are one wait, as those for the pages of a log are."""
 
 
 class Wait(NamedTuple):
@@ -98,6 +98,8 @@ class Progress:
         self._clock = clock
         self._display = display
         self._waits: list[Wait] = []
+        self._last: Wait | None = None
+        """What was waited for last, up to `_ended`."""
         self._began = self._ended = -TOGETHER_S
         self._timer: Any = None
         self._stopped = False
@@ -109,7 +111,7 @@ class Progress:
         try:
             yield
         except BaseException:
-            self.left = wait.left
+            self.left = wait.left or self.left
             raise
         finally:
             self._end(wait)
@@ -125,7 +127,8 @@ class Progress:
 
     def _begin(self, wait: Wait) -> None:
         now = self._clock.seconds()
-        if not self._waits and now - self._ended >= TOGETHER_S:
+        goes_on = wait == self._last and now - self._ended < TOGETHER_S
+        if not (self._waits or goes_on):
             self._began = now
         self._waits.append(wait)
         if self._timer is None and not self._stopped:
@@ -138,7 +141,7 @@ class Progress:
     def _end(self, wait: Wait) -> None:
         self._waits.remove(wait)
         if not self._waits:
-            self._ended = self._clock.seconds()
+            self._last, self._ended = wait, self._clock.seconds()
             self._be_quiet()
 
     def _tell(self) -> None:

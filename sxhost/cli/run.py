@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 
 from sxhost.cli.follow import link_reporter
-from sxhost.cli.output import fail, put
+from sxhost.cli.output import begin_line, fail, put
 from sxhost.cli.terminal import USAGE, HostLink
 from sxhost.cli.turns import TurnFollower, put_heading
 from sxhost.errors import HostError, HostUnreachable, SessionExists, UnknownSession
@@ -98,9 +98,12 @@ class Run:
         except HostUnreachable:
             if not self.interrupted:
                 raise
-            became = f"The host does not answer; once it does: sxhost show {name}"
+            became = self._no_host_sentence()
         if self.interrupted:
             put(became, err=True)
+
+    def _no_host_sentence(self) -> str:
+        return f"The host does not answer; once it does: sxhost show {self._session}"
 
     async def _begin(self, host: HostClient) -> tuple[Summary, str]:
         """Return the session, and after which event to read: a new one, or one that goes on."""
@@ -167,10 +170,15 @@ class Run:
         """Interrupt the turn, since the user has interrupted the command; wait for the end."""
         self.interrupted = True
         over = self._over.wait().addTimeout(INTERRUPTED_WITHIN, self._link.reactor)
-        with suppress(HostError, HostUnreachable):  # the turn may be over
-            await host.interrupt(self._session)
-        with suppress(TookTooLong):
-            await over
+        try:
+            with suppress(HostError):  # the turn may be over
+                await host.interrupt(self._session)
+            with suppress(TookTooLong):
+                await over
+        except HostUnreachable:
+            over.addErrback(lambda _: None)
+            begin_line()
+            put(self._no_host_sentence(), err=True)
 
 
 def _stop_on_hangup(reactor: Any) -> None:

@@ -13,7 +13,7 @@ from sxhost.cli.bulk import Action, do_to_many, do_to_named
 from sxhost.cli.filters import filter_options
 from sxhost.cli.formats import home_path
 from sxhost.cli.names import on_session, session_argument, sessions_argument
-from sxhost.cli.output import Pieces, at_terminal, fail, put_pieces, terminal_width
+from sxhost.cli.output import Pieces, at_terminal, fail, put, put_pieces, terminal_width
 from sxhost.cli.session_list import Listed, list_sessions, session_table
 from sxhost.cli.table import Column, TableRow, table_lines
 from sxhost.cli.terminal import HostLink, linked, session_lines
@@ -82,6 +82,9 @@ def discover(link: HostLink) -> None:
     found = link.run_with_client(lambda host: host.discover())
     if link.json or not at_terminal():
         link.show(found, *map(_discovered_line, found))
+        return
+    if not found:
+        put("No agent runs here.", dim=True)
         return
     home = os.environ.get("HOME", "")
     rows = [

@@ -17,6 +17,7 @@ from twisted.internet.error import (
     ConnectError,
     ConnectingCancelledError,
     ConnectionClosed,
+    ConnectionDone,
     DNSLookupError,
 )
 from twisted.internet.interfaces import IReactorTime
@@ -234,6 +235,10 @@ def why_lost(error: BaseException | None) -> str:
         reasons = [failure.value for failure in error.reasons]
         lost = (reason for reason in reasons if isinstance(reason, ConnectionClosed))
         error = next(lost, reasons[-1])  # not what the parser missed then
+    if isinstance(error, ConnectionDone):
+        return "it has closed the connection"
+    if isinstance(error, ConnectionClosed):
+        return "the connection was lost"
     if isinstance(error, gaierror):
         return str(error.strerror).lower()
     if isinstance(error, ConnectError) and isinstance(error.osError, int):

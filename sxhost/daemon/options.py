@@ -167,7 +167,9 @@ class Options(usage.Options):
         try:
             return (f"tcp:{TCP_PORTS.parse(port)}:interface={DEFAULT_HOST}",)
         except ValueError:
-            raise usage.UsageError(f"PI_SERVER_PORT must be 1-65535, not {port!r}.") from None
+            expected = "1-65535, or 0 for any that is free"
+            sentence = f"PI_SERVER_PORT must be {expected}, not {port!r}."
+            raise usage.UsageError(sentence) from None
 
 
 def _parsed(option: ServingOption, text: str) -> Any:

@@ -213,8 +213,10 @@ class HostService(MultiService):
                     cannot_listen_sentence(place, getattr(why, "socketError", why))
                 )
         self._site.admission.watch_ports(self.ports)
-        numbers = (getattr(port.getHost(), "port", 0) for port in self.ports)
+        numbers = [getattr(port.getHost(), "port", 0) for port in self.ports]
         self.sessions.port = next(filter(None, numbers), 0)
+        if os.environ.get("PI_SERVER_PORT"):  # its listener is the last
+            self.multiplexer.port = numbers[-1]
 
     def reload(self) -> None:
         """Read the certificate and the policy again; reopen the log if it was moved away."""
@@ -238,6 +240,7 @@ class HostService(MultiService):
         await DeferredList([maybeDeferred(port.stopListening) for port in self.ports])
         # Streams end before requests are waited for: they would go on for ever.
         self.multiplexer.stop()
+        await self.multiplexer.finish()
         for stop in self._stops:
             stop()
         await self.sessions.end_streams()

@@ -94,7 +94,7 @@ TRUTH: Final = ValueType(
 )
 FILE: Final = ValueType(lambda text: Path(text).absolute() if text else None, metavar="FILE")
 DIRECTORY: Final = ValueType(lambda text: Path(text).absolute(), metavar="DIR")
-TCP_PORTS: Final = number(1, 65_535)
+TCP_PORTS: Final = number(0, 65_535)
 STORE: Final = pattern(
     r"sqlite(:.+)?|memory:|postgres(ql)?://.*",
     "must be sqlite, sqlite:PATH, memory: or postgresql://HOST/DATABASE",
@@ -154,7 +154,7 @@ SERVING_OPTIONS: Final = (
     ServingOption(
         "port",
         "TCP port; 0 takes a free one",
-        number(0, 65_535),
+        TCP_PORTS,
         usual=str(DEFAULT_PORT),
         short="p",
     ),

@@ -1,11 +1,10 @@
 """Authentication in front of every route, stream and upgrade: who asks, and from which page.
 
-Only a request's head is read, before its body and before it is routed.  What is decided for the
-very same fields of a head is remembered on a connection, until the access ends.  Pages of
-other sites are refused by the names in Host and Origin (CSRF, DNS rebinding), other users of
-this machine by their sockets' uid, which the kernel knows, everyone else by the token that they
-lack.  A cookie alone is not enough, since browsers send it to every port: it counts together
-with that uid, or with the secret of its page.
+Only a request's head is read, before its body and before it is routed.  Pages of other sites
+are refused by the names in Host and Origin (CSRF, DNS rebinding), other users of this machine
+by their sockets' uid, which the kernel knows, everyone else by the token that they lack.  A
+cookie alone is not enough, since browsers send it to every port: it counts together with that
+uid, or with the secret of its page.
 """
 
 from __future__ import annotations
@@ -36,10 +35,11 @@ from sxhost.model.caller import HOST, NOBODY, Caller
 from sxhost.ratelimit import SlidingWindows
 
 __all__ = [
+    "FORWARDED",
+    "PAGE",
     "PROTOCOL",
     "AccessPolicy",
     "Authenticator",
-    "ConnectionGuard",
     "ConnectionPeer",
     "Decision",
     "allow_origin",
@@ -67,12 +67,6 @@ PROTOCOL: Final = "sxhost"
 """The WebSocket subprotocol that a page offers beside ``sxhost-page.SECRET``."""
 
 PAGE_PROTOCOL: Final = re.compile(rf"(?:^|,)[ \t]*{PAGE.decode()}\.([\w-]+)")
-
-DECIDING: Final = FORWARDED | {
-    b"host", b"origin", b"referer", b"authorization", b"cookie", PAGE,
-    b"sec-fetch-site", b"sec-fetch-mode", b"sec-websocket-protocol",
-}  # fmt: skip
-"""The fields on which a decision depends."""
 
 PREFLIGHT_S: Final = b"600"
 """Seconds for which a browser may cache the answer to a preflight request."""
@@ -289,38 +283,6 @@ class Authenticator:
             return getpwuid(self._uid).pw_name
         except KeyError:  # a container's user has no name
             return str(self._uid)
-
-
-class ConnectionGuard:
-    """The decisions on one connection: the last one is remembered as long as it holds.
-
-    It holds for the very same fields of a head, until the caller's access ends (a token is
-    revoked, replaced or expires).  Refusals are decided anew, since wrong tokens are counted,
-    and so is what rests on a cookie, whose login lasts longer with each use.
-    """
-
-    def __init__(self, authenticator: Authenticator, ends: ConnectionPeer) -> None:
-        self.ends = ends
-        self.peer_name = ends.name
-        self._authenticator = authenticator
-        self._key: tuple[object, ...] = ()
-        self._head: RequestHead | None = None
-        self._last = Decision()
-
-    def decide(self, head: RequestHead) -> Decision:
-        """Return who sends a request with this head."""
-        holds = self._key and self._last.caller.ended is None
-        if holds and head is self._head:
-            return self._last
-        is_root = head.path == b"/"  # a link may lead there
-        openness = self._authenticator.openness(head)
-        key = (head.method, head.version, is_root, *openness, *head.chosen(DECIDING))
-        if not (holds and key == self._key):
-            self._last = self._authenticator.decide(head, self.ends)
-            lasts = self._last.refusal is None and b"cookie" not in head.names
-            self._key = key if lasts and not self._last.is_preflight else ()
-        self._head = head
-        return self._last
 
 
 def allow_origin(request: Request, origin: str) -> None:

@@ -8,11 +8,9 @@ behind it is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
@@ -20,104 +18,40 @@ from twisted.web import http
 from sxhost.auth.peer_credentials import peer_uid
 from sxhost.errors import BadFraming, HostError, RequestTimeout
 from sxhost.http.admission import tune
-from sxhost.http.authentication import (
-    Authenticator,
-    ConnectionGuard,
-    ConnectionPeer,
-    Decision,
-)
-from sxhost.http.direct_request import AnsweringSite, DirectRequest
+from sxhost.http.authentication import ConnectionPeer, Decision
+from sxhost.http.channel_contracts import Asked, Listening, Successor
+from sxhost.http.chunks import Chunks
+from sxhost.http.deadline import NOTHING, ConnectionDeadline
+from sxhost.http.direct_request import DirectRequest
 from sxhost.http.direct_routes import Plan
 from sxhost.http.direct_send import send
 from sxhost.http.framing import (
     EMPTY_LINES,
-    Chunks,
     RequestHead,
     bare_newline,
     check_begun_head,
     read_head,
     request_line,
 )
-from sxhost.http.readiness import Readiness
+from sxhost.http.guard import ConnectionGuard
 from sxhost.http.request_context import HandlerOutcome
 from sxhost.logs import logger
-from sxhost.model.caller import Caller
-from sxhost.model.limits import Limits
 
-__all__ = ["HostChannel", "Incoming", "Listening", "Successor"]
+__all__ = ["HostChannel"]
 
 log = logger(__name__)
 
-HEAD, BODY, IDLE, END, NOTHING = "header", "body", "next request", "end", ""
-"""What a connection waits for, as its one timer bounds."""
+HEAD, BODY, IDLE, END = "header", "body", "next request", "end"
+"""What a connection waits for, within its one deadline."""
 
 NO_HEAD: Final = RequestHead(b"", b"", b"")
 END_OF_HEAD: Final = b"\r\n\r\n"
 
 SHORT_BODY: Final = 16 * 1024
-"""Bytes of a body that may be awaited without counting them, like what is read ahead."""
+"""Bytes of a body that is awaited here, before it becomes a request; as much is read ahead."""
 
 MOST_SHUT_OUT = 64
 """Refused connections that get time to read why; the rest of a flood is closed at once."""
-
-
-class Asked(Protocol):
-    """A request that is read or answered."""
-
-    sentLength: int
-    """How many bytes of an answer were written."""
-
-    def connectionLost(self, reason: Failure) -> None:
-        """End: the client has left."""
-
-
-class Incoming(Asked, Protocol):
-    """A request as its connection sees it: `HostRequest`, which is above this module."""
-
-    refused: bool
-    """Whether a refusal was sent; the rest of the body is thrown away."""
-
-    began: float
-    """Seconds of the clock at which its head was complete."""
-
-    @property
-    def received(self) -> int:
-        """How many bytes of its body have come so far."""
-
-    def handleContentChunk(self, data: bytes) -> None:
-        """Take a piece of the body."""
-
-    def refuse_unread(self, error: HostError, line: tuple[bytes, bytes] | None) -> None:
-        """Answer with `error` although the request is not whole, or is none at all."""
-
-    def refuse_connection(self, error: HostError) -> None:
-        """Answer with `error` before anything was asked."""
-
-
-class Listening(AnsweringSite, Protocol):
-    """The site as its connections see it: `HostSite`, which is above this module."""
-
-    limits: Limits
-    authenticator: Authenticator
-    stopping: bool
-    readiness: Readiness
-    connections: set[HostChannel]
-
-    def admit(self, head: RequestHead, caller: Caller) -> None:
-        """Count a request of a caller.
-
-        :raises HostError: there are too many.
-        """
-
-    def channel_closed(self, channel: HostChannel) -> None:
-        """Take note that a connection is closed."""
-
-
-class Successor(Protocol):
-    """The protocol on a connection that was upgraded: a WebSocket."""
-
-    def release(self) -> None:
-        """Close in order."""
 
 
 class HostChannel(http.HTTPChannel):
@@ -156,12 +90,9 @@ class HostChannel(http.HTTPChannel):
         self._plan: Plan | None = None
         """How the request is answered whose body is awaited, if it goes straight."""
         self._head_came_at = 0.0
+        self._counted = 0
         self._empty = 0
         self._peer: str | None = None
-        self._awaited = NOTHING
-        self._deadline = 0.0
-        self._timer: IDelayedCall | None = None
-        self._otherwise: Callable[[], object] | None = None
         self._unsent = 0
 
     # The connection begins and ends.
@@ -177,16 +108,21 @@ class HostChannel(http.HTTPChannel):
         except HostError as error:
             self._refuse_connection(error)
         else:
-            self._set_timer(HEAD, site.limits.header_within, self._head_is_late)
+            self._deadline.set(HEAD, site.limits.header_within, self._head_is_late)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Unregister from the site."""
-        self._cancel_timer()
+        self._deadline.cancel()
+        self.factory.admission.uncount_body(self._counted)
         super().connectionLost(reason)
         self._count_unsent(0)
         if self._peer is not None:
             self.factory.admission.release(self._peer)
         self.factory.channel_closed(self)
+
+    @cached_property
+    def _deadline(self) -> ConnectionDeadline:
+        return ConnectionDeadline(self.factory.clock)
 
     @cached_property
     def guard(self) -> ConnectionGuard:
@@ -225,7 +161,8 @@ class HostChannel(http.HTTPChannel):
             request = self.requestFactory(self)
             self.requests.append(request)
         self.ignores_input, self._plan = True, None
-        self._set_timer(NOTHING)
+        self._count_short_body(0)
+        self._deadline.clear()
         self._unread = b""
         if request.refused:
             self.loseConnection()
@@ -246,14 +183,14 @@ class HostChannel(http.HTTPChannel):
     def linger(self) -> None:
         """Close after ``linger`` seconds: with bytes unread, TCP would drop the answer."""
         limits = self.factory.limits
-        self._set_timer(END, limits.linger, self.loseConnection)
+        self._deadline.set(END, limits.linger, self.loseConnection)
 
     def loseConnection(self) -> None:
         """Close; abort if the peer does not close its side of TLS in time."""
-        self._set_timer(NOTHING)
+        self._deadline.clear()
         super().loseConnection()
         if self.isSecure():
-            self._set_timer(END, self.abortTimeout, self.transport.abortConnection)
+            self._deadline.set(END, self.abortTimeout, self.transport.abortConnection)
 
     # Bytes come.
 
@@ -267,7 +204,7 @@ class HostChannel(http.HTTPChannel):
         if self._handlingRequest:
             if len(self._unread) > self._optimisticEagerReadSize:
                 self._networkProducer.pauseProducing()
-        elif not (self._awaited == END or self.ignores_input):
+        elif not (self._deadline.awaited == END or self.ignores_input):
             self._await_rest_of_request()
 
     def _read_on(self) -> None:
@@ -290,10 +227,10 @@ class HostChannel(http.HTTPChannel):
         """Set the timer for the rest of a request that has begun to arrive."""
         limits = self.factory.limits
         if self.head is not None:
-            if self._awaited != BODY:
-                self._set_timer(BODY, limits.body_within, self._body_is_late)
-        elif self._unread and self._awaited != HEAD:
-            self._set_timer(HEAD, limits.header_within, self._head_is_late)
+            if self._deadline.awaited != BODY:
+                self._deadline.set(BODY, limits.body_within, self._body_is_late)
+        elif self._unread and self._deadline.awaited != HEAD:
+            self._deadline.set(HEAD, limits.header_within, self._head_is_late)
 
     def _read_head(self) -> bool:
         """Read a head, if it is whole; tell whether there is more to be read."""
@@ -369,10 +306,12 @@ class HostChannel(http.HTTPChannel):
         """Read of a body what is there; tell whether there is more to be read."""
         plan = self._plan
         if plan is not None:
-            if len(self._unread) < plan.length:
+            is_whole = len(self._unread) >= plan.length
+            if not is_whole and self._has_room_for_unread():
                 return False
             self.head = self._plan = None
-            if not self._answer_directly(plan):
+            self._count_short_body(0)
+            if not (is_whole and self._answer_directly(plan)):
                 self._begin_request(plan.head)
             return True
         if self._chunks is not None:
@@ -388,6 +327,21 @@ class HostChannel(http.HTTPChannel):
         if not self._missing:
             self.allContentReceived()
         return True
+
+    def _has_room_for_unread(self) -> bool:
+        """Count what is there of a short body; tell whether it is not too much in all."""
+        try:
+            self._count_short_body(len(self._unread))
+        except HostError:
+            return False
+        return True
+
+    def _count_short_body(self, size: int) -> None:
+        """Count `size` bytes of a body that is awaited, in place of what was counted before."""
+        admission = self.factory.admission
+        admission.uncount_body(self._counted)
+        self._counted = size
+        admission.count_body(size)
 
     def _end_of_chunks(self, rest: bytes) -> None:
         self._unread = rest
@@ -408,7 +362,7 @@ class HostChannel(http.HTTPChannel):
     def allContentReceived(self) -> None:
         """Answer the request, without any timer."""
         self.head = self._chunks = None
-        self._set_timer(NOTHING)
+        self._deadline.clear()
         super().allContentReceived()
 
     def requestDone(self, request: Asked) -> None:
@@ -431,8 +385,8 @@ class HostChannel(http.HTTPChannel):
             self._await_rest_of_request()
 
     def _await_next(self) -> None:
-        if self._awaited == NOTHING:
-            self._set_timer(IDLE, self.factory.limits.idle, self._idle_too_long)
+        if self._deadline.awaited == NOTHING:
+            self._deadline.set(IDLE, self.factory.limits.idle, self._idle_too_long)
 
     # The straight way.
 
@@ -456,7 +410,7 @@ class HostChannel(http.HTTPChannel):
 
     def begin_waiting(self, request: DirectRequest) -> None:
         """Read nothing more until a request is answered, whose handler waits."""
-        self._set_timer(NOTHING)
+        self._deadline.clear()
         self.requests.append(request)
         self._handlingRequest = True
 
@@ -468,7 +422,7 @@ class HostChannel(http.HTTPChannel):
             return
         if self._waitingForTransport:
             self._count_unsent(self._unsent + request.sentLength)
-        self._set_timer(IDLE, self.factory.limits.idle, self._idle_too_long)
+        self._deadline.set(IDLE, self.factory.limits.idle, self._idle_too_long)
 
     def answer_by_tree(self, request: DirectRequest, outcome: HandlerOutcome) -> None:
         """Have a `twisted.web` request answer with what the handler has returned or raised."""
@@ -496,41 +450,6 @@ class HostChannel(http.HTTPChannel):
     # every few seconds would hold its connection for ever; ours bounds the whole of a head, and
     # the rate of a body.
 
-    def _set_timer(
-        self, what: str, within: float = 0, otherwise: Callable[[], object] | None = None
-    ) -> None:
-        """Set the one timer: call `otherwise` if `what` has not come `within` seconds.
-
-        A call that is scheduled stays so if the new time is not earlier, and finds out when
-        its time comes: nearly every request puts it off.
-        """
-        clock, self._awaited, self._otherwise = self.factory.clock, what, otherwise
-        if otherwise is None:
-            return
-        self._deadline = clock.seconds() + within
-        timer = self._timer
-        if timer is not None:
-            if timer.getTime() <= self._deadline:
-                return
-            timer.cancel()
-        self._timer = clock.callLater(within, self._time_has_passed)
-
-    def _time_has_passed(self) -> None:
-        clock, otherwise, self._timer = self.factory.clock, self._otherwise, None
-        left = self._deadline - clock.seconds()
-        if otherwise is None:
-            return
-        if left > 0:
-            self._timer = clock.callLater(left, self._time_has_passed)
-        else:
-            otherwise()
-
-    def _cancel_timer(self) -> None:
-        self._set_timer(NOTHING)
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-
     def _head_is_late(self) -> None:
         if self._unread:
             within = self.factory.limits.header_within
@@ -546,7 +465,7 @@ class HostChannel(http.HTTPChannel):
             received, began = self._incoming.received, self._incoming.began
         spare = received / limits.body_rate - (self.factory.clock.seconds() - began)
         if spare > 0:
-            self._set_timer(BODY, spare, self._body_is_late)
+            self._deadline.set(BODY, spare, self._body_is_late)
         else:
             self.refuse(
                 RequestTimeout(
@@ -557,7 +476,7 @@ class HostChannel(http.HTTPChannel):
 
     def _idle_too_long(self) -> None:
         if self._waitingForTransport:  # the last answer is still on its way
-            self._set_timer(IDLE, self.factory.limits.idle, self._idle_too_long)
+            self._deadline.set(IDLE, self.factory.limits.idle, self._idle_too_long)
         else:
             self._close("it was idle")
 

@@ -21,9 +21,9 @@ from twisted.web.http import datetimeToString
 from sxhost.errors import HostError
 from sxhost.http.access_log import AccessLog, entry_of_head, is_logged
 from sxhost.http.admission import Admission
-from sxhost.http.authentication import ConnectionGuard
 from sxhost.http.compression import LEAST
 from sxhost.http.direct_routes import DirectRoutes, Plan
+from sxhost.http.guard import ConnectionGuard
 from sxhost.http.request_context import HandlerOutcome
 from sxhost.logs import logger
 from sxhost.model.caller import Caller, current_caller

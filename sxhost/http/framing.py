@@ -8,7 +8,7 @@ request for another client's.  Pure: bytes in, errors out.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -26,12 +26,14 @@ from sxhost.model.limits import Limits
 
 __all__ = [
     "EMPTY_LINES",
+    "END",
+    "FIELD",
     "METHODS",
-    "Chunks",
     "RequestHead",
     "bare_newline",
     "check_begun_head",
     "options",
+    "quoted",
     "read_head",
     "request_line",
     "too_long",
@@ -64,23 +66,6 @@ ABSOLUTE: Final = re.compile(rb"(?i)https?://(?P<authority>[^/?#]+)(?P<rest>[^#]
 VERSIONS: Final = frozenset({b"HTTP/1.0", b"HTTP/1.1"})
 CONTROL: Final = re.compile(rb"%(?:[01][0-9A-Fa-f]|7[Ff])")
 LENGTH: Final = re.compile(rb"[0-9]{1,18}")  # more digits overflow other programs' counters
-SIZE_LINE: Final = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,16})(?:[\t ]*;[\t -~\x80-\xff]*)?")
-
-# The bounds of a chunked body.  Without the second and third a client could send megabytes of
-# extensions, or each byte in a chunk of its own with 250 more of extensions, and stay below
-# every limit of a body's size.
-
-LINE_LENGTH: Final = 256
-"""Bytes of a chunk's size line, or of a trailer; extensions and trailers are rare."""
-
-OVERHEAD: Final = 64 * 1024
-"""Bytes of a chunked body that may be framing, besides `DILUTION` for each byte of data."""
-
-DILUTION: Final = 16
-"""Bytes of framing for a byte of data: enough for chunks of one byte."""
-
-MAX_SIZE_BITS: Final = 60
-"""Bits of a chunk's size: larger ones overflow other programs' counters."""
 
 END: Final = b"\r\n"
 
@@ -220,14 +205,14 @@ def _explain(raw: bytes, limits: Limits) -> None:
     if len(line if match is None else match["target"]) > limits.uri_size:
         raise URITooLong(limits.uri_size)
     if match is None:
-        raise BadFraming(f"This is no request line: {_quoted(line)!r}.")
+        raise BadFraming(f"This is no request line: {quoted(line)!r}.")
     version = b"HTTP/" + match["version"]
     _check_words(match["method"], version)
     fields = []
     for line in filter(None, lines):
         field = FIELD.fullmatch(line)
         if field is None:
-            raise BadFraming(f"This is no line of a header: {_quoted(line)!r}.")
+            raise BadFraming(f"This is no line of a header: {quoted(line)!r}.")
         fields.append((field["name"].lower(), field["value"]))
     _check_fields(_head(match["method"], match["target"], version, fields))
 
@@ -236,7 +221,7 @@ def _check_words(method: bytes, version: bytes) -> None:
     if version not in VERSIONS:
         raise VersionNotSupported(version.decode())
     if method not in METHODS:
-        raise NotImplementedHere(f"No method here is called {_quoted(method)!r}.")
+        raise NotImplementedHere(f"No method here is called {quoted(method)!r}.")
 
 
 def request_line(raw: bytes, limits: Limits) -> tuple[bytes, bytes] | None:
@@ -273,7 +258,7 @@ def _check_fields(head: RequestHead) -> None:
     _check_length(head)
     for value in head.values(b"expect"):
         if value.lower() != b"100-continue":
-            raise ExpectationFailed(_quoted(value))
+            raise ExpectationFailed(quoted(value))
     _check_connection(head)
 
 
@@ -300,14 +285,14 @@ def _check_length(head: RequestHead) -> None:
         raise BadFraming("The request says more than once how long it is.")
     for value in lengths:
         if not LENGTH.fullmatch(value):
-            raise BadFraming(f"This is no Content-Length: {_quoted(value)!r}.")
+            raise BadFraming(f"This is no Content-Length: {quoted(value)!r}.")
         head.length = int(value)
     for value in codings:
         if head.version == b"HTTP/1.0":  # a proxy passes it on, and does not obey it
             raise BadFraming("HTTP/1.0 has no Transfer-Encoding.")
         if value.lower() != b"chunked":
             raise NotImplementedHere(
-                f"The only transfer coding read here is 'chunked', not {_quoted(value)!r}."
+                f"The only transfer coding read here is 'chunked', not {quoted(value)!r}."
             )
         head.length = None
 
@@ -319,98 +304,6 @@ def _check_connection(head: RequestHead) -> None:
         raise BadFraming(f"Connection names {min(joined)!r}, which is for all who read it.")
     # Twisted takes `close, x` for one option, and reads the first such field alone.
     head.persists = head.version == b"HTTP/1.1" and "close" not in named
-
-
-class Chunks:
-    """Decoder of a chunked body: calls `deliver` with data, `done` with what follows the body.
-
-    :raises BadFraming: it is malformed, or nearly all of it is framing.
-    """
-
-    def __init__(
-        self, deliver: Callable[[bytes], object], done: Callable[[bytes], object]
-    ) -> None:
-        self._deliver = deliver
-        self._done = done
-        self._read: Callable[[], bool] = self._read_size
-        self._buffer = bytearray()
-        self._left = 0
-        self._framing_bytes = -OVERHEAD
-
-    def dataReceived(self, data: bytes) -> None:
-        """Take bytes as they come."""
-        self._buffer += data
-        while self._read():
-            pass
-
-    def noMoreData(self) -> None:
-        """Do nothing: the connection is lost, which the channel handles."""
-
-    def _line(self, longest: int) -> bytes | None:
-        """Remove a line of at most `longest` bytes; return None if it is not complete."""
-        line, end, _ = self._buffer[: longest + 2].partition(END)
-        if not end:
-            if len(self._buffer) > longest + 1:
-                raise BadFraming(f"A line in the chunked body is longer than {longest} bytes.")
-            if bare_newline(line):
-                raise BadFraming("A line in the chunked body has no proper end.")
-            return None
-        self._remove_framing(len(line) + 2)
-        return bytes(line)
-
-    def _remove_framing(self, size: int) -> None:
-        """Remove `size` bytes of framing from the buffer, and count them."""
-        del self._buffer[:size]
-        self._framing_bytes += size
-        if self._framing_bytes > 0:
-            raise BadFraming("Nearly nothing of the chunked body is data.")
-
-    def _read_size(self) -> bool:
-        line = self._line(LINE_LENGTH)
-        if line is None:
-            return False
-        match = SIZE_LINE.fullmatch(line)
-        if match is None:
-            raise BadFraming(f"This is no size of a chunk: {_quoted(line)!r}.")
-        self._left = int(match["size"], 16)
-        if self._left.bit_length() > MAX_SIZE_BITS:
-            raise BadFraming(f"No chunk has a size of {self._left} bytes.")
-        self._read = self._read_data if self._left else self._read_trailer
-        return True
-
-    def _read_data(self) -> bool:
-        piece = bytes(self._buffer[: self._left])
-        del self._buffer[: self._left]
-        self._left -= len(piece)
-        self._framing_bytes -= DILUTION * len(piece)
-        if piece:
-            self._deliver(piece)
-        if not self._left:
-            self._read = self._read_end
-        return not self._left
-
-    def _read_end(self) -> bool:
-        """Read the line end behind a chunk's data."""
-        end = bytes(self._buffer[:2])
-        if not END.startswith(end):
-            raise BadFraming("A chunk is longer than its size.")
-        if end == END:
-            self._remove_framing(2)
-            self._read = self._read_size
-        return end == END
-
-    def _read_trailer(self) -> bool:
-        """Skip a trailer; the empty line ends the body."""
-        line = self._line(LINE_LENGTH)
-        if line is None:
-            return False
-        if line and not FIELD.fullmatch(line):
-            raise BadFraming(f"This is no trailer: {_quoted(line)!r}.")
-        if not line:
-            rest = bytes(self._buffer)
-            self._buffer.clear()
-            self._done(rest)
-        return bool(line)
 
 
 def bare_newline(data: bytes | bytearray) -> bool:
@@ -441,9 +334,9 @@ def _check_text(name: bytes, value: bytes) -> None:
     try:
         value.decode()
     except UnicodeDecodeError:
-        raise BadFraming(f"The header {_quoted(name)} is not UTF-8.") from None
+        raise BadFraming(f"The header {quoted(name)} is not UTF-8.") from None
 
 
-def _quoted(raw: bytes) -> str:
+def quoted(raw: bytes) -> str:
     """Return the beginning of a part of a request, to be written with `repr`."""
     return raw[:MAX_QUOTED].decode("latin-1")

@@ -34,7 +34,7 @@ from sxhost.http.site import HostRequest
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
 from sxhost.ratelimit import FixedWindow
-from sxhost.waiting import background
+from sxhost.waiting import Signal, background
 
 __all__ = ["Connection", "Upgrade"]
 
@@ -93,6 +93,10 @@ class Connection(WebSocketServerProtocol):
         self._busy = False
         self._frames = 0
         self._controls = FixedWindow(request.site.clock.seconds, request.site.limits.pings)
+        self._excessive = False
+        """Whether there were too many messages: no more are taken."""
+        self._over = Signal()
+        """Fires when all messages that waited are answered."""
         self._messages = FixedWindow(request.site.clock.seconds, request.site.limits.commands)
         self._owed_pong: bytes | None = None
         self._last_received_at = self._message_began_at = 0.0
@@ -316,12 +320,26 @@ class Connection(WebSocketServerProtocol):
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: ARG002 - never is
         """Queue a message to be answered."""
+        if self._excessive:
+            return
         if not self._messages.take():
-            most = self.site.limits.commands
-            self._close_for_violation(f"more than {most} messages a second")
+            self._excessive = True
+            background(self._close_once_answered(), log, "closing for too many messages")
         elif self._open:
             self._pending.append(partial(self.answer_message, payload))
             self._answer_pending()
+
+    async def _close_once_answered(self) -> None:
+        """Close for too many messages; those before are answered first, if they can be soon."""
+        answered = Deferred.fromCoroutine(self.answered())
+        answered.addTimeout(CLOSE_WITHIN_S, self.site.clock, lambda _failure, _seconds: None)
+        await answered
+        self._close_for_violation(f"more than {self.site.limits.commands} messages a second")
+
+    async def answered(self) -> None:
+        """Return once all messages are answered that have come so far."""
+        while self._busy:
+            await self._over.wait()
 
     def _close_for_violation(self, why: str) -> None:
         """Close with 1008: the client breaks a limit or may not go on."""
@@ -351,6 +369,7 @@ class Connection(WebSocketServerProtocol):
             raise
         finally:
             self._busy = False
+            self._over.fire()
             self._resume_reading()
 
 

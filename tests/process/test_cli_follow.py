@@ -65,6 +65,15 @@ def test_approval_event_shows_what_the_host_knows() -> None:
     assert result_of(approval_of(cast("Any", Asked()), GAP)) is GAP
 
 
+def test_a_narrow_terminal_has_room_for_what_is_said() -> None:
+    def narrow(value: Event | StateChange | Gap) -> str:
+        return text(LinePrinter(json=False, names=False, colours=False, width=30), value)
+
+    assert narrow(EVENT) == "tool-start    Bash: ls"
+    assert narrow(STATE).startswith("= waiting     approval-")
+    assert narrow(GAP).startswith("gap           events are")
+
+
 def test_columns_are_aligned() -> None:
     printer = lines()
     tool, state, gap = text(printer, EVENT), text(printer, STATE), text(printer, GAP)

@@ -588,9 +588,9 @@ def test_reader_is_offered_nothing_that_would_fail(dashboard: Dashboard, feed: F
 SCREENS = {
     "": ("Board", "Needs you"),
     "inbox": ("Inbox", "Approve once"),
-    "s/a": ("a", "Answer 0"),
-    "s/a/usage": ("a", "tokens in"),
-    "s/a/events": ("a", "tool-start"),
+    "s/a": ("question 0", "Answer 0"),
+    "s/a/usage": ("question 0", "tokens in"),
+    "s/a/events": ("question 0", "tool-start"),
     "search/answer": ("Search", "Answer 0"),
     "new": ("New agent", "What to do"),
     "host": ("Host", "Tokens and browsers"),

@@ -26,6 +26,7 @@ PLAIN = {b"Xccept-Encoding:": b"Accept-Encoding:", b"Xf-None-Match:": b"If-None-
 """What hides from a host that clients take compressed answers, and have some already."""
 
 UPDATED = {VERSION.encode(): OTHER.encode()}
+AWAY = {b"HTTP/1.1 200 OK": b"HTTP/1.1 502 OK"}
 WITHOUT = {b"Sxhost-Worker": b"Xxhost-Worker"}
 
 KEPT = """async () => {
@@ -58,14 +59,15 @@ def dashboard(browser: Browser, network: Wire) -> Iterator[Dashboard]:
 
 
 def kept(page: Page) -> dict[str, Any]:
+    """Return the paths that are kept, by their version."""
     found: dict[str, Any] = page.evaluate(KEPT)
-    return found
+    return {name.split()[-1]: paths for name, paths in found.items()}
 
 
 def wait_for_worker(page: Page, version: str) -> None:
     """Wait until the worker of a version is the only one, and keeps that version alone."""
     assert until(lambda: page.evaluate(WORKERS) == ["activated"])
-    assert until(lambda: list(kept(page)) == [f"sxhost {version}"])
+    assert until(lambda: list(kept(page)) == [version])
 
 
 def opened(dashboard: Dashboard, feed: Feed) -> Page:
@@ -85,6 +87,11 @@ def test_page_opens_while_its_host_is_away_and_is_right_when_that_is_back(
     expect(page.get_by_text("Connecting…").or_(page.get_by_text("Link lost"))).to_be_visible()
     expect(page.get_by_text("The host is being asked for its sessions")).to_be_visible()
     expect(page.get_by_text("No agent has been here yet")).to_have_count(0)
+    page.keyboard.press("g")
+    page.keyboard.press("i")
+    expect(page.get_by_text("The host is being asked what waits")).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("b")
     again = start_host("--port", str(running_host.port))
     assert until(lambda: again.port)
     expect(page.get_by_role("link", name="Fix the login")).to_be_visible()
@@ -99,7 +106,7 @@ def test_nothing_is_kept_but_the_files_of_the_page(dashboard: Dashboard, feed: F
         page.goto(f"{dashboard.url}/#/{screen}")
         expect(page.locator("main > *").first).to_be_attached()
     expect(page.get_by_role("link", name="Fix the login")).to_be_visible()
-    paths = kept(page)[f"sxhost {VERSION}"]
+    paths = kept(page)[VERSION]
     assert {path for path in paths if not path.startswith(f"/ui/{VERSION}/")} == {"/"}
     assert f"/ui/{VERSION}/main.js" in paths
 
@@ -119,6 +126,21 @@ def test_new_version_of_a_host_takes_over_at_the_next_visit(
     page.reload()
     expect(page.locator(f'script[src*="{OTHER}"]').first).to_be_attached()
     network.flow()
+    expect(page.get_by_role("link", name="Fix the login")).to_be_visible()
+
+
+def test_page_that_was_kept_says_that_its_host_was_updated_meanwhile(
+    dashboard: Dashboard, network: Wire, feed: Feed
+) -> None:
+    page = opened(dashboard, feed)
+    network.spelling = PLAIN | AWAY
+    network.cut()
+    page.reload()
+    expect(page.locator(f'script[src*="{VERSION}"]').first).to_be_attached()
+    network.spelling = PLAIN | UPDATED
+    network.cut()
+    page.locator("p.link").get_by_role("button", name="reload").click()
+    expect(page.locator(f'script[src*="{OTHER}"]').first).to_be_attached()
     expect(page.get_by_role("link", name="Fix the login")).to_be_visible()
 
 
@@ -157,7 +179,7 @@ def test_browser_that_has_a_worker_is_logged_in_by_a_link(
     Feed(host, token).register("a", title="Fix the login")
     page.goto(host.url + Feed(host, token).ask("/logins", {})["path"])
     expect(page.get_by_role("link", name="Fix the login")).to_be_visible()
-    paths = kept(page)[f"sxhost {VERSION}"]
+    paths = kept(page)[VERSION]
     assert not [path for path in paths if "login" in path]
     shown.close()
 
@@ -166,7 +188,7 @@ def test_what_a_proxy_says_in_place_of_its_host_is_not_shown_as_the_page(
     dashboard: Dashboard, network: Wire, feed: Feed
 ) -> None:
     page = opened(dashboard, feed)
-    network.spelling = PLAIN | {b"HTTP/1.1 200 OK": b"HTTP/1.1 502 OK"}
+    network.spelling = PLAIN | AWAY
     network.cut()
     page.reload()
     expect(page.get_by_role("link", name="Board")).to_be_visible()

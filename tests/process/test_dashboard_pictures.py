@@ -92,6 +92,36 @@ def test_what_is_no_picture_is_not_shown_as_one(dashboard: Dashboard, feed: Feed
     assert page.locator("main img, main script, main svg").count() == 0
 
 
+def give(page: Any, how: str, name: str, kind: str, text: str = "") -> None:
+    """Paste or drop a file at the line to write in, from a program that may give words too."""
+    page.get_by_label("Message", exact=True).evaluate(
+        "(field, [how, name, type, text]) => { const data = new DataTransfer();"
+        " data.items.add(new File(['x'], name, { type }));"
+        " if (text) data.setData('text/plain', text);"
+        " const more = { bubbles: true, cancelable: true };"
+        " field.dispatchEvent(how === 'paste'"
+        "   ? new ClipboardEvent(how, { clipboardData: data, ...more })"
+        "   : new DragEvent(how, { dataTransfer: data, ...more })); }",
+        [how, name, kind, text],
+    )
+
+
+def test_what_else_is_pasted_or_dropped_is_no_picture(dashboard: Dashboard, feed: Feed) -> None:
+    feed.ask("/sessions", {"agent": "echo", "id": "e"})
+    page = dashboard.open("s/e")
+    composer = page.locator(".composer")
+    expect(composer).to_contain_text("this begins a turn")
+    give(page, "paste", "cells.png", "image/png", text="1\t2")  # of a spreadsheet: its words
+    expect(composer).to_contain_text("this begins a turn")
+    give(page, "drop", "notes.txt", "text/plain")
+    expect(composer).to_contain_text("Only pictures go with a message.")
+    give(page, "drop", "broken.png", "image/png")
+    expect(composer).to_contain_text("This is no picture that can be shown here.")
+    give(page, "paste", "markup.svg", "image/svg+xml")
+    expect(composer).to_contain_text("This is no picture that can be shown here.")
+    expect(page.locator(".composer img")).to_have_count(0)
+
+
 def test_picture_goes_with_a_message(dashboard: Dashboard, feed: Feed) -> None:
     feed.ask("/sessions", {"agent": "echo", "id": "e"})
     page = dashboard.open("s/e")
@@ -120,10 +150,5 @@ def test_agent_at_its_terminal_is_sent_words_only(dashboard: Dashboard, feed: Fe
     page = dashboard.open("s/a")
     expect(page.get_by_label("Message", exact=True)).to_be_visible()
     expect(page.get_by_label("Picture…")).to_have_count(0)
-    page.get_by_label("Message", exact=True).evaluate(
-        "field => { const data = new DataTransfer();"
-        " data.items.add(new File(['x'], 'x.png', { type: 'image/png' }));"
-        " field.dispatchEvent(new ClipboardEvent('paste',"
-        " { clipboardData: data, bubbles: true, cancelable: true })); }"
-    )
+    give(page, "paste", "picture.png", "image/png")
     expect(page.locator(".composer")).to_contain_text("takes words only")

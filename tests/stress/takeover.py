@@ -206,7 +206,7 @@ def freeze(pair: Pair, active: int) -> Callable[[], object]:
 
     def mend() -> None:
         process.send_signal(signal.SIGCONT)
-        process.wait()
+        assert process.wait() == 1, "whoever runs it is to start it again"
         pair.revive()
 
     return mend
@@ -220,7 +220,7 @@ def cut(pair: Pair, active: int) -> Callable[[], object]:
     def mend() -> None:
         proxy.mend()
         proxy.cut()
-        process.wait()
+        assert process.wait() == 1, "whoever runs it is to start it again"
         pair.revive()
 
     return mend

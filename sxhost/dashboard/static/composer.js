@@ -62,10 +62,11 @@ export function Composer({ session, sent }) {
   const [attaching, setAttaching] = useState(/** @type {typeof import("./attach.js") | null} */ (null));
   const pictures = useRef(/** @type {import("./pictures.js").Picture[]} */ ([]));
   const attach = (/** @type {FileList | undefined} */ given, /** @type {Event} */ event) => {
-    if (![...(given || [])].some((file) => file.type.startsWith("image/"))) return;
-    event.preventDefault();
-    if (session.kind !== "hosted") { setVerdict("An agent at its own terminal takes words only."); return; }
     const added = [...(given || [])];
+    if (!added.length) return;
+    event.preventDefault();  // else a browser would go to the file
+    if (session.kind !== "hosted") { setVerdict("An agent at its own terminal takes words only."); return; }
+    if (!added.some((file) => file.type.startsWith("image/"))) { setVerdict("Only pictures go with a message."); return; }
     import("./attach.js").then((found) => { setAttaching(found); setFiles((now) => found.joined(now, added)); }, (error) => setVerdict(sentence(error)));
   };
 
@@ -91,7 +92,7 @@ export function Composer({ session, sent }) {
     else if (event.key === "Escape") /** @type {HTMLElement} */ (event.target).blur();
   };
   if (!may("send", session.id)) return html`<p class="dim composer">To write here, a token with the scope "send" is needed.</p>`;
-  return html`<div class="composer" onPaste=${(/** @type {ClipboardEvent} */ event) => attach(event.clipboardData?.files, event)}
+  return html`<div class="composer" onPaste=${(/** @type {ClipboardEvent} */ event) => event.clipboardData?.getData("text/plain") || attach(event.clipboardData?.files, event)}
     onDragOver=${(/** @type {DragEvent} */ event) => event.preventDefault()} onDrop=${(/** @type {DragEvent} */ event) => attach(event.dataTransfer?.files, event)}>
     ${h(Waiting, { session, edit: change })}
     ${attaching && files.length > 0 && h(attaching.Tray, { files, change: setFiles, ready: (/** @type {any[]} */ found) => { pictures.current = found; }, fail: setVerdict })}

@@ -4,7 +4,7 @@ import { get, post } from "./api.js";
 import { Approval, nameOf, noteMove, resolved, selected, sentence } from "./approval.js";
 import { h, html, useEffect, useLayoutEffect, useRef, useSignal, useState } from "./dom.js";
 import { oneLine } from "./format.js";
-import { approvals, loadApprovals, sessions } from "./state.js";
+import { approvals, approvalsListed, loadApprovals, sessions } from "./state.js";
 
 const RECENT = 3600_000, MOST = 20;
 
@@ -16,7 +16,7 @@ export function Inbox() {
   return html`
     <h1 class="unseen">Inbox</h1>
     <section aria-label="Asked">
-      ${cards.length === 0 && html`<p class="empty">Nobody asks anything.</p>`}
+      ${cards.length === 0 && html`<p class="empty">${approvalsListed ? "Nobody asks anything." : "The host is being asked what waits."}</p>`}
       <div onPointerEnter=${hold} onPointerLeave=${settle}>${cards.map((approval) => h(Approval, { key: nameOf(approval), approval, batch: asked.length > 1 && !approval.resolution }))}</div>
       ${h(Batch, { asked })}
     </section>

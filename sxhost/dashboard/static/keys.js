@@ -29,7 +29,7 @@ export function listen({ go, up, help, palette }) {
     if (Date.now() - opening < OPENING && !find("dialog.palette")) return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (target.closest("dialog.palette, dialog.large")) return;
-    if (event.key === "Escape" && closeMenus()) return;
+    if (event.key === "Escape" && !find("dialog.help") && closeMenus()) return;
     if (target.closest("input, textarea, select")) {
       if (event.key === "Escape") target.blur();
       return;

@@ -89,7 +89,8 @@ function VersionLine({ live }) {
   const old = useSignal(outdated);
   const [connected, setConnected] = useState(false);
   useEffect(() => {
-    if (live && connected) compareVersion();
+    // What a worker has kept may be older than the host.
+    if (live && (connected || navigator.serviceWorker?.controller)) compareVersion();
     if (live) setConnected(true);
   }, [live]);
   return old && html`<p class="link" role="status">The host has a new version of this page. <button class="quiet" onClick=${() => location.reload()}>reload</button> What you have begun to write is kept.</p>`;

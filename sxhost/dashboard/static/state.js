@@ -93,6 +93,9 @@ function begin(/** @type {any} */ frame) {
 
 // Approvals.
 
+/** Whether the host has said yet what is asked. */
+export let approvalsListed = false;
+
 let loading = 0;
 
 /** Ask anew what is asked; changes that come together ask once. */
@@ -100,7 +103,9 @@ export function loadApprovals() {
   clearTimeout(loading);
   loading = window.setTimeout(async () => {
     try {
-      approvals.value = (await get("approvals")).sort((/** @type {any} */ a, /** @type {any} */ b) => a.opened_ms - b.opened_ms);
+      const found = await get("approvals");
+      approvalsListed = true;
+      approvals.value = found.sort((/** @type {any} */ a, /** @type {any} */ b) => a.opened_ms - b.opened_ms);
     } catch {
       // A lost link asks again when it is back; what only this answer has met is asked again here.
       if (link.state.peek().status === "live") loading = window.setTimeout(loadApprovals, AGAIN);

@@ -9,7 +9,8 @@ const worker = self;
 const VERSION = "{version}", FILES = "{files}".split(" ");
 
 const SCOPE = worker.registration.scope;
-const SHELL = `sxhost ${VERSION}`;
+/** Hosts under other prefixes of this origin have caches of their own. */
+const OURS = `sxhost ${SCOPE} `, SHELL = OURS + VERSION;
 const PAGE = new Request(SCOPE, { headers: { Accept: "text/html" } });
 const KEPT = new Set(FILES.map((name) => new URL(`ui/${VERSION}/${name}`, SCOPE).href));
 
@@ -37,7 +38,7 @@ async function keep() {
 
 async function leaveOthers() {
   const names = await caches.keys();
-  await Promise.all(names.filter((name) => name.startsWith("sxhost ") && name !== SHELL).map((name) => caches.delete(name)));
+  await Promise.all(names.filter((name) => name.startsWith(OURS) && name !== SHELL).map((name) => caches.delete(name)));
 }
 
 /** The host's own page, whenever it answers: so an update is never hidden. @param {Request} request */

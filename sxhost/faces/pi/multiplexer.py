@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.codec.json import encode
@@ -40,6 +41,9 @@ class Multiplexer:
         self, host: Host, clock: IReactorTime, apart: RunInThread = run_inline
     ) -> None:
         self.limits = host.limits
+        self._clock = clock
+        self.port = 0
+        """The TCP port of the listener that is for its clients alone; 0 if there is none."""
         self.clients = Subscribers(host)
         state, sessions = ExecutorState(clock, host.limits), Sessions(host, clock, apart)
         server_commands = ServerCommands(host, sessions, self.clients, state, clock)
@@ -60,15 +64,25 @@ class Multiplexer:
         caller = current_caller.get()
         client = Client(self._executor, self.clients, transport, wrap, caller, cwd=cwd)
         self.clients.connected[client] = None
-        client.send(server_ready())
-        client.send(notification("startup_recovery_summary", recovery_summary()))
+        client.send(server_ready(self.port))
+        summary = {**recovery_summary(), "journalPath": "[redacted]"}  # as there, for all
+        client.send(notification("startup_recovery_summary", summary))
         return client
 
     def stop(self) -> None:
         """Take no more commands, and notify the clients."""
         self._executor.stopping = True
-        data = {"reason": "graceful_shutdown", "timeoutMs": 30000}
+        timeout = round(self.limits.stop_within * 1000)
+        data = {"reason": "graceful_shutdown", "timeoutMs": timeout}
         self.clients.broadcast(notification("server_shutdown", data))
+
+    async def finish(self) -> None:
+        """Return once all commands have got their response, or the time for that is up."""
+        clients = [each for each in self.clients.connected if isinstance(each, Client)]
+        waiting = [Deferred.fromCoroutine(each.idle()) for each in clients]
+        idle = DeferredList(waiting, consumeErrors=True)
+        idle.addTimeout(self.limits.stop_within, self._clock, lambda _failure, _seconds: None)
+        await idle
 
 
 class Client(Subscriber):

@@ -64,10 +64,15 @@ def notification(name: str, data: object) -> bytes:
     return encode({"type": name, "data": data})
 
 
-def server_ready() -> bytes:
-    """Return the notification with which each connection begins."""
+def server_ready(port: int) -> bytes:
+    """Return the notification with which each connection begins.
+
+    :param port: of a listener that is for such clients; 0 if there is none.
+    """
     versions = {"serverVersion": __version__, "protocolVersion": PROTOCOL}
-    return notification("server_ready", {**versions, "transports": ["websocket", "stdio"]})
+    place = {"port": port} if port else {}
+    data = {**versions, "transports": ["websocket", "stdio"], **place}
+    return notification("server_ready", data)
 
 
 class CommandPhase(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -51,6 +51,12 @@ class MuxConnection(Connection):
         if self._client is not None:
             self._client.receive(frame)
 
+    async def answered(self) -> None:
+        """Return once all commands have got their response."""
+        await super().answered()
+        if self._client is not None:
+            await self._client.idle()
+
     # Of a message that is too large only the size is kept.
 
     @property

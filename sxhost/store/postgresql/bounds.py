@@ -19,24 +19,17 @@ BOUND_S: Final = 3.0
 
 
 def bounded(threads: Threads, clock: IReactorTime, journal: PostgreSQLJournal) -> Threads:
-    """Return threads in which a journal's calls are bounded, but for that which opens it."""
+    """Return threads in which the calls of a journal that is open are bounded."""
     return replace(
         threads,
-        write=_cut_after(threads.write, clock, journal.cut_writer, journal.open),
+        write=_cut_after(threads.write, clock, journal.cut_writer),
         read=_cut_after(threads.read, clock, journal.cut_reader),
     )
 
 
-def _cut_after(
-    run: Run,
-    clock: IReactorTime,
-    cut: Callable[[], object],
-    unbounded: Callable[..., object] | None = None,
-) -> Run:
+def _cut_after(run: Run, clock: IReactorTime, cut: Callable[[], object]) -> Run:
     def run_bounded(function: Callable[..., Any], *given: Any) -> Deferred[Any]:
         done = run(function, *given)
-        if function == unbounded:
-            return done
         timer = clock.callLater(BOUND_S, cut)
         return done.addBoth(_disarm, timer)
 

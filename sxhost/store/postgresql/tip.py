@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 LOCK: Final = 0x73786873  # "sxhs"
-LOCK_WAIT_S: Final = 1
+LOCK_WAIT_MS: Final = 500
 
 
 class Tip(NamedTuple):
@@ -55,7 +55,7 @@ def wait_for_lock(connection: EngineConnection) -> bool:
 
     It may take a moment until the engine knows that; return whether it did.
     """
-    connection.execute(f"SET lock_timeout = '{LOCK_WAIT_S}s'")
+    connection.execute(f"SET lock_timeout = '{LOCK_WAIT_MS}ms'")
     try:
         connection.execute(
             "SELECT pg_advisory_lock(?::int, hashtext(current_schema()))", (LOCK,)

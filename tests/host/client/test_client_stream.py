@@ -338,9 +338,7 @@ def test_cut_connection_is_reopened_and_reported(net: NetworkInMemory) -> None:
     reader = Reader(net)
     fire(net, 2)
     net.cut()
-    assert reader.news == [
-        (False, "Connection to the other side was lost in a non-clean fashion")
-    ]
+    assert reader.news == [(False, "the connection was lost")]
     fire(net, 2)
     net.advance(FIRST_WAIT)
     fire(net)

@@ -34,6 +34,8 @@ def test_server_ready_is_the_first_frame(peer: Peer) -> None:
     assert ready["data"]["protocolVersion"] == "1.0.0"
     assert ready["data"]["transports"] == ["websocket", "stdio"]
     assert summary["type"] == "startup_recovery_summary"
+    assert summary["data"]["journalPath"] == "[redacted]"
+    assert peer.ask("get_startup_recovery")["data"]["journalPath"] == ""
 
 
 def test_create_session_makes_a_session(peer: Peer) -> None:

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from sxhost.faces.pi.executor import GRACE_S
 from sxhost.model.caller import Caller
 from sxhost.process.contracts import ChildExit
-from sxhost.testing import HostInMemory, question
+from sxhost.testing import HostInMemory, is_done, question, started
 from tests.support.multiplexer_in_memory import Peer
 
 
@@ -331,7 +331,28 @@ def test_session_token_sees_its_session_only(lab: HostInMemory, peer: Peer) -> N
 def test_commands_during_a_stop_are_refused(lab: HostInMemory, peer: Peer) -> None:
     lab.mux.stop()
     assert peer.frames[-1]["type"] == "server_shutdown"
+    assert peer.frames[-1]["data"]["timeoutMs"] == lab.limits.stop_within * 1000
     assert peer.ask("health_check")["error"] == "Server is shutting down"
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_stop_lets_a_running_prompt_end(lab: HostInMemory, peer: Peer, ends: bool) -> None:
+    peer.say("prompt", "s", message="x", id="p")
+    lab.mux.stop()
+    finished = started(lab.mux.finish())
+    assert not is_done(finished)
+    if ends:
+        over(lab)
+        peer.settle()
+        assert peer.answers[-1]["id"] == "p"
+    else:
+        lab.clock.advance(lab.limits.stop_within)
+    assert is_done(finished)
+
+
+def test_stop_waits_for_nobody_who_waits_for_nothing(lab: HostInMemory, peer: Peer) -> None:
+    lab.mux.stop()
+    assert is_done(started(lab.mux.finish()))
 
 
 def test_extension_questions_are_answered(lab: HostInMemory, peer: Peer) -> None:

@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
+from sxhost.http.websocket import CLOSE_WITHIN_S
 from tests.host.http.test_site import Wire
 from tests.support.websocket_clients import BINARY, MIB, TEXT, Socket, closing, masked
 
@@ -93,3 +95,39 @@ def test_handshake_names_where_agents_work(wire: Wire) -> None:
         wire.lab.clock.advance(0)
     agents = wire.lab.drivers.by_agent["fake"].agents
     assert [agent.launch.cwd for agent in agents] == ["/usr", "/etc"]
+
+
+def test_commands_before_one_too_many_are_answered() -> None:
+    wire = Wire(commands=3)
+    socket = Socket(wire, path="/ws")
+    slow: Deferred[None] = Deferred()
+    wire.lab.drivers.by_agent["fake"].slow = slow
+    create = {"type": "create_session", "sessionId": "s", "agent": "fake"}
+    health = {"type": "health_check"}
+    frames = [masked(TEXT, json.dumps(each).encode()) for each in (create, *[health] * 4)]
+    socket.say(b"".join(frames))
+    assert [socket.closed] == [None]
+    slow.callback(None)
+    wire.lab.clock.advance(0)
+    answered = [each["command"] for each in socket.messages if each["type"] == "response"]
+    assert answered == ["health_check"] * 2 + ["create_session"]
+    assert socket.closed == 1008
+
+
+def test_connection_of_too_many_messages_is_closed_in_the_end() -> None:
+    wire = Wire(commands=1)
+    socket = Socket(wire, path="/ws")
+    slow = wire.lab.drivers.by_agent["fake"].slow = Deferred[None]()
+    create = {"type": "create_session", "sessionId": "s", "agent": "fake"}
+    socket.say(masked(TEXT, json.dumps(create).encode()) * 2)
+    assert [socket.closed] == [None]
+    wire.lab.clock.advance(CLOSE_WITHIN_S)
+    assert socket.closed == 1008
+    slow.callback(None)
+    wire.lab.clock.advance(0)
+
+
+def test_server_ready_tells_where_the_host_listens(wire: Wire) -> None:
+    assert "port" not in Socket(wire, path="/ws").messages[0]["data"]
+    wire.lab.mux.port = 3141
+    assert Socket(wire, path="/ws").messages[0]["data"]["port"] == 3141

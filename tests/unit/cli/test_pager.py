@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import io
 
+import pytest
+from rich.text import Text
+
+from sxhost.cli.output import put_views
 from sxhost.cli.pager import paged, pager_command
 
 TERM = {"TERM": "xterm"}
@@ -44,7 +48,10 @@ def test_a_pager_that_is_left_early_is_a_good_end() -> None:
         raise AssertionError  # not reached: the pipe is closed before
 
 
-def test_without_a_pager_it_is_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    with paged(None) as file:
-        file.write("a")
-    assert capsys.readouterr().out == "a"
+def test_without_a_pager_all_is_printed_also_where_the_locale_has_only_ascii(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    put_views([Text("\u2713 done"), Text("next")], None)
+    assert written.getvalue() == "\u2713 done\nnext\n".encode()

@@ -8,8 +8,10 @@ from contextlib import redirect_stderr
 import pytest
 from twisted.internet.task import Clock
 
+from sxhost.cli.follow import link_reporter
 from sxhost.cli.output import StatusLine, put, put_pieces
 from sxhost.cli.progress import ANY, Progress, Wait, wait_for
+from sxhost.cli.terminal import HostLink
 from tests.support.screens import terminal
 
 READING = Wait("Reading")
@@ -70,6 +72,15 @@ class TestProgress:
             clock.advance(0.01)
         assert shown.lines == ["Reading 0", "", "Reading 0", ""]
 
+    def test_another_wait_has_its_own_half_second(
+        self, clock: Clock, shown: Shown, progress: Progress
+    ) -> None:
+        with progress.waiting(READING):
+            clock.advance(0.6)
+        with progress.waiting(Wait("Searching")):
+            clock.advance(0.4)
+        assert shown.lines == ["Reading 0", ""]
+
     def test_the_newest_of_several_waits_is_said(
         self, clock: Clock, shown: Shown, progress: Progress
     ) -> None:
@@ -81,7 +92,11 @@ class TestProgress:
         with progress.waiting(Wait("x", "it goes on")):
             pass
         assert progress.left == ""
-        with pytest.raises(KeyError), progress.waiting(Wait("x", "it goes on")):
+        with (
+            pytest.raises(KeyError),
+            progress.waiting(READING),
+            progress.waiting(Wait("x", "it goes on")),
+        ):
             raise KeyError
         assert progress.left == "it goes on"
 
@@ -139,6 +154,16 @@ class TestStatusLine:
             StatusLine.shown.show("Reading", 1)
             StatusLine.shown.clear()
         assert screen.getvalue() == "half a line\n\rReading ... 1 s\x1b[K\r\x1b[K"
+
+    def test_news_do_not_stand_behind_words_that_flow(self) -> None:
+        link = HostLink("http://x", json=False)
+        with terminal() as screen:
+            put("half a li", nl=False)
+            link_reporter(link)(False, "it hangs")
+            link_reporter(link)(True, "")
+        assert screen.getvalue() == (
+            "half a li\nLost the host (it hangs); trying again.\nReconnected.\n"
+        )
 
     def test_a_dumb_terminal_has_it_once(self) -> None:
         with terminal("dumb") as screen:
