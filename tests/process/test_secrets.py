@@ -115,19 +115,20 @@ class Asking:
 
 
 @pytest.fixture
-def forks_hosts() -> bool:
-    """What ``/proc`` shows of a host is what is tested here."""
-    return False
+def log_format() -> str:
+    return "text"
 
 
-@pytest.fixture(params=["text", "json", "combined"])
-def asking(request: pytest.FixtureRequest, start_host: StartHost, tmp_path: Path) -> Asking:
-    words = ("--require-token", "--log-level", "debug", "--log-format", request.param)
+@pytest.fixture
+def asking(log_format: str, start_host: StartHost, tmp_path: Path) -> Asking:
+    words = ("--require-token", "--log-level", "debug", "--log-format", log_format)
     host = start_host("--port", "0", *words)
     assert host.port
     return Asking(host, tmp_path / "state")
 
 
+@pytest.mark.parametrize("forks_hosts", [False])  # else ``/proc`` would show the server's
+@pytest.mark.parametrize("log_format", ["text", "json", "combined"])
 def test_secrets_are_in_no_log_file_environment_or_answer(asking: Asking) -> None:
     asking.plant()
     metrics = asking.ask("/metrics", Authorization=f"Bearer {asking.own}")

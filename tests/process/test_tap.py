@@ -47,6 +47,10 @@ def forks_hosts() -> bool:
     return False
 
 
+forked = pytest.mark.parametrize("forks_hosts", [True], ids=["forked"])
+"""But not in a test of what a host does that runs."""
+
+
 @pytest.fixture(autouse=True)
 def no_settings_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SXHOST_LOG", "STATE_DIRECTORY", "XDG_STATE_HOME", "NOTIFY_SOCKET"):
@@ -363,6 +367,7 @@ def test_addr_option_is_host_and_port(start_host: StartHost) -> None:
     assert ask(f"{host.url}/health") == '{"status":"ok"}'
 
 
+@forked
 @pytest.mark.parametrize(
     ("native", "kept"),
     [("none", [False, False]), ("facts", [True, False]), ("all", [True] * 2)],
@@ -538,6 +543,7 @@ def test_signal_stops_the_host_in_order(
 # The log.
 
 
+@forked
 def test_control_characters_of_requests_are_escaped_in_the_log(running_host: Host) -> None:
     raw, escaped = b"GET /a\x1b[31m\x9b\r\nHost: h", b"GET /%1b[31m%0aforged HTTP/1.0"
     requests = (raw, escaped, b"G\x1bT / HTTP/1.0")
@@ -550,6 +556,7 @@ def test_control_characters_of_requests_are_escaped_in_the_log(running_host: Hos
     assert not [c for c in output if c < " " and c not in "\n\t"]
 
 
+@forked
 @pytest.mark.parametrize(
     ("options", "environ", "probes"),
     [

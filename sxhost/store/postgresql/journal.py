@@ -105,15 +105,24 @@ class PostgreSQLJournal:
         :raises StoreUnusable: the database cannot be used.
         """
         try:
-            if self._writer is None or not self._writer.is_open:
-                self._wait_for_incumbent()
-                self._writer = self._connect()
-            if self._seconds() < self._not_before or not lock(self._writer):
-                raise StandingBy("Another host has the database; this one stands by.")
-            return self._begin(self._writer)
-        except (psycopg.Error, DamagedRow, OSError, KeyError) as error:
-            self._drop_writer()
+            return self._begin(self._locked())
+        except StandingBy:
+            raise
+        except (StoreUnusable, psycopg.Error, DamagedRow, OSError, KeyError) as error:
+            self._drop_writer()  # whoever stands by may find it usable
+            self._mark.close()
+            if isinstance(error, StoreUnusable):
+                raise
             raise StoreUnusable(f"PostgreSQL cannot be used: {first_line(error)}.") from error
+
+    def _locked(self) -> EngineConnection:
+        """Return the connection, which has the lock; or stand by with it."""
+        if self._writer is None or not self._writer.is_open:
+            self._wait_for_incumbent()
+            self._writer = self._connect()
+        if self._seconds() < self._not_before or not lock(self._writer):
+            raise StandingBy("Another host has the database; this one stands by.")
+        return self._writer
 
     def _wait_for_incumbent(self) -> None:
         """Let the host that was active come back first, when the engine was away for all."""
@@ -159,12 +168,16 @@ class PostgreSQLJournal:
         if self.renewed:
             rows.insert(connection, "meta", [("epoch", _new_epoch())])
         advance(connection, old, new)
-        noted = "UPDATE tip SET timeline = ?, promise = ?"
-        connection.execute(noted, (timeline_of(connection), self.durability))
+        self._note_engine(connection)
         connection.execute("COMMIT")
         self._tip, self._doubt, self._is_open = new, None, True
         self._mark.begin(found)
         return reading.restore(connection)
+
+    def _note_engine(self, connection: EngineConnection) -> None:
+        """Write down which engine has all that was acknowledged, and what it promises."""
+        noted = "UPDATE tip SET timeline = ?, promise = ?"
+        connection.execute(noted, (timeline_of(connection), self.durability))
 
     def _what_is_missing(self, connection: EngineConnection) -> str:
         """Return a sentence about what may be missing of what was acknowledged.
@@ -290,6 +303,7 @@ class PostgreSQLJournal:
             raise self._lost()
         if not is_alone:
             raise EngineAway("an earlier connection to it has not ended yet")
+        self._note_engine(connection)
         self._tip = tip
 
     def _lost(self) -> StoreUnavailable:

@@ -255,6 +255,35 @@ def test_another_engine_may_have_lost_what_did_not_wait_for_it(
     assert first.store.epoch == epoch, "it is told once"
 
 
+def test_an_engine_that_has_taken_over_and_lost_nothing_is_no_other_next_time(
+    node: MakeNode, postgresql: Cluster, schema: str, proxy: EngineProxy
+) -> None:
+    first = node()
+    first.store.open()
+    append(first.store, "a", draft())
+    epoch = first.store.epoch
+    postgresql.query("UPDATE tip SET timeline = '0'", schema)
+    proxy.cut()
+    append(first.store, "a", draft())  # the log ends where this host has left it
+    result_of(first.store.close())
+    first.store.open()
+    assert (first.store.epoch, first.store.missing) == (epoch, "")
+
+
+def test_who_cannot_use_a_database_lets_go_of_it(
+    node: MakeNode, postgresql: Cluster, schema: str
+) -> None:
+    first, second = node(), node()
+    second.store.open()
+    result_of(second.store.close())
+    postgresql.query("UPDATE schema_version SET version = 99", schema)
+    with pytest.raises(StoreUnusable, match="Use a newer one"):
+        first.store.open()
+    postgresql.query("UPDATE schema_version SET version = 1", schema)
+    second.store.open()
+    assert append(second.store, "a", draft()) == [(1, 1)]
+
+
 def test_a_row_that_was_changed_is_not_served(
     node: MakeNode, postgresql: Cluster, schema: str
 ) -> None:
