@@ -112,7 +112,7 @@ def run(count: int, seed: int) -> None:
     start = time.perf_counter()
     for number in range(count):
         if number % FRESH == 0:
-            wire = Wire(body=4000, batch_body=4000)
+            wire = Wire(body=4000, large_body=4000, batch_body=4000)
         statuses = tell(wire, random)
         tally[" ".join(map(str, statuses)) or "nothing"] += 1
     seconds = time.perf_counter() - start

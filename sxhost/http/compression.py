@@ -89,6 +89,8 @@ class _Compressor(Protocol):
 class GzipStream:
     """Compresses what is written to a client, each write to its end; or passes it on."""
 
+    __slots__ = ("_compressor",)
+
     def __init__(self, compressor: _Compressor | None) -> None:
         self._compressor = compressor
 

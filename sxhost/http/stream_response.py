@@ -18,6 +18,8 @@ __all__ = ["StreamResponse"]
 class StreamResponse:
     """A response that is a subscription's sink; `done` fires when that has ended."""
 
+    __slots__ = ("_gzip", "_request", "done", "tag")
+
     def __init__(self, request: Request) -> None:
         self.done: Deferred[None] = Deferred()
         self.tag: Mapping[str, object] = {}

@@ -7,7 +7,7 @@ out; all else that its verbs return are values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, Protocol
+from typing import Final, Literal, Never, Protocol
 
 from msgspec import Struct
 
@@ -17,6 +17,10 @@ __all__ = ["Encoding", "Selection", "Sink", "Subscription", "Summaries", "select
 
 Summaries = bool | Literal["changes"]
 """Whether summaries of sessions are sent: all at first and as they change, or changes alone."""
+
+
+NOTHING: Final[frozenset[Never]] = frozenset()
+"""What is not asked about: one for all readers, who keep theirs as long as they read."""
 
 
 class Selection(Struct, frozen=True):
@@ -58,7 +62,12 @@ def selection_of(query: EventQuery, session_id: str | None = None) -> Selection:
         sessions += filter(None, query.session.split(","))
         name, colon, value = query.label.partition(":")
         labels += [(name, value)] if colon else []
-    return Selection(frozenset(sessions), frozenset(labels), query.names(), query.without())
+    return Selection(
+        frozenset(sessions) or NOTHING,
+        frozenset(labels) or NOTHING,
+        query.names() or NOTHING,
+        query.without() or NOTHING,
+    )
 
 
 class Encoding(Protocol):

@@ -6,7 +6,7 @@ what is only on disk is read once for all who come to it together.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from weakref import WeakSet
 
 from msgspec import Struct
@@ -120,6 +120,11 @@ class ColdPage:
 class Feed:
     """What readers with the same selection and encoding share: bytes that are made once."""
 
+    __slots__ = (
+        *("_cache", "_known", "_log", "_newest", "_only", "_pages"),
+        *("encoding", "readers", "selection"),
+    )
+
     def __init__(
         self,
         log: EventLog,
@@ -137,7 +142,8 @@ class Feed:
         self._cache = cache or ChunkCache()
         self._newest: tuple[int, int, Chunk] = (0, 0, (b"", 0))
         """The last chunk of the cache, and where it begins: all that keep up come for it."""
-        self._pages: WeakSet[ColdPage] = WeakSet()
+        self._pages: WeakSet[ColdPage] | None = None
+        """What readers of the past have; most feeds never have any, and a set takes 1 kB."""
 
     def chunk(self, position: int) -> tuple[bytes, int] | None:
         """Return the bytes after `position`, and the position after them.
@@ -174,7 +180,8 @@ class Feed:
         return page.made[position]
 
     def _page(self, position: int) -> ColdPage | None:
-        return next((page for page in self._pages if page.covers(position)), None)
+        pages: Iterable[ColdPage] = self._pages or ()
+        return next((page for page in pages if page.covers(position)), None)
 
     @property
     def end(self) -> int:
@@ -192,6 +199,8 @@ class Feed:
             await page.wait()
             return page
         page = ColdPage(position, self.end)
+        if self._pages is None:
+            self._pages = WeakSet()
         self._pages.add(page)
         only = self.selection.only
         events = self._log.read_events(only, position=position, limit=PAGE, size=CHUNK)

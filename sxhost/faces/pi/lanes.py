@@ -8,7 +8,7 @@ abort waits until the prompt has begun and there is something to stop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -56,7 +56,7 @@ class Ticket:
         """The command whose work it stops: the first that no other stops."""
         self.is_target = False
         self.is_ending = False
-        """Whether its work has been stopped: what waits for its end is not passed any more."""
+        """Whether its work has been stopped, so that no more comes of it."""
         self.admitted: Deferred[None] | None = None
         self.runs = False
         self.works = False
@@ -66,10 +66,10 @@ class Ticket:
         self._impatient = False
         self._lane = lane
 
-    def waits_for(self, other: Ticket, works: frozenset[str]) -> bool:
+    def waits_for(self, other: Ticket, at_work: Sequence[Ticket]) -> bool:
         """Tell whether it may not run yet, because of a command that was sent before it.
 
-        :param works: the commands whose work runs in the lane.
+        :param at_work: the commands whose work runs in the lane.
         """
         kind, same = self.ride.priority, other.ride.client is self.ride.client
         if other.ride.priority == "exclusive" or kind == "in_order":
@@ -82,14 +82,19 @@ class Ticket:
             return same and kind != "reads"
         if other.ride.priority == "controls" and not same:
             return other.ride.command in (self.ride.controls or ())
-        return other.runs or not self._may_run_beside(works, same=same)
+        return other.runs or not self._may_run_beside(at_work, same=same)
 
-    def _may_run_beside(self, works: frozenset[str], *, same: bool) -> bool:
+    def _may_run_beside(self, at_work: Sequence[Ticket], *, same: bool) -> bool:
         """Tell whether it passes what waits for the end of such work."""
+        if not same:
+            return bool(at_work)
         if self.target is not None:
-            return self.target.works and not self.target.is_ending
-        controls = self.ride.controls if same else None
-        return bool(works if controls is None else works & controls)
+            at_work = [self.target] if self.target.works else []
+        controls = self.ride.controls
+        return any(
+            not each.is_ending and (controls is None or each.ride.command in controls)
+            for each in at_work
+        )
 
     def may_stop(self, other: Ticket) -> bool:
         """Tell whether it stops the work of a command that was sent before it."""
@@ -145,10 +150,8 @@ class Lane:
         """Tell whether it is a command's turn; beside an exclusive one nothing begins."""
         if any(each.runs and each.ride.priority == "exclusive" for each in self._tickets):
             return False
-        works = frozenset(
-            each.ride.command for each in self._tickets if each.works and not each.is_ending
-        )
-        held_up = any(ticket.waits_for(each, works) for each in self._ahead_of(ticket))
+        at_work = [each for each in self._tickets if each.works]
+        held_up = any(ticket.waits_for(each, at_work) for each in self._ahead_of(ticket))
         return not held_up and all(each.released for each in ticket.after)
 
     def _ahead_of(self, ticket: Ticket) -> Iterator[Ticket]:

@@ -7,12 +7,13 @@ that would not complain about, and makes no sense, counts as absent.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Final, get_type_hints
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct
 
 from sxhost.codec.well_formed import decode_from_program, well_formed
 from sxhost.faces.pi.command_rules import IGNORED, MAX_ECHO, errors_of
@@ -22,6 +23,9 @@ from sxhost.faces.pi.fields import NO_IMAGE, DialogAnswer, ImageData
 __all__ = ["BadCommand", "parse"]
 
 _decode: Callable[[bytes], Command] = msgspec.json.Decoder(AnyCommand).decode
+
+REPLACED: Final = "\ufffd"
+"""Stands for half a character in what is decoded."""
 
 SHORT: Final = 256
 """Bytes of a frame in which no text can be too long."""
@@ -43,10 +47,6 @@ class BadCommand(Exception):
         self.id = command_id
 
 
-class _WithId(Struct):
-    id: Raw | UnsetType = UNSET
-
-
 def parse(frame: bytes) -> Command:
     """Return the command of a frame.
 
@@ -58,7 +58,19 @@ def parse(frame: bytes) -> Command:
         return _explained(frame)
     if len(frame) > SHORT and (b"\\u" in frame or not frame.isascii()):
         return _explained(frame)  # lengths are counted otherwise there
+    _check_whole(command, frame)
     return command
+
+
+def _check_whole(command: Command, frame: bytes) -> None:
+    """Check that an id has no half character: the host could keep it only as another.
+
+    :raises BadCommand: it has; its response has the id as its client has written it.
+    """
+    command_id = _id_of({"id": command.id}, frame)
+    if isinstance(command_id, Raw):
+        error = "Validation failed: id: Must not have half a character"
+        raise BadCommand(error, command.type, command_id)
 
 
 def _explained(frame: bytes) -> Command:
@@ -120,8 +132,12 @@ def _shown(fields: Mapping[str, object]) -> object:
 
 
 def _id_of(fields: Mapping[str, object], frame: bytes) -> object:
-    """Return the id of a command as its client has written it, also with half a character."""
+    """Return the id of a command; as its client has written it if that has half a character."""
     command_id = fields.get("id", UNSET)
-    if isinstance(command_id, str) and "\ufffd" in command_id and frame.isascii():
-        return msgspec.json.decode(frame, type=_WithId).id
-    return command_id
+    if not (isinstance(command_id, str) and REPLACED in command_id):
+        return command_id
+    try:  # msgspec refuses half a character everywhere
+        written = json.loads(frame.decode("utf-8", "replace"), strict=False)["id"]
+    except (ValueError, RecursionError):
+        return command_id
+    return command_id if written == command_id else Raw(json.dumps(written).encode())

@@ -165,6 +165,24 @@ def test_control_waits_for_what_may_begin_the_work_that_it_controls() -> None:
     assert goes(control)
 
 
+def test_stopped_work_is_passed_no_more_by_its_client_alone() -> None:
+    lanes = Lanes()
+    work = lanes.enter("a", Ride("work", "in_order", US))
+    work.work_started()
+    stop = Ride("stop", "controls", US, frozenset({"work"}), stops=True)
+    lanes.enter("a", stop).release()
+    waiting = lanes.enter("a", Ride("work", "in_order", US))
+    again, read, theirs = (
+        lanes.enter("a", ride)
+        for ride in (stop, Ride("look", "reads", US), Ride("look", "reads", THEM))
+    )
+    assert (goes(again), goes(read), goes(theirs)) == (False, False, True)
+    work.release()
+    assert (goes(waiting), goes(again)) == (True, False)
+    waiting.work_started()
+    assert goes(again)
+
+
 # What creates and deletes sessions.
 
 

@@ -6,6 +6,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,3 +170,21 @@ fields = st.sampled_from(
 def test_random_text_is_a_command_or_an_error(name: str, given: dict[str, Any]) -> None:
     with suppress(BadCommand):
         parse(json.dumps({**given, "type": name}).encode())
+
+
+@pytest.mark.parametrize(
+    ("frame", "written"),
+    [
+        (b'{"type":"abort","sessionId":"s","id":"a\\ud83d"}', b'"a\\ud83d"'),
+        (b'{"type":"abort","id":"a\\ud83d"}', b'"a\\ud83d"'),
+        (b'{"type":"abort","id":[1, 2]}', b"[1,2]"),
+    ],
+)
+def test_wrong_id_is_repeated_as_it_came(frame: bytes, written: bytes) -> None:
+    assert msgspec.json.encode(complaint(frame).id) == written
+
+
+@pytest.mark.parametrize("text", [r"a\\ud83d", "\\ufffd", r"\ud83d\ude00"])
+def test_id_of_whole_characters_is_an_id(text: str) -> None:
+    frame = b'{"type":"abort","sessionId":"s","id":"%s"}' % text.encode()
+    assert parse(frame).id == json.loads(frame)["id"]
