@@ -323,6 +323,7 @@ SAMPLES = (
     errors.NoTurn("a"),
     errors.OnlyAtTerminal(7, since_ms=9),
     errors.NotHosted("a"),
+    errors.NotReady("stands by for another one"),
     errors.SessionExists("a"),
     errors.TurnInProgress("a"),
     errors.UnknownApproval("a", 7),

@@ -18,8 +18,15 @@ from sxhost.store.postgresql.journal import SILENCE_S, PostgreSQLJournal
 from sxhost.testing import result_of
 from tests.support.durable_stores import append, draft, fill
 from tests.support.engine_proxy import EngineProxy
+from tests.support.hosts import until
 from tests.support.postgresql import Cluster
 from tests.support.stores import HERE
+
+HELD = """
+    SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+    AND objid::bigint = hashtext(current_schema())::bigint & 4294967295
+"""
+"""How many hold the lock of a schema: the engine notices a moment later that a host is gone."""
 
 MakeNode = Callable[..., "Node"]
 
@@ -196,12 +203,14 @@ def test_who_finds_the_log_elsewhere_writes_no_more(
 
 
 def test_who_comes_back_after_another_was_active_learns_it(
-    node: MakeNode, proxy: EngineProxy
+    node: MakeNode, proxy: EngineProxy, postgresql: Cluster, schema: str
 ) -> None:
     first, second = node(), node()
     first.store.open()
     append(first.store, "a", draft())
+    assert postgresql.query(HELD, schema) == [(1,)]
     proxy.cut(refuse=True)
+    until(lambda: postgresql.query(HELD, schema) == [(0,)])
     second.store.open()
     append(second.store, "a", draft())
     proxy.mend()
