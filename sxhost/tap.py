@@ -144,33 +144,26 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     tokens = TokenStore(settings.state_dir, wall_ms, reactor.callLater)
     browsers = BrowserLogins(reactor, wall_ms, limits)
-    record = sessions.record_action
     handlers = TokenHandlers(
         tokens,
         browsers,
         reactor,
         limits,
-        record=record,
+        record=sessions.record_action,
         host_uid=settings.user,
         outside_urls=lambda: outside_urls(host.urls, settings.hosts),
     )
     run_in_thread = background_thread(reactor, "files")
     multiplexer = Multiplexer(sessions, reactor, run_in_thread)
     metrics = Metrics(sessions)
-    follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
-    hook_handler = HookHandler(sessions, reactor, follower, os.environ)
-    sessions.on_process_end(hook_handler.read_last_words)
-    hook_routes = hooks.routes(
-        hook_handler,
-        settings.user,
-        lambda: run_in_thread(lambda: list(hook_settings(os.environ))),
-    )
+    hook_handler = make_hook_handler(settings, sessions, reactor, run_in_thread)
+    installed = partial(run_in_thread, lambda: list(hook_settings(os.environ)))
     routes = faces(
         sessions,
         metrics,
         handlers,
         multiplexer,
-        hook_routes,
+        hooks.routes(hook_handler, settings.user, installed),
         bypass=settings.bypass,
         readiness=readiness,
     )
@@ -210,6 +203,16 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         sessions.telemetry = forwarder.url
         forwarder.setServiceParent(host)
     return host
+
+
+def make_hook_handler(
+    settings: Settings, sessions: SessionService, reactor: Any, run_in_thread: RunInThread
+) -> HookHandler:
+    """Return what hears agents' hooks, and follows their transcripts."""
+    follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
+    hook_handler = HookHandler(sessions, reactor, follower, os.environ)
+    sessions.on_process_end(hook_handler.read_last_words)
+    return hook_handler
 
 
 def make_site(

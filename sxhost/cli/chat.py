@@ -74,7 +74,7 @@ class Chat:
         self._view = TurnView(json=link.json)
         self._prompts = ApprovalPrompts(self._view, session.id)
         self._is_terminal = sys.stdin.isatty()
-        self._works = session.state == "active"
+        self._works = False
         self._sent_here: deque[str] = deque(maxlen=100)
         """Texts that were sent from here, and that the log has not repeated yet."""
         self._waiting: deque[str] = deque()
@@ -95,6 +95,7 @@ class Chat:
         async with stream:
             self._stream = stream
             self._greet()
+            await self._look_again()
             await self._prompts.look(self._host)
             keyboard = Keyboard(self._link.reactor, LONGEST_LINE)
             keyboard.on_line = self._take
@@ -105,6 +106,10 @@ class Chat:
             finally:
                 keyboard.close()
         return self._farewell(stream.ended)
+
+    async def _look_again(self) -> None:
+        """Note whether the agent works, now that the stream tells what changes from here on."""
+        self._works = (await self._host.session(self._id)).state == "active"
 
     async def _follow(self, stream: EventStream) -> None:
         async for value in stream:
@@ -206,17 +211,20 @@ class Chat:
         if self._waiting and (self._is_terminal or not (self._hosted and self._works)):
             text = self._waiting.popleft()
             self._works = self._works or self._hosted
-            background(self._sending.run(self._send, text), log, "sending")
+            sending = background(self._sending.run(self._send, text), log, "sending")
+            sending.addCallback(lambda _: self._leave_at_end())  # what is sent may be over
 
     def _send(self, text: str) -> Deferred[None]:
         return Deferred.fromCoroutine(self._send_words(text))
 
     async def _send_words(self, text: str) -> None:
+        """Send a text; the stream brings what becomes of a turn, maybe before this is done."""
         self._sent_here.append(text)
         try:
-            if not (self._hosted and await self._began_turn(text)):
-                sent = await self._host.send(self._id, MessageDraft(content=text))
-                self._view.line(f"({sent.note})", dim=True)
+            if self._hosted and await self._began_turn(text):
+                return
+            sent = await self._host.send(self._id, MessageDraft(content=text))
+            self._view.line(f"({sent.note})", dim=True)
         except (HostError, HostUnreachable) as error:
             self._sent_here.remove(text)
             self._works, self._status = False, HOST_SAID_NO

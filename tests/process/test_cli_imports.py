@@ -33,7 +33,7 @@ QUICK = ("status", "send", "fire", "pull", "approve")
 """Commands that people and scripts use all the time."""
 
 MOST = 520
-"""Modules that a quick command has, those of Python included; it was 640."""
+"""Modules that a quick command has, those of Python included."""
 
 
 def imports(commands: Sequence[Sequence[str]], **environ: str) -> list[set[str]]:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["browser"]
 
 PROMPT = "RUN: touch made.txt && echo '**made** it'"
-ASKS: dict[str, dict[str, Any]] = {"codex": {"approval_policy": "untrusted"}, "claude": {}}
+ASKS: dict[str, dict[str, Any]] = {
+    # In its sandbox it tries an approved command first, and notices too late on a busy machine.
+    "codex": {"approval_policy": "untrusted", "sandbox": "danger-full-access"},
+    "claude": {},
+}
 """Which agents, and what makes each ask before it runs a command."""
 
 

@@ -62,9 +62,9 @@ def test_user_of_claude_may_answer_first(claude: Bench) -> None:
     with on_a_terminal(claude, *MANUAL, TOUCH) as terminal:
         until(lambda: claude.ask("/approvals"))
         terminal.press_until(b"\r", lambda: not claude.ask("/approvals"))
+        until((claude.agent.cwd / "made").exists)
     (closed,) = claude.ask("/approvals?all=1")
     assert closed["resolution"]["reason"] == "answered at the terminal"
-    assert (claude.agent.cwd / "made").exists()
 
 
 # Codex.

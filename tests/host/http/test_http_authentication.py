@@ -518,7 +518,7 @@ def test_read_only_routes_need_the_read_scope(lab: HostInMemory) -> None:
         if route.method != "GET" and route.path != "/login/<code>":
             assert route.needs in ("send", "approve", "admin"), route
     opened = {route.path for route in lab.routes if route.needs == "open"}
-    dashboard = {"/", "/ui/<version>/<name>", "/ui/<version>/vendor/<name>"}
+    dashboard = {"/", "/ui/<version>/<name>", "/ui/<version>/vendor/<name>", "/worker.js"}
     assert opened == {"/health", "/healthz", "/login/<code>", "/ready", "/whoami", *dashboard}
 
 
