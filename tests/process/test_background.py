@@ -69,7 +69,7 @@ def test_command_that_outlives_its_turn_prints_under_it(stage: Stage) -> None:
     stage.driven.ask(f"approvals/{asked['id']}", decision="approve")
     stage.driven.until("complete")
     assert shown(stage.driven.detail()) == ("working", ["command"])
-    stage.driven.ask("turns", input="SLOW 200")
+    stage.driven.begin("SLOW 200")
     stage.driven.until("message-delta")
     (stage.agent.cwd / "go").touch()
     done = stage.driven.until("tool-done")[-1]["data"]

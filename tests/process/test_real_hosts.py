@@ -119,7 +119,7 @@ def test_command_of_a_real_agent_is_denied(stage: Stage) -> None:
 
 @on(*STEERED)
 def test_real_agent_is_steered(stage: Stage) -> None:
-    stage.driven.ask("turns", input="SLOW 30 20")
+    stage.driven.begin("SLOW 30 20")
     stage.driven.until("message-delta")
     assert stage.driven.refused("turns", input="another") == "turn_in_progress"
     stage.driven.ask("steer", input="SAY: turned left")
@@ -130,7 +130,7 @@ def test_real_agent_is_steered(stage: Stage) -> None:
 
 @on(*AGENTS)
 def test_real_agent_is_interrupted(stage: Stage) -> None:
-    stage.driven.ask("turns", input="SLOW 1000 50")
+    stage.driven.begin("SLOW 1000 50")
     stage.driven.until("message-delta")
     stage.driven.ask("interrupt")
     assert last(stage.driven.until("complete", "error"))["status"] == "interrupted"
@@ -150,7 +150,7 @@ def test_message_waits_for_the_next_turn(stage: Stage) -> None:
 @on(*AGENTS)
 def test_conversation_continues_after_the_agent_was_killed(stage: Stage) -> None:
     stage.driven.turn("my name is Ada")
-    stage.driven.ask("turns", input="SLOW 1000 50")
+    stage.driven.begin("SLOW 1000 50")
     stage.driven.until("message-delta")
     stage.kill_agent()
     failed = last(stage.driven.until("error"))
@@ -165,7 +165,7 @@ def test_conversation_continues_after_the_agent_was_killed(stage: Stage) -> None
 def test_conversation_continues_after_the_host_was_killed(stage: Stage) -> None:
     stage.driven.turn("my name is Ada")
     native = stage.driven.detail()["native_id"]
-    stage.driven.ask("turns", input="SLOW 1000 50")
+    stage.driven.begin("SLOW 1000 50")
     stage.driven.until("message-delta")
     before = stage.programs()
     stage.kill_host()

@@ -18,7 +18,7 @@ from msgspec import to_builtins
 
 from sxhost.model.turn import Launch
 from tests.support.agents.rude_agents import FLOOD, SEPARATORS, command
-from tests.support.driving import Driven, ask, last, texts
+from tests.support.driving import Driven, Object, ask, last, texts
 from tests.support.hosts import FOREGROUND, Host, run
 from tests.support.leftovers import end_leftovers, no_leftovers, processes_of
 
@@ -29,6 +29,9 @@ QUICK = {"agent_eof": 0.5, "agent_term": 0.5, "agent_kill": 5, "restart_after": 
 
 PATIENT = 10
 """Ways that go on beside the others."""
+
+WHOLES = "message,complete,error"
+"""What is read of a flood."""
 
 PIECES = ["message-delta", "message-delta", "message"]
 EVENTS = {
@@ -54,15 +57,21 @@ class Polite:
         self._driven = Driven.start(host, launch)
         self._driven.until("started")
         self._turns = 0
+        self._first = 0
+        """The number of the turn's first event."""
 
     def begin(self, text: str) -> None:
         self._turns += 1
-        self._driven.ask("turns", input=text)
+        self._first = self._driven.seen + 1
+        self._driven.begin(text)
 
-    def end(self, text: str) -> None:
+    def end(self) -> list[Object]:
+        """Return what the turn was."""
+        return self._driven.until("complete", "error")
+
+    def check(self, text: str, events: list[Object]) -> None:
         """See that the turn was as it should be, event by event, and nothing before it."""
-        first = self._driven.seen + 1
-        events = self._driven.until("complete", "error")
+        first = self._first
         said = text if self.dialect == "echo" else f"echo: {text}"
         assert [event["event"] for event in events] == EVENTS[self.dialect]
         assert [event["seq"] for event in events] == [*range(first, first + len(events))]
@@ -99,8 +108,9 @@ class Party:
         texts = {agent: f"round-{number}-of-{n}" for n, agent in enumerate(self.nine)}
         for agent, text in texts.items():
             agent.begin(text)
+        events = {agent: agent.end() for agent in self.nine}
         for agent, text in texts.items():
-            agent.end(text)
+            agent.check(text, events[agent])
 
     def home(self, name: str) -> Path:
         """Return where the processes of a rude agent live, and nobody else's."""
@@ -131,11 +141,14 @@ class Party:
         no_leftovers(self.home(driven.id))
 
     @contextmanager
-    def rude(self, dialect: str, manner: str) -> Iterator[Driven]:
-        """Let an agent be rude in a turn, while the nine work."""
+    def rude(self, dialect: str, manner: str, types: str = "") -> Iterator[Driven]:
+        """Let an agent be rude in a turn, while the nine work.
+
+        :param types: of the turn's events, which are read.
+        """
         driven = self.start(dialect, id=f"rude-{dialect}-{manner}")
         driven.until("started")
-        driven.ask("turns", input=f"RUDE: {manner}")
+        driven.begin(f"RUDE: {manner}", types)
         self.all_work()
         yield driven
         self.forget(driven)
@@ -183,7 +196,7 @@ def never_takes(party: Party, dialect: str) -> None:
 def never_reads(party: Party, dialect: str, manner: str) -> None:
     """In the middle of a turn it closes its ears, also for TERM."""
     driven = party.start(dialect, manner)
-    driven.ask("turns", input="hello")
+    driven.begin("hello")
     driven.until("message-delta")
     party.forget(driven)
 
@@ -306,8 +319,8 @@ def test_only_lf_ends_a_line(party: Party, dialect: str) -> None:
 
 @both
 def test_flood_of_output_is_held_back(party: Party, dialect: str) -> None:
-    with party.bounded(96 * MIB), party.rude(dialect, "flood") as driven:
-        events = driven.until("complete", "error", types="message,complete,error")
+    with party.bounded(96 * MIB), party.rude(dialect, "flood", WHOLES) as driven:
+        events = driven.until("complete", "error")
         assert last(events)["status"] == "completed"
         (text,) = texts(events, "message")
         assert text == f"echo: {'x' * FLOOD}RUDE: flood"
@@ -316,8 +329,8 @@ def test_flood_of_output_is_held_back(party: Party, dialect: str) -> None:
 @both
 def test_flood_of_large_pieces_is_held_back(party: Party, dialect: str) -> None:
     """A tenth of what took 333 MB; `benchmarks.bounds` has the whole."""
-    with party.bounded(32 * MIB), party.rude(dialect, "wide") as driven:
-        events = driven.until("complete", "error", types="message,complete,error")
+    with party.bounded(32 * MIB), party.rude(dialect, "wide", WHOLES) as driven:
+        events = driven.until("complete", "error")
         assert last(events)["status"] == "completed"
 
 

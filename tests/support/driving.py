@@ -39,6 +39,8 @@ class Driven:
         self.id = session_id
         self.seen = 0
         """The number of the last event that was waited for."""
+        self._live: Iterator[Object] | None = None
+        """What happens from the turn on that was begun last."""
 
     @classmethod
     def start(cls, host: Host, launch: Launch, **more: Any) -> Driven:
@@ -63,10 +65,23 @@ class Driven:
         """Return the session."""
         return dict(ask(self.host, "GET", f"/sessions/{self.id}")[1])
 
-    def until(self, *names: str, types: str = "") -> list[Object]:
-        """Return what happens next (of some types) until an event of one of these names."""
+    def begin(self, text: str, types: str = "") -> None:
+        """Begin a turn whose events (of some types) the next `until` returns.
+
+        They are followed from before it begins: pieces that are there whole stay for a moment,
+        and under load whoever comes after the turn comes too late for them.
+        """
+        self._live = self._follow(types)
+        next(self._live)
+        self.ask("turns", input=text)
+
+    def until(self, *names: str) -> list[Object]:
+        """Return what happens next until an event of one of these names."""
         found: list[Object] = []
-        for event in self._follow(types):
+        live, self._live = self._live or self._follow(), None
+        for event in live:
+            if "frame" in event:
+                continue
             found.append(event)
             if event["event"] in names:
                 break
@@ -75,7 +90,7 @@ class Driven:
 
     def turn(self, text: str) -> list[Object]:
         """Run a turn to its end."""
-        self.ask("turns", input=text)
+        self.begin(text)
         return self.until("complete", "error")
 
     def decide(self, decision: str, **more: Any) -> Object:
@@ -84,15 +99,14 @@ class Driven:
         (approval,) = ask(self.host, "GET", f"/sessions/{self.id}/approvals")[1]
         return self.ask(f"approvals/{approval['id']}", decision=decision, **more)
 
-    def _follow(self, types: str) -> Iterator[Object]:
+    def _follow(self, types: str = "") -> Iterator[Object]:
+        """Go through the lines of a response that is open from its first line on."""
         link = http.client.HTTPConnection("127.0.0.1", self.host.port, timeout=PATIENCE)
         with closing(link):
             path = f"/sessions/{self.id}/events?follow=1&after={self.seen}&types={types}"
             link.request("GET", path)
             for line in link.getresponse():
-                event = json.loads(line)
-                if "frame" not in event:
-                    yield event
+                yield json.loads(line)
 
 
 def texts(events: list[Object], name: str) -> list[str]:

@@ -17,9 +17,9 @@ from hypothesis.stateful import (
 
 from sxhost.faces.pi.translator import Translator
 from sxhost.model.event_types import MessageDeltaEvent, MessageEvent
-from sxhost.model.session import EventQuery
+from sxhost.model.session import Event
 from sxhost.process.contracts import ChildExit
-from sxhost.testing import FakeAgent, HostInMemory, question, result_of
+from sxhost.testing import FakeAgent, HostInMemory, question
 from tests.support.multiplexer_in_memory import Peer
 
 NAMES = st.sampled_from("abc")
@@ -38,6 +38,9 @@ class Machine(RuleBasedStateMachine):
         self.peers = [Peer(self.lab) for _ in range(3)]
         self.said: list[list[str]] = [[], [], []]
         self.seen = [0, 0, 0]
+        self.read = 0
+        self.logs: dict[str, list[Event]] = {}
+        """What sessions' logs had at any time: pieces leave them."""
 
     @initialize()
     def some_sessions(self) -> None:
@@ -144,6 +147,17 @@ class Machine(RuleBasedStateMachine):
     # What always holds.
 
     @invariant()
+    def logs_are_read(self) -> None:
+        """Read on before a second has passed, after which pieces that are there whole leave."""
+        recent = self.lab.store.recent
+        fresh = recent.since(None, self.read)
+        assert fresh is not None
+        self.read = recent.position
+        for event in fresh:
+            log = [] if event.seq == 1 else self.logs[event.session]
+            self.logs[event.session] = [*log, event]
+
+    @invariant()
     def no_command_has_two_answers(self) -> None:
         for said, peer in zip(self.said, self.peers, strict=True):
             numbers = [one["id"] for one in peer.answers]
@@ -176,28 +190,28 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end each command has its answer."""
-        for _ in range(20):
-            for agent in self.running:
-                agent.reports.turn_ended("completed")
-            self.lab.clock.advance(0.01)
+        self.all_turns_end()
         for _ in range(12):
             self.lab.clock.advance(31)
-        for _ in range(20):
-            for agent in self.running:
-                agent.reports.turn_ended("completed")
-            self.lab.clock.advance(0.01)
+            self.logs_are_read()
+        self.all_turns_end()
         for said, peer in zip(self.said, self.peers, strict=True):
             assert {one["id"] for one in peer.answers} == set(said)
         for name in filter(self.lab.service.knows, "abc"):
             self.all_were_told_the_same(name)
 
+    def all_turns_end(self) -> None:
+        for _ in range(20):
+            for agent in self.running:
+                agent.reports.turn_ended("completed")
+            self.lab.clock.advance(0.01)
+            self.logs_are_read()
+
     def all_were_told_the_same(self, name: str) -> None:
-        """Whoever came when and where was told what a reader of the whole log is told."""
+        """Whoever came when and where was told what who has read the whole log is told."""
         runs = Translator(self.lab.limits, lambda _: "fake")
         told: dict[tuple[str, int], list[Any]] = {}
-        for event in result_of(
-            self.lab.service.events(name, EventQuery(after="0", pieces=True))
-        ):
+        for event in self.logs.get(name, ()):
             frames = [json.loads(one) for one in runs.translate(event)]
             place = f"{self.lab.store.epoch}:{event.id - 1}", event.seq
             told.setdefault(place, []).extend(frames[:-1])
