@@ -70,6 +70,8 @@ class Admission:
         self._clock = clock
         self._host_uid = host_uid
         self._max_descriptors = max_descriptors or descriptors
+        self._descriptors = 0
+        """How many were in use when a connection was accepted last, or when the host began."""
         self._by_peer: Counter[str] = Counter()
         self._resume_call: IDelayedCall | None = None
         self._refused = 0
@@ -82,6 +84,18 @@ class Admission:
             sock = getattr(port, "socket", None)
             if sock is not None:
                 sock.listen(BACKLOG)
+                self._descriptors = max(self._descriptors, sock.fileno())
+                port.doRead = partial(self._accept, port, port.doRead)
+
+    def _accept(self, port: Any, accept: Callable[[], object]) -> None:
+        """Have a port accept no more connections in this turn than there are descriptors for.
+
+        Twisted would take the whole backlog, even after it was paused in the middle of it, and
+        close what it has no descriptor for.
+        """
+        room = self._most_descriptors - self._descriptors
+        port.numberAccepts = max(1, min(port.numberAccepts, room))
+        accept()
 
     def admit(self, transport: Any, uid: int | None) -> str:
         """Count a connection; return its peer, which `release` takes.
@@ -165,11 +179,15 @@ class Admission:
         The kernel gives out the lowest number that is free, so a new socket's number says
         how many are in use.
         """
-        number = transport.fileno() if hasattr(transport, "fileno") else 0
-        most = self._max_descriptors() * self._limits.descriptors // 100
-        if number >= most and not self.paused:
+        self._descriptors = transport.fileno() if hasattr(transport, "fileno") else 0
+        most = self._most_descriptors
+        if self._descriptors >= most and not self.paused:
             log.warn("{most} descriptors are in use: accepting pauses", most=most)
             self.pause()
+
+    @property
+    def _most_descriptors(self) -> int:
+        return self._max_descriptors() * self._limits.descriptors // 100
 
     def pause(self) -> None:
         """Accept nothing until a connection ends or `RESUME_AFTER_S` have passed."""

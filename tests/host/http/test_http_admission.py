@@ -191,6 +191,49 @@ def test_accepting_is_retried_without_a_closed_connection() -> None:
     assert hall.clock.getDelayedCalls() == []
 
 
+class Listening:
+    """A listening socket."""
+
+    def listen(self, backlog: int) -> None:
+        """Let connections wait."""
+
+    def fileno(self) -> int:
+        return 4
+
+
+class Backlog(Port):
+    """A port like Twisted's, at which connections wait: one turn takes as many as it may."""
+
+    socket = Listening()
+
+    def __init__(self, door: Admission) -> None:
+        super().__init__()
+        self.numberAccepts = 100
+        self.taken: list[int] = []
+        self._door = door
+
+    def doRead(self) -> None:
+        began = 5 + len(self.taken)
+        for number in range(began, began + self.numberAccepts):
+            self.taken.append(number)
+            self._door.admit(Link(number=number), UID)
+        self.numberAccepts += 20
+
+
+def test_backlog_is_accepted_as_far_as_there_are_descriptors() -> None:
+    hall = Hall(most=100)
+    port = Backlog(hall.door)
+    hall.door.watch_ports([port])
+    while port.accepts():
+        port.doRead()
+    assert port.taken[-1] == 90
+    hall.clock.advance(1)
+    port.doRead()
+    assert port.taken[-1] == 91, "it is tried with one, and paused again"
+    assert not port.accepts()
+    hall.door.close()
+
+
 def test_descriptor_limit_of_the_process() -> None:
     assert descriptors() > 0
 
