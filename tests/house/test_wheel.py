@@ -76,7 +76,17 @@ def test_wheel_is_named_for_the_version(wheel: Path) -> None:
 def test_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    kinds = ("*.py", "*.sql", "*.js", "*.css", "*.html", "*.svg", "*.webmanifest", "vendor/*.*")
+    kinds = (
+        "*.py",
+        "*.sql",
+        "*.js",
+        "*.css",
+        "*.html",
+        "*.png",
+        "*.svg",
+        "*.webmanifest",
+        "vendor/*.*",
+    )
     files = [path for kind in kinds for path in (TREE / "sxhost").rglob(kind)]
     sources = {str(path.relative_to(TREE)) for path in files if path.suffix != ".ts"}
     assert names == {*sources, "sxhost/py.typed", "twisted/plugins/sxhost_plugin.py"}

@@ -72,6 +72,7 @@ def node(
 
     def make(**given: Any) -> Node:
         url = postgresql.url(schema, *(() if nodes else (proxy.port,)))
+        url = f"{url}&application_name={schema}"
         nodes.append(Node(url, tmp_path / f"{len(nodes)}", **given))
         return nodes[-1]
 
@@ -107,14 +108,14 @@ def test_a_host_stands_by_until_the_other_has_ended(node: MakeNode) -> None:
 
 
 def test_the_host_that_was_active_comes_first_when_the_engine_is_back(
-    node: MakeNode, postgresql: Cluster
+    node: MakeNode, postgresql: Cluster, schema: str
 ) -> None:
     first, second = node(), node()
     first.store.open()
     with pytest.raises(StandingBy):
         second.store.open()
-    others = "application_name = 'sxhost'"
-    postgresql.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+    ours = f"application_name = '{schema}'"
+    postgresql.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")
     with pytest.raises(StoreUnusable):
         result_of(second.store.take_over())  # it learns that its connection is lost
     with pytest.raises(StandingBy):
