@@ -32,14 +32,14 @@ def connect(host: Host) -> socket.socket:
 
 
 def is_healthy(client: socket.socket, host: Host) -> bool:
-    """Ask over a connection that is open."""
-    client.sendall(HEALTH % host.port)
+    """Ask over a connection; one that the host has closed or reset is not healthy."""
     got = b""
-    while not got.endswith(b"}"):
-        piece = client.recv(4096)
-        if not piece:
-            return False
-        got += piece
+    with suppress(ConnectionError):
+        client.sendall(HEALTH % host.port)
+        while not got.endswith(b"}") and (piece := client.recv(4096)):
+            got += piece
+    if not got.endswith(b"}"):
+        return False
     (reply,) = replies(got)
     return reply.status == 200
 
