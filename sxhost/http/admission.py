@@ -6,6 +6,7 @@ run out, nothing more is accepted: clients wait in the kernel's queue.
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import sys
@@ -38,6 +39,9 @@ LOG_EVERY_S: Final = 10.0
 BACKLOG: Final = 1024
 """Connections that may wait to be accepted; the kernel of one too many tries after a second."""
 
+SPARE: Final = 2
+"""Descriptors that no connection takes: it would be reset, where it can wait."""
+
 RETRY_S: Final = 5
 """Seconds after which a peer with too many connections is to try again."""
 
@@ -48,7 +52,7 @@ CUSTOMER_BITS: Final = 64
 class Admission:
     """Limits connections, in all and from each peer but the host's own user (`host_uid`).
 
-    `max_descriptors` returns how many this process may have.
+    `max_descriptors` returns how many this process may have, `used` how many it has.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Admission:
         clock: IReactorTime,
         host_uid: int | None,
         max_descriptors: Callable[[], int] | None = None,
+        used: Callable[[], int] | None = None,
     ) -> None:
         self._ports: Sequence[Any] = ()
         self.open = 0
@@ -70,8 +75,7 @@ class Admission:
         self._clock = clock
         self._host_uid = host_uid
         self._max_descriptors = max_descriptors or descriptors
-        self._descriptors = 0
-        """How many were in use when a connection was accepted last, or when the host began."""
+        self._used_descriptors = used or used_descriptors
         self._by_peer: Counter[str] = Counter()
         self._resume_call: IDelayedCall | None = None
         self._refused = 0
@@ -84,7 +88,6 @@ class Admission:
             sock = getattr(port, "socket", None)
             if sock is not None:
                 sock.listen(BACKLOG)
-                self._descriptors = max(self._descriptors, sock.fileno())
                 port.doRead = partial(self._accept, port, port.doRead)
 
     def _accept(self, port: Any, accept: Callable[[], object]) -> None:
@@ -93,8 +96,12 @@ class Admission:
         Twisted would take the whole backlog, even after it was paused in the middle of it, and
         close what it has no descriptor for.
         """
-        room = self._most_descriptors - self._descriptors
-        port.numberAccepts = max(1, min(port.numberAccepts, room))
+        in_use = self._used_descriptors()
+        if in_use + SPARE > self._max_descriptors():
+            if not self.paused:
+                self.pause()
+            return
+        port.numberAccepts = max(1, min(port.numberAccepts, self._most_descriptors - in_use))
         accept()
 
     def admit(self, transport: Any, uid: int | None) -> str:
@@ -179,9 +186,9 @@ class Admission:
         The kernel gives out the lowest number that is free, so a new socket's number says
         how many are in use.
         """
-        self._descriptors = transport.fileno() if hasattr(transport, "fileno") else 0
+        number = transport.fileno() if hasattr(transport, "fileno") else 0
         most = self._most_descriptors
-        if self._descriptors >= most and not self.paused:
+        if number >= most and not self.paused:
             log.warn("{most} descriptors are in use: accepting pauses", most=most)
             self.pause()
 
@@ -262,6 +269,16 @@ def tune(transport: Any, limits: Limits) -> None:
             set_option(socket.TCP_USER_TIMEOUT, int(dead_after * 1000))
             set_option(socket.TCP_KEEPIDLE, max(int(dead_after / 2), 1))
             set_option(socket.TCP_KEEPINTVL, max(int(dead_after / 5), 1))
+
+
+def used_descriptors() -> int:
+    """Return how many descriptors are in use, nearly: the number of the next one."""
+    try:
+        number = os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        return sys.maxsize
+    os.close(number)
+    return number
 
 
 def descriptors() -> int:

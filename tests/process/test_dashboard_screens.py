@@ -142,8 +142,9 @@ def test_session_is_renamed_marked_and_copied(
     expect(page.get_by_label("Title")).to_have_value("New name")
     page.keyboard.press("m")
     assert until(lambda: feed.ask("/sessions/a")["flagged"])
-    for key in ("?", "Escape"):
-        page.keyboard.press(key)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("heading", name="New name")).to_be_visible()
 

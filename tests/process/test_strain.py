@@ -140,13 +140,14 @@ def test_connections_wait_when_descriptors_run_out(
 def test_host_survives_without_a_free_descriptor(running_host: Host) -> None:
     with connect(running_host) as first:
         assert is_healthy(first, running_host)
-        with (
-            at_most(running_host, max(numbers(running_host)) + 1),
-            connect(running_host) as second,
-        ):
-            assert is_healthy(first, running_host)
-            assert not is_healthy(second, running_host)
-            assert is_healthy(first, running_host)
-        with connect(running_host) as third:
-            assert is_healthy(third, running_host)
+        with ExitStack() as stack:
+            with at_most(running_host, max(numbers(running_host)) + 1):
+                second = stack.enter_context(connect(running_host))
+                assert is_healthy(first, running_host)
+                second.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    second.recv(1)
+                second.settimeout(PATIENCE)
+                assert is_healthy(first, running_host)
+            assert is_healthy(second, running_host)
     assert "Traceback" not in running_host.output()

@@ -197,41 +197,48 @@ class Listening:
     def listen(self, backlog: int) -> None:
         """Let connections wait."""
 
-    def fileno(self) -> int:
-        return 4
-
 
 class Backlog(Port):
     """A port like Twisted's, at which connections wait: one turn takes as many as it may."""
 
     socket = Listening()
 
-    def __init__(self, door: Admission) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__()
         self.numberAccepts = 100
-        self.taken: list[int] = []
-        self._door = door
+        self.used = 5
+        self.clock = Clock()
+        self.door = Admission(Limits(), self.clock, UID, lambda: most, lambda: self.used)
+        self.door.watch_ports([self])
 
     def doRead(self) -> None:
-        began = 5 + len(self.taken)
-        for number in range(began, began + self.numberAccepts):
-            self.taken.append(number)
-            self._door.admit(Link(number=number), UID)
+        for _ in range(self.numberAccepts):
+            self.door.admit(Link(number=self.used), UID)
+            self.used += 1
         self.numberAccepts += 20
 
 
 def test_backlog_is_accepted_as_far_as_there_are_descriptors() -> None:
-    hall = Hall(most=100)
-    port = Backlog(hall.door)
-    hall.door.watch_ports([port])
-    while port.accepts():
-        port.doRead()
-    assert port.taken[-1] == 90
-    hall.clock.advance(1)
+    port = Backlog(most=100)
+    counts = []
+    for _ in range(12):
+        counts.append(port.used)
+        if port.accepts():
+            port.doRead()
+        else:
+            port.clock.advance(1)
+    assert counts == [5, 90, 91, 91, 92, 92, 93, 93, 94, 94, 95, 95]
+
+
+def test_last_descriptors_are_for_no_connection() -> None:
+    port = Backlog(most=100)
+    port.used = 99
     port.doRead()
-    assert port.taken[-1] == 91, "it is tried with one, and paused again"
-    assert not port.accepts()
-    hall.door.close()
+    assert (port.used, port.accepts()) == (99, False)
+    port.used = 30
+    port.clock.advance(1)
+    port.doRead()
+    assert port.used == 90
 
 
 def test_descriptor_limit_of_the_process() -> None:
