@@ -76,6 +76,8 @@ class Admission:
         self._host_uid = host_uid
         self._max_descriptors = max_descriptors or descriptors
         self._used_descriptors = used or used_descriptors
+        self._used_at_first = 0
+        """Descriptors in use when the host began, without any connection."""
         self._by_peer: Counter[str] = Counter()
         self._resume_call: IDelayedCall | None = None
         self._refused = 0
@@ -84,6 +86,7 @@ class Admission:
     def watch_ports(self, ports: Sequence[Any]) -> None:
         """Take over the listening `ports`, with a longer backlog than Twisted's."""
         self._ports = ports
+        self._used_at_first = self._used_descriptors()
         for port in ports:
             sock = getattr(port, "socket", None)
             if sock is not None:
@@ -96,7 +99,8 @@ class Admission:
         Twisted would take the whole backlog, even after it was paused in the middle of it, and
         close what it has no descriptor for.
         """
-        in_use = self._used_descriptors()
+        # The next number says less than how many there are, where some were closed since.
+        in_use = max(self._used_descriptors(), self._used_at_first + self.open)
         if in_use + SPARE > self._max_descriptors():
             if not self.paused:
                 self.pause()

@@ -230,6 +230,15 @@ def test_backlog_is_accepted_as_far_as_there_are_descriptors() -> None:
     assert counts == [5, 90, 91, 91, 92, 92, 93, 93, 94, 94, 95, 95]
 
 
+def test_descriptors_that_were_closed_between_others_are_not_counted_twice() -> None:
+    port = Backlog(most=100)
+    port.doRead()
+    port.used = 10  # one with a low number was closed: the next number is that, but 84 are open
+    port.clock.advance(1)
+    port.doRead()
+    assert (port.used, port.accepts()) == (11, True)
+
+
 def test_last_descriptors_are_for_no_connection() -> None:
     port = Backlog(most=100)
     port.used = 99
