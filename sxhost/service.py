@@ -285,7 +285,7 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         change = Succession(
             continues=old_id,
             continued_by="",
-            title=new.title or old.title or old.opening,
+            title=new.title or old.shown_title,
             labels={**old.labels, **new.labels},
         )
         await store.register(new_id, change, at)

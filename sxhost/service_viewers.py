@@ -148,6 +148,6 @@ def _hit(event: Event, session: Session, search: EventSearch) -> SearchHit:
         text=text,
         marks=marks,
         agent=session.agent,
-        title=session.title or session.opening,
+        title=session.shown_title,
         project=project_name(session.cwd),
     )

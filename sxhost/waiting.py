@@ -11,7 +11,15 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["RunInThread", "Signal", "background", "begin", "run_inline", "uncancelled"]
+__all__ = [
+    "RunInThread",
+    "Signal",
+    "background",
+    "begin",
+    "rest_of",
+    "run_inline",
+    "uncancelled",
+]
 
 T = TypeVar("T")
 
@@ -64,10 +72,10 @@ def begin(work: Coroutine[Any, Any, T]) -> Deferred[T]:
         return succeed(done.value)
     except BaseException:  # noqa: BLE001 - it is the caller's, as the result
         return fail()
-    return context.run(Deferred.fromCoroutine, _rest(work, awaited))
+    return context.run(Deferred.fromCoroutine, rest_of(work, awaited))
 
 
-def _rest(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
+def rest_of(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
     """Go on with a coroutine that waits for `awaited`."""
     while True:
         try:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Coroutine, Iterator
 from functools import lru_cache
-from types import coroutine
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -27,6 +26,7 @@ from sxhost.http.guard import ConnectionGuard
 from sxhost.http.request_context import HandlerOutcome
 from sxhost.logs import logger
 from sxhost.model.caller import Caller, current_caller
+from sxhost.waiting import rest_of
 
 __all__ = ["AnsweringSite", "Channel", "DirectRequest", "request_ids"]
 
@@ -121,7 +121,7 @@ class DirectRequest:
         self._counted = self.plan.length
         self._site.admission.count_body(self._counted)
         self._channel.begin_waiting(self)
-        self._waiting = Deferred.fromCoroutine(_resumed(work, awaited))
+        self._waiting = Deferred.fromCoroutine(rest_of(work, awaited))
         self._waiting.addCallbacks(self._finish, self._fail).addErrback(_log_failure)
 
     def _finish(self, value: Any) -> None:
@@ -186,21 +186,6 @@ class DirectRequest:
     def _release_body(self) -> None:
         counted, self._counted = self._counted, 0
         self._site.admission.uncount_body(counted)
-
-
-@coroutine
-def _resumed(work: Coroutine[Any, Any, Any], awaited: object) -> Generator[Any, Any, Any]:
-    """Go on with a coroutine that waits for `awaited`."""
-    while True:
-        error = result = None
-        try:
-            result = yield awaited
-        except BaseException as raised:  # noqa: BLE001 - it is raised where it was waited for
-            error = raised
-        try:
-            awaited = work.send(result) if error is None else work.throw(error)
-        except StopIteration as done:
-            return done.value
 
 
 def _log_failure(failure: Failure) -> None:

@@ -365,6 +365,11 @@ class Session(Struct, frozen=True, kw_only=True):
     """Whether the agent itself is done, whatever runs in the background."""
     state: State
 
+    @property
+    def shown_title(self) -> str:
+        """What people see it called: as somebody has named it, else as it began."""
+        return self.title or self.opening
+
 
 class SeenDraft(Struct, frozen=True, kw_only=True):
     """What a person has looked at: the events up to `seq` (all, if it is not given).

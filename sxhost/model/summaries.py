@@ -26,7 +26,7 @@ def summarize(view: Session, queued: int, project: str) -> Summary:
         since_ms=view.state.since_ms,
         agent=view.agent,
         kind=view.kind,
-        title=view.title or view.opening,
+        title=view.shown_title,
         cwd=view.cwd,
         git_branch=view.git_branch,
         labels=view.labels,
