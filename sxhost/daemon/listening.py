@@ -14,8 +14,8 @@ from twisted.internet.interfaces import IListeningPort
 
 from sxhost.auth.tls import ServerCertificate, TLSServerEndpoint, is_tls_port
 from sxhost.config import USAGE_ERROR
-from sxhost.daemon.pidfile import process_started
 from sxhost.logs import logger
+from sxhost.process.table import Processes
 from sxhost.visible import exit_with_error
 
 __all__ = [
@@ -97,7 +97,7 @@ def remove_stale_lock(text: str) -> None:
     lock = Path(f"{path}.lock")
     try:
         owner, made = int(lock.readlink().name), lock.lstat().st_mtime
-        began = process_started(owner)
+        began = Processes().began(owner)
         if owner == os.getpid() or (made < began and not _anybody_answers(path)):
             log.warn("Removing {lock}: its process is gone", lock=str(lock))
             lock.unlink()

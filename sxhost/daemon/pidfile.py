@@ -6,7 +6,6 @@ import errno
 import os
 import signal
 import stat
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any, Final
 
 from sxhost import files
 from sxhost.logs import logger
+from sxhost.process.table import Processes
 
 __all__ = [
     "AlreadyRunning",
     "PidFile",
     "on_hangup",
-    "process_started",
     "warn_of_others",
     "warn_of_root",
 ]
@@ -126,7 +125,8 @@ class PidFile:
         pid = _read_pid(handle)
         if not stat.S_ISREG(os.fstat(handle).st_mode) or (pid and not pid.isdigit()):
             raise AlreadyRunning(f"{self.path} is there already, and is no pidfile.")
-        if pid and process_started(int(pid)) < os.fstat(handle).st_mtime:
+        # One that is younger than the file did not write it: it has only got the same number.
+        if pid and Processes().began(int(pid)) < os.fstat(handle).st_mtime:
             raise AlreadyRunning(_another_host_runs(pid, self.path))
 
     def _is_at_path(self, handle: int) -> bool:
@@ -154,19 +154,6 @@ def _read_pid(handle: int) -> bytes:
     with suppress(OSError):
         return os.pread(handle, 32, 0).strip()
     return b""
-
-
-def process_started(pid: int) -> float:
-    """Return the Unix time at which a process began; never (infinity) if there is none.
-
-    One that is younger than a pidfile did not write it: it has only got the same number.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2]
-    except OSError:
-        return float("inf")
-    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return booted + int(fields.split()[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def warn_of_root() -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -128,6 +129,14 @@ class Processes:
         """Return whether this process, and not a later one of its number, lives."""
         seen = self.see(process.pid)
         return seen is not None and seen.lives and seen.started == process.started
+
+    def began(self, pid: int) -> float:
+        """Return the Unix time at which a process began; never (infinity) if none lives."""
+        seen = self.see(pid)
+        if seen is None or not seen.lives:
+            return float("inf")
+        booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        return booted + seen.started / os.sysconf("SC_CLK_TCK")
 
     def environ(self, pid: int) -> bytes:
         """Return the environment that it was started with; b"" if we may not read it."""

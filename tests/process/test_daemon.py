@@ -114,6 +114,19 @@ def test_pidfile_of_an_ended_process_is_replaced(pidfile: PidFile, path: Path) -
     assert path.read_text() == str(os.getpid())
 
 
+def test_pidfile_of_a_killed_process_that_nobody_reaps_is_replaced(
+    pidfile: PidFile, path: Path
+) -> None:
+    with subprocess.Popen(["/bin/sleep", "600"]) as dead:
+        path.write_text(str(dead.pid))
+        assert f"pid {dead.pid}" in refusal(path)
+        dead.kill()
+        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # a zombie until the end
+        pidfile.check()
+        pidfile.claim()
+    assert path.read_text() == str(os.getpid())
+
+
 def test_pidfile_with_a_reused_pid_is_replaced(pidfile: PidFile, path: Path) -> None:
     path.write_text(str(os.getppid()))
     os.utime(path, (1, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -277,6 +278,15 @@ def test_ended_process_is_not_signalled(child: subprocess.Popen[bytes]) -> None:
     child.wait()
     assert not Processes().send(process, signal.SIGTERM), "nobody"
     assert Processes().command(process) == ""
+
+
+def test_process_began_before_now_and_a_dead_one_never(child: subprocess.Popen[bytes]) -> None:
+    assert Processes().began(os.getpid()) <= Processes().began(child.pid) < time.time() + 1
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert Processes().began(child.pid) == math.inf, "a zombie"
+    child.wait()
+    assert Processes().began(child.pid) == math.inf, "nobody"
 
 
 def test_group_exists_while_it_has_a_member(child: subprocess.Popen[bytes]) -> None:
