@@ -559,7 +559,11 @@ WHOLE_OF: Final[Mapping[str, str]] = {
 }
 """The fact that has a piece whole, under the same `item`; a native event has none."""
 
-_DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in EVENT_TYPES.items()}
+# A count of tokens that somebody says as 10.0 is 10.
+_DECODERS: Final = {
+    name: msgspec.json.Decoder(kind, strict=kind is not UsageEvent)
+    for name, kind in EVENT_TYPES.items()
+}
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for data that is not what it should be: attached agents fire any."""

@@ -12,6 +12,7 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.errors import HostError
+from sxhost.faces.pi.session_names import name_of
 from sxhost.model.event_types import NULL
 from sxhost.model.host import Host
 from sxhost.model.session import Detail, EventQuery, SessionQuery
@@ -77,7 +78,7 @@ def _info_of(detail: Detail) -> dict[str, object]:
     """Describe a session from what the host knows."""
     began = datetime.fromtimestamp(detail.start_time, UTC)
     info: dict[str, object] = {
-        "sessionId": detail.id,
+        "sessionId": name_of(detail.id, detail.metadata),
         "thinkingLevel": "off",
         "isStreaming": detail.turn is not None and detail.turn.status == "running",
         "messageCount": detail.message_count,

@@ -94,6 +94,12 @@ def test_a_field_of_another_type_counts_as_missing_and_the_others_are_read() -> 
     )
 
 
+def test_a_count_of_tokens_may_be_said_with_a_fraction_of_nothing() -> None:
+    assert decode_event(in_log("usage", b'{"input_tokens":10.0}')) == UsageEvent(
+        input_tokens=10
+    )
+
+
 def test_a_piece_has_a_fact_that_has_it_whole_but_for_native_ones() -> None:
     assert {"message-delta", "thinking-delta", "tool-output", "native"} == PIECES
     assert PIECES - WHOLE_OF.keys() == {"native"}
