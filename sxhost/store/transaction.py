@@ -17,7 +17,7 @@ from sxhost.codec.json import encode
 from sxhost.errors import SessionLimit, UnknownSession
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry
-from sxhost.model.event_types import ApprovalMovedEvent
+from sxhost.model.event_types import ApprovalMovedEvent, UsageEvent
 from sxhost.model.pieces import Superseded, stream_of, superseded_by
 from sxhost.model.session import (
     Event,
@@ -36,8 +36,11 @@ from sxhost.store.contracts import Committed, Draft
 from sxhost.store.journal import Drop, Dropped
 from sxhost.store.message_queue import MessageQueue
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
+from sxhost.store.usage_ledger import LedgerDraft
 
 __all__ = ["SessionDraft", "Transaction"]
+
+DAY_MS = 86_400_000
 
 STREAMS = 4096
 """Streams of a session's pieces that are remembered until something has them whole."""
@@ -161,6 +164,8 @@ class Transaction:
         """Archived sessions that are deleted."""
         self.revived: dict[str, StoredSession] = {}
         """Sessions that are archived no longer."""
+        self.ledger: LedgerDraft | None = None
+        """What was used, if anything was."""
         self.drop: Drop | None = None
         """What retention has the journal drop."""
         self.dropped = Dropped()
@@ -232,7 +237,7 @@ class Transaction:
         :param older: what the keys stand for that have left memory.
         """
         changed, _ = self._draft_or_new(session_id, at)
-        seq, events, new = changed.session.event_count, [], []
+        seq, events, new, usage = changed.session.event_count, [], [], []
         for draft in drafts:
             key = draft.key
             event = changed.find_key(key, older) if key is not None else None
@@ -240,14 +245,29 @@ class Transaction:
                 seq += 1
                 event = self._number(session_id, seq, draft)
                 new.append(event)
+                if event.event == UsageEvent.name:
+                    usage.append(event)
                 if key is not None:
                     changed.new_keys[key] = event
             events.append(event)
+        used_before = changed.session.usage
         if new:
             self.at_ms = at
             changed.add_events(new)
             changed.session = apply_events(changed.session, new, at)
+        for event in usage:
+            self._ledger().note(changed.session, event, used_before)
         return events
+
+    def _ledger(self) -> LedgerDraft:
+        if self.ledger is None:
+            self.ledger = LedgerDraft(self._state.ledger, self._state.limits)
+        return self.ledger
+
+    def drop_usage(self, at: int) -> None:
+        """Drop from the ledger what is too old; `at` is the wall clock."""
+        before = at - self._state.limits.usage_days * DAY_MS
+        self._ledger().drop_older(before, self._state.known.holds)
 
     def _number(self, session_id: str, seq: int, draft: Draft) -> Event:
         self.last_event = number = self.last_event + 1
@@ -370,14 +390,19 @@ class Transaction:
     @property
     def writes(self) -> bool:
         """Whether there is something for a journal to write."""
-        return bool(self.audit or self.deleted_archives or self.revived or self.drop) or any(
-            draft.writes for draft in self.sessions.values()
+        others = self.audit, self.deleted_archives, self.revived, self.drop
+        return (
+            any(others)
+            or (self.ledger is not None and self.ledger.writes)
+            or any(draft.writes for draft in self.sessions.values())
         )
 
     def commit(self) -> None:
         """Make the state what the transaction has drafted, and feed the caches with it."""
         state = self._state
         state.add_entries(self.audit)
+        if self.ledger is not None:
+            self.ledger.commit()
         for session_id, draft in self.sessions.items():
             if draft.deleted or draft.replaces:
                 state.remove(session_id)
@@ -394,6 +419,13 @@ class Transaction:
         drafts = (draft for draft in self.sessions.values() if not draft.deleted)
         superseded = [each for draft in drafts for each in draft.superseded]
         state.recent.superseded.add(superseded, state.seconds())
+        self._move_archives()
+        self._note_dropped()
+        state.on_commit(self._committed())
+
+    def _move_archives(self) -> None:
+        """Let sessions leave memory that the journal alone has, or come back, or be deleted."""
+        state = self._state
         for session_id in self.deleted_archives:
             state.remove(session_id)
         for kept in self.revived.values():
@@ -401,8 +433,6 @@ class Transaction:
         for session_id, draft in self.sessions.items():
             if draft.archived:
                 state.archive(session_id)
-        self._note_dropped()
-        state.on_commit(self._committed())
 
     def _committed(self) -> Committed:
         drafts = self.sessions.items()
