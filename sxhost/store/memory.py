@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TypeVar
 
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
 from sxhost.model.search import EventSearch
-from sxhost.model.session import Event
 from sxhost.store.contracts import Draft, FoundEvents
 from sxhost.store.recent_events import take_enough
 from sxhost.store.state import SessionRecord, StoreState

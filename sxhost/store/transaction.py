@@ -17,13 +17,12 @@ from sxhost.codec.json import encode
 from sxhost.errors import SessionLimit, UnknownSession
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry
+from sxhost.model.event import Event
 from sxhost.model.event_types import ApprovalMovedEvent
+from sxhost.model.message import Message, MessageDraft
 from sxhost.model.pieces import Superseded, stream_of, superseded_by
 from sxhost.model.session import (
-    Event,
     Hosting,
-    Message,
-    MessageDraft,
     Registration,
     SeenDraft,
     Session,
