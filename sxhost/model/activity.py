@@ -94,8 +94,10 @@ def first_words(prompt: str) -> str:
 
 def _preview_after(preview: str, events: Sequence[Event]) -> str:
     """Return the last words of an agent: those of the last event that has any."""
-    speaking = (event for event in reversed(events) if event.event in _SPEAKS)
-    return next(filter(None, map(_words, speaking)), preview)
+    for event in reversed(events):
+        if event.event in _SPEAKS and (words := _words(event)):
+            return words
+    return preview
 
 
 def _words(event: Event) -> str:

@@ -278,8 +278,9 @@ class RecentEvents:
             self.size -= weight(event)
 
     def _ring_begins_after(self, left: Event) -> None:
-        if self._only_copy:
-            self.drop(left.session, Floor(left.seq + 1, left.id))
+        if self._only_copy:  # ids only rise, so this floor is above the one before
+            self._floors[left.session] = Floor(left.seq + 1, left.id)
+            self._pruned = max(self._pruned, left.id)
 
     def _extend_line(self, events: Sequence[Event]) -> None:
         self._line.extend(events)

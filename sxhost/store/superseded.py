@@ -46,6 +46,8 @@ class SupersededPieces:
 
     def due(self, now: float) -> Sequence[Superseded]:
         """Return what leaves in the next step: what has lingered, oldest first."""
+        if not self._since:
+            return ()
         until = now - LINGER_S
         lingered = takewhile(lambda pair: pair[1] <= until, self._since.items())
         return [each for each, _ in islice(lingered, STEP)]
