@@ -21,7 +21,7 @@ from sxhost.model.usage import TokenCounts
 __all__ = ["Counters", "Spent", "UsageReading", "read_usage", "share_out", "spent_since"]
 
 MOST_COUNTED: Final = 10**15
-"""TokenCounts, or dollars, beyond which a counter is nonsense."""
+"""Tokens, or dollars, beyond which a counter is nonsense."""
 
 PRECISION: Final = Decimal("1e-10")
 """What money is rounded to: a part of a token's price.  Agents add floats: not exact."""

@@ -15,8 +15,9 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event, Session
+from sxhost.model.session import Session
 from sxhost.model.usage import SpentByModel, UsageEntry
 from sxhost.store.metering import Spent, UsageReading, read_usage, share_out, spent_since
 
@@ -186,6 +187,7 @@ class LedgerDraft:
 
     def _write(self, entry: UsageEntry) -> UsageEntry:
         self.written[entry.session, entry.number] = entry
+        self.dropped.discard((entry.session, entry.number))
         return entry
 
     def _drop(self, entries: Iterable[UsageEntry]) -> None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from sxhost.codec.json import encode
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event, Session, State
+from sxhost.model.session import Session, State
 from sxhost.model.usage import UsageEntry
 from sxhost.store.usage_ledger import LedgerDraft, UsageLedger
 
