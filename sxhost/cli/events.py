@@ -22,7 +22,8 @@ from sxhost.cli.words import WordsCommand
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.client.stream import EventStream, Value
-    from sxhost.model.session import Event, SessionQuery
+    from sxhost.model.event import Event
+    from sxhost.model.session import SessionQuery
 
 __all__ = ["commands"]
 
@@ -75,8 +76,8 @@ def events(
 
         watch(link, subscribe, limit, look=recent, raw=raw, hidden=hidden)
         return
+    from sxhost.model.event import EventQuery
     from sxhost.model.names import UNLIMITED
-    from sxhost.model.session import EventQuery
 
     most = UNLIMITED if hidden or since is not None else limit or UNLIMITED
     query = EventQuery(limit=most, **selection)
@@ -146,7 +147,7 @@ def fire(
     What can be an ID is taken as it is, for it may be new; a title is that of a session. DATA
     may be - for standard input.
     """
-    from sxhost.model.session import EventDraft
+    from sxhost.model.event import EventDraft
 
     text = None if data is None else text_or_stdin(data)
     value = _json(text) if raw else text
@@ -185,7 +186,7 @@ def put_events(link: HostLink, events: Sequence[Event], *, raw: bool) -> None:
 
 
 def _is_since(value: Value, since: float | None) -> bool:
-    from sxhost.model.session import Event
+    from sxhost.model.event import Event
 
     return since is None or not isinstance(value, Event) or value.ts_ms >= since * 1000
 

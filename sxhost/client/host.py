@@ -2,7 +2,7 @@
 
 from twisted.internet.task import react
 from sxhost.client import connect
-from sxhost.model.session import MessageDraft
+from sxhost.model import MessageDraft
 
 async def main(reactor):
     host = connect(reactor, "http://127.0.0.1:7432")
@@ -52,33 +52,37 @@ from sxhost.model.auth import (
     TokenDraft,
     TokenMade,
 )
-from sxhost.model.history import History, HistoryQuery
-from sxhost.model.names import check_session_id
-from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
-from sxhost.model.session import (
+from sxhost.model.event import (
     Accepted,
-    Detail,
-    Discovered,
-    Done,
     Event,
     EventDraft,
     EventQuery,
     Fired,
-    Forgotten,
-    Hosted,
     LogQuery,
+)
+from sxhost.model.history import History, HistoryQuery
+from sxhost.model.message import (
     Message,
     MessageDraft,
     PullQuery,
+    Sent,
+    Steered,
+)
+from sxhost.model.names import check_session_id
+from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
+from sxhost.model.session import (
+    Detail,
+    Discovered,
+    Done,
+    Forgotten,
+    Hosted,
     Registered,
     Registration,
     SeenDraft,
-    Sent,
     SessionQuery,
-    Status,
-    Steered,
     Summary,
 )
+from sxhost.model.status import Status
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import AgentInfo, Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
 

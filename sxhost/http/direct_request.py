@@ -105,9 +105,8 @@ class DirectRequest:
             current_caller.reset(token)
 
     def _call(self) -> None:
-        direct = self._site.direct
-        work = self.plan.work(self.body, self.caller, direct.limits, direct.slices)
         try:
+            work = self.plan.work(self.body, self.caller)
             awaited = work.send(None)
         except StopIteration as done:
             self._finish(done.value)
@@ -162,19 +161,13 @@ class DirectRequest:
         plan, site = self.plan, self._site
         route, seconds = plan.route, site.clock.seconds() - self.began
         site.count(plan.head.method, route.path, route.status, seconds)
-        if is_logged(route.path):
-            entry = entry_of_head(
-                plan.head,
-                self._channel.guard.peer_name,
-                self.caller,
-                route=route.path,
-                query_names=route.query_names,
-                status=route.status,
-                size=self.sentLength,
-                ms=seconds * 1000,
-                request_id=request_id,
-            )
-            site.access_log(entry)
+        if not is_logged(route.path):
+            return
+        if plan.entry is None or plan.logged_caller is not self.caller:
+            peer = self._channel.guard.peer_name
+            plan.entry = entry_of_head(plan.head, peer, self.caller, route)
+            plan.logged_caller = self.caller
+        site.access_log(plan.entry.of(self.sentLength, seconds * 1000, request_id))
 
     def connectionLost(self, _reason: object) -> None:
         """End the handler that waits: the client has left."""

@@ -1,6 +1,6 @@
 """Events with a meaning, one type for each: their fields, and who fills them.
 
-An event in the log has a name and JSON for data (`sxhost.model.session.Event`).  For the names
+An event in the log has a name and JSON for data (`sxhost.model.event.Event`).  For the names
 in `EVENT_TYPES` the data is an object with the fields of that type; in a session that the host
 runs, only the host appends them.  Attached agents may fire any name with any data: a name with
 no type here is a `CustomEvent`.  Drivers report values of these types, `encode_data` writes
@@ -28,8 +28,9 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import FieldInfo, fields
 
 from sxhost.model.approval import Approval
+from sxhost.model.event import NULL, Event, raw_json
 from sxhost.model.pictures import Picture
-from sxhost.model.session import NULL, BackgroundTask, Event, raw_json
+from sxhost.model.session import BackgroundTask
 from sxhost.model.turn import TurnStatus
 
 __all__ = [
@@ -559,7 +560,11 @@ WHOLE_OF: Final[Mapping[str, str]] = {
 }
 """The fact that has a piece whole, under the same `item`; a native event has none."""
 
-_DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in EVENT_TYPES.items()}
+# A count of tokens that somebody says as 10.0 is 10.
+_DECODERS: Final = {
+    name: msgspec.json.Decoder(kind, strict=kind is not UsageEvent)
+    for name, kind in EVENT_TYPES.items()
+}
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for data that is not what it should be: attached agents fire any."""

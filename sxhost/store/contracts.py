@@ -24,12 +24,11 @@ from msgspec import Raw, Struct
 
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
+from sxhost.model.event import Event
+from sxhost.model.message import Message, MessageDraft
 from sxhost.model.search import EventSearch
 from sxhost.model.session import (
-    Event,
     Hosting,
-    Message,
-    MessageDraft,
     Registration,
     SeenDraft,
     Session,

@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from sxhost.errors import StoreUnavailable
 from sxhost.model.auth import AuditEntry
+from sxhost.model.event import Event
 from sxhost.model.pieces import Superseded
 from sxhost.model.search import EventSearch
-from sxhost.model.session import Event
 from sxhost.store.contracts import FoundEvents
 from sxhost.store.recent_events import Floor
 from sxhost.store.state import StoredSession

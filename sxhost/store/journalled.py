@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sxhost.errors import UnknownSession
 from sxhost.logs import logger
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
 from sxhost.model.names import KeptNative
 from sxhost.model.search import EventSearch
-from sxhost.model.session import Event
 from sxhost.store.contracts import Draft, FoundEvents, StandingBy
 from sxhost.store.group_commit import GroupCommitter, Threads
 from sxhost.store.journal import Journal, ReadLimit, Restored

@@ -12,8 +12,9 @@ from sxhost.errors import UnknownSession
 from sxhost.model.approval import Approval
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.limits import Limits
+from sxhost.model.message import Message
 from sxhost.model.pieces import Superseded
-from sxhost.model.session import Message, Session
+from sxhost.model.session import Session
 from sxhost.store.approvals import ApprovalBook
 from sxhost.store.contracts import Committed
 from sxhost.store.event_ring import EventRing

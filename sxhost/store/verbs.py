@@ -7,10 +7,9 @@ from typing import Protocol, TypeVar
 
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
+from sxhost.model.message import Message, MessageDraft
 from sxhost.model.session import (
     Hosting,
-    Message,
-    MessageDraft,
     Registration,
     SeenDraft,
     Session,

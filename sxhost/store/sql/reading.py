@@ -13,9 +13,11 @@ import msgspec
 
 from sxhost.model.approval import Approval
 from sxhost.model.auth import AuditEntry
+from sxhost.model.event import NULL, Event
+from sxhost.model.message import Message
 from sxhost.model.pieces import Superseded
 from sxhost.model.search import EventSearch
-from sxhost.model.session import NULL, Event, Message, Session
+from sxhost.model.session import Session
 from sxhost.store.contracts import FoundEvents
 from sxhost.store.journal import EventCounts, Numbers, ReadLimit, Restored
 from sxhost.store.recent_events import Floor

@@ -14,7 +14,16 @@ from sxhost.store.journal import Row, WriteBatch
 from sxhost.store.sql.contracts import DamagedRow, SQLConnection
 from sxhost.store.write_batch import ARCHIVED
 
-__all__ = ["COLUMNS", "PRUNED", "check_row", "checksum", "delete", "insert", "write"]
+__all__ = [
+    "COLUMNS",
+    "PRUNED",
+    "check_row",
+    "checksum",
+    "delete",
+    "insert",
+    "replacing",
+    "write",
+]
 
 COLUMNS = {
     "meta": ("name", "value"),
@@ -75,13 +84,16 @@ def delete(connection: SQLConnection, table: str, numbers: Sequence[int]) -> Non
 def _insert(table: str, size: int) -> str:
     """Return the statement that inserts or replaces so many rows."""
     columns = (*COLUMNS[table], "crc")
-    named = NAMED_BY.get(table, 1)
     marks = ", ".join([f"({', '.join('?' * len(columns))})"] * size)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks} {replacing(table)}"
+
+
+def replacing(table: str) -> str:
+    """Return the end of an INSERT that replaces rows."""
+    columns = (*COLUMNS[table], "crc")
+    named = NAMED_BY.get(table, 1)
     replaced = ", ".join(f"{name} = excluded.{name}" for name in columns[named:])
-    return (
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks}"
-        f" ON CONFLICT ({', '.join(columns[:named])}) DO UPDATE SET {replaced}"
-    )
+    return f"ON CONFLICT ({', '.join(columns[:named])}) DO UPDATE SET {replaced}"
 
 
 _INSERTS = {table: [_insert(table, size) for size in CHUNKS] for table in COLUMNS}

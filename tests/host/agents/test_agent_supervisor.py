@@ -13,6 +13,7 @@ from sxhost.agents.dependencies import Agents
 from sxhost.agents.workdirs import WorkDirs
 from sxhost.drivers.contracts import Started
 from sxhost.errors import AgentFailed, BadField, NotHosted, SessionExists, TurnInProgress
+from sxhost.model.event import NULL, EventQuery
 from sxhost.model.event_types import (
     MessageDeltaEvent,
     MessageEvent,
@@ -22,7 +23,8 @@ from sxhost.model.event_types import (
     ToolStartEvent,
     UsageEvent,
 )
-from sxhost.model.session import NULL, EventQuery, MessageDraft, PullQuery, Registration
+from sxhost.model.message import MessageDraft, PullQuery
+from sxhost.model.session import Registration
 from sxhost.model.turn import Launch, Process, TurnDraft
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import (

@@ -42,6 +42,16 @@ def test_usage_that_a_log_has_beside_an_agents_own_message_counts() -> None:
     assert told(totals, input_tokens=1) == {"input_tokens": 11}
 
 
+@pytest.mark.parametrize("last", [None, {"input_tokens": 10.0, "cost_usd": 0.5}])
+def test_tokens_are_whole_numbers_on_the_wire(last: object) -> None:
+    totals = UsageTotals(last)
+    event = totals.total(UsageEvent(input_tokens=12, cost_usd=0.75), Abilities())
+    assert msgspec.json.encode(event) == b'{"input_tokens":12,"cost_usd":0.75}'
+    assert msgspec.json.encode(totals.total(UsageEvent(input_tokens=2), Abilities())) == (
+        b'{"input_tokens":12}'
+    )
+
+
 NOTHING = [None, "a text", [1], {}, {"input_tokens": None}, {"input_tokens": "10"}]
 
 
