@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.errors import StorageFull, StoreUnavailable, UnknownSession
-from sxhost.model.session import MessageDraft, Registration
+from sxhost.model.message import MessageDraft
+from sxhost.model.session import Registration
 from sxhost.store.group_commit import Threads
 from sxhost.store.journalled import JournalledStore
 from sxhost.store.transaction import Transaction
