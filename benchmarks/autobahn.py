@@ -24,7 +24,8 @@ from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
-from sxhost.http.router import Route, make_tree, open_paths
+from sxhost.http.router import make_tree
+from sxhost.http.routes import Route, open_paths
 from sxhost.http.site import HostSite
 from sxhost.http.websocket import Connection, Upgrade
 from sxhost.model.caller import HOST

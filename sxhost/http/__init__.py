@@ -21,7 +21,8 @@ readiness         whether the host takes requests, for balancers
 rendering         status and headers of answers and refusals
 request_context   what is known of a request: its id, caller, route, response format
 responses         how a face's answers and refusals look
-router            routes as data, and the dispatch of requests to their handlers
+router            the dispatch of requests to the handlers of routes, made with Klein
+routes            routes as data: a method and a path, and the handler that answers there
 site              the site and its requests: bodies limited as they arrive, access log, draining
 stream_response   a response that a subscription writes to until its client leaves
 websocket         a request's connection becomes a WebSocket, for every face
