@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,7 +12,6 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
 from websockets.extensions import ClientExtensionFactory
 from websockets.frames import DATA_OPCODES, Close, Frame
-from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
@@ -89,22 +88,23 @@ class WebSocketClient(Protocol):
         self._protocol.receive_data(data)
         events = self._protocol.events_received()
         self._flush()
+        if not self.opened.called:
+            self._look_at_handshake(events)
         for event in events:
-            if isinstance(event, Response):
-                self._handshake_answered(event)
-            elif isinstance(event, Frame) and event.opcode in DATA_OPCODES:
+            if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
                 self._take_part(event)
 
-    def _handshake_answered(self, answer: Response) -> None:
-        """Take the answer to the handshake."""
+    def _look_at_handshake(self, events: Sequence[object]) -> None:
+        """Fire `opened` once the handshake is answered, or what came is no answer."""
         error = self._protocol.handshake_exc
-        if error is None:
-            self.opened.callback(None)
-        elif isinstance(error, InvalidStatus):
+        if isinstance(error, InvalidStatus):
+            answer = error.response
             why = f"it answers {answer.status_code} {answer.reason_phrase}"
             self.opened.errback(ConnectionError(why))
-        else:
+        elif error is not None:
             self.opened.errback(ConnectionError(str(error)))
+        elif events:
+            self.opened.callback(None)
 
     def _take_part(self, frame: Frame) -> None:
         self._parts.append(bytes(frame.data))

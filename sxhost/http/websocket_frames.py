@@ -76,16 +76,18 @@ class FrameSplitter:
             if found is None or self._is_awaited(data, at, *found):
                 break
             start, size = found
-            whole = start + size <= len(data)
             self._begin(data[at:start], size)
+            piece = data[start : start + size]
             if self._refused:
                 yield data[at:start]
-            elif whole:
+                at = start
+            elif len(piece) == size:
                 self._left = 0
                 yield data[at : start + size]
+                at = start + size
             else:
-                yield self._cut(b"")
-            at = start + size if whole and not self._refused else start
+                yield self._cut(piece)
+                at = len(data)
         self._rest = data[at:]
 
     def _is_awaited(self, data: bytes, at: int, start: int, size: int) -> bool:

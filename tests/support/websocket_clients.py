@@ -49,6 +49,11 @@ def closing(code: int, reason: bytes = b"") -> bytes:
     return masked(CLOSE, struct.pack("!H", code) + reason)
 
 
+def length(first: int, second: int, size: bytes) -> bytes:
+    """Return a frame's head, its length as given."""
+    return bytes((first, 0x80 | second)) + size + b"\x00" * 4
+
+
 def frames_in(data: bytes) -> Iterator[Frame]:
     """Read a server's frames: whole, unmasked and of minimal length."""
     while data:
