@@ -24,9 +24,9 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import react
 
 from sxhost.config import Settings
-from sxhost.model.session import EventDraft
+from sxhost.daemon.stores import make_store
+from sxhost.model.event import EventDraft
 from sxhost.service import SessionService
-from sxhost.tap import make_store
 from tests.support.postgresql import Cluster
 
 DRAFT = EventDraft.of("tool-start", "Bash: git status --short --branch")

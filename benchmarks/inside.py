@@ -17,9 +17,9 @@ from twisted.internet.task import react
 
 from benchmarks.measures import spread
 from sxhost.config import Settings
-from sxhost.model.session import EventDraft
+from sxhost.daemon.stores import make_store
+from sxhost.model.event import EventDraft
 from sxhost.service import SessionService
-from sxhost.tap import make_store
 
 BATCHES = (500, 50, 1)
 SECONDS, ROUNDS = 1.0, 7

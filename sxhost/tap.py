@@ -10,37 +10,37 @@ import atexit
 import gc
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from threading import Thread
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
-from twisted.application.service import MultiService
+from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore
 from twisted.internet.task import deferLater
-from twisted.internet.threads import deferToThreadPool
 from twisted.python import usage
-from twisted.python.threadpool import ThreadPool
 
 from sxhost.agent_files.follower import Follower
 from sxhost.agent_files.notices import change_notices
+from sxhost.agents.rules import Rules
 from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore, token_file
 from sxhost.config import LogFormat, Settings
 from sxhost.daemon.agents import make_agents, make_rules
 from sxhost.daemon.entrances import outside_urls
 from sxhost.daemon.init import leave_process_1
-from sxhost.daemon.listening import make_endpoint
+from sxhost.daemon.listening import Listeners
 from sxhost.daemon.logfile import LogObserver, observer
 from sxhost.daemon.options import Options
 from sxhost.daemon.pidfile import PidFile, on_hangup
 from sxhost.daemon.preflight import load_certificate, prepare
 from sxhost.daemon.service import HostService
 from sxhost.daemon.standby import StoreHold
-from sxhost.daemon.systemd import Notifier, report_start
+from sxhost.daemon.stores import make_store
+from sxhost.daemon.systemd import Notifier
+from sxhost.daemon.threads import background_thread
 from sxhost.dashboard import routes as dashboard
 from sxhost.dashboard.assets import Assets
 from sxhost.faces.codex_sse import routes as codex_sse
@@ -62,29 +62,17 @@ from sxhost.http.readiness import Readiness
 from sxhost.http.responses import ResponseFormat
 from sxhost.http.router import Route, identifying_paths, large_paths, make_tree, open_paths
 from sxhost.http.site import HostSite
-from sxhost.logs import logger, set_level
+from sxhost.logs import set_level
 from sxhost.service import SessionService
-from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
-from sxhost.store.group_commit import Threads
-from sxhost.store.journalled import JournalledStore
-from sxhost.store.memory import MemoryStore
-from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.telemetry.forwarder import make_forwarder
 from sxhost.visible import exit_with_error
 from sxhost.waiting import RunInThread
 
 __all__ = ["Options", "makeService"]
 
-log = logger(__name__)
-
 RESPONSE_FORMATS: Mapping[str, ResponseFormat] = {**codexd.RESPONSE_FORMATS}
 """Response formats of the compatible faces, by prefixes of their paths."""
-
-BYPASS_WARNING = (
-    "--dangerously-bypass-approvals-and-sandbox: what comes by POST /messages has Codex do"
-    " anything on this machine, and nobody is asked"
-)
 
 
 def makeService(options: Options) -> MultiService:
@@ -132,77 +120,66 @@ def _under_twistd(options: Options) -> Settings:
     return replace(settings, pid_file=path, uid=options.parent["uid"])
 
 
+class Services(NamedTuple):
+    """What the faces of a host speak with."""
+
+    sessions: SessionService
+    tokens: TokenStore
+    browsers: BrowserLogins
+    multiplexer: Multiplexer
+    metrics: Metrics
+    hook_handler: HookHandler
+    run_in_thread: RunInThread
+    """Runs what reads files that nobody promises to be quick."""
+
+
 def assemble(settings: Settings, reactor: Any) -> HostService:
     """Put a host together on `reactor`."""
-    limits = settings.limits
     readiness = Readiness()
     store = make_store(settings, reactor, lambda: host.fail("Another host has taken over"))
     rules = make_rules(settings.policy)
-    agents = make_agents(settings, reactor, rules, background_thread(reactor, "versions", 4))
-    sessions = SessionService(store, reactor, wall_ms, limits, agents)
-    # Later, so that whoever has asked for the stop still gets the answer.
-    sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
-    tokens = TokenStore(settings.state_dir, wall_ms, reactor.callLater)
-    browsers = BrowserLogins(reactor, wall_ms, limits)
-    handlers = TokenHandlers(
-        tokens,
-        browsers,
-        reactor,
-        limits,
-        record=sessions.record_action,
-        host_uid=settings.user,
-        outside_urls=lambda: outside_urls(host.urls, settings.hosts),
-    )
-    run_in_thread = background_thread(reactor, "files")
-    multiplexer = Multiplexer(sessions, reactor, run_in_thread)
-    metrics = Metrics(sessions)
-    hook_handler = make_hook_handler(settings, sessions, reactor, run_in_thread)
-    installed = partial(run_in_thread, lambda: list(hook_settings(os.environ)))
-    routes = faces(
-        sessions,
-        metrics,
-        handlers,
-        multiplexer,
-        hooks.routes(hook_handler, settings.user, installed),
-        bypass=settings.bypass,
-        readiness=readiness,
-    )
-    if settings.bypass:
-        log.warn(BYPASS_WARNING)
-    authenticator = make_authenticator(settings, tokens, browsers, routes, reactor)
+    services = make_services(settings, store, rules, reactor)
     certificate = load_certificate(settings)
+    listeners = Listeners(reactor, settings.listen, certificate)
+    routes = make_routes(settings, services, listeners, readiness, reactor)
     host = HostService(
-        sessions,
-        make_site(
-            settings,
-            routes,
-            authenticator,
-            reactor,
-            metrics=metrics,
-            slices=sessions.slices,
-            readiness=readiness,
-        ),
-        make_notifier(lambda: host.urls, store, reactor),
-        [(text, make_endpoint(reactor, text, certificate)) for text in settings.listen],
+        services.sessions,
+        make_site(settings, services, routes, readiness, reactor),
+        make_notifier(listeners, store, reactor),
+        listeners,
         hold=StoreHold(store, reactor, readiness),
         readiness=readiness,
         drain=partial(deferLater, reactor, settings.drain) if settings.drain else None,
         abort=lambda: _stop_reactor(reactor, status=1),
-        tokens=tokens,
+        tokens=services.tokens,
         routes=routes,
-        multiplexer=multiplexer,
+        multiplexer=services.multiplexer,
         certificate=certificate,
-        stops=[hook_handler.close],
+        stops=[services.hook_handler.close],
         reloads=[part.reload for part in (certificate, rules) if part is not None],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
-    Reunion(hook_handler, settings.user).setServiceParent(host)
-    if settings.discover:
-        Discovery(hook_handler, reactor, settings.user).setServiceParent(host)
-    if (forwarder := make_forwarder(settings, sessions, reactor)) is not None:
-        sessions.telemetry = forwarder.url
-        forwarder.setServiceParent(host)
+    for child in background_services(settings, services, reactor):
+        child.setServiceParent(host)
     return host
+
+
+def make_services(settings: Settings, store: Store, rules: Rules, reactor: Any) -> Services:
+    """Return the service of the sessions in `store`, and what works beside and above it."""
+    agents = make_agents(settings, reactor, rules, background_thread(reactor, "versions", 4))
+    sessions = SessionService(store, reactor, wall_ms, settings.limits, agents)
+    # Later, so that whoever has asked for the stop still gets the answer.
+    sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
+    run_in_thread = background_thread(reactor, "files")
+    return Services(
+        sessions,
+        TokenStore(settings.state_dir, wall_ms, reactor.callLater),
+        BrowserLogins(reactor, wall_ms, settings.limits),
+        Multiplexer(sessions, reactor, run_in_thread),
+        Metrics(sessions),
+        make_hook_handler(settings, sessions, reactor, run_in_thread),
+        run_in_thread,
+    )
 
 
 def make_hook_handler(
@@ -215,50 +192,61 @@ def make_hook_handler(
     return hook_handler
 
 
-def make_site(
+def make_routes(
     settings: Settings,
-    routes: Sequence[Route],
-    authenticator: Authenticator,
-    reactor: Any,
-    *,
-    metrics: Metrics,
-    slices: TimeSlicer,
+    services: Services,
+    listeners: Listeners,
     readiness: Readiness,
-) -> HostSite:
-    """Return the site that serves `routes` to whom `authenticator` lets in."""
-    return HostSite(
-        make_tree(routes, settings.limits, RESPONSE_FORMATS, slices),
-        authenticator,
+    reactor: Any,
+) -> Sequence[Route]:
+    """Return the routes of every face, over these services."""
+    token_handlers = TokenHandlers(
+        services.tokens,
+        services.browsers,
         reactor,
         settings.limits,
-        metrics.count,
+        record=services.sessions.record_action,
+        host_uid=settings.user,
+        outside_urls=lambda: outside_urls(listeners.urls, settings.hosts),
+    )
+    installed = partial(services.run_in_thread, lambda: list(hook_settings(os.environ)))
+    return faces(
+        services.sessions,
+        services.metrics,
+        token_handlers,
+        services.multiplexer,
+        hooks.routes(services.hook_handler, settings.user, installed),
+        bypass=settings.bypass,
+        readiness=readiness,
+    )
+
+
+def make_site(
+    settings: Settings,
+    services: Services,
+    routes: Sequence[Route],
+    readiness: Readiness,
+    reactor: Any,
+) -> HostSite:
+    """Return the site that serves `routes` to whom the settings let in."""
+    limits, slices = settings.limits, services.sessions.slices
+    return HostSite(
+        make_tree(routes, limits, RESPONSE_FORMATS, slices),
+        make_authenticator(settings, services, routes, reactor),
+        reactor,
+        limits,
+        services.metrics.count,
         host_uid=settings.user,
         formats=RESPONSE_FORMATS,
         large_paths=large_paths(routes),
         readiness=readiness,
-        direct=DirectRoutes(routes, settings.limits, slices),
+        direct=DirectRoutes(routes, limits, slices),
     )
-
-
-def make_notifier(urls: Callable[[], Sequence[str]], store: Store, reactor: Any) -> Notifier:
-    """Return the notifier of systemd; each heartbeat waits for a round trip to the store."""
-    return Notifier(
-        reactor,
-        os.environ,
-        probe=lambda: Deferred.fromCoroutine(store.ping()),
-        status=lambda: f"Listening on {', '.join(urls())}",
-    )
-
-
-def wall_ms() -> int:
-    """Return the time of day in Unix milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def make_authenticator(
     settings: Settings,
-    tokens: TokenStore,
-    browsers: BrowserLogins,
+    services: Services,
     routes: Sequence[Route],
     clock: Any,
 ) -> Authenticator:
@@ -271,86 +259,42 @@ def make_authenticator(
     attempts = login_attempts(clock, settings.limits.tries)
     return Authenticator(
         policy,
-        tokens.caller,
+        services.tokens.caller,
         open_paths(routes),
         settings.user,
         attempts,
-        check_browser=browsers.caller,
+        check_browser=services.browsers.caller,
         asks=identifying_paths(routes),
-        token_file=str(token_file(tokens.place)),
+        token_file=str(token_file(services.tokens.place)),
     )
 
 
-def make_store(
-    settings: Settings, reactor: Any, superseded: Callable[[], object] = lambda: None
-) -> Store:
-    """Return the store of the settings; it is opened when the host starts.
-
-    :param superseded: called when another host was active meanwhile.
-    """
-    if settings.engine:
-        return _make_shared_store(settings, reactor, superseded)
-    path = settings.database
-    if path is None:
-        return MemoryStore(settings.limits, reactor.seconds)
-    report = partial(report_start, os.environ)
-    journal = SQLiteConnection(path, settings.durability, report=report)
-    threads = store_threads(reactor)
-    return JournalledStore(
-        settings.limits, reactor.seconds, journal, threads, native=settings.native
+def make_notifier(listeners: Listeners, store: Store, reactor: Any) -> Notifier:
+    """Return the notifier of systemd; each heartbeat waits for a round trip to the store."""
+    return Notifier(
+        reactor,
+        os.environ,
+        probe=lambda: Deferred.fromCoroutine(store.ping()),
+        status=lambda: f"Listening on {', '.join(listeners.urls)}",
     )
 
 
-def _make_shared_store(
-    settings: Settings, reactor: Any, superseded: Callable[[], object]
-) -> Store:
-    # psycopg is installed only where it is wanted: `preflight` has looked.
-    from sxhost.store.postgresql.bounds import bounded
-    from sxhost.store.postgresql.journal import PostgreSQLJournal
-
-    journal = PostgreSQLJournal(
-        settings.engine,
-        settings.state_dir / f"postgresql-{settings.store_id}",
-        required=settings.required_durability,
-        superseded=lambda: reactor.callFromThread(superseded),
-    )
-    threads = bounded(store_threads(reactor), reactor, journal)
-    return JournalledStore(
-        settings.limits, reactor.seconds, journal, threads, native=settings.native
-    )
+def background_services(
+    settings: Settings, services: Services, reactor: Any
+) -> Iterator[IService]:
+    """Make what works for the host beside its requests: agents found again, telemetry sent."""
+    sessions, hook_handler = services.sessions, services.hook_handler
+    yield Reunion(hook_handler, settings.user)
+    if settings.discover:
+        yield Discovery(hook_handler, reactor, settings.user)
+    if (forwarder := make_forwarder(settings, sessions, reactor)) is not None:
+        sessions.telemetry = forwarder.url
+        yield forwarder
 
 
-def daemon_thread_pool(name: str, most: int = 1) -> ThreadPool:
-    """Return a pool of daemon threads: one that a hung disk blocks delays no stop.
-
-    Threads of an ordinary pool are waited for when Python exits.
-    """
-    pool = ThreadPool(0, most, name)
-    pool.threadFactory = cast("Any", partial(Thread, daemon=True))
-    return pool
-
-
-def background_thread(reactor: Any, name: str, most: int = 1) -> RunInThread:
-    """Return a function that runs others in threads, of which there are `most`."""
-    pool = daemon_thread_pool(name, most)
-    pool.start()
-    return partial(deferToThreadPool, reactor, pool)
-
-
-def store_threads(reactor: Any) -> Threads:
-    """Return the threads of a store."""
-    pools = [daemon_thread_pool(name) for name in ("journal", "reader", "index")]
-    write, read, index = (partial(deferToThreadPool, reactor, pool) for pool in pools)
-
-    def start() -> None:
-        for pool in pools:
-            pool.start()
-
-    def stop() -> None:
-        for pool in pools:
-            pool.stop()
-
-    return Threads(write, read, index, start, stop, reactor.callLater)
+def wall_ms() -> int:
+    """Return the time of day in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 def faces(

@@ -1,6 +1,7 @@
 """What a transcript and the hooks of a session say, each thing once.
 
-Both carry the same ids of turns and tools; a message is recognized by its turn and its text.
+Both carry the same ids of turns and tools; a message is recognized by its turn and its text,
+around which hooks leave blanks out.
 Whoever says a thing first is believed: hooks as a rule, which do not wait for the file.
 """
 
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 from sxhost.agent_files.facts import Fact
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import shorten_to_fit
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 
 __all__ = ["INTERRUPTED", "Merged", "SessionMerger"]
 
@@ -105,6 +106,7 @@ class SessionMerger:
 
     def _text_from_hook(self, turn: str, text: str, draft: EventDraft) -> EventDraft | None:
         """Return a prompt or a message that the file has not said yet."""
+        text = text.strip()
         if draft.key is not None and self._repeats(draft.key):
             return None  # Codex's hook and `notify` tell of it, both
         tally = self._tally(draft.event, turn, text)
@@ -146,7 +148,7 @@ class SessionMerger:
         self, turn: str, fact: Fact, data: dict[str, Any]
     ) -> Sequence[EventDraft]:
         """Return a prompt or a message that hooks have not said yet."""
-        event, text = TEXTS[fact.kind], fact.data["text"]
+        event, text = TEXTS[fact.kind], fact.data["text"].strip()
         tally = self._tally(event, turn, text)
         tally.by_file += 1
         is_news = tally.by_file > tally.by_hooks

@@ -17,12 +17,17 @@ class UsageTotals:
     """Adds up what one session's agent reports.
 
     :param last: the usage that the session's log had last, from an earlier life of the host.
+    :param now_ms: the wall clock: when the conversation began to count, if nothing says.
     """
 
-    def __init__(self, last: object) -> None:
+    def __init__(self, last: object, now_ms: int) -> None:
         known = last if isinstance(last, dict) else {}
+        since = known.get("since_ms")
+        self._since_ms = since if isinstance(since, int) else now_ms
         counts = {name: known.get(name) for name in COUNTS}
-        self._last = {name: n for name, n in counts.items() if isinstance(n, int | float)}
+        self._last = {
+            name: _whole(n) for name, n in counts.items() if isinstance(n, int | float)
+        }
         self._before: dict[str, float] = {}
 
     def process_starts(self) -> None:
@@ -33,12 +38,12 @@ class UsageTotals:
         """Return what an agent reports, with all that was before."""
         totals = {}
         for name, count in _counts(event).items():
-            missing = 0.0
+            missing: float = 0
             if name in can.counted_anew:
                 missing = self._before.get(name, 0) - self._counted_already(name, can.carried)
             totals[name] = max(count + missing, self._last.get(name, 0))
         self._last |= totals
-        return replace(event, **totals)
+        return replace(event, since_ms=self._since_ms, **totals)
 
     def _counted_already(self, name: str, carried: Mapping[str, float]) -> float:
         """Return how much of what was before a process counts itself.
@@ -52,6 +57,11 @@ class UsageTotals:
         share = carried.get("total_tokens", 0) / tokens if tokens else 0
         part = before * min(share, 1)
         return part if name == "cost_usd" else round(part)
+
+
+def _whole(count: float) -> float:
+    """Return a count without a fraction of nothing: logs of some versions say 10.0 tokens."""
+    return int(count) if count == int(count) else count
 
 
 def _counts(event: UsageEvent) -> dict[str, float]:

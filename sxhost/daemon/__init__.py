@@ -6,7 +6,9 @@ standby         waits for the store that another host has; shows that this one l
 preflight       what would fail later, met while a terminal can be told
 init            process 1 of a container, which reaps what is left to it
 pidfile         the pidfile, a warning to root, SIGHUP
-listening       endpoints as the command line writes them
+listening       the endpoints of the command line, opened; the file with the address
+stores          the store that the settings name
+threads         the threads for what blocks
 entrances       under which URLs other machines reach the host
 logfile         the log as it is written
 access_lines    the lines of the access log, some written together

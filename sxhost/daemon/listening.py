@@ -1,31 +1,34 @@
-"""Where a host listens: endpoints as the command line writes them, and what goes wrong."""
+"""Where a host listens: endpoints as the command line writes them, and what goes wrong.
+
+The first address that leads to this machine stands in a file for the user's commands.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import socket
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from OpenSSL.crypto import Error as BadCertificate
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.python.failure import Failure
 
+from sxhost import files
+from sxhost.address import HostAddress
 from sxhost.auth.tls import ServerCertificate, TLSServerEndpoint, is_tls_port
-from sxhost.config import USAGE_ERROR
+from sxhost.config import USAGE_ERROR, address_file
+from sxhost.localnet import is_local_url
 from sxhost.logs import logger
 from sxhost.process.table import Processes
 from sxhost.visible import exit_with_error
 
-__all__ = [
-    "CannotListen",
-    "cannot_listen_sentence",
-    "make_endpoint",
-    "refuse_unusable",
-    "remove_stale_lock",
-    "url_of",
-]
+__all__ = ["AddressFile", "CannotListen", "Listeners", "refuse_unusable", "remove_stale_lock"]
 
 log = logger(__name__)
 
@@ -34,12 +37,74 @@ _NO_TLS_OF_OURS = re.compile("unix:|ssl:|systemd:.*domain=UNIX")
 
 _TCP = re.compile(r"tcp:(\d+)(?::interface=((?:\\.|[^\\:])*))?\Z")
 
-
 _UNIX = re.compile(r"unix:(?:address=)?((?:\\.|[^\\:])+)")
 
 
 class CannotListen(Exception):
     """There is a place where nothing can listen; the message is a sentence."""
+
+
+class Listeners:
+    """The ports at which a host listens, at the endpoints that `texts` describe."""
+
+    def __init__(
+        self, reactor: Any, texts: Sequence[str], certificate: ServerCertificate | None
+    ) -> None:
+        self.ports: list[IListeningPort] = []
+        self._endpoints = [(text, _make_endpoint(reactor, text, certificate)) for text in texts]
+
+    def open(self, factory: IProtocolFactory) -> None:
+        """Listen everywhere, and let `factory` serve whoever connects.
+
+        :raises CannotListen: nothing can listen at one of the endpoints.
+        """
+        for text, endpoint in self._endpoints:
+            refused: list[Failure] = []
+            remove_stale_lock(text)
+            endpoint.listen(factory).addCallbacks(self.ports.append, refused.append)
+            if refused:
+                why = refused[0].value
+                raise CannotListen(
+                    _cannot_listen_sentence(text, getattr(why, "socketError", why))
+                )
+
+    @property
+    def urls(self) -> list[str]:
+        """The addresses of the ports."""
+        return [_url_of(port) for port in self.ports]
+
+    @property
+    def port_numbers(self) -> list[int]:
+        """The TCP ports; 0 for a socket that is a file."""
+        return [getattr(port.getHost(), "port", 0) for port in self.ports]
+
+    def close(self) -> Deferred[Any]:
+        """Accept no more connections; fires when the ports are closed."""
+        return DeferredList([maybeDeferred(port.stopListening) for port in self.ports])
+
+
+class AddressFile:
+    """The file below `place` in which this user's commands and agents find the host."""
+
+    def __init__(self, place: Path) -> None:
+        self._path = address_file(place)
+        self._is_ours = False
+
+    def write(self, urls: Sequence[str]) -> None:
+        """Write the first of `urls` that is local and needs no certificate."""
+        local = [url for url in urls if is_local_url(url) and not url.startswith("https:")]
+        if not local:
+            return  # the file may be that of a host that runs beside this one
+        with suppress(OSError):  # then they look where hosts usually are
+            self._is_ours = True
+            line = f"{HostAddress(local[0]).url}\n"
+            files.replace_private(self._path, line.encode(), synced=False)
+
+    def remove(self) -> None:
+        """Remove the file if it was written here."""
+        if self._is_ours:
+            with suppress(OSError):
+                self._path.unlink()
 
 
 def refuse_unusable(text: str) -> None:
@@ -59,7 +124,8 @@ def _try_to_listen(port: int, interface: str) -> None:
             probe.listen()
         except OSError as error:
             exit_with_error(
-                1, f"sxhost: {cannot_listen_sentence(f'{_bracketed(interface)}:{port}', error)}"
+                1,
+                f"sxhost: {_cannot_listen_sentence(f'{_bracketed(interface)}:{port}', error)}",
             )
 
 
@@ -70,7 +136,7 @@ def _socket_address(interface: str, port: int) -> Any:
     return socket.getaddrinfo(interface, port, type=socket.SOCK_STREAM)[0][4]
 
 
-def make_endpoint(reactor: Any, text: str, certificate: ServerCertificate | None) -> Any:
+def _make_endpoint(reactor: Any, text: str, certificate: ServerCertificate | None) -> Any:
     """Return the endpoint that `text` describes, or end the process with a sentence."""
     try:
         endpoint = serverFromString(reactor, text)
@@ -115,14 +181,14 @@ def _anybody_answers(path: str) -> bool:
         return True
 
 
-def cannot_listen_sentence(place: str, error: object) -> str:
+def _cannot_listen_sentence(place: str, error: object) -> str:
     """Return the sentence for an endpoint that cannot listen: the reason, and what to do."""
     reason = (getattr(error, "strerror", None) or str(error)).lower()
     choose = "choose another with --port, --host or --listen"
     return f"cannot listen on {place}: {reason}; {choose}."
 
 
-def url_of(port: IListeningPort) -> str:
+def _url_of(port: IListeningPort) -> str:
     """Return the address of a port that listens."""
     address: Any = port.getHost()
     if not hasattr(address, "port"):

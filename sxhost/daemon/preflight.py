@@ -12,11 +12,19 @@ from sxhost.auth.tls import BadPEM, ServerCertificate
 from sxhost.config import USAGE_ERROR, Promise, Settings
 from sxhost.daemon.listening import refuse_unusable
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile
+from sxhost.logs import logger
 from sxhost.store.contracts import StoreInUse, StoreUnusable
 from sxhost.store.sqlite.file import lock_database
 from sxhost.visible import exit_with_error
 
 __all__ = ["load_certificate", "make_state_dir", "prepare", "why_in_use"]
+
+log = logger(__name__)
+
+BYPASS_WARNING = (
+    "--dangerously-bypass-approvals-and-sandbox: what comes by POST /messages has Codex do"
+    " anything on this machine, and nobody is asked"
+)
 
 
 def prepare(settings: Settings) -> None:
@@ -29,6 +37,8 @@ def prepare(settings: Settings) -> None:
         _refuse_held_store(settings.database)
     for text in settings.listen:
         refuse_unusable(text)
+    if settings.bypass:
+        log.warn(BYPASS_WARNING)
 
 
 def make_state_dir(place: Path, uid: int | None = None) -> None:

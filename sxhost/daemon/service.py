@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver
 from twisted.python.components import Componentized
-from twisted.python.failure import Failure
 
-from sxhost import __version__, files
-from sxhost.address import HostAddress
+from sxhost import __version__
 from sxhost.auth.tls import ServerCertificate
 from sxhost.auth.tokens import TokenStore, TokenStoreError
-from sxhost.config import address_file
-from sxhost.daemon.listening import (
-    CannotListen,
-    cannot_listen_sentence,
-    remove_stale_lock,
-    url_of,
-)
+from sxhost.daemon.listening import AddressFile, CannotListen, Listeners
 from sxhost.daemon.logfile import LogObserver
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile, warn_of_others, warn_of_root
 from sxhost.daemon.standby import StoreHold
@@ -33,7 +24,6 @@ from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.http.readiness import Readiness
 from sxhost.http.router import Route
 from sxhost.http.site import HostSite
-from sxhost.localnet import is_local_url
 from sxhost.logs import logger
 from sxhost.service import SessionService
 from sxhost.store.contracts import StandingBy, StoreUnusable
@@ -73,7 +63,7 @@ class HostService(MultiService):
         sessions: SessionService,
         site: HostSite,
         notifier: Notifier,
-        endpoints: Sequence[tuple[str, Any]],
+        listeners: Listeners,
         *,
         hold: StoreHold,
         readiness: Readiness,
@@ -88,7 +78,6 @@ class HostService(MultiService):
         pidfile: PidFile | None = None,
     ) -> None:
         super().__init__()
-        self.ports: list[IListeningPort] = []
         self.observer: LogObserver | None = None
         self.sessions = sessions
         self.multiplexer = multiplexer
@@ -98,10 +87,9 @@ class HostService(MultiService):
         self._readiness = readiness
         self._drain = drain
         self._abort = abort
-        self._endpoints = endpoints
+        self._listeners = listeners
         self._tokens = tokens
-        self._address = address_file(tokens.place)
-        self._announced = False
+        self._address = AddressFile(tokens.place)
         self._routes = routes
         self._certificate = certificate
         self._reloads = reloads
@@ -133,9 +121,9 @@ class HostService(MultiService):
             self._open_store()
         if self._certificate is not None:
             self._certificate.warn_if_key_is_readable()
-        for url in self.urls:
+        for url in self._listeners.urls:
             log.info("Listening on {url}", url=url)
-        self._announce()
+        self._address.write(self._listeners.urls)
         log.info(
             "sxhost {version} serves {count} routes; /openapi.json describes them",
             version=__version__,
@@ -169,11 +157,6 @@ class HostService(MultiService):
         self._readiness.standing_by = True
         self._abort()
 
-    @property
-    def urls(self) -> list[str]:
-        """The addresses at which the host listens."""
-        return [url_of(port) for port in self.ports]
-
     @contextmanager
     def _reporting_failure(self) -> Iterator[None]:
         """Report why the host cannot start, on the terminal and in the log."""
@@ -186,16 +169,6 @@ class HostService(MultiService):
             os.write(2, f"{sentence}\n".encode())  # Python's own stderr is the log's by now
             raise CannotStart(sentence) from error
 
-    def _announce(self) -> None:
-        """Write the file in which this user's commands and agents find the address."""
-        local = [url for url in self.urls if is_local_url(url) and not url.startswith("https:")]
-        if not local:
-            return  # the file may be that of a host that runs beside this one
-        with suppress(OSError):  # then they look where hosts usually are
-            self._announced = True
-            line = f"{HostAddress(local[0]).url}\n"
-            files.replace_private(self._address, line.encode(), synced=False)
-
     def _forget_pid(self) -> None:
         if self._pidfile is not None:
             self._pidfile.remove()
@@ -203,17 +176,9 @@ class HostService(MultiService):
     def _listen(self) -> None:
         if self._pidfile is not None:
             self._pidfile.claim()
-        for place, endpoint in self._endpoints:
-            refused: list[Failure] = []
-            remove_stale_lock(place)
-            endpoint.listen(self._site).addCallbacks(self.ports.append, refused.append)
-            if refused:
-                why = refused[0].value
-                raise CannotListen(
-                    cannot_listen_sentence(place, getattr(why, "socketError", why))
-                )
-        self._site.admission.watch_ports(self.ports)
-        numbers = [getattr(port.getHost(), "port", 0) for port in self.ports]
+        self._listeners.open(self._site)
+        self._site.admission.watch_ports(self._listeners.ports)
+        numbers = self._listeners.port_numbers
         self.sessions.port = next(filter(None, numbers), 0)
         if os.environ.get("PI_SERVER_PORT"):  # its listener is the last
             self.multiplexer.port = numbers[-1]
@@ -234,10 +199,8 @@ class HostService(MultiService):
         self._readiness.stopping = True
         if self._drain is not None and not self._readiness.standing_by:
             await self._drain()
-        if self._announced:
-            with suppress(OSError):
-                self._address.unlink()
-        await DeferredList([maybeDeferred(port.stopListening) for port in self.ports])
+        self._address.remove()
+        await self._listeners.close()
         # Streams end before requests are waited for: they would go on for ever.
         self.multiplexer.stop()
         await self.multiplexer.finish()

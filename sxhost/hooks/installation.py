@@ -44,9 +44,14 @@ def hook_settings(
     :param places: directories of projects; None stands for the user's own settings.
     """
     for agent, names in (("claude", CLAUDE_HOOKS), ("codex", CODEX_HOOKS)):
-        for place in places:
-            for what, path in settings_files(agent, environ, place).items():
-                yield _look_at(agent, what, path, names)
+        # In the user's home, the project's file and the user's may be one.
+        files = {
+            path: what
+            for place in places
+            for what, path in settings_files(agent, environ, place).items()
+        }
+        for path, what in files.items():
+            yield _look_at(agent, what, path, names)
 
 
 def _look_at(agent: str, what: str, path: Path, names: Sequence[str]) -> HookSettings:

@@ -13,7 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, Literal, Protocol, TypeVar, cast, get_args, get_origin
 
 from klein import Klein
@@ -85,7 +85,7 @@ SWITCHING = 101
 """The status of an answer after which the connection speaks something else."""
 
 T = TypeVar("T")
-Handler = Callable[..., Awaitable[Any]]
+Handler = Callable[..., Coroutine[Any, Any, Any]]
 
 
 class SelfWritingResponse(Protocol):
@@ -200,16 +200,26 @@ class Route:
             arguments["query"] = convert(self._query_with_cursor(request), self.query)
         return arguments
 
-    async def plain_arguments(
-        self, path: Mapping[str, Any], body: bytes, limits: Limits, slices: TimeSlicer | None
-    ) -> dict[str, Any]:
-        """Decode the handler's arguments of a request without a query."""
-        arguments = dict(path)
-        if self._body_name is not None:
-            arguments[self._body_name] = await self._body_value(body, limits, slices)
-        if self.query is not None:
-            arguments["query"] = convert({}, self.query)
-        return arguments
+    def begin_plain(
+        self, path: Mapping[str, Any], limits: Limits, slices: TimeSlicer | None
+    ) -> Callable[[bytes], Coroutine[Any, Any, Any]]:
+        """Return what begins a call of the handler for a body, where there is no query.
+
+        All that does not depend on the body is done here, once for many requests.
+
+        :raises HostError: the handler needs a query.
+        """
+        query = {} if self.query is None else {"query": convert({}, self.query)}
+        call, name = partial(self.handler, **path, **query), self._body_name
+        if name is None:
+            return lambda _: call()
+        if self._has_lines:
+
+            async def call_with_lines(body: bytes) -> Any:
+                return await call(**{name: await self._lines(body, limits, slices)})
+
+            return call_with_lines
+        return lambda body: call(**{name: self._decode(body, limits)})
 
     def path_arguments(self, path: Mapping[str, str]) -> dict[str, Any]:
         """Decode the arguments that stand in the path."""
@@ -222,9 +232,19 @@ class Route:
         return "base_url" in self._annotations
 
     async def _body_value(self, body: bytes, limits: Limits, slices: TimeSlicer | None) -> Any:
-        if self.consumes == NDJSON and self.body is not bytes:
+        if self._has_lines:
             return await self._lines(body, limits, slices)
         return self._decode(body, limits)
+
+    @cached_property
+    def _has_lines(self) -> bool:
+        """Whether the body is decoded line by line."""
+        return self.consumes == NDJSON and self.body is not bytes
+
+    @cached_property
+    def _may_be_cut(self) -> bool:
+        """Whether a body that is beyond the limits is decoded as far as it goes."""
+        return self.large and get_origin(self.body) is dict
 
     def body_limit(self, limits: Limits) -> int:
         """Return how many bytes a body may have."""
@@ -241,10 +261,10 @@ class Route:
     def _decode(self, body: bytes, limits: Limits) -> Any:
         if self.body is bytes:
             return body
-        most = {"depth": limits.depth, "brackets": limits.brackets}
-        if self.large and get_origin(self.body) is dict:
-            return decode_or_cut(body or b"{}", **most)
-        return decode(body or b"{}", self.body, **most)
+        depth, brackets = limits.depth, limits.brackets
+        if self._may_be_cut:
+            return decode_or_cut(body or b"{}", depth=depth, brackets=brackets)
+        return decode(body or b"{}", self.body, depth=depth, brackets=brackets)
 
     async def _lines(self, body: bytes, limits: Limits, slices: TimeSlicer | None) -> list[Any]:
         bounds = LineBounds(limits.depth, limits.brackets, limits.batch, limits.body)

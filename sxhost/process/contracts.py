@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -11,6 +12,8 @@ from sxhost.codec.lines import LongLine
 from sxhost.model.turn import Process
 
 __all__ = ["Child", "ChildExit", "ChildListener", "Command", "LongLineListener", "Spawn"]
+
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -40,13 +43,14 @@ class ChildExit(Struct, frozen=True, kw_only=True):
         if self.why:
             return f"the agent was ended: {self.why}"
         how = f"was killed by {self.signal}" if self.signal else f"ended with code {self.code}"
-        cause = _most_telling_line(self.stderr)
+        cause = "" if self.asked else _most_telling_line(self.stderr)
         return f"the agent {how}: {cause}" if cause else f"the agent {how}"
 
 
 def _most_telling_line(stderr: str) -> str:
     """Return the last line with "error" in it, else the last line; "" if there is none."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    plain = _COLOURS.sub("", stderr)
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower()]
     return (errors or lines or [""])[-1]
 

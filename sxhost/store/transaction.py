@@ -17,13 +17,12 @@ from sxhost.codec.json import encode
 from sxhost.errors import SessionLimit, UnknownSession
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry
-from sxhost.model.event_types import ApprovalMovedEvent
+from sxhost.model.event import Event
+from sxhost.model.event_types import ApprovalMovedEvent, UsageEvent
+from sxhost.model.message import Message, MessageDraft
 from sxhost.model.pieces import Superseded, stream_of, superseded_by
 from sxhost.model.session import (
-    Event,
     Hosting,
-    Message,
-    MessageDraft,
     Registration,
     SeenDraft,
     Session,
@@ -35,16 +34,33 @@ from sxhost.store.approvals import ApprovalBook
 from sxhost.store.contracts import Committed, Draft
 from sxhost.store.journal import Drop, Dropped
 from sxhost.store.message_queue import MessageQueue
+from sxhost.store.recent_events import SessionEvents
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
+from sxhost.store.usage_ledger import LedgerDraft
 
 __all__ = ["SessionDraft", "Transaction"]
+
+DAY_MS = 86_400_000
 
 STREAMS = 4096
 """Streams of a session's pieces that are remembered until something has them whole."""
 
 
+NOTHING_DROPPED = Dropped()
+
+
 class SessionDraft:
-    """What a transaction makes of one session: `record` as it was, None for a new one."""
+    """What a transaction makes of one session: `record` as it was, None for a new one.
+
+    Whatever it does not change it shares with the record: most change little.
+    """
+
+    __slots__ = (
+        *("archived", "changed_approvals", "changed_messages", "copied_approvals"),
+        *("copied_messages", "deleted", "is_new", "new_events", "new_keys", "replaces"),
+        *("session", "superseded", "_approvals", "_copied_streams", "_messages"),
+        *("_record", "_streams"),
+    )
 
     def __init__(
         self,
@@ -54,8 +70,6 @@ class SessionDraft:
         approvals: ApprovalBook,
     ) -> None:
         self.session = session
-        self.streams = dict(record.streams) if record is not None else {}
-        """The streams of pieces that nothing has whole yet."""
         self.is_new = record is None
         self.replaces = False
         """Whether an older session of this id is deleted by the same transaction."""
@@ -71,6 +85,9 @@ class SessionDraft:
         self._record = record
         self._messages = messages
         self._approvals = approvals
+        self._streams = record.streams if record is not None else {}
+        """The streams of pieces that nothing has whole yet."""
+        self._copied_streams = self.is_new
 
     @property
     def session_changed(self) -> bool:
@@ -127,17 +144,31 @@ class SessionDraft:
         for event in events:
             stream = stream_of(event)
             if stream is not None:
-                self.streams[stream] = None
-            for whole in superseded_by(event, self.streams):
-                del self.streams[whole]
-                self.superseded.append(Superseded(event.session, whole, event.seq))
-        while len(self.streams) > STREAMS:
-            del self.streams[next(iter(self.streams))]
+                self._begin_stream(stream)
+            elif self._streams:
+                self._end_streams(event)
+
+    def _begin_stream(self, stream: str) -> None:
+        streams = self._own_streams()
+        streams[stream] = None
+        if len(streams) > STREAMS:
+            del streams[next(iter(streams))]
+
+    def _end_streams(self, event: Event) -> None:
+        for whole in superseded_by(event, self._streams):
+            del self._own_streams()[whole]
+            self.superseded.append(Superseded(event.session, whole, event.seq))
+
+    def _own_streams(self) -> dict[str, None]:
+        """Return the streams as the transaction sees them, to be changed."""
+        if not self._copied_streams:
+            self._streams, self._copied_streams = dict(self._streams), True
+        return self._streams
 
     def apply_to(self, record: SessionRecord) -> None:
         """Make the record what the draft is."""
         record.session = self.session
-        record.streams = self.streams
+        record.streams = self._streams
         if self.copied_messages:
             record.messages = self._messages
             record.messages.forgotten.clear()
@@ -148,6 +179,11 @@ class SessionDraft:
 
 class Transaction:
     """A draft of the next state; see the module."""
+
+    __slots__ = (
+        *("at_ms", "audit", "deleted_archives", "drop", "dropped", "last_approval"),
+        *("last_event", "last_message", "ledger", "revived", "sessions", "_state"),
+    )
 
     def __init__(self, state: StoreState) -> None:
         self.sessions: dict[str, SessionDraft] = {}
@@ -161,9 +197,11 @@ class Transaction:
         """Archived sessions that are deleted."""
         self.revived: dict[str, StoredSession] = {}
         """Sessions that are archived no longer."""
+        self.ledger: LedgerDraft | None = None
+        """What was used, if anything was."""
         self.drop: Drop | None = None
         """What retention has the journal drop."""
-        self.dropped = Dropped()
+        self.dropped = NOTHING_DROPPED
         self._state = state
 
     def register(
@@ -232,7 +270,7 @@ class Transaction:
         :param older: what the keys stand for that have left memory.
         """
         changed, _ = self._draft_or_new(session_id, at)
-        seq, events, new = changed.session.event_count, [], []
+        seq, events, new, usage = changed.session.event_count, [], [], []
         for draft in drafts:
             key = draft.key
             event = changed.find_key(key, older) if key is not None else None
@@ -240,14 +278,29 @@ class Transaction:
                 seq += 1
                 event = self._number(session_id, seq, draft)
                 new.append(event)
+                if event.event == UsageEvent.name:
+                    usage.append(event)
                 if key is not None:
                     changed.new_keys[key] = event
             events.append(event)
+        used_before = changed.session.usage
         if new:
             self.at_ms = at
             changed.add_events(new)
             changed.session = apply_events(changed.session, new, at)
+        for event in usage:
+            self._ledger().note(changed.session, event, used_before)
         return events
+
+    def _ledger(self) -> LedgerDraft:
+        if self.ledger is None:
+            self.ledger = LedgerDraft(self._state.ledger, self._state.limits)
+        return self.ledger
+
+    def drop_usage(self, at: int) -> None:
+        """Drop from the ledger what is too old; `at` is the wall clock."""
+        before = at - self._state.limits.usage_days * DAY_MS
+        self._ledger().drop_older(before, self._state.known.holds)
 
     def _number(self, session_id: str, seq: int, draft: Draft) -> Event:
         self.last_event = number = self.last_event + 1
@@ -370,30 +423,51 @@ class Transaction:
     @property
     def writes(self) -> bool:
         """Whether there is something for a journal to write."""
-        return bool(self.audit or self.deleted_archives or self.revived or self.drop) or any(
-            draft.writes for draft in self.sessions.values()
+        others = self.audit, self.deleted_archives, self.revived, self.drop
+        return (
+            any(others)
+            or (self.ledger is not None and self.ledger.writes)
+            or any(draft.writes for draft in self.sessions.values())
         )
 
     def commit(self) -> None:
         """Make the state what the transaction has drafted, and feed the caches with it."""
         state = self._state
         state.add_entries(self.audit)
+        if self.ledger is not None:
+            self.ledger.commit()
+        logs: list[SessionEvents] = []
         for session_id, draft in self.sessions.items():
             if draft.deleted or draft.replaces:
                 state.remove(session_id)
             if not draft.deleted:
                 self._apply(session_id, draft)
-        appended = (
-            (session_id, draft.new_events, draft.new_keys)
-            for session_id, draft in self.sessions.items()
-            if draft.new_events and not draft.deleted
-        )
-        state.recent.append(appended, self.last_event)
+                if draft.new_events:
+                    logs.append((session_id, draft.new_events, draft.new_keys))
+        state.recent.append(logs, self.last_event)
         state.last_event, state.last_message = self.last_event, self.last_message
         state.last_approval, state.at_ms = self.last_approval, self.at_ms
-        drafts = (draft for draft in self.sessions.values() if not draft.deleted)
-        superseded = [each for draft in drafts for each in draft.superseded]
-        state.recent.superseded.add(superseded, state.seconds())
+        committed = self._committed([session_id for session_id, _, _ in logs])
+        if committed.removed or self.revived:
+            self._commit_archives()
+        if self.dropped is not NOTHING_DROPPED:
+            self._note_dropped()
+        state.on_commit(committed)
+
+    def _committed(self, logs: Sequence[str]) -> Committed:
+        """Return what has changed; `logs` are those of the sessions that have more events."""
+        inboxes: list[str] = []
+        removed: list[str] = []
+        for session_id, draft in self.sessions.items():
+            if draft.deleted or draft.archived:
+                removed.append(session_id)
+            if draft.changed_messages and draft.has_queued:
+                inboxes.append(session_id)
+        return Committed(logs, inboxes, [*removed, *self.deleted_archives])
+
+    def _commit_archives(self) -> None:
+        """Make the archived sessions what the transaction has drafted."""
+        state = self._state
         for session_id in self.deleted_archives:
             state.remove(session_id)
         for kept in self.revived.values():
@@ -401,17 +475,6 @@ class Transaction:
         for session_id, draft in self.sessions.items():
             if draft.archived:
                 state.archive(session_id)
-        self._note_dropped()
-        state.on_commit(self._committed())
-
-    def _committed(self) -> Committed:
-        drafts = self.sessions.items()
-        removed = [name for name, draft in drafts if draft.deleted or draft.archived]
-        return Committed(
-            logs=[name for name, draft in drafts if draft.new_events and not draft.deleted],
-            inboxes=[name for name, draft in drafts if draft.has_queued],
-            removed=[*removed, *self.deleted_archives],
-        )
 
     def _note_dropped(self) -> None:
         """Let the caches know where logs begin now."""
@@ -428,6 +491,8 @@ class Transaction:
             self._state.add(record)
         draft.apply_to(self._state.records[session_id])
         self._state.known.put(draft.session)
+        if draft.superseded:
+            self._state.recent.superseded.add(draft.superseded, self._state.seconds())
 
     def _draft(self, session_id: str) -> SessionDraft:
         """Return the draft of a session that there is."""

@@ -199,9 +199,9 @@ ROOMS = {
         "8",
         ("tap.py",),
         rooms_of(
-            "agent_files auth config daemon dashboard faces/codex_sse faces/codexd "
-            "faces/native faces/pi hooks http logs service slices store telemetry "
-            "visible waiting"
+            "agent_files agents auth config daemon dashboard faces/codex_sse "
+            "faces/codexd faces/native faces/pi hooks http logs service store "
+            "telemetry visible waiting"
         ),
         rooms_of("msgspec twisted"),
     ),
@@ -317,7 +317,7 @@ def foreign(module: str) -> set[str]:
 
 
 def test_import_walk_sees_imports_of_every_kind() -> None:
-    assert "store/memory.py" in seen_by("tap.py")
+    assert "store/memory.py" in seen_by("daemon/stores.py")
     assert "codec/json.py" in seen_by("cli/output.py"), "inside a function"
     assert "client/host.py" in seen_by("cli/terminal.py"), "for the type checker"
     assert Import("twisted.internet.reactor", "makeService") in set(imports("tap.py"))

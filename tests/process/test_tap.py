@@ -10,12 +10,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import get_ident
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 import pytest
-import pytest_twisted
 from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisconnection
 from twisted.logger import capturedLogs, formatEvent
 
@@ -27,7 +25,7 @@ from sxhost.daemon.serving_options import BYPASS
 from sxhost.logs import LEVELS
 from sxhost.model.limits import Limits
 from sxhost.model.session import Registration
-from sxhost.tap import Options, assemble, background_thread
+from sxhost.tap import Options, assemble
 from sxhost.testing import result_of
 from tests.support.daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, PATIENCE, SXHOST, run
 from tests.support.hosts import until
@@ -684,10 +682,3 @@ def test_mux_port_must_be_a_number(
         Options().parseOptions([])
     expected = f"PI_SERVER_PORT must be 1-65535, or 0 for any that is free, not '{port}'."
     assert expected in capsys.readouterr().err
-
-
-@pytest_twisted.ensureDeferred
-async def test_session_files_are_read_in_a_thread() -> None:
-    from twisted.internet import reactor
-
-    assert await background_thread(reactor, "files")(get_ident) != get_ident()

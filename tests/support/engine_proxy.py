@@ -10,7 +10,8 @@ from typing import Self
 
 __all__ = ["EngineProxy"]
 
-COMMIT = b"COMMIT"
+COMMITTED = (b"COMMIT\0", b"committed\0")
+"""What an answer has in it that confirms a commit: a statement's end, or a column's name."""
 
 
 class EngineProxy:
@@ -26,6 +27,7 @@ class EngineProxy:
         self._lock = Lock()
         self._refusing = False
         self._lose = Event()
+        self._refuse_then = False
         self.lost = Event()
         """Set once the answer to a commit was lost."""
         Thread(target=self._accept, daemon=True).start()
@@ -56,9 +58,13 @@ class EngineProxy:
         """Pass nothing on, and end nothing, until `mend`."""
         self._open.clear()
 
-    def lose_an_answer(self) -> None:
-        """End the connection that commits next, once the engine has answered."""
+    def lose_an_answer(self, *, refuse: bool = False) -> None:
+        """End the connection that commits next, once the engine has answered.
+
+        With `refuse`, end the connections that come then as well, until `mend`.
+        """
         self.lost.clear()
+        self._refuse_then = refuse
         self._lose.set()
 
     def mend(self) -> None:
@@ -80,25 +86,23 @@ class EngineProxy:
                     continue
                 with self._lock:
                     self._wires |= {client, engine}
-                commits = Event()
-                Thread(target=self._up, args=(client, engine, commits), daemon=True).start()
-                Thread(target=self._down, args=(engine, client, commits), daemon=True).start()
+                Thread(target=self._up, args=(client, engine), daemon=True).start()
+                Thread(target=self._down, args=(engine, client), daemon=True).start()
 
-    def _up(self, client: socket.socket, engine: socket.socket, commits: Event) -> None:
+    def _up(self, client: socket.socket, engine: socket.socket) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
                 self._open.wait()
-                if self._lose.is_set() and COMMIT in data:
-                    self._lose.clear()
-                    commits.set()
                 engine.sendall(data)
         self._end(client, engine)
 
-    def _down(self, engine: socket.socket, client: socket.socket, commits: Event) -> None:
+    def _down(self, engine: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
             while data := engine.recv(65536):
                 self._open.wait()
-                if commits.is_set():
+                if self._lose.is_set() and any(mark in data for mark in COMMITTED):
+                    self._lose.clear()
+                    self._refusing = self._refuse_then
                     self.lost.set()
                     break
                 client.sendall(data)

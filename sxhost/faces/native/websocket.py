@@ -15,9 +15,9 @@ from sxhost.http.router import NDJSON, Route
 from sxhost.http.site import HostRequest
 from sxhost.http.websocket import Connection
 from sxhost.http.websocket_handshake import Upgrade
+from sxhost.model.event import EventQuery
 from sxhost.model.host import Host
 from sxhost.model.names import CURSOR, EVENT_CHOICE, LABEL, SESSION_ID, Label, LabelName
-from sxhost.model.session import EventQuery
 from sxhost.model.subscription import Selection, Subscription, Summaries
 
 __all__ = ["routes"]

@@ -27,6 +27,7 @@ server_commands  commands for the server
 session_commands commands for a session, whichever agent it has
 session_files    the files in which pi and codex keep their sessions
 session_info     the description of a session, and its messages
+session_names    what clients call sessions, and the ids that these have in the host
 session_tree     the tree of a pi session as a list of nodes, parents first
 stdio            the transport over two pipes
 subscribers      what clients are sent: subscriptions, notifications, back-pressure

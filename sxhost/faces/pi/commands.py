@@ -14,6 +14,7 @@ from typing import ClassVar, Final, get_args
 from msgspec import UNSET, Struct, UnsetType
 
 from sxhost.faces.pi import fields
+from sxhost.faces.pi.session_names import id_of
 
 __all__ = ["COMMANDS", "RESERVED", "AnyCommand", "Command", "SessionCommand"]
 
@@ -48,9 +49,15 @@ class Command(Struct, frozen=True, kw_only=True, rename="camel", tag_field="type
             raise ValueError("ifSessionVersion: Only supported for session-targeted commands")
 
     @property
-    def target(self) -> str | None:
-        """The session that it is about; for one to be created, the id that is asked for."""
+    def session_name(self) -> str | None:
+        """What its client calls the session that it is about, or that it creates."""
         return getattr(self, "session_id", None) or None
+
+    @property
+    def target(self) -> str | None:
+        """The id in the host of that session."""
+        name = self.session_name
+        return None if name is None else id_of(name)
 
 
 class SessionCommand(Command, frozen=True, kw_only=True):

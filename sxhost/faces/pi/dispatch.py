@@ -18,6 +18,7 @@ from sxhost.faces.pi.session_commands import (
     CommandFunction,
 )
 from sxhost.faces.pi.session_info import Sessions
+from sxhost.faces.pi.session_names import id_of
 from sxhost.model.host import Host
 
 __all__ = ["ATTACHED", "TABLES", "CommandHandler"]
@@ -66,18 +67,18 @@ class CommandHandler:
                 raise CommandFailed(
                     f"No pending UI request with id {command.request_id}"
                 ) from None
-            raise CommandFailed(f"Session {command.target} not found") from None
+            raise CommandFailed(f"Session {command.session_name} not found") from None
 
     async def _handle_in_session(
         self, command: SessionCommand, work_started: Callable[[], None]
     ) -> object:
-        detail = await self._host.session(command.session_id)
+        detail = await self._host.session(id_of(command.session_id))
         status = await self._host.agent_status(detail.id)
         context = CommandContext(self._host, self._sessions, detail, status, work_started)
         function = command_function(context, command)
         if TRAITS[command.type].scope == "admin":
             text = getattr(command, "command", "")[:AUDITED_CHARS]
-            await self._host.record_action(command.type, command.session_id, text)
+            await self._host.record_action(command.type, detail.id, text)
         return await function(context, command)
 
     async def abort(self, command: Command) -> bool:

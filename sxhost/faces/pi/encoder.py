@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi.translator import Translator
 from sxhost.model.cursor import Cursor
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 
 __all__ = ["PiEncoding"]
 
@@ -23,14 +23,21 @@ class PiEncoding:
     """How events are encoded for the clients of one transport (an `Encoding`).
 
     :param wrap: makes a frame of a JSON object's bytes.
+    :param names: what clients call sessions, by their ids; a session that is not there, its id.
     :param snapshots: repeat a growing message with each of its deltas.
     """
 
     def __init__(
-        self, wrap: Callable[[bytes], bytes], transcripts: Translator, *, snapshots: bool = True
+        self,
+        wrap: Callable[[bytes], bytes],
+        transcripts: Translator,
+        names: Mapping[str, str] = {},
+        *,
+        snapshots: bool = True,
     ) -> None:
         self.wrap = wrap
         self._transcripts = transcripts
+        self._names = names
         self._snapshots = snapshots
         self._frames: dict[int, bytes] = {}
         self._size = 0
@@ -55,7 +62,8 @@ class PiEncoding:
 
     def _encode(self, event: Event, epoch: str) -> bytes:
         tail = b',"cursor":"%s","seq":%d}'
-        head = b'{"type":"event","sessionId":"%s","event":' % event.session.encode()
+        name = self._names.get(event.session, event.session)
+        head = b'{"type":"event","sessionId":"%s","event":' % name.encode()
         translated = self._transcripts.translate(event, snapshots=self._snapshots)
         # Only the last frame's cursor is past the event: a client that got some of its frames
         # and reconnects gets all of them again.
@@ -69,5 +77,7 @@ class PiEncoding:
         if name != "gap":
             return b""
         end = Cursor.parse(str(fields["to"])).position
-        self._transcripts.note_gap(str(fields["sessionId"]), end)
-        return self.wrap(encode({"type": "gap", **fields}))
+        session_id = str(fields["sessionId"])
+        self._transcripts.note_gap(session_id, end)
+        named = {**fields, "sessionId": self._names.get(session_id, session_id)}
+        return self.wrap(encode({"type": "gap", **named}))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sxhost.faces.pi.encoder import PiEncoding
+from sxhost.faces.pi.session_names import name_of
 from sxhost.faces.pi.translator import Translator
+from sxhost.model.event import Event, EventQuery
 from sxhost.model.host import Host
-from sxhost.model.session import Event, EventQuery
 from sxhost.model.subscription import Selection, Sink
 
 __all__ = ["EventStreams", "Wrap"]
@@ -26,6 +27,8 @@ class EventStreams:
         self._transcripts = Translator(
             host.limits, lambda session_id: self._incarnations.get(session_id, ("", 0))[0]
         )
+        self.names: dict[str, str] = {}
+        """What clients call the sessions that were read, by their ids."""
         self._encodings: dict[tuple[Wrap, bool], PiEncoding] = {}
 
     async def subscribe(
@@ -39,7 +42,9 @@ class EventStreams:
         await self._load_transcript(session_id, after)
         key = (wrap, snapshots)
         if key not in self._encodings:
-            self._encodings[key] = PiEncoding(wrap, self._transcripts, snapshots=snapshots)
+            self._encodings[key] = PiEncoding(
+                wrap, self._transcripts, self.names, snapshots=snapshots
+            )
         selection = Selection(frozenset({session_id}))
         await self.host.subscribe(selection, after, self._encodings[key], sink)
 
@@ -50,6 +55,7 @@ class EventStreams:
         if self._incarnations.setdefault(session_id, incarnation) != incarnation:
             self._transcripts.forget(session_id)
             self._incarnations[session_id] = incarnation
+        self.names[session_id] = name_of(session_id, detail.metadata)
 
         async def read(seq: int, limit: int) -> list[Event]:
             query = EventQuery(after=str(seq), limit=limit, pieces=True)
@@ -66,4 +72,5 @@ class EventStreams:
     def forget(self, session_id: str) -> None:
         """Drop what is kept of a session that is deleted."""
         self._incarnations.pop(session_id, None)
+        self.names.pop(session_id, None)
         self._transcripts.forget(session_id)

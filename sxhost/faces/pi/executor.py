@@ -31,6 +31,7 @@ from sxhost.faces.pi.responses import (
     replay,
 )
 from sxhost.faces.pi.scheduling import TRAITS, ride_of
+from sxhost.faces.pi.session_names import id_of
 from sxhost.faces.pi.subscribers import Subscriber, Subscribers
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
@@ -104,6 +105,16 @@ class CommandExecutor:
         """Count that something was refused before it was a command, by this limit."""
         self._state.rates.refused[limit] += 1
 
+    def count_command(self, command: commands.Command) -> str | None:
+        """Count a command of this minute; if it is one too many, return why it is refused."""
+        target = command.target or "server"
+        if command.type in SERVER_CONTROL:
+            target = f"control:{target}"
+        elif not isinstance(command, commands.SessionCommand):
+            target = "server"
+        answers = command.type == "extension_ui_response"
+        return self._state.rates.refusal_of(target, answers=answers)
+
     async def execute(
         self, command: commands.Command, frame: bytes, client: Subscriber
     ) -> None:
@@ -153,13 +164,7 @@ class CommandExecutor:
     def _limit(self, execution: Execution) -> Response | None:
         """Refuse a command if there were too many in this minute, or too many run."""
         command, stored = execution.command, execution.stored
-        target = command.target or "server"
-        if command.type in SERVER_CONTROL:
-            target = f"control:{target}"
-        elif not isinstance(command, commands.SessionCommand):
-            target = "server"
-        answers = command.type == "extension_ui_response"
-        excess = self._state.rates.refusal_of(target, answers=answers)
+        excess = self.count_command(command)
         if excess is None and stored and not self._state.idempotency.add_running(stored):
             excess = "Server busy - too many concurrent commands. Please retry."
         if excess is None:
@@ -223,8 +228,10 @@ class CommandExecutor:
                 data=data,
                 session_version=version,
             )
-        except (CommandFailed, HostError) as error:
+        except CommandFailed as error:
             return refusal(command, str(error))
+        except HostError as error:
+            return refusal(command, _in_clients_words(error, command))
         finally:
             execution.leave_lane()
 
@@ -240,7 +247,9 @@ class CommandExecutor:
         expected, target = command.if_session_version, command.target
         if expected is not UNSET and target is not None:
             if not self._host.knows(target):
-                missing = f"Session {target} not found for ifSessionVersion={expected}"
+                missing = (
+                    f"Session {command.session_name} not found for ifSessionVersion={expected}"
+                )
                 raise CommandFailed(missing)
             version = self._state.versions[target]
             if version != expected:
@@ -286,17 +295,17 @@ class CommandExecutor:
                 now = self._host.cursor if response.replayed else data["cursor"]
                 after = None if command.after is UNSET else command.after
                 subscribed = client.subscribe(
-                    command.session_id, now, after, snapshots=command.snapshots
+                    id_of(command.session_id), now, after, snapshots=command.snapshots
                 )
                 background(subscribed, log, "subscribing for a command")
             case commands.Unsubscribe():
-                client.unsubscribe(command.session_id)
+                client.unsubscribe(id_of(command.session_id))
             case commands.CreateSession():
                 frame = notification("session_created", data)
-                self._clients.broadcast(frame, data["sessionId"])
+                self._clients.broadcast(frame, id_of(data["sessionId"]))
             case commands.DeleteSession():
                 frame = notification("session_deleted", {"sessionId": command.session_id})
-                self._clients.broadcast(frame, command.session_id)
+                self._clients.broadcast(frame, command.target)
 
     def _notify(
         self, phase: str, execution: Execution, response: Response | None = None
@@ -305,6 +314,11 @@ class CommandExecutor:
         command = execution.command
         frame = lifecycle_notification(phase, command, execution.id, response)
         self._clients.broadcast(frame, command.target)
+
+
+def _in_clients_words(error: HostError, command: commands.Command) -> str:
+    """Return the host's sentence with the session called as the command's client does."""
+    return str(error).replace(repr(command.target), repr(command.session_name))
 
 
 def _cancel_call(result: object, call: IDelayedCall) -> object:

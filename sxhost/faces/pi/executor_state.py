@@ -14,6 +14,7 @@ from sxhost.faces.pi.idempotency import IdempotencyStore
 from sxhost.faces.pi.lanes import Lanes
 from sxhost.faces.pi.rate_limits import CommandRates
 from sxhost.faces.pi.scheduling import TRAITS
+from sxhost.faces.pi.session_names import id_of
 from sxhost.model.limits import Limits
 
 __all__ = ["ExecutorState"]
@@ -90,7 +91,7 @@ class ExecutorState:
     def next_version(self, command: Command, data: object) -> int | UnsetType:
         """Count a command that succeeded with `data`; return its session's version now."""
         if isinstance(data, dict) and command.type in ("create_session", "load_session"):
-            self.versions[data["sessionId"]] = 0
+            self.versions[id_of(data["sessionId"])] = 0
             return 0
         target = command.target
         if target is None:

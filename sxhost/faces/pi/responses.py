@@ -99,7 +99,7 @@ def lifecycle_notification(
         CommandPhase(
             command_id=command_id,
             command_type=command.type,
-            session_id=command.target or UNSET,
+            session_id=command.session_name or UNSET,
             depends_on=command.depends_on or [],
             if_session_version=command.if_session_version,
             idempotency_key=command.idempotency_key,

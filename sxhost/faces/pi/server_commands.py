@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.errors import BadField, HostError, SessionExists
+from sxhost.errors import HostError, SessionExists
 from sxhost.faces.pi import commands
 from sxhost.faces.pi.codex_commands import thread_names
 from sxhost.faces.pi.command_rules import MAX_PATH, units
@@ -20,10 +20,10 @@ from sxhost.faces.pi.executor_state import ExecutorState
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import name_sessions, session_files
 from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S, Sessions
+from sxhost.faces.pi.session_names import MAX_NAME, NAME, id_of, named
 from sxhost.faces.pi.subscribers import Subscribers
 from sxhost.logs import logger
 from sxhost.model.host import Host
-from sxhost.model.names import check_session_id
 from sxhost.model.session import SessionQuery
 from sxhost.model.turn import Launch
 
@@ -32,9 +32,6 @@ __all__ = ["ServerCommands", "recovery_summary"]
 log = logger(__name__)
 
 BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
-MAX_SESSION_ID = 128
-"""Characters of a session's id."""
-
 MAX_HISTORY = 500
 """Entries of the command history that may be asked for at once."""
 
@@ -62,7 +59,7 @@ class ServerCommands:
 
     async def create_session(self, command: commands.CreateSession) -> dict[str, object]:
         """Start an agent."""
-        check_new_session_id(command.session_id)
+        check_new_session_name(command.session_id)
         if command.cwd is not UNSET:
             check_cwd(command.cwd)
         cwd = None if command.cwd is UNSET else command.cwd
@@ -72,7 +69,7 @@ class ServerCommands:
 
     async def load_session(self, command: commands.LoadSession) -> dict[str, object]:
         """Start an agent that resumes from a session file."""
-        check_new_session_id(command.session_id)
+        check_new_session_name(command.session_id)
         path = command.session_path
         header = await self._sessions.apart(lambda: session_files("").check(path))
         cwd = {"cwd": header.cwd} if header.cwd_exists else {}
@@ -84,19 +81,19 @@ class ServerCommands:
     ) -> dict[str, object]:
         """Start an agent with these fields of a `Launch`; return the new session."""
         tail = "".join(secrets.choice(BASE36) for _ in range(7))
-        session_id = command.session_id or f"session-{self._host.now_ms()}-{tail}"
+        name = command.session_id or f"session-{self._host.now_ms()}-{tail}"
         await self._check_session_limit()
         try:
-            launch = msgspec.convert({**fields, "id": session_id}, Launch)
+            launch = msgspec.convert(named(fields, name), Launch)
         except msgspec.ValidationError as error:
             raise CommandFailed(f"Validation failed: launch: {error}") from None
         try:
             await self._host.start(launch)
         except SessionExists:
-            raise CommandFailed(f"Session {session_id} already exists") from None
-        await self._host.flush_events(session_id)
-        info = await self._sessions.info(session_id)
-        return {"sessionId": session_id, "sessionInfo": info}
+            raise CommandFailed(f"Session {name} already exists") from None
+        await self._host.flush_events(id_of(name))
+        info = await self._sessions.info(id_of(name))
+        return {"sessionId": name, "sessionInfo": info}
 
     async def _check_session_limit(self) -> None:
         limit = self._host.limits.mux_sessions
@@ -108,18 +105,19 @@ class ServerCommands:
 
     async def delete_session(self, command: commands.DeleteSession) -> dict[str, object]:
         """End an agent and forget its session."""
-        await self._host.forget(command.session_id)
-        self._clients.unsubscribe(command.session_id)
+        session_id = id_of(command.session_id)
+        await self._host.forget(session_id)
+        self._clients.unsubscribe(session_id)
         return {"deleted": True}
 
     async def switch_session(self, command: commands.SwitchSession) -> dict[str, object]:
         """Describe the session; after the response the client reads it from `cursor` on."""
-        info = await self._sessions.info(command.session_id)
+        info = await self._sessions.info(id_of(command.session_id))
         return {"sessionInfo": info, "cursor": self._host.cursor}
 
     async def unsubscribe(self, command: commands.Unsubscribe) -> dict[str, object]:
         """Accept; the client ends its subscription after the response."""
-        await self._host.session(command.session_id)
+        await self._host.session(id_of(command.session_id))
         return {"unsubscribed": True}
 
     async def get_metrics(self, _command: commands.Command) -> dict[str, object]:
@@ -212,24 +210,20 @@ def recovery_summary() -> dict[str, object]:
     }
 
 
-def check_new_session_id(session_id: str | UnsetType) -> None:
-    """Check the id that a client wants for a new session, if it wants one.
-
-    A colon is for the host's own names alone.
+def check_new_session_name(name: str | UnsetType) -> None:
+    """Check what a client wants to call a new session, if it wants something.
 
     :raises CommandFailed: it is invalid.
     """
-    if session_id is UNSET:
+    if name is UNSET:
         return
-    if units(session_id) > MAX_SESSION_ID:
-        raise CommandFailed(f"Session ID too long (max {MAX_SESSION_ID} characters)")
-    try:
-        check_session_id(session_id.replace(":", "/"))
-    except BadField:
+    if units(name) > MAX_NAME:
+        raise CommandFailed(f"Session ID too long (max {MAX_NAME} characters)")
+    if not NAME.match(name):
         raise CommandFailed(
             "Session ID must contain only alphanumeric characters, underscores, dashes,"
             " and dots"
-        ) from None
+        )
 
 
 def check_cwd(cwd: str) -> None:

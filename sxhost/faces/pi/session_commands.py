@@ -20,11 +20,13 @@ from sxhost.faces.pi.fields import ImageData
 from sxhost.faces.pi.messages import plain_message
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_info import Sessions
+from sxhost.faces.pi.session_names import name_of
 from sxhost.faces.pi.translate_pi import LOST_AGENT
 from sxhost.model import turn as turns
 from sxhost.model.approval import ApprovalQuery
 from sxhost.model.host import Host
-from sxhost.model.session import Detail, MessageDraft, Mode, Registration
+from sxhost.model.message import MessageDraft, Mode
+from sxhost.model.session import Detail, Registration
 
 __all__ = [
     "ANY_SESSION_COMMANDS",
@@ -56,6 +58,11 @@ class CommandContext(Struct):
     def id(self) -> str:
         """The session's id."""
         return self.detail.id
+
+    @property
+    def name(self) -> str:
+        """What its clients call it."""
+        return name_of(self.detail.id, self.detail.metadata)
 
     @property
     def agent(self) -> str:
@@ -213,7 +220,7 @@ async def get_session_stats(context: CommandContext, _command: commands.Command)
     usage = usage_numbers(context.detail.usage)
     cached = usage.get("cached_tokens") or 0
     return {
-        "sessionId": context.detail.native_id or context.id,
+        "sessionId": context.detail.native_id or context.name,
         "userMessages": roles.count("user"),
         "assistantMessages": roles.count("assistant"),
         "toolCalls": roles.count("tool"),

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from sxhost.codec.well_formed import decode_from_program
 from sxhost.faces.pi.responses import CommandFailed
+from sxhost.faces.pi.session_names import name_of
 from sxhost.faces.pi.session_tree import tree_of
 from sxhost.model.session import Session
 
@@ -209,7 +210,7 @@ def name_sessions(
         session = names.pop(str(stored["sessionPath"]), None)
         session = session or names.pop(str(stored["sessionId"]), None)
         if session is not None:
-            stored["sessionId"] = session.id
+            stored["sessionId"] = name_of(session.id, session.metadata)
             if session.title:
                 stored["sessionName"] = session.title
     unwritten = [session for path, session in names.items() if path.startswith("/")]
@@ -222,7 +223,7 @@ def _unwritten(session: Session) -> dict[str, object]:
         path=session.native_id,
         resume=session.native_id,
         cwd=session.cwd,
-        id=session.id,
+        id=name_of(session.id, session.metadata),
         name=session.title,
     )
     return {**_listing(header, session.start_ms / 1000), "fileExists": False}

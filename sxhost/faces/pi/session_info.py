@@ -12,9 +12,11 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.errors import HostError
+from sxhost.faces.pi.session_names import name_of
+from sxhost.model.event import EventQuery
 from sxhost.model.event_types import NULL
 from sxhost.model.host import Host
-from sxhost.model.session import Detail, EventQuery, SessionQuery
+from sxhost.model.session import Detail, SessionQuery
 from sxhost.model.session_state import MESSAGE_EVENTS
 from sxhost.transcripts.messages import Message
 from sxhost.transcripts.transcript import Transcript
@@ -77,7 +79,7 @@ def _info_of(detail: Detail) -> dict[str, object]:
     """Describe a session from what the host knows."""
     began = datetime.fromtimestamp(detail.start_time, UTC)
     info: dict[str, object] = {
-        "sessionId": detail.id,
+        "sessionId": name_of(detail.id, detail.metadata),
         "thinkingLevel": "off",
         "isStreaming": detail.turn is not None and detail.turn.status == "running",
         "messageCount": detail.message_count,

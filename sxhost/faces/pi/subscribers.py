@@ -44,10 +44,11 @@ class SubscriptionSink:
     def __init__(self, client: Subscriber, session_id: str) -> None:
         self.tag: Mapping[str, object] = {"sessionId": session_id}
         self._client = client
-        self._id = session_id
+        self._id = self._name = session_id
 
     def begin(self, subscription: Subscription) -> None:
         """Let the client pause and resume the subscription."""
+        self._name = self._client.streams.names.get(self._id, self._id)
         self._client.add_subscription(self._id, subscription)
 
     def write(self, data: bytes) -> None:
@@ -57,7 +58,7 @@ class SubscriptionSink:
 
     def end(self) -> None:
         """End, since the session is forgotten or the host stops."""
-        self._client.subscription_ended(self._id)
+        self._client.subscription_ended(self._id, self._name)
 
 
 class Subscriber:
@@ -72,7 +73,7 @@ class Subscriber:
         self.transport = transport
         self.subscriptions: dict[str, Subscription] = {}
         self.closed = False
-        self._streams = streams
+        self.streams = streams
         self._wrap = wrap
         self._caller = caller
         self._missed = 0
@@ -108,7 +109,7 @@ class Subscriber:
         self.unsubscribe(session_id)
         sink, begin = SubscriptionSink(self, session_id), now if after is None else after
         try:
-            await self._streams.subscribe(
+            await self.streams.subscribe(
                 session_id, begin, self._wrap, sink, snapshots=snapshots
             )
         except HostError as error:
@@ -129,12 +130,15 @@ class Subscriber:
         if subscription is not None:
             subscription.close()
 
-    def subscription_ended(self, session_id: str) -> None:
-        """Drop a subscription that has ended: its session is forgotten, or the host stops."""
+    def subscription_ended(self, session_id: str, name: str) -> None:
+        """Drop a subscription that has ended: its session is forgotten, or the host stops.
+
+        :param name: what clients call the session.
+        """
         ended = self.subscriptions.pop(session_id, None)
-        if ended and not self._streams.host.knows(session_id):
-            self._streams.forget(session_id)
-            self.send(notification("session_deleted", {"sessionId": session_id}))
+        if ended and not self.streams.host.knows(session_id):
+            self.streams.forget(session_id)
+            self.send(notification("session_deleted", {"sessionId": name}))
 
     def pause_subscriptions(self) -> None:
         """Pause all subscriptions: the transport's buffer is full."""

@@ -7,6 +7,7 @@ lost.
 
 ============ ===================================================================
 bounds       how long the engine may take to answer
+commit       a commit as one statement, so one trip
 connection   one connection, as the SQL of `sxhost.store.sql` wants it
 journal      the journal: the active host's three connections; it blocks, so it runs in threads
 promises     what an engine promises of a commit

@@ -74,6 +74,8 @@ class EngineConnection:
         defaults = {name: value for name, value in DEFAULTS.items() if name not in given}
         self.not_replicated = False
         """Whether the engine has warned that a commit is not where it was to be."""
+        self.is_cut = False
+        """Whether it was ended because the engine took too long."""
         self._connection = psycopg.connect(make_conninfo(url, **defaults), autocommit=True)
         self._descriptor = self._connection.fileno()
         self._closing = Lock()
@@ -85,18 +87,19 @@ class EngineConnection:
     @property
     def is_open(self) -> bool:
         """Whether it can still be used, as far as is known."""
-        return not (self._connection.closed or self._connection.broken)
+        return not (self.is_cut or self._connection.closed or self._connection.broken)
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Any:
         """Run a statement; return its rows."""
         if not parameters:
             return self._connection.execute(_marked(sql), prepare=False, binary=_is_read(sql))
-        escaped = [_escape(one) if isinstance(one, str) else one for one in parameters]
+        escaped = [_escape(one) for one in parameters]
         return self._connection.execute(_marked(sql), escaped, binary=_is_read(sql))
 
     def cut(self) -> None:
         """End it at once, from whatever thread: who waits for an answer gets an error."""
         with self._closing, suppress(OSError):
+            self.is_cut = True
             if self._descriptor >= 0:
                 wire = socket.socket(fileno=self._descriptor)
                 try:
@@ -125,8 +128,13 @@ def _is_read(sql: str) -> bool:
     return sql.startswith("SELECT")
 
 
-def _escape(text: str) -> str:
-    return ESCAPED.sub(lambda found: ESCAPE + ("0" if found[0] == "\0" else found[0]), text)
+def _escape(value: Any) -> Any:
+    """Return a parameter, or an array of them, with its texts as they are written."""
+    if isinstance(value, list):
+        return [_escape(one) for one in value] if str in map(type, value) else value
+    if not isinstance(value, str):
+        return value
+    return ESCAPED.sub(lambda found: ESCAPE + ("0" if found[0] == "\0" else found[0]), value)
 
 
 def first_line(error: Exception) -> str:

@@ -16,8 +16,8 @@ from typing import Final
 import psycopg
 
 from sxhost.errors import StoreUnavailable
+from sxhost.model.event import Event
 from sxhost.model.search import EventSearch
-from sxhost.model.session import Event
 from sxhost.store.contracts import FoundEvents, StandingBy, StoreUnusable
 from sxhost.store.high_water import HighWaterMark, missing_numbers
 from sxhost.store.journal import (
@@ -28,6 +28,7 @@ from sxhost.store.journal import (
     Restored,
     WriteBatch,
 )
+from sxhost.store.postgresql.commit import commit_statement, is_addition
 from sxhost.store.postgresql.connection import EngineConnection, errors_for_clients, first_line
 from sxhost.store.postgresql.promises import LACKING, PROMISES, Promise, promise_of, timeline_of
 from sxhost.store.postgresql.tip import (
@@ -206,13 +207,49 @@ class PostgreSQLJournal:
         :raises CommitUnknown: the engine has not answered, and may have kept it.
         """
         with errors_for_clients():
-            new = self._tip.next()
-            with self._transaction() as connection:
-                if not advance(connection, self._tip, new):
-                    raise self._lost()
-                rows.write(connection, batch)
-                dropped = pruning.drop(connection, batch.drop)
-            self._commit(connection, new, batch)
+            if not is_addition(batch):
+                return self._write_in_steps(batch)
+            while not self._write_at_once(batch):
+                pass
+        return Dropped()
+
+    def _write_at_once(self, batch: WriteBatch) -> bool:
+        """Commit a batch in one trip; return False if it was not, and is to be tried again."""
+        connection, new = self._active(), self._tip.next()
+        connection.not_replicated = False
+        try:
+            moved = connection.execute(*commit_statement(self._tip, new, batch)).fetchone()
+        except psycopg.OperationalError as error:
+            self._see_failed_commit(connection, new, batch, error)
+            return self._found_out(connection, error)
+        if moved is None:
+            raise self._lost()
+        self._see_replicated(connection, new, batch)
+        self._tip = new
+        self._mark.acknowledge(batch)
+        return True
+
+    def _found_out(self, connection: EngineConnection, error: Exception) -> bool:
+        """Find out what became of a commit whose connection was lost; return whether it was.
+
+        It is left to `settle` if the engine has let its writers wait for long enough already.
+        """
+        try:
+            if not connection.is_cut:
+                self._active()
+                return self._settled()
+        except (EngineAway, psycopg.OperationalError):
+            pass  # it cannot be reached
+        raise CommitUnknown(first_line(error)) from error
+
+    def _write_in_steps(self, batch: WriteBatch) -> Dropped:
+        new = self._tip.next()
+        with self._transaction() as connection:
+            if not advance(connection, self._tip, new):
+                raise self._lost()
+            rows.write(connection, batch)
+            dropped = pruning.drop(connection, batch.drop)
+        self._commit(connection, new, batch)
         return dropped
 
     @contextmanager
@@ -241,16 +278,28 @@ class PostgreSQLJournal:
         try:
             connection.execute("COMMIT")
         except psycopg.OperationalError as error:
-            if connection.is_open:
-                raise  # the engine has refused it, and says so
-            self._doubt = new, batch
+            self._see_failed_commit(connection, new, batch, error)
             raise CommitUnknown(first_line(error)) from error
+        self._see_replicated(connection, new, batch)
+        self._tip = new
+        self._mark.acknowledge(batch)
+
+    def _see_failed_commit(
+        self, connection: EngineConnection, new: Tip, batch: WriteBatch, error: Exception
+    ) -> None:
+        """Raise the error of a commit, unless its answer was lost: that leaves it in doubt."""
+        if connection.is_open:
+            raise error  # the engine has refused it, and says so
+        self._doubt = new, batch
+
+    def _see_replicated(
+        self, connection: EngineConnection, new: Tip, batch: WriteBatch
+    ) -> None:
+        """Leave a commit in doubt that the engine has, and perhaps no replica."""
         if connection.not_replicated:
             self._doubt = new, batch
             self._drop_writer()
             raise CommitUnknown("somebody has cancelled the wait for a replica")
-        self._tip = new
-        self._mark.acknowledge(batch)
 
     def settle(self) -> Dropped | None:
         """Find out what became of a commit whose answer was lost.
@@ -258,12 +307,16 @@ class PostgreSQLJournal:
         :raises StoreUnavailable: that cannot be known yet.
         """
         with errors_for_clients():
-            connection, doubt = self._active(), self._doubt
-            self._doubt = None
-            if doubt is None or doubt[0] != self._tip:
-                return None
-            self._mark.acknowledge(doubt[1])
-            return Dropped(floors=reading.floors(connection))
+            connection = self._active()
+            return Dropped(floors=reading.floors(connection)) if self._settled() else None
+
+    def _settled(self) -> bool:
+        """Return whether the commit in doubt was made, once it is known where the log ends."""
+        doubt, self._doubt = self._doubt, None
+        if doubt is None or doubt[0] != self._tip:
+            return False
+        self._mark.acknowledge(doubt[1])
+        return True
 
     def beat(self) -> None:
         """Tell the engine that this host lives, or find it again."""

@@ -14,7 +14,16 @@ from sxhost.store.journal import Row, WriteBatch
 from sxhost.store.sql.contracts import DamagedRow, SQLConnection
 from sxhost.store.write_batch import ARCHIVED
 
-__all__ = ["COLUMNS", "PRUNED", "check_row", "checksum", "delete", "insert", "write"]
+__all__ = [
+    "COLUMNS",
+    "PRUNED",
+    "check_row",
+    "checksum",
+    "delete",
+    "insert",
+    "replacing",
+    "write",
+]
 
 COLUMNS = {
     "meta": ("name", "value"),
@@ -25,9 +34,11 @@ COLUMNS = {
     "message": ("id", "session", "body", "key"),
     "approval": ("id", "session", "body"),
     "audit": ("id", "body"),
+    "usage": ("session", "number", "body"),
+    "reading": ("session", "body"),
 }
 
-NAMED_BY = {"meta": 1, "key": 2, "superseded": 3}
+NAMED_BY = {"meta": 1, "key": 2, "superseded": 3, "usage": 2}
 """How many columns, from the first, name a row; the others are named by their first alone."""
 
 CHUNKS = (64, 8, 1)
@@ -50,6 +61,11 @@ def write(connection: SQLConnection, batch: WriteBatch) -> None:
         ("approval", batch.deleted_approvals),
     ):
         delete(connection, table, numbers)
+    for session_id, number in batch.deleted_usage:
+        named = "session = ? AND number = ?"
+        connection.execute(f"DELETE FROM usage WHERE {named}", (session_id, number))
+    for session_id in batch.deleted_readings:
+        connection.execute("DELETE FROM reading WHERE session = ?", (session_id,))
     if batch.deleted_entries > 0:
         connection.execute("DELETE FROM audit WHERE id <= ?", (batch.deleted_entries,))
 
@@ -75,13 +91,16 @@ def delete(connection: SQLConnection, table: str, numbers: Sequence[int]) -> Non
 def _insert(table: str, size: int) -> str:
     """Return the statement that inserts or replaces so many rows."""
     columns = (*COLUMNS[table], "crc")
-    named = NAMED_BY.get(table, 1)
     marks = ", ".join([f"({', '.join('?' * len(columns))})"] * size)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks} {replacing(table)}"
+
+
+def replacing(table: str) -> str:
+    """Return the end of an INSERT that replaces rows."""
+    columns = (*COLUMNS[table], "crc")
+    named = NAMED_BY.get(table, 1)
     replaced = ", ".join(f"{name} = excluded.{name}" for name in columns[named:])
-    return (
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks}"
-        f" ON CONFLICT ({', '.join(columns[:named])}) DO UPDATE SET {replaced}"
-    )
+    return f"ON CONFLICT ({', '.join(columns[:named])}) DO UPDATE SET {replaced}"
 
 
 _INSERTS = {table: [_insert(table, size) for size in CHUNKS] for table in COLUMNS}

@@ -13,10 +13,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.daemon.systemd import Notifier
+from sxhost.daemon.threads import store_threads
 from sxhost.model.limits import Limits
 from sxhost.store.journalled import JournalledStore
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.tap import store_threads
 from sxhost.testing import HostInMemory, is_done, result_of, started
 from tests.unit.daemon.test_daemon_systemd import BEAT, READY, Ear
 

@@ -10,11 +10,8 @@ from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory
 from tests.support.multiplexer_in_memory import Peer
 from tests.support.pi_app_server import Answer, answer_of, cases
 
-BAD_ID = "Session ID must contain only alphanumeric"
-
 DIFFERENCES = {
     "what is no JSON, in V8's words": lambda frame, _: not _is_object(frame),
-    "a session's id that the host has no name for": lambda _, ours: "Session ID" in _text(ours),
     "a thinking level of newer pi": lambda frame, _: '"level": "max"' in frame,
     "a command of the host's own": lambda frame, _: '"unsubscribe"' in frame,
     "a very long name, which is not repeated whole": lambda frame, _: "x" * 300 in frame,

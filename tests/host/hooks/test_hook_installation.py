@@ -35,6 +35,11 @@ def test_nothing_is_installed_where_no_file_is(tmp_path: Path) -> None:
         assert (each.hooks, each.missing, each.absent, each.error) == ([], [], [], "")
 
 
+def test_file_that_is_the_users_and_the_projects_is_told_once(tmp_path: Path) -> None:
+    files = [each.file for each in hook_settings({"HOME": str(tmp_path)}, (None, tmp_path))]
+    assert len(files) == len(set(files)) == 4
+
+
 def test_hooks_that_are_whole_lack_nothing(tmp_path: Path) -> None:
     write(tmp_path, ".claude/settings.json", wired("claude"))
     write(tmp_path, ".codex/hooks.json", wired("codex"))

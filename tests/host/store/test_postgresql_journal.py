@@ -15,6 +15,7 @@ from sxhost.store.contracts import StandingBy, StoreUnusable
 from sxhost.store.journal import CommitUnknown, DropSurplus, EngineAway, EventCounts, ReadLimit
 from sxhost.store.journalled import JournalledStore
 from sxhost.store.postgresql.journal import SILENCE_S, PostgreSQLJournal
+from sxhost.store.postgresql.tip import schema_scripts
 from sxhost.testing import result_of
 from tests.support.durable_stores import append, draft, fill
 from tests.support.engine_proxy import EngineProxy
@@ -127,14 +128,29 @@ def test_the_host_that_was_active_comes_first_when_the_engine_is_back(
         result_of(second.store.take_over())
 
 
-def test_a_commit_whose_answer_was_lost_is_found(node: MakeNode, proxy: EngineProxy) -> None:
+def test_a_commit_whose_answer_was_lost_is_found_at_once(
+    node: MakeNode, proxy: EngineProxy, postgresql: Cluster, schema: str
+) -> None:
+    first = node()
+    first.store.open()
+    proxy.lose_an_answer()
+    assert append(first.store, "a", draft()) == [(1, 1)]
+    assert proxy.lost.is_set()
+    assert postgresql.query("SELECT count(*) FROM log", schema) == [(1,)]
+    assert append(first.store, "a", draft()) == [(2, 2)]
+
+
+def test_a_commit_whose_answer_was_lost_is_found_later(
+    node: MakeNode, proxy: EngineProxy
+) -> None:
     first = node()
     first.store.open()
     append(first.store, "a", draft())
-    proxy.lose_an_answer()
+    proxy.lose_an_answer(refuse=True)
     with pytest.raises(CommitUnknown):
         append(first.store, "a", draft(key="k"))
     assert first.read() == [(1, 1)], "nobody sees what is in doubt"
+    proxy.mend()
     assert append(first.store, "a", draft(key="k"), draft()) == [(2, 2), (3, 3)]
     assert first.read() == [(1, 1), (2, 2), (3, 3)]
 
@@ -142,9 +158,10 @@ def test_a_commit_whose_answer_was_lost_is_found(node: MakeNode, proxy: EnginePr
 def test_a_beat_settles_what_is_in_doubt(node: MakeNode, proxy: EngineProxy) -> None:
     first = node()
     first.store.open()
-    proxy.lose_an_answer()
+    proxy.lose_an_answer(refuse=True)
     with pytest.raises(CommitUnknown):
         append(first.store, "a", draft())
+    proxy.mend()
     result_of(first.store.beat())
     assert first.read() == [(1, 1)]
 
@@ -289,7 +306,7 @@ def test_who_cannot_use_a_database_lets_go_of_it(
     postgresql.query("UPDATE schema_version SET version = 99", schema)
     with pytest.raises(StoreUnusable, match="Use a newer one"):
         first.store.open()
-    postgresql.query("UPDATE schema_version SET version = 1", schema)
+    postgresql.query(f"UPDATE schema_version SET version = {len(schema_scripts())}", schema)
     second.store.open()
     assert append(second.store, "a", draft()) == [(1, 1)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.codec.frames import NDJSON
+from sxhost.model.event import EventDraft, Fired
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft, Fired
 from sxhost.model.subscription import Selection
 from sxhost.store.group_commit import Threads
+from sxhost.store.journal import Journal
 from sxhost.store.journalled import JournalledStore
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.streams.subscription import Position
 from sxhost.testing import result_of, started
 from tests.host.streams.test_subscription import Bench, Sink
+from tests.support.postgresql import Cluster, journal_at
 from tests.support.stores import HERE
 
 
@@ -48,19 +50,39 @@ def late() -> LateWrites:
     return LateWrites()
 
 
-def bench_of(path: Path, late: LateWrites | None = None, **limits: int) -> Bench:
-    clock, bounds = Clock(), Limits(**limits)
-    threads = HERE if late is None else late.threads
-    store = JournalledStore(bounds, clock.seconds, SQLiteConnection(path / "s.db"), threads)
-    return Bench(store, clock, bounds)
+MakeBench = Callable[..., Bench]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bench_of(request: pytest.FixtureRequest, path: Path, worker_id: str) -> Iterator[MakeBench]:
+    """Make a host over a store of each kind; all of a test have one journal's place."""
+    journals: list[Journal] = []
+    url = ""
+    if request.param == "postgresql":
+        cluster: Cluster = request.getfixturevalue("postgresql")
+        url = cluster.schema(f"{worker_id}_races")
+
+    def make(late: LateWrites | None = None, **limits: int) -> Bench:
+        clock, bounds = Clock(), Limits(**limits)
+        threads = HERE if late is None else late.threads
+        journals.append(journal_at(url, path) if url else SQLiteConnection(path))
+        return Bench(
+            JournalledStore(bounds, clock.seconds, journals[-1], threads), clock, bounds
+        )
+
+    yield make
+    for journal in journals:
+        journal.close()
 
 
 def fire(bench: Bench, key: str | None = None) -> Deferred[Fired]:
     return started(bench.service.fire("a", EventDraft(event="x", key=key)))
 
 
-def test_a_retry_while_the_first_is_being_committed(late: LateWrites, tmp_path: Path) -> None:
-    bench = bench_of(tmp_path, late, events=2)
+def test_a_retry_while_the_first_is_being_committed(
+    late: LateWrites, bench_of: MakeBench
+) -> None:
+    bench = bench_of(late, events=2)
     for _ in range(3):
         fire(bench)
         late.go()
@@ -73,12 +95,14 @@ def test_a_retry_while_the_first_is_being_committed(late: LateWrites, tmp_path: 
     assert result_of(first).seq == result_of(again).seq
 
 
-def test_a_read_that_comes_before_the_news_of_a_drop(late: LateWrites, tmp_path: Path) -> None:
-    before = bench_of(tmp_path, events=2, retain=4)
+def test_a_read_that_comes_before_the_news_of_a_drop(
+    late: LateWrites, bench_of: MakeBench
+) -> None:
+    before = bench_of(events=2, retain=4)
     for _ in range(6):
         fire(before)
     result_of(before.service.close())
-    bench = bench_of(tmp_path, late, events=2, retain=4)  # only the disk has what was
+    bench = bench_of(late, events=2, retain=4)  # only the disk has what was
     fire(bench)
     late.go_one()
     done, function, given = late.waiting.pop(0)

@@ -15,7 +15,7 @@ from sxhost.agent_files.facts import Fact
 from sxhost.agent_files.merge import SessionMerger
 from sxhost.agent_files.places import READERS
 from sxhost.hooks.payload import Hook
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 from tests.support.attached_recordings import Moment, attached_scenarios, moments_of
 
 SCENARIOS = [name for name in attached_scenarios() if not name.startswith("pi-")]
@@ -157,6 +157,18 @@ def test_equal_messages_of_a_turn_are_both_told() -> None:
     drafts += merger.merge_facts([text("message", "3", "again")]).drafts
     assert [d.event for d in drafts].count("message") == 2
     assert len({d.key for d in drafts if d.event == "message"}) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"), [("prompt", "user-message"), ("message", "message")]
+)
+def test_blanks_around_a_text_make_no_other_text_of_it(kind: str, event: str) -> None:
+    merger = SessionMerger()
+    said = EventDraft.of(event, {"text": "words", "by": "prompt"})
+    assert merger.merge_hook("1", [said])
+    assert merger.merge_facts([text(kind, "2", "\n words \n")]).drafts == []
+    assert len(merger.merge_facts([text(kind, "3", "words  ")]).drafts) == 1
+    assert merger.merge_hook("1", [said]) == []
 
 
 def test_hooks_that_name_no_turns_are_merged_by_text() -> None:

@@ -6,6 +6,7 @@ import pytest
 from msgspec import UNSET, Raw, json
 
 from sxhost.model.approval import Approval
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     EVENT_TYPES,
     NULL,
@@ -28,7 +29,6 @@ from sxhost.model.event_types import (
     encode_data,
     raw_json,
 )
-from sxhost.model.session import Event
 
 ENCODED = [
     (
@@ -91,6 +91,12 @@ def test_a_field_of_another_type_counts_as_missing_and_the_others_are_read() -> 
     assert decode_event(in_log("error", b'{"reason":{"a":1}}')) == ErrorEvent(reason="")
     assert decode_event(in_log("warning", b'{"native":{"a":1}}')) == WarningEvent(
         text="", native=Raw(b'{"a":1}')
+    )
+
+
+def test_a_count_of_tokens_may_be_said_with_a_fraction_of_nothing() -> None:
+    assert decode_event(in_log("usage", b'{"input_tokens":10.0}')) == UsageEvent(
+        input_tokens=10
     )
 
 

@@ -21,6 +21,14 @@ from sxhost.process.contracts import ChildExit
             "the agent ended with code 1: Error: bad config",
         ),
         (
+            ChildExit(code=1, stderr="\x1b[2m12:00\x1b[0m \x1b[31mERROR\x1b[0m no login\n"),
+            "the agent ended with code 1: 12:00 ERROR no login",
+        ),
+        (
+            ChildExit(code=0, asked=True, stderr="ERROR listener closed\n"),
+            "the agent ended with code 0",
+        ),
+        (
             ChildExit(code=-1, why="it printed nonsense"),
             "the agent was ended: it printed nonsense",
         ),
