@@ -82,7 +82,7 @@ class HostedSession:
         self.id = session_id
         self.record = LaunchRecord(session_id, launch, dependencies.set_hosting, fresh=fresh)
         self.life = new_life(Context(session_id))
-        self._usage = UsageTotals(usage)
+        self._usage = UsageTotals(usage, dependencies.wall_ms())
         self.agent: Agent = driver.agent(launch, self)
         self._driver = driver
         self._dependencies = dependencies
@@ -309,7 +309,8 @@ class HostedSession:
             raise Unsupported(f"{self.launch.agent} takes no commands of its own protocol.")
         answer = await self.agent.native_command(name, params)
         if answer.native_id not in (None, self.launch.resume):
-            self._usage = UsageTotals(None)  # another conversation
+            now = self._dependencies.wall_ms()
+            self._usage = UsageTotals(None, now)  # another conversation
         await self.record.keep(answer)
         return answer.result
 
