@@ -20,7 +20,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from sxhost.http.router import Route
+from sxhost.http.routes import Route
 from sxhost.model.host import Host
 from sxhost.model.session import StateName
 
