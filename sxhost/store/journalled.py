@@ -223,6 +223,7 @@ class JournalledStore(TransactionVerbs):
 
     async def close(self) -> None:
         """Finish what is being written, and let go of the journal."""
+        self._group.begin()
         await self._threads.read(self._journal.stop_reading)
         await self._indexer.close()
         await self._threads.write(self._journal.close)
