@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from sxhost.errors import EventTooLarge
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 from sxhost.store.contracts import Draft
 from sxhost.store.event_ring import OVERHEAD
 

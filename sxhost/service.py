@@ -23,30 +23,31 @@ from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
+from sxhost.model.event import (
+    Accepted,
+    Event,
+    EventDraft,
+    EventQuery,
+    Fired,
+    LogQuery,
+)
 from sxhost.model.event_types import PIECES, WarningEvent, encode_data
 from sxhost.model.host import Pages
 from sxhost.model.limits import Limits
 from sxhost.model.rights import check_event
 from sxhost.model.session import (
-    Accepted,
     Detail,
     Done,
-    Event,
-    EventDraft,
-    EventQuery,
-    Fired,
     Forgotten,
-    HostCounts,
-    LogQuery,
     Registered,
     Registration,
     Session,
     SessionQuery,
-    Status,
     Succession,
     Summary,
 )
 from sxhost.model.session_state import ACTIVE_STATES
+from sxhost.model.status import HostCounts, Status
 from sxhost.model.subscription import Encoding, Selection, Sink, Subscription, Summaries
 from sxhost.model.summaries import summary_filter
 from sxhost.registration import Registrar

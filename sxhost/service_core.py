@@ -18,9 +18,10 @@ from sxhost.errors import SessionLimit
 from sxhost.event_drafts import compact_draft, compact_drafts
 from sxhost.eviction import Eviction
 from sxhost.history import HistoryRecorder
+from sxhost.model.event import Event, EventDraft
 from sxhost.model.event_types import EndedEvent
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event, EventDraft, Hosting, Session, Summary
+from sxhost.model.session import Hosting, Session, Summary
 from sxhost.model.summaries import summarize
 from sxhost.project import project_name
 from sxhost.slices import TimeSlicer

@@ -9,6 +9,7 @@ from sxhost.errors import UnknownSession
 from sxhost.model.auth import HostIdentity, Identity
 from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
+from sxhost.model.event import Event, EventQuery
 from sxhost.model.history import History, HistoryQuery
 from sxhost.model.host import Pages
 from sxhost.model.names import END_OF_LOG
@@ -20,7 +21,7 @@ from sxhost.model.search import (
     parse_terms,
 )
 from sxhost.model.search_text import excerpt, find, text_of
-from sxhost.model.session import Done, Event, EventQuery, SeenDraft, Session
+from sxhost.model.session import Done, SeenDraft, Session
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import AgentInfo
 from sxhost.project import machine, project_name

@@ -16,7 +16,9 @@ from sxhost.drivers.contracts import StoredDirectories
 from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.delivery import Delivery
-from sxhost.model.session import EventDraft, Hosting, Message, Mode, Rest, Session
+from sxhost.model.event import EventDraft
+from sxhost.model.message import Message, Mode
+from sxhost.model.session import Hosting, Rest, Session
 from sxhost.model.turn import (
     CutReason,
     Launch,

@@ -27,9 +27,10 @@ from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
 from sxhost.hooks.body import PROCESS_FIELD
 from sxhost.hooks.deadline import default_wait
 from sxhost.model.approval import Answer, Approval, Question, TerminalAnswer, unseen
+from sxhost.model.event import EventDraft
 from sxhost.model.names import EVENT_NAME
 from sxhost.model.pictures import split_pictures
-from sxhost.model.session import EventDraft, Registration
+from sxhost.model.session import Registration
 from sxhost.model.turn import OSProcess
 
 __all__ = ["AGENT_ENDED", "DENIED", "Hook"]

@@ -26,8 +26,9 @@ from sxhost.hooks.body import LINES_FIELD
 from sxhost.hooks.payload import DENIED, Hook
 from sxhost.logs import logger
 from sxhost.model.approval import TerminalAnswer
+from sxhost.model.event import EventDraft
 from sxhost.model.host import Host
-from sxhost.model.session import EventDraft, Registration
+from sxhost.model.session import Registration
 from sxhost.visible import escape_hidden
 from sxhost.waiting import background
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     AgentEvent,
     ApprovalRequestedEvent,
@@ -23,7 +24,7 @@ from sxhost.model.event_types import (
     UserMessageEvent,
     decode_event,
 )
-from sxhost.model.session import NO_ACTIVITY, Activity, Event, Session
+from sxhost.model.session import NO_ACTIVITY, Activity, Session
 
 __all__ = ["SessionLines", "first_words", "lines_after"]
 

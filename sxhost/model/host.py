@@ -27,35 +27,38 @@ from sxhost.model.approval import (
     TerminalAnswer,
 )
 from sxhost.model.auth import AuditEntry, AuditQuery, Identity
-from sxhost.model.history import History, HistoryQuery
-from sxhost.model.limits import Limits
-from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
-from sxhost.model.search import SearchPage, SearchQuery
-from sxhost.model.session import (
+from sxhost.model.event import (
     Accepted,
-    Detail,
-    Done,
     Event,
     EventDraft,
     EventQuery,
     Fired,
-    Forgotten,
-    HostCounts,
-    Hosted,
     LogQuery,
+)
+from sxhost.model.history import History, HistoryQuery
+from sxhost.model.limits import Limits
+from sxhost.model.message import (
     Message,
     MessageDraft,
     PullQuery,
+    Sent,
+    Steered,
+)
+from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
+from sxhost.model.search import SearchPage, SearchQuery
+from sxhost.model.session import (
+    Detail,
+    Done,
+    Forgotten,
+    Hosted,
     Registered,
     Registration,
     SeenDraft,
-    Sent,
     Session,
     SessionQuery,
-    Status,
-    Steered,
     Summary,
 )
+from sxhost.model.status import HostCounts, Status
 from sxhost.model.subscription import Encoding, Selection, Sink, Subscription, Summaries
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import (

@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from sxhost.model.activity import lines_after
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     ApprovalResolvedEvent,
     BackgroundEvent,
@@ -29,7 +30,12 @@ from sxhost.model.event_types import (
 )
 from sxhost.model.limits import Limits
 from sxhost.model.rights import HOST_EVENTS
-from sxhost.model.session import BackgroundTask, Event, Session, State, StateName
+from sxhost.model.session import (
+    BackgroundTask,
+    Session,
+    State,
+    StateName,
+)
 from sxhost.model.turn import Turn, TurnStatus
 
 __all__ = [

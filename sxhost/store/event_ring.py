@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from operator import attrgetter
 
+from sxhost.model.event import Event
 from sxhost.model.event_types import PIECES
 from sxhost.model.pieces import stream_of
-from sxhost.model.session import Event
 
 __all__ = ["OVERHEAD", "EventRing", "weight"]
 

@@ -15,10 +15,11 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from sxhost.errors import UnknownSession
+from sxhost.model.event import Event
 from sxhost.model.event_types import PIECES
 from sxhost.model.limits import Limits
 from sxhost.model.pieces import Superseded, stream_of
-from sxhost.model.session import Event, Memory
+from sxhost.model.status import Memory
 from sxhost.store.event_ring import EventRing, weight
 from sxhost.store.superseded import SupersededPieces, by_session
 

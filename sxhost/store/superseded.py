@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, takewhile
 
+from sxhost.model.event import Event
 from sxhost.model.event_types import PIECES
 from sxhost.model.pieces import Superseded, stream_of
-from sxhost.model.session import Event
 
 __all__ = ["LINGER_S", "STEP", "SupersededPieces", "by_session"]
 

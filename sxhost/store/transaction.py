@@ -17,13 +17,12 @@ from sxhost.codec.json import encode
 from sxhost.errors import SessionLimit, UnknownSession
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry
-from sxhost.model.event_types import ApprovalMovedEvent
+from sxhost.model.event import Event
+from sxhost.model.event_types import ApprovalMovedEvent, UsageEvent
+from sxhost.model.message import Message, MessageDraft
 from sxhost.model.pieces import Superseded, stream_of, superseded_by
 from sxhost.model.session import (
-    Event,
     Hosting,
-    Message,
-    MessageDraft,
     Registration,
     SeenDraft,
     Session,
@@ -37,8 +36,11 @@ from sxhost.store.journal import Drop, Dropped
 from sxhost.store.message_queue import MessageQueue
 from sxhost.store.recent_events import SessionEvents
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
+from sxhost.store.usage_ledger import LedgerDraft
 
 __all__ = ["SessionDraft", "Transaction"]
+
+DAY_MS = 86_400_000
 
 STREAMS = 4096
 """Streams of a session's pieces that are remembered until something has them whole."""
@@ -180,7 +182,7 @@ class Transaction:
 
     __slots__ = (
         *("at_ms", "audit", "deleted_archives", "drop", "dropped", "last_approval"),
-        *("last_event", "last_message", "revived", "sessions", "_state"),
+        *("last_event", "last_message", "ledger", "revived", "sessions", "_state"),
     )
 
     def __init__(self, state: StoreState) -> None:
@@ -195,6 +197,8 @@ class Transaction:
         """Archived sessions that are deleted."""
         self.revived: dict[str, StoredSession] = {}
         """Sessions that are archived no longer."""
+        self.ledger: LedgerDraft | None = None
+        """What was used, if anything was."""
         self.drop: Drop | None = None
         """What retention has the journal drop."""
         self.dropped = NOTHING_DROPPED
@@ -266,7 +270,7 @@ class Transaction:
         :param older: what the keys stand for that have left memory.
         """
         changed, _ = self._draft_or_new(session_id, at)
-        seq, events, new = changed.session.event_count, [], []
+        seq, events, new, usage = changed.session.event_count, [], [], []
         for draft in drafts:
             key = draft.key
             event = changed.find_key(key, older) if key is not None else None
@@ -274,14 +278,29 @@ class Transaction:
                 seq += 1
                 event = self._number(session_id, seq, draft)
                 new.append(event)
+                if event.event == UsageEvent.name:
+                    usage.append(event)
                 if key is not None:
                     changed.new_keys[key] = event
             events.append(event)
+        used_before = changed.session.usage
         if new:
             self.at_ms = at
             changed.add_events(new)
             changed.session = apply_events(changed.session, new, at)
+        for event in usage:
+            self._ledger().note(changed.session, event, used_before)
         return events
+
+    def _ledger(self) -> LedgerDraft:
+        if self.ledger is None:
+            self.ledger = LedgerDraft(self._state.ledger, self._state.limits)
+        return self.ledger
+
+    def drop_usage(self, at: int) -> None:
+        """Drop from the ledger what is too old; `at` is the wall clock."""
+        before = at - self._state.limits.usage_days * DAY_MS
+        self._ledger().drop_older(before, self._state.known.holds)
 
     def _number(self, session_id: str, seq: int, draft: Draft) -> Event:
         self.last_event = number = self.last_event + 1
@@ -404,14 +423,19 @@ class Transaction:
     @property
     def writes(self) -> bool:
         """Whether there is something for a journal to write."""
-        return bool(self.audit or self.deleted_archives or self.revived or self.drop) or any(
-            draft.writes for draft in self.sessions.values()
+        others = self.audit, self.deleted_archives, self.revived, self.drop
+        return (
+            any(others)
+            or (self.ledger is not None and self.ledger.writes)
+            or any(draft.writes for draft in self.sessions.values())
         )
 
     def commit(self) -> None:
         """Make the state what the transaction has drafted, and feed the caches with it."""
         state = self._state
         state.add_entries(self.audit)
+        if self.ledger is not None:
+            self.ledger.commit()
         logs: list[SessionEvents] = []
         for session_id, draft in self.sessions.items():
             if draft.deleted or draft.replaces:

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Sequence
 from sxhost.codec.compact import compact_events
 from sxhost.codec.frames import NDJSON
 from sxhost.model.cursor import Cursor
+from sxhost.model.event import Event, EventQuery, LogQuery
 from sxhost.model.limits import Limits
 from sxhost.model.names import END_OF_LOG
-from sxhost.model.session import Event, EventQuery, LogQuery
 from sxhost.model.subscription import selection_of
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import EventLog, Sessions

@@ -15,8 +15,9 @@ from msgspec.json import encode
 
 from sxhost.http.router import Route
 from sxhost.model.approval import Approval
+from sxhost.model.event import Event, Gap
 from sxhost.model.event_types import EVENT_TYPES
-from sxhost.model.session import Event, Gap, StateChange
+from sxhost.model.session import StateChange
 from sxhost.testing import HostInMemory
 
 HOSTILE = (

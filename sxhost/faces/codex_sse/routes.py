@@ -36,9 +36,10 @@ from sxhost.http.router import SSE, Route
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.caller import current_caller
+from sxhost.model.event import EventQuery
 from sxhost.model.host import Host
 from sxhost.model.names import CURSOR, Argument, Key, Path, Scope
-from sxhost.model.session import Detail, EventQuery
+from sxhost.model.session import Detail
 from sxhost.model.turn import Launch, SteerDraft, Turn, TurnDraft
 
 __all__ = [

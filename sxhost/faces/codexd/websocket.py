@@ -21,8 +21,8 @@ from sxhost.http.parameters import base_url
 from sxhost.http.site import HostRequest
 from sxhost.http.websocket import Connection
 from sxhost.model.cursor import Cursor
+from sxhost.model.event import Event
 from sxhost.model.host import Host
-from sxhost.model.session import Event
 from sxhost.model.subscription import Subscription
 
 __all__ = ["CodexdConnection", "EventClients", "EventEncoder", "HostState"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sxhost.http.router import NDJSON, Route
 from sxhost.model.host import RemoteHost
-from sxhost.model.session import Health
+from sxhost.model.status import Health
 
 __all__ = ["routes"]
 

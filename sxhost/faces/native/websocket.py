@@ -14,9 +14,9 @@ from sxhost.errors import BadField, BadRequest, HostError
 from sxhost.http.router import NDJSON, Route
 from sxhost.http.site import HostRequest
 from sxhost.http.websocket import Connection, Upgrade
+from sxhost.model.event import EventQuery
 from sxhost.model.host import Host
 from sxhost.model.names import CURSOR, EVENT_CHOICE, LABEL, SESSION_ID, Label, LabelName
-from sxhost.model.session import EventQuery
 from sxhost.model.subscription import Selection, Subscription, Summaries
 
 __all__ = ["routes"]

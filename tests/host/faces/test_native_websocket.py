@@ -22,7 +22,7 @@ from twisted.internet.task import deferLater
 from sxhost.config import Settings
 from sxhost.daemon.service import HostService
 from sxhost.faces.native.websocket import MOST_SUBSCRIPTIONS
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 from sxhost.model.subscription import Subscription
 from sxhost.streams.overview import LOOK_EVERY
 from sxhost.tap import assemble

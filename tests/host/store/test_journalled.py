@@ -14,7 +14,8 @@ from twisted.logger import capturedLogs, formatEvent
 
 from sxhost.errors import AlreadyAnswered
 from sxhost.model.limits import Limits
-from sxhost.model.session import Hosting, MessageDraft, Registration
+from sxhost.model.message import MessageDraft
+from sxhost.model.session import Hosting, Registration
 from sxhost.model.turn import Launch, Process
 from sxhost.store.contracts import Draft, StoreUnusable
 from sxhost.store.journalled import JournalledStore

@@ -19,8 +19,8 @@ from sxhost.codec.frames import NDJSON
 from sxhost.codec.json import SLICE as SLICE_SIZE
 from sxhost.errors import StoreUnavailable, SubscriptionLimit
 from sxhost.http.router import NDJSON as NDJSON_TYPE
+from sxhost.model.event import Event, EventDraft, LogQuery
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event, EventDraft, LogQuery
 from sxhost.model.subscription import Selection
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
