@@ -7,6 +7,7 @@ requests  one request and its answer: a whole one, or one that goes on
 auth      requests that have a token, or find one when asked
 stream    a stream, each event once, whatever becomes of the link
 link      one answer that goes on, while it lives
+websocket the client's side of a WebSocket
 ========= =====================================================================
 """
 
