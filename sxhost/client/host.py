@@ -60,7 +60,7 @@ from sxhost.model.event import (
     Fired,
     LogQuery,
 )
-from sxhost.model.history import History, HistoryQuery
+from sxhost.model.history import History, HistoryQuery, SessionActivity
 from sxhost.model.message import (
     Message,
     MessageDraft,
@@ -129,6 +129,10 @@ class HostClient:
     async def history(self, query: HistoryQuery) -> History:
         """Tell figures of the host over time, a sample a minute."""
         return await self._verbs.get(History, "/history", query)
+
+    async def activity(self) -> SessionActivity:
+        """Tell how many events each session had over the last hour."""
+        return await self._verbs.get(SessionActivity, "/activity")
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""

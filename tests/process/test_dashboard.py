@@ -623,6 +623,8 @@ SCREENS = {
     "search/answer": ("Search", "Answer 0"),
     "new": ("New agent", "What to do"),
     "host": ("Host", "Tokens and browsers"),
+    "usage": ("Usage", "unknown"),
+    "activity": ("Activity", "tool-start"),
 }
 """What each has for a heading, and words in it."""
 
@@ -649,7 +651,7 @@ def test_screens_have_no_obstacles(
 # A phone.
 
 
-@pytest.mark.parametrize("place", ["", "inbox", "s/a", "new", "host"])
+@pytest.mark.parametrize("place", ["", "inbox", "s/a", "new", "host", "usage", "activity"])
 def test_phone_shows_one_column_with_targets_for_thumbs(
     browser: Browser, running_host: Host, feed: Feed, place: str
 ) -> None:
@@ -664,7 +666,7 @@ def test_phone_shows_one_column_with_targets_for_thumbs(
     phone = Dashboard(browser, running_host.url, **PHONE)
     page = phone.open(place)
     expect(page.locator("main")).not_to_be_empty()
-    expect(page.locator("a.row, article.card, form, .form").first).to_be_visible()
+    expect(page.locator("a.row, article.card, form, .form, table").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     targets = "main button:visible, main summary:visible, main select:visible, nav a:visible"
     small = page.locator(f"{targets}, main a.row:visible")

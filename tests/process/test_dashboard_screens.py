@@ -259,6 +259,40 @@ def test_host_is_shown_over_time_with_its_agents_hooks_and_policy(
     assert Axe().run(page).response["violations"] == []
 
 
+def test_usage_is_told_or_unknown_and_activity_is_shown_as_it_happens(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    feed.register("a", title=HOSTILE[0], model="large")
+    feed.register("b", title="Crawl", model="small")
+    feed.register("c", title="Nothing told", model="small")
+    feed.fire("a", "usage", input_tokens=1000, output_tokens=50, cost_usd=0.25)
+    feed.fire("b", "usage", input_tokens=3000, output_tokens=70)
+    page = dashboard.open("usage")
+    rows = page.locator("table.sums tr")
+    expect(rows.nth(1)).to_have_text(re.compile("^claude34k.*1 unknown120.*0.25.*2 unknown$"))
+    page.get_by_label("By", exact=True).select_option("session")
+    expect(rows.nth(1)).to_contain_text("$0.25")
+    expect(page.get_by_role("row", name="Crawl")).to_contain_text("unknown")
+    expect(page.get_by_role("row", name="Nothing told")).not_to_contain_text("$")
+    page.keyboard.press("Escape")
+    page.goto(f"{dashboard.url}/#/activity")
+    lines = page.locator("a.happened")
+    expect(lines).to_have_count(2)
+    feed.fire("b", "message-delta", text="a piece", item="m")
+    feed.fire("b", "message", text=HOSTILE[1], item="m")
+    expect(lines.first).to_contain_text(HOSTILE[1])
+    expect(lines).to_have_count(3)
+    lines.first.hover()
+    feed.fire("b", "message", text="news")
+    page.get_by_role("button", name="1 new").click()
+    expect(lines.first).to_contain_text("news")
+    page.get_by_label("Only lines with these words").fill("crawl message")
+    expect(lines).to_have_count(2)
+    lines.first.click()
+    expect(page).to_have_url(re.compile("#/s/b/e4$"))
+    assert page.locator("main img, main script").count() == 0
+
+
 def test_hosted_session_is_renamed_told_a_model_compacted_ended_and_forgotten(
     dashboard: Dashboard, feed: Feed
 ) -> None:

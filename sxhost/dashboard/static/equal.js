@@ -72,6 +72,6 @@ export function Equal({ asked, split, say }) {
 /** Who asks, and by which number it is answered. @param {{approval: any, now: number}} props */
 function Asker({ approval, now }) {
   const session = sessions.peek().get(approval.session) || {};
-  return html`<li><a href=${`#/s/${encodeURIComponent(approval.session)}`}>${oneLine(session.title || approval.session, 80)}</a>
-    <span class="dim">${[session.agent, oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")} no. ${approval.id}, asked ${age(now - approval.opened_ms)} ago${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span></li>`;
+  return html`<li><a href=${`#/s/${encodeURIComponent(approval.session)}`}>${oneLine(session.title || approval.session, 80)}</a>${" "}
+    <span class="dim">${[session.agent, oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")} · no. ${approval.id}, asked ${age(now - approval.opened_ms)} ago${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span></li>`;
 }

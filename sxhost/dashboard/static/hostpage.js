@@ -2,6 +2,7 @@
 // The host: how it is, who may ask it, what was done.
 import { get, path, post, request } from "./api.js";
 import { sentence } from "./approval.js";
+import { Audit } from "./audit.js";
 import { h, html, useEffect, useSignal, useState } from "./dom.js";
 import { Figures } from "./figures.js";
 import { clock, count, duration, oneLine } from "./format.js";
@@ -21,7 +22,7 @@ export function HostPage() {
     ["you are", `${identity.name || "the host's own user"}, and may ${identity.scopes.join(", ")}${identity.session ? ` in ${identity.session}` : ""}`],
     ...(status.missing ? [["missing", status.missing]] : []),
   ];
-  return html`<section class="form"><h1>Host</h1>${facts && html`<dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`}
+  return html`<section class="form"><h1>Host</h1><nav class="tabs narrow" aria-label="More"><a href="#/usage">Usage</a> <a href="#/activity">Activity</a></nav>${facts && html`<dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`}
     <${Switch} />
     ${!identity.session && html`<${Figures} /><${Drivers} />`}
     ${may("admin") && html`<${Hooks} /><${Tokens} />`}
@@ -103,10 +104,4 @@ function Tokens() {
       ${SCOPES.map((scope) => html`<label key=${scope}><input type="checkbox" name="scope" value=${scope} checked=${scope === "read"} /> ${scope}</label>`)}
       <button>New token</button><span class="verdict" role="status">${verdict}</span></form>
     ${secret && html`<p class="notice">Copy it now, it is shown this once: <code>${secret}</code> <button class="quiet" onClick=${() => setSecret("")}>hide</button></p>`}`;
-}
-
-function Audit() {
-  const [entries, setEntries] = useState(/** @type {any[]} */ ([]));
-  useEffect(() => { get("audit?limit=50").then((found) => setEntries(found.reverse()), () => {}); }, []);
-  return html`<details><summary>What was done</summary><ul class="plain">${entries.map((entry) => html`<li key=${entry.id}><span class="dim">${clock(entry.at_ms)}</span> ${entry.what} ${entry.session || ""} ${entry.detail} <span class="dim">${entry.token ? `by token ${entry.token}` : ""}</span></li>`)}</ul></details>`;
 }
