@@ -611,6 +611,44 @@ def test_reader_is_offered_nothing_that_would_fail(dashboard: Dashboard, feed: F
     assert asking.decision
 
 
+def test_login_for_one_session_sees_that_session_alone(
+    browser: Browser, running_host: Host, feed: Feed
+) -> None:
+    """It comes by a proxy that knows the token, say."""
+    conversation(feed, "a")
+    conversation(feed, "b")
+    asking = [feed.permission("a", command="make a")]
+    assert until(lambda: feed.ask("/approvals"))
+    asking.append(feed.permission("b", command="make b"))
+    given = {"scopes": ["read", "send", "approve"], "session": "a", "name": "guest"}
+    secret = feed.ask("/tokens", given)["secret"]
+    headers = {"Authorization": f"Bearer {secret}"}
+    guest = Dashboard(browser, running_host.url, extra_http_headers=headers)
+    page = guest.open()
+    expect(page.locator("a.row")).to_have_count(1)
+    page.goto(f"{guest.url}/#/s/a")
+    expect(page.get_by_role("heading", name="Answer 0")).to_be_visible()
+    feed.fire("a", "message", text="news")
+    expect(page.locator(".item.message").last).to_contain_text("news")
+    page.goto(f"{guest.url}/#/host")
+    expect(page.locator("main")).to_contain_text("in a alone")
+    page.goto(f"{guest.url}/#/usage")
+    expect(page.locator("table.sums tbody tr")).to_have_count(1)
+    page.goto(f"{guest.url}/#/inbox")
+    card = page.locator("article.card")
+    expect(card).to_have_count(1)
+    expect(card.get_by_role("button", name="Approve once")).to_have_attribute(
+        "aria-disabled", "false"
+    )
+    card.focus()
+    page.keyboard.press("a")
+    assert asking[0].decision["behavior"] == "allow"
+    expect(card).to_have_count(0)
+    feed.ask("/sessions/b/approvals/2", {"decision": "deny"})
+    assert asking[1].decision["behavior"] == "deny"
+    guest.close()
+
+
 # Everybody.
 
 

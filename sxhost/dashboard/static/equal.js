@@ -15,7 +15,7 @@ function likeness({ kind, title, detail, choices, session }) {
 }
 
 /** Whether a question can be answered together with its like. @param {any} approval */
-const isPlain = ({ session, inquiries, at_terminal_ms: atTerminal, resolution }) => !inquiries.length && !atTerminal && !resolution && may("approve", session);
+const isPlain = ({ inquiries, at_terminal_ms: atTerminal, resolution }) => !inquiries.length && !atTerminal && !resolution && may("approve");
 
 /**
  * Questions with their like, each group in the place of its first; one by one those that are to be `apart`.
