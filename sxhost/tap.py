@@ -60,7 +60,8 @@ from sxhost.http.direct_routes import DirectRoutes
 from sxhost.http.metrics import Metrics
 from sxhost.http.readiness import Readiness
 from sxhost.http.responses import ResponseFormat
-from sxhost.http.router import Route, identifying_paths, large_paths, make_tree, open_paths
+from sxhost.http.router import make_tree
+from sxhost.http.routes import Route, identifying_paths, large_paths, open_paths
 from sxhost.http.site import HostSite
 from sxhost.logs import set_level
 from sxhost.service import SessionService

@@ -20,7 +20,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from sxhost.http.router import Route
+from sxhost.http.routes import Route
 from sxhost.model.host import Host
 from sxhost.model.session import StateName
 
@@ -74,8 +74,10 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self._requests = RequestFigures()
-        registry.register(self._requests)
+        requests = RequestFigures()
+        registry.register(requests)
+        self.count = requests.count
+        """Counts one answered request."""
         self._events = Gauge("sxhost_events", "Events ever appended.", registry=registry)
         self._sessions = Gauge(
             "sxhost_sessions", "Sessions by state.", ["state"], registry=registry
@@ -87,10 +89,6 @@ class Metrics:
             "sxhost_hot_bytes", "Bytes of memory that events take.", registry=registry
         )
         self._subscribers = Gauge("sxhost_subscribers", "Live readers.", registry=registry)
-
-    def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one answered request."""
-        self._requests.count(method, route, status, seconds)
 
     async def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -97,6 +97,7 @@ class JournalledStore(TransactionVerbs):
         numbers = restored.numbers
         state.start_at(numbers.event, numbers.message, numbers.approval)
         state.add_entries(restored.audit)
+        state.ledger.restore(restored.usage, restored.readings)
         for stored in restored.sessions:
             state.restore(stored)
         for session_id in restored.archived:
@@ -208,6 +209,7 @@ class JournalledStore(TransactionVerbs):
         self._indexer.begin()
         await self._retention.drop_superseded()
         if await self._retention.drop_older(at):
+            await self.drop_usage(at)
             for session_id in await self._threads.read(self._journal.empty_archives):
                 await self.delete(session_id)
 
@@ -221,6 +223,7 @@ class JournalledStore(TransactionVerbs):
 
     async def close(self) -> None:
         """Finish what is being written, and let go of the journal."""
+        self._group.begin()
         await self._threads.read(self._journal.stop_reading)
         await self._indexer.close()
         await self._threads.write(self._journal.close)

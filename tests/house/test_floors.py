@@ -86,7 +86,7 @@ ROOMS = {
         "4",
         ("client/*.py",),
         rooms_of("address auth codec errors localnet model treq_url waiting"),
-        rooms_of("msgspec treq twisted zope"),
+        rooms_of("msgspec treq twisted websockets zope"),
     ),
     "drivers": Room(
         "4",
@@ -151,7 +151,7 @@ ROOMS = {
         "4",
         ("http/*.py",),
         rooms_of("auth codec errors localnet logs model ratelimit slices visible waiting"),
-        rooms_of("autobahn httptools klein msgspec prometheus_client twisted werkzeug zope"),
+        rooms_of("httptools klein msgspec prometheus_client twisted websockets werkzeug zope"),
     ),
     "telemetry": Room(
         "3",
@@ -213,7 +213,7 @@ ROOMS = {
             "hooks localnet logs model policy project slices surroundings telemetry "
             "top transcripts trust visible waiting"
         ),
-        rooms_of("autobahn click markdown_it msgspec rich segno textual twisted zope"),
+        rooms_of("click markdown_it msgspec rich segno textual twisted zope"),
     ),
     "testing": Room(
         "9",

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from msgspec import Raw, inspect
 from msgspec.json import encode
 
-from sxhost.http.router import Route
+from sxhost.http.routes import Route
 from sxhost.model.approval import Approval
 from sxhost.model.event import Event, Gap
 from sxhost.model.event_types import EVENT_TYPES

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sxhost.http.router import NDJSON, Route
+from sxhost.http.routes import NDJSON, Route
 from sxhost.model.host import RemoteHost
 from sxhost.model.status import Health
 
