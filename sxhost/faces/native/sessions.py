@@ -32,6 +32,7 @@ def routes(host: RemoteHost) -> Sequence[Route]:
         Route("GET", "/status", host.status, "Summarise the host."),
         Route("GET", "/history", host.history, "Show figures over time."),
         Route("GET", "/activity", host.activity, "Count what each session did of late."),
+        Route("GET", "/usage", host.usage, "Sum up what agents have used."),
         Route("GET", "/sessions", host.sessions, "List sessions."),
         Route("GET", SESSION, host.session, "Show a session."),
         Route(
