@@ -1,92 +1,91 @@
 // @ts-check
-// What agents have used: as they tell it, or as unknown. Nothing here is computed from prices.
+// What agents have used, as the host's ledger has it: told by them, estimated from prices, or unknown.
+import { get } from "./api.js";
+import { sentence } from "./approval.js";
 import { Figures, useSamples } from "./figures.js";
-import { h, html, useNow, useSignal, useState } from "./dom.js";
-import { titleOf } from "./board.js";
+import { h, html, useEffect, useSignal, useState } from "./dom.js";
 import { age, count, dollars, oneLine } from "./format.js";
-import { me, sessions } from "./state.js";
+import { me } from "./state.js";
 
-/** Rows of a table; minutes that are "now". */
-const MOST = 50, RECENT = 15;
+/** Rows of a table, minutes that are "now", and milliseconds between two looks. */
+const MOST = 50, RECENT = 15, AGAIN = 30_000, DAY = 86_400_000;
 
-/** @typedef {{name: string, to: string, sessions: number, input: number, output: number, cost: number, toldTokens: number, toldCost: number}} Sum of some sessions: what was told, and of how many */
+const BY = ["session", "project", "model", "agent", "day"];
 
-/** @type {Record<string, [string, (session: any) => string[]]>} */
-const BY = {
-  session: ["session", (session) => [session.id]],
-  agent: ["agent", ({ agent, kind }) => [agent || kind]],
-  model: ["model", ({ model }) => [model || "not told"]],
-  project: ["project", ({ project }) => [project || "none"]],
-  label: ["label", ({ labels }) => Object.entries(labels).map(([name, value]) => `${name}:${value}`)],
+/** Since when: as a person says it, and in milliseconds. @type {Record<string, () => number>} */
+const SINCE = {
+  "today": () => new Date().setHours(0, 0, 0, 0),
+  "seven days": () => Date.now() - 7 * DAY,
+  "thirty days": () => Date.now() - 30 * DAY,
+  "all that is kept": () => 0,
 };
 
-/** What sessions have used, together by what they share; those that used most come first. @param {Iterable<any>} all @param {string} by @returns {Sum[]} */
-function sums(all, by) {
-  /** @type {Map<string, Sum>} */
-  const found = new Map();
-  for (const session of all) {
-    for (const name of BY[by][1](session)) {
-      const sum = found.get(name) || { name: by === "session" ? titleOf(session) : name, to: by === "session" ? `#/s/${encodeURIComponent(session.id)}/usage` : "", sessions: 0, input: 0, output: 0, cost: 0, toldTokens: 0, toldCost: 0 };
-      found.set(name, sum);
-      add(sum, session);
-    }
-  }
-  return [...found.values()].sort((a, b) => b.cost - a.cost || b.input + b.output - a.input - a.output || a.name.localeCompare(b.name));
-}
+/** @typedef {{name: string, title: string, input_tokens: number, cached_tokens: number, cache_write_tokens: number, output_tokens: number, total_tokens: number, cost_usd: string | null, estimated_usd: string, unpriced_tokens: number}} Group what some entries have used together */
 
-/** @param {Sum} sum @param {any} session */
-function add(sum, session) {
-  sum.sessions += 1;
-  sum.input += session.input_tokens || 0;
-  sum.output += session.output_tokens || 0;
-  sum.cost += session.cost_usd || 0;
-  if (session.input_tokens !== null || session.output_tokens !== null) sum.toldTokens += 1;
-  if (session.cost_usd !== null) sum.toldCost += 1;
-}
-
-/** A figure with of how many sessions it is not known. @param {{value: string, told: number, of: number}} props */
-function Told({ value, told, of }) {
-  if (!told) return html`<span class="dim">unknown</span>`;
-  return html`${value}${told < of && html` <span class="dim">+ ${of - told} unknown</span>`}`;
+/** What was used, again every while. @param {string} by @param {string} since @returns {[any, string]} the report, and why there is none */
+function useReport(by, since) {
+  const [report, setReport] = useState(/** @type {any} */ (null));
+  const [why, setWhy] = useState("");
+  useEffect(() => {
+    let wanted = true;
+    const look = () => get(`usage?by=${by}&since_ms=${SINCE[since]()}&limit=${MOST}`).then((found) => wanted && setReport(found), (error) => wanted && setWhy(sentence(error)));
+    look();
+    const timer = setInterval(look, AGAIN);
+    return () => { wanted = false; clearInterval(timer); };
+  }, [by, since]);
+  return [report, why];
 }
 
 export function Spending() {
   const identity = useSignal(me);
-  const all = useSignal(sessions);
-  const [by, setBy] = useState("agent");
-  useNow(60);
   if (!identity) return null;
-  const found = sums(all.values(), by);
-  return html`<section class="spending"><h1>Usage</h1>
-    <p class="dim">What agents tell of themselves, since each session began, of the sessions that are kept. Where an agent tells no cost it is unknown; nothing is reckoned from prices.</p>
-    ${!identity.session && h(Now, null)}
-    <div class="decisions"><label>By <select aria-label="By" value=${by} onChange=${(/** @type {any} */ event) => setBy(event.target.value)}>${Object.entries(BY).map(([name, [words]]) => html`<option key=${name} value=${name}>${words}</option>`)}</select></label></div>
-    ${found.length === 0 ? html`<p class="empty">${by === "label" ? "No session has a label." : "No agent has been here yet."}</p>` : h(Table, { by, found })}
-    ${!identity.session && h(Figures, { only: USAGE })}</section>`;
+  if (identity.session) return html`<section class="spending"><h1>Usage</h1><p>This login is for one session: <a href=${`#/s/${encodeURIComponent(identity.session)}/usage`}>what it has used</a>.</p></section>`;
+  return html`<section class="spending"><h1>Usage</h1>${h(Now, null)}${h(Report, null)}${h(Figures, { only: USAGE })}</section>`;
 }
 
 const USAGE = ["Tokens", "Cost"];
 
-/** @param {{by: string, found: Sum[]}} props */
-function Table({ by, found }) {
-  const whole = found.reduce((sum, each) => ({ ...sum, sessions: sum.sessions + each.sessions, input: sum.input + each.input, output: sum.output + each.output, cost: sum.cost + each.cost, toldTokens: sum.toldTokens + each.toldTokens, toldCost: sum.toldCost + each.toldCost }), { ...found[0], name: "all", to: "", sessions: 0, input: 0, output: 0, cost: 0, toldTokens: 0, toldCost: 0 });
-  const row = (/** @type {Sum} */ sum) => html`
-    ${by !== "session" && html`<td class="wide">${sum.sessions}</td>`}<td>${h(Told, { value: count(sum.input), told: sum.toldTokens, of: sum.sessions })}</td>
-    <td>${sum.toldTokens ? count(sum.output) : ""}</td><td>${h(Told, { value: dollars(sum.cost), told: sum.toldCost, of: sum.sessions })}</td>`;
-  return html`<div class="scrolls" tabindex="0" role="region" aria-label="What was used"><table class="sums">
-    <thead><tr><th>${BY[by][0]}</th>${by !== "session" && html`<th class="wide">sessions</th>`}<th>tokens in</th><th>tokens out</th><th>cost</th></tr></thead>
-    <tbody>${found.slice(0, MOST).map((sum) => html`<tr key=${sum.to || sum.name}><th scope="row">${sum.to ? html`<a href=${sum.to}>${oneLine(sum.name, 80)}</a>` : oneLine(sum.name, 80)}</th>${row(sum)}</tr>`)}</tbody>
-    ${by !== "label" && html`<tfoot><tr><th scope="row">all</th>${row(whole)}</tr></tfoot>`}</table></div>
-    ${found.length > MOST && html`<p class="dim">and ${found.length - MOST} more, which used less</p>`}`;
+/** @param {{name: string, value: string, of: string[], change: (value: string) => void}} props */
+function Choice({ name, value, of, change }) {
+  return html`<label>${name} <select aria-label=${name} value=${value} onChange=${(/** @type {any} */ event) => change(event.target.value)}>${of.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select></label>`;
 }
 
-/** What is being used now: tokens and dollars a minute. */
+function Report() {
+  const [by, setBy] = useState("agent");
+  const [since, setSince] = useState("seven days");
+  const [report, why] = useReport(by, since);
+  return html`<div class="decisions">${h(Choice, { name: "By", value: by, of: BY, change: setBy })} ${h(Choice, { name: "Since", value: since, of: Object.keys(SINCE), change: setSince })}</div>
+    ${!report ? html`<p class="empty">${why || "Looking for what was used…"}</p>`
+    : report.groups.length === 0 ? html`<p class="empty">No agent has told of anything it used.</p>`
+    : h(Table, { report })}`;
+}
+
+/** What something costs: told, estimated (~), or unknown. @param {{group: Group}} props */
+function Cost({ group }) {
+  const { cost_usd: cost, estimated_usd: estimated, unpriced_tokens: unpriced } = group;
+  if (cost === null) return html`<span class="dim">unknown</span>`;
+  return html`${Number(estimated) > 0 && "~"}${dollars(Number(cost))}${unpriced > 0 && html` <span class="dim">+ unknown of ${count(unpriced)} tokens</span>`}`;
+}
+
+/** @param {{report: {by: string, groups: Group[], omitted: number, total: Group, unpriced_models: string[], prices: string}}} props */
+function Table({ report }) {
+  const { by, groups, omitted, total, unpriced_models: unpriced, prices } = report;
+  const cells = (/** @type {Group} */ group) => html`<td>${count(group.input_tokens + group.cached_tokens + group.cache_write_tokens)}</td><td>${count(group.output_tokens)}</td><td>${h(Cost, { group })}</td>`;
+  const named = (/** @type {Group} */ { name, title }) => (by === "session" && name ? html`<a href=${`#/s/${encodeURIComponent(name)}/usage`}>${oneLine(title || name, 80)}</a>` : oneLine(name, 80) || "not told");
+  return html`<div class="scrolls" tabindex="0" role="region" aria-label="What was used"><table class="sums">
+    <thead><tr><th>${by}</th><th>tokens in</th><th>tokens out</th><th>cost</th></tr></thead>
+    <tbody>${groups.map((group) => html`<tr key=${group.name}><th scope="row">${named(group)}</th>${cells(group)}</tr>`)}</tbody>
+    <tfoot><tr><th scope="row">all</th>${cells(total)}</tr></tfoot></table></div>
+    ${omitted > 0 && html`<p class="dim">and ${omitted} more, which are in the sum</p>`}
+    ${Number(total.estimated_usd) > 0 && html`<p class="dim">~ by the prices of ${oneLine(prices, 200)}</p>`}
+    ${unpriced.length > 0 && html`<p class="dim">Without a price, so unknown: ${unpriced.map((name) => oneLine(name, 60)).join(", ")}</p>`}`;
+}
+
+/** What is being used now: tokens a minute. */
 function Now() {
   const samples = useSamples().slice(-RECENT - 1);
   if (samples.length < 2) return html`<p class="dim">What is used a minute is told once the host runs for two.</p>`;
   const first = samples[0], last = samples[samples.length - 1];
-  const minutes = (last.at_ms - first.at_ms) / 60_000;
-  const tokens = (last.tokens - first.tokens) / minutes, cost = (last.cost_usd - first.cost_usd) / minutes;
-  return html`<dl class="facts"><dt>in the last ${age(1000 * Math.round((last.at_ms - first.at_ms) / 1000))}</dt><dd>${count(tokens)} tokens a minute${cost > 0 ? `, ${dollars(cost)} a minute` : tokens > 0 ? "; no cost was told" : ""}</dd>
-    <dt>since the host's start</dt><dd>${count(last.tokens)} tokens${last.cost_usd > 0 ? `, ${dollars(last.cost_usd)} as far as agents tell` : ""}</dd></dl>`;
+  const lasted = last.at_ms - first.at_ms;
+  return html`<p>${count((60_000 * (last.tokens - first.tokens)) / lasted)} tokens a minute in the last ${age(1000 * Math.round(lasted / 1000))}</p>`;
 }
