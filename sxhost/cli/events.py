@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,18 +63,13 @@ def events(
     if since is not None:
         selection["after"] = selection["after"] or "0"  # all that there is
     if follow:
-        from sxhost.cli.follow import watch
-
         chosen = {"after": selection["after"], "types": _list(selection["types"])}
 
         async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
             found = await find_session(host, session_id)
             return host.subscribe(found, **chosen, **link_options)
 
-        async def recent(_host: HostClient, value: Value) -> Value | None:
-            return value if _is_since(value, since) else None
-
-        watch(link, subscribe, limit, look=recent, raw=raw, hidden=hidden)
+        _watch_since(link, subscribe, since, limit, raw=raw, hidden=hidden)
         return
     from sxhost.model.event import EventQuery
     from sxhost.model.names import UNLIMITED
@@ -86,6 +81,22 @@ def events(
     )
     found = [one for one in found if _is_since(one, since) and one.event not in hidden][:limit]
     put_events(link, found, raw=raw)
+
+
+def _watch_since(
+    link: HostLink,
+    subscribe: Callable[[HostClient, dict[str, Any]], Awaitable[EventStream]],
+    since: float | None,
+    limit: int | None,
+    **options: Any,
+) -> None:
+    """Print what a stream brings, but events before `since` (Unix seconds)."""
+    from sxhost.cli.follow import watch
+
+    async def recent(_host: HostClient, value: Value) -> Value | None:
+        return value if _is_since(value, since) else None
+
+    watch(link, subscribe, limit, look=recent, **options)
 
 
 @click.command()

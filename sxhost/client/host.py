@@ -18,17 +18,12 @@ from urllib.parse import quote
 
 from msgspec.structs import asdict, replace
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.web.client import URI, Agent, HTTPConnectionPool
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
-from zope.interface import implementer
+from twisted.internet.interfaces import IReactorTime
 
 from sxhost.address import HostAddress
 from sxhost.client.auth import Bearer
 from sxhost.client.auth import Token as TokenSource
-from sxhost.client.endpoints import make_client_endpoint
+from sxhost.client.endpoints import make_client_agent
 from sxhost.client.requests import (
     NDJSON,
     PATIENCE,
@@ -41,7 +36,6 @@ from sxhost.client.requests import (
 from sxhost.client.stream import EventStream, OnLink, ignore_link_changes
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
-from sxhost.localnet import is_local_url
 from sxhost.model.approval import Answer, AnswerBatch, AnswerResults, Approval, ApprovalQuery
 from sxhost.model.auth import (
     AuditEntry,
@@ -88,6 +82,7 @@ from sxhost.model.turn import AgentInfo, Launch, ModelDraft, SteerDraft, Submitt
 
 if TYPE_CHECKING:
     from sxhost.model.search import SearchPage, SearchQuery
+    from sxhost.model.usage import UsageQuery, UsageReport
 
 __all__ = ["HostClient", "connect"]
 
@@ -129,6 +124,12 @@ class HostClient:
     async def history(self, query: HistoryQuery) -> History:
         """Tell figures of the host over time, a sample a minute."""
         return await self._verbs.get(History, "/history", query)
+
+    async def usage(self, query: UsageQuery) -> UsageReport:
+        """Sum up what agents have used, and what it costs."""
+        from sxhost.model.usage import UsageReport
+
+        return await self._verbs.get(UsageReport, "/usage", query)
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
@@ -207,7 +208,6 @@ class HostClient:
 
         :raises BadField: an id cannot be one.
         """
-        chosen = ",".join(map(check_session_id, sessions))
         query = EventQuery(
             types=",".join(types),
             follow=True,
@@ -217,8 +217,8 @@ class HostClient:
             deltas="merged" if merged else "all",
         )
         if session_id is None:
-            path = "/events"
-            query = LogQuery(session=chosen, label=label, **asdict(query))
+            chosen = ",".join(map(check_session_id, sessions))
+            path, query = "/events", LogQuery(session=chosen, label=label, **asdict(query))
         elif sessions or label:
             raise BadField("session_id", "Name one session, or choose among all of them.")
         else:
@@ -374,40 +374,6 @@ def connect(
     :raises ValueError: the URL is none of them, or the file has no certificates.
     """
     address = HostAddress(url)
-    endpoint = _OneEndpoint(make_client_endpoint(reactor, address, ca))
-    pool = HTTPConnectionPool(reactor, persistent=False)
-    agent: IAgent = Agent.usingEndpointFactory(reactor, endpoint, pool)
-    if address.socket_path or is_local_url(address.url):
-        agent = _Uncompressed(agent)
+    agent = make_client_agent(reactor, address, ca)
     asked = "http://localhost" if address.socket_path else address.url
     return HostClient(asked, Bearer(agent, token), reactor, url.rstrip("/"), watch)
-
-
-@implementer(IAgent)
-class _Uncompressed:
-    """Asks for answers as they are: on one machine, compressing only costs time."""
-
-    def __init__(self, agent: IAgent) -> None:
-        self._agent = agent
-
-    def request(
-        self,
-        method: bytes,
-        uri: bytes,
-        headers: Headers | None = None,
-        bodyProducer: IBodyProducer | None = None,
-    ) -> Deferred[IResponse]:
-        plain = Headers() if headers is None else headers.copy()
-        plain.removeHeader(b"accept-encoding")  # treq adds it to each request
-        return self._agent.request(method, uri, plain, bodyProducer)
-
-
-@implementer(IAgentEndpointFactory)
-class _OneEndpoint:
-    """Sends every request to one endpoint, wherever its URI would lead."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
-        self._endpoint = endpoint
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002
-        return self._endpoint

@@ -19,7 +19,8 @@ from sxhost.http.access_log import AccessEntry
 from sxhost.http.framing import RequestHead
 from sxhost.http.parameters import FORM
 from sxhost.http.rendering import SECURITY_HEADERS
-from sxhost.http.router import NDJSON, SSE, SWITCHING, Route
+from sxhost.http.router import SWITCHING
+from sxhost.http.routes import NDJSON, SSE, Route
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
 from sxhost.model.names import TELEMETRY_HEADER
@@ -40,8 +41,8 @@ class Plan:
     from a head is found out here.
     """
 
-    __slots__ = ("_call", "_needs", "_session", "begin", "entry", "head", "is_read", "length",
-                 "logged_caller", "route")  # fmt: skip
+    __slots__ = ("_call", "_needs", "_permitted", "_session", "begin", "entry", "head",
+                 "is_read", "length", "logged_caller", "route")  # fmt: skip
 
     def __init__(
         self,
@@ -61,6 +62,8 @@ class Plan:
         """What the access log said of the last such request, which `logged_caller` sent."""
         self.logged_caller: Caller | None = None
         self._needs = route.needs
+        self._permitted: Caller | None = None
+        """Who may ask so, for as long as the connection lasts."""
         self._session: str | None = path.get("session_id")
         self._call = route.begin_plain(path, limits, slices)
 
@@ -69,8 +72,10 @@ class Plan:
 
         :raises HostError: the caller may not, or the body is none for it.
         """
-        if self._needs != "open":
+        if caller is not self._permitted and self._needs != "open":
             caller.check(self._needs, self._session)
+            if caller.grant is None:  # only what a token has given can end
+                self._permitted = caller
         return self._call(body)
 
 

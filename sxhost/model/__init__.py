@@ -28,6 +28,7 @@ subscription  following the log live: what is selected, how it is encoded, writt
 summaries     sessions as entries of a list, and the filters of queries
 transcript    a log as the items that a person reads, and pages of it
 turn          starting a hosted agent, input to it, its turns
+usage         what agents have used: entries of the ledger, and reports that sum them up
 ============= =====================================================================
 """
 

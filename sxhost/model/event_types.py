@@ -412,6 +412,9 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     input_tokens: int | UnsetType | None = UNSET
     """Those from a cache included."""
     cached_tokens: int | UnsetType | None = UNSET
+    """Those that were read from a cache."""
+    cache_write_tokens: int | UnsetType | None = UNSET
+    """Those that were written to one; Claude Code, codex, pi, some by ACP."""
     output_tokens: int | UnsetType | None = UNSET
     reasoning_tokens: int | UnsetType | None = UNSET
     """Of the output; Claude Code, codex, pi, some by ACP."""
@@ -422,6 +425,12 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """US dollars; not codex."""
     message: dict[str, object] | UnsetType = UNSET
     """What the last message has used, in the same fields; its `id`.  Attached agents alone."""
+    model: str | UnsetType = UNSET
+    """What is used, where the agent says it with its counts."""
+    models: dict[str, dict[str, object]] | UnsetType = UNSET
+    """The same counts by model, as the agent has them; Claude Code."""
+    since_ms: int | UnsetType = UNSET
+    """When they began, in hosted sessions: another time means another conversation."""
     turn: int | UnsetType = UNSET
     native: Raw | UnsetType = UNSET
 
@@ -429,6 +438,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 COUNTS: Final = (
     "input_tokens",
     "cached_tokens",
+    "cache_write_tokens",
     "output_tokens",
     "reasoning_tokens",
     "total_tokens",

@@ -16,9 +16,11 @@ from sxhost.model.auth import AuditEntry
 from sxhost.model.event import Event
 from sxhost.model.pieces import Superseded
 from sxhost.model.search import EventSearch
+from sxhost.model.usage import UsageEntry
 from sxhost.store.contracts import FoundEvents
 from sxhost.store.recent_events import Floor
 from sxhost.store.state import StoredSession
+from sxhost.store.usage_ledger import StoredReading
 
 __all__ = [
     "CommitUnknown",
@@ -94,6 +96,8 @@ class WriteBatch(Struct):
     deleted_approvals: list[int] = []
     revived_sessions: list[str] = []
     """Sessions that are archived no longer."""
+    deleted_usage: list[tuple[str, int]] = []
+    deleted_readings: list[str] = []
     deleted_entries: int = 0
     """Entries of the audit up to this one are deleted."""
     drop: Drop | None = None
@@ -134,6 +138,9 @@ class Restored(Struct):
     superseded: list[Superseded]
     """Pieces that are to leave."""
     audit: list[AuditEntry]
+    usage: list[UsageEntry] = []
+    """The ledger, in the order of its entries."""
+    readings: list[StoredReading] = []
 
 
 class EngineAway(StoreUnavailable):

@@ -110,10 +110,11 @@ class MemoryStore(TransactionVerbs):
         is_end = next(iter(self.recent.backwards(before)), None) is None
         return FoundEvents(found, None if is_end else before)
 
-    async def sweep(self, at: int) -> None:  # noqa: ARG002 - nothing grows old here
+    async def sweep(self, at: int) -> None:
         """Let go of pieces that the log has whole; only numbers push other events out."""
         while self._state.drop_superseded():
             pass
+        await self.drop_usage(at)
 
     async def seq_before(self, session_id: str, count: int) -> int:
         """Return the number after which a session's last `count` facts come; 0 for all."""

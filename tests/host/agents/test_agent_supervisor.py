@@ -28,6 +28,7 @@ from sxhost.model.session import Registration
 from sxhost.model.turn import Launch, Process, TurnDraft
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import (
+    MIDNIGHT_MS,
     FakeAgent,
     FakeDriver,
     FakeDrivers,
@@ -460,6 +461,8 @@ class TestRest:
         lab.drivers.last.reports.report_event(UsageEvent(input_tokens=4, total_tokens=4))
         settle(lab)
         usage = result_of(lab.service.session("a")).usage
+        assert isinstance(usage, dict)
+        assert usage.pop("since_ms") == MIDNIGHT_MS, "it is the same conversation"
         assert usage == {"input_tokens": 14, "total_tokens": 9}
 
     def test_turn_wakes_an_agent_that_sleeps(self, host: HostInMemory) -> None:
