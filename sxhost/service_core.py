@@ -23,6 +23,7 @@ from sxhost.model.event_types import EndedEvent
 from sxhost.model.limits import Limits
 from sxhost.model.session import Hosting, Session, Summary
 from sxhost.model.summaries import summarize
+from sxhost.prices import Prices
 from sxhost.project import project_name
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
@@ -48,12 +49,14 @@ class ServiceCore:
         limits: Limits,
         *,
         agents: Agents,
+        prices: Prices,
     ) -> None:
         self.store = store
         self.clock = clock
         self.wall_ms = wall_ms
         self.limits = limits
         self.agents = agents
+        self.prices = prices
         self.slices = TimeSlicer(clock)
         self.notifier = LogNotifier(clock, store, store.known, limits, self.slices)
         store.watch(self.notifier.committed)

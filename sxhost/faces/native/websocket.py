@@ -11,7 +11,7 @@ from sxhost.codec.compact import compact_encoding
 from sxhost.codec.frames import TEXT
 from sxhost.codec.json import decode
 from sxhost.errors import BadField, BadRequest, HostError
-from sxhost.http.router import NDJSON, Route
+from sxhost.http.routes import NDJSON, Route
 from sxhost.http.site import HostRequest
 from sxhost.http.websocket import Connection
 from sxhost.http.websocket_handshake import Upgrade
