@@ -25,7 +25,8 @@ from websockets.frames import Frame, Opcode
 
 from sxhost.codec.frames import websocket_text_frame
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
-from sxhost.http.router import Route, make_tree, open_paths
+from sxhost.http.router import make_tree
+from sxhost.http.routes import Route, open_paths
 from sxhost.http.site import HostRequest, HostSite
 from sxhost.http.websocket import Connection
 from sxhost.http.websocket_handshake import Upgrade

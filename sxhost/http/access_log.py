@@ -14,7 +14,7 @@ from twisted.web.server import Request
 from sxhost.http.framing import RequestHead
 from sxhost.http.readiness import PROBES
 from sxhost.http.request_context import context_of
-from sxhost.http.router import Route
+from sxhost.http.routes import Route
 from sxhost.logs import is_enabled, logger
 from sxhost.model.caller import Caller
 from sxhost.visible import without_secrets

@@ -19,7 +19,8 @@ from sxhost.http.access_log import AccessEntry
 from sxhost.http.framing import RequestHead
 from sxhost.http.parameters import FORM
 from sxhost.http.rendering import SECURITY_HEADERS
-from sxhost.http.router import NDJSON, SSE, SWITCHING, Route
+from sxhost.http.router import SWITCHING
+from sxhost.http.routes import NDJSON, SSE, Route
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
 from sxhost.model.names import TELEMETRY_HEADER

@@ -34,7 +34,7 @@ from sxhost.http.readiness import Readiness
 from sxhost.http.rendering import answer_error
 from sxhost.http.request_context import HandlerOutcome, context_of
 from sxhost.http.responses import NO_FORMATS, ResponseFormat, format_of
-from sxhost.http.router import NDJSON
+from sxhost.http.routes import NDJSON
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
 from sxhost.waiting import Signal

@@ -19,6 +19,7 @@ message_queue   one session's messages: queue, leases, keys
 recent_events   a cache of the newest events of all logs, which a store feeds
 retention       what a journal drops, and when
 runs            events as a journal has them: rows of facts, or of pieces
+session_draft   what a transaction makes of one session
 state           what is known of all sessions
 steady_clock    the time of day as retention believes it: steps forward count once they
                 have lasted

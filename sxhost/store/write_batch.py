@@ -6,7 +6,8 @@ from sxhost.codec.json import encode
 from sxhost.model.names import KeptNative
 from sxhost.store.journal import WriteBatch
 from sxhost.store.runs import pack, runs_of, stored
-from sxhost.store.transaction import SessionDraft, Transaction
+from sxhost.store.session_draft import SessionDraft
+from sxhost.store.transaction import Transaction
 from sxhost.store.usage_ledger import LedgerDraft
 
 __all__ = ["ARCHIVED", "write_batch"]

@@ -32,7 +32,7 @@ from sxhost.faces.codex_sse.stream import (
     NoContent,
     ends_turn,
 )
-from sxhost.http.router import SSE, Route
+from sxhost.http.routes import SSE, Route
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.caller import current_caller

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from sxhost.codec.frames import websocket_text_frame
 from sxhost.faces.pi.multiplexer import Client, Multiplexer
-from sxhost.http.router import NDJSON, SWITCHING, Route
+from sxhost.http.router import SWITCHING
+from sxhost.http.routes import NDJSON, Route
 from sxhost.http.site import HostRequest
 from sxhost.http.websocket import Connection
 from sxhost.http.websocket_handshake import Upgrade
