@@ -30,6 +30,7 @@ __all__ = [
     "EngineAway",
     "EventCounts",
     "Journal",
+    "Lease",
     "Numbers",
     "ReadLimit",
     "Restored",
@@ -40,6 +41,14 @@ __all__ = [
 
 Row = tuple[Any, ...]
 """The columns of one row."""
+
+
+class Lease(NamedTuple):
+    """Until when a message is leased, by this host's monotonic clock."""
+
+    message: int
+    session: str
+    until: float
 
 
 class EventCounts(NamedTuple):
@@ -92,8 +101,10 @@ class WriteBatch(Struct):
     deleted_sessions: list[str] = []
     deleted_messages: list[int] = []
     deleted_approvals: list[int] = []
-    revived_sessions: list[str] = []
+    revived_sessions: list[StoredSession] = []
     """Sessions that are archived no longer."""
+    leases: list[Lease] = []
+    """Leases that other nodes are to know of."""
     deleted_entries: int = 0
     """Entries of the audit up to this one are deleted."""
     drop: Drop | None = None
@@ -134,6 +145,8 @@ class Restored(Struct):
     superseded: list[Superseded]
     """Pieces that are to leave."""
     audit: list[AuditEntry]
+    leases: list[Lease] = []
+    """Leases of other nodes."""
 
 
 class EngineAway(StoreUnavailable):

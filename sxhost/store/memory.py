@@ -38,6 +38,9 @@ class ImmediateCommitter:
         self._state.drop_superseded()
         return result
 
+    async def catch_up(self) -> None:
+        """Nobody else writes."""
+
     async def record(self, session_id: str) -> SessionRecord:
         """Return what is known of a session."""
         return self._state.record(session_id)
@@ -50,6 +53,7 @@ class MemoryStore(TransactionVerbs):
     """
 
     name = "memory"
+    is_shared = False
     durability = "none"
     missing = ""
 

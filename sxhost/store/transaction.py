@@ -66,6 +66,8 @@ class SessionDraft:
         """Pieces that the new events have whole."""
         self.changed_messages: dict[int, Message] = {}
         self.changed_approvals: dict[int, Approval] = {}
+        self.leases: dict[int, float] = {}
+        """When leases end that other nodes are to know of, by the monotonic clock; 0: now."""
         self.copied_messages = self.copied_approvals = self.is_new
         """Whether the transaction has copies of them, and is free to change these."""
         self._record = record
@@ -89,10 +91,11 @@ class SessionDraft:
 
     @property
     def writes(self) -> bool:
-        """Whether a journal has something to write: a lease, for one, is not kept."""
+        """Whether a journal has something to write: a lease of this host alone is not kept."""
         changes = (
             *(self.session_changed, self.deleted, self.archived, self.replaces),
             *(self.new_events, self.new_keys, self.changed_messages, self.changed_approvals),
+            self.leases,
             *(self.forgotten_messages, self.forgotten_approvals),
         )
         return any(changes)
@@ -268,17 +271,27 @@ class Transaction:
         return message, len(changed.messages)
 
     def take_messages(self, session_id: str, lease: float) -> list[Message]:
-        """Take what is queued; a journal keeps deliveries, but no leases."""
+        """Take what is queued; a journal keeps deliveries, and leases that nodes share."""
         changed = self._draft(session_id)
         changed.changed_messages.update(changed.messages.expired())
         taken = changed.messages.take(lease)
         if not lease:
             changed.changed_messages.update((message.id, message) for message in taken)
+        self._share_leases(changed, taken)
         return taken
 
     def lease_message(self, session_id: str, message_id: int, seconds: float) -> Message:
-        """Take one queued message on lease; no journal keeps that, so it ends with its host."""
-        return self._draft(session_id).messages.lease(message_id, seconds)
+        """Take one queued message on lease, which ends with its host."""
+        changed = self._draft(session_id)
+        message = changed.messages.lease(message_id, seconds)
+        self._share_leases(changed, [message])
+        return message
+
+    def _share_leases(self, changed: SessionDraft, messages: Sequence[Message]) -> None:
+        """Note when the leases of messages end, if there is anybody else to know it."""
+        if self._state.shares_leases:
+            ends = ((one.id, changed.messages.lease_end(one.id)) for one in messages)
+            changed.leases.update(ends)
 
     def change_message(
         self,
@@ -290,6 +303,8 @@ class Transaction:
         changed = self._draft(session_id)
         message = act(changed.messages)
         changed.changed_messages[message.id] = message
+        if message.state == "queued":
+            self._share_leases(changed, [message])
         self._record_message(by, message)
         return message
 

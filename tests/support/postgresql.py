@@ -50,9 +50,10 @@ def as_server() -> Mapping[str, Any]:
 
 
 TABLES = ("meta", "session", "log", "key", "superseded", "message", "approval", "audit")
+SHARED = ("change", "lease")
 CLEAN = "; ".join(
     [
-        *(f"DELETE FROM {table}" for table in TABLES),
+        *(f"DELETE FROM {table}" for table in (*TABLES, *SHARED)),
         "UPDATE tip SET version = 0, nonce = '', timeline = '', promise = ''",
         f"INSERT INTO meta VALUES ('epoch', 'e', {checksum(('epoch', 'e'))})",
     ]
@@ -200,3 +201,17 @@ def journal_at(url: str, mark: Path) -> Journal:
     from sxhost.store.postgresql.journal import PostgreSQLJournal
 
     return PostgreSQLJournal(url, mark)
+
+
+def node_at(url: str, mark: Path, seconds: Callable[[], float]) -> Any:
+    """Return the journal of one of several nodes that write to a database.
+
+    The engine's clock is the nodes' own, which stands until a test moves it.
+    """
+    from sxhost.store.postgresql.shared import SharedPostgreSQLJournal
+
+    class Node(SharedPostgreSQLJournal):
+        def _see_clock(self, connection: Any) -> None:
+            self._ahead_ms = 1_000_000
+
+    return Node(url, mark, seconds=seconds)

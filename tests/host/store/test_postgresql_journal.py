@@ -15,6 +15,7 @@ from sxhost.store.contracts import StandingBy, StoreUnusable
 from sxhost.store.journal import CommitUnknown, DropSurplus, EngineAway, EventCounts, ReadLimit
 from sxhost.store.journalled import JournalledStore
 from sxhost.store.postgresql.journal import SILENCE_S, PostgreSQLJournal
+from sxhost.store.postgresql.tip import schema_scripts
 from sxhost.testing import result_of
 from tests.support.durable_stores import append, draft, fill
 from tests.support.engine_proxy import EngineProxy
@@ -305,7 +306,8 @@ def test_who_cannot_use_a_database_lets_go_of_it(
     postgresql.query("UPDATE schema_version SET version = 99", schema)
     with pytest.raises(StoreUnusable, match="Use a newer one"):
         first.store.open()
-    postgresql.query("UPDATE schema_version SET version = 1", schema)
+    version = len(schema_scripts())
+    postgresql.query(f"UPDATE schema_version SET version = {version}", schema)
     second.store.open()
     assert append(second.store, "a", draft()) == [(1, 1)]
 
