@@ -31,5 +31,5 @@ def test_what_one_has_acknowledged_the_others_have(postgresql: Cluster, worker_i
         _, log = ask(hosts[2].port, "GET", "/sessions/a/events?from=start")
         assert [event["data"] for event in log] == list(range(32))
         assert [event["id"] for event in log] == list(range(1, 33))
-        refused = ask(hosts[1].port, "POST", "/agents", {"agent": "codex"})
+        refused = ask(hosts[1].port, "POST", "/sessions", {"agent": "codex"})
         assert "runs no agents" in refused[1]["message"]

@@ -1,8 +1,8 @@
 """The journals of hosts over one PostgreSQL database: one is active, or all are.
 
-In the first case one host is the active one; it holds an advisory lock for as long as its connection lives.
-Each of its commits moves the one row of `tip`, from the version and nonce that it knows: so it
-learns that another host was active meanwhile, and what became of a commit whose answer was
+In the first case the active one holds an advisory lock for as long as its connection lives.
+Each commit moves the one row of `tip`, from the version and nonce that its host knows: so that
+learns that another one has written meanwhile, and what became of a commit whose answer was
 lost.
 
 ============ ===================================================================
