@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +21,52 @@ from twisted.internet import endpoints, reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
+from websockets.frames import Frame, Opcode
 
+from sxhost.codec.frames import websocket_text_frame
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
-from sxhost.http.router import Route, make_tree, open_paths
-from sxhost.http.site import HostSite
-from sxhost.http.websocket import Connection, Upgrade
+from sxhost.http.router import make_tree
+from sxhost.http.routes import Route, open_paths
+from sxhost.http.site import HostRequest, HostSite
+from sxhost.http.websocket import Connection
+from sxhost.http.websocket_handshake import Upgrade
 from sxhost.model.caller import HOST
 from sxhost.model.limits import Limits
 
 CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*", "12.1.1", "13.1.1"]
 """All but compression, of which the first cases show that it is declined."""
 
-ROOM = Limits(body=1 << 25, frames=1 << 17, pings=10_000)
+ROOM = Limits(body=1 << 25, frames=1 << 17, pings=10_000, commands=10_000)
 PASSED = {"OK", "INFORMATIONAL", "UNIMPLEMENTED"}
 
 
 class Echo(Connection):
     """Gives back what it hears."""
 
-    def onMessageBegin(self, isBinary: bool) -> None:
-        """Let binary messages come, which no face of the host has a use for."""
-        super().onMessageBegin(isBinary=False)
-        self.message_is_binary = isBinary
+    def __init__(self, request: HostRequest) -> None:
+        super().__init__(request)
+        self._binary: bytearray | None = None
 
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        """Answer in turn, as faces do."""
-        if self._open:
-            self._pending.append(partial(self.give_back, payload, isBinary))
-            self._answer_pending()
-
-    async def give_back(self, payload: bytes, binary: bool) -> None:
+    async def answer_message(self, message: bytes) -> None:
         """Answer a message with itself."""
-        self.sendMessage(payload, binary)
+        self.send(websocket_text_frame(message))
+
+    @property
+    def _is_amid_message(self) -> bool:
+        return self._binary is not None or super()._is_amid_message
+
+    def _frame_received(self, frame: Frame, answer: bytes) -> None:
+        """Give back binary messages, too, for which no face of the host has a use."""
+        if frame.opcode is Opcode.BINARY:
+            self._binary = bytearray()
+        elif self._binary is None or frame.opcode is not Opcode.CONT:
+            super()._frame_received(frame, answer)
+            return
+        assert self._binary is not None
+        self._binary += frame.data
+        if frame.fin:
+            message, self._binary = bytes(self._binary), None
+            self.send(Frame(Opcode.BINARY, message).serialize(mask=False))
 
 
 async def echo() -> Upgrade:

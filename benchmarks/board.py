@@ -8,7 +8,7 @@ import time
 from msgspec import Raw
 
 from sxhost.cli.top import COLLECT
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from tests.support.boards import BoardInMemory, drive
 
 SESSIONS, MESSAGES, LINES, ROUNDS = 300, 200, 50, 300

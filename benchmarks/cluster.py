@@ -25,7 +25,7 @@ from twisted.internet.task import react
 
 from sxhost.config import Settings
 from sxhost.daemon.stores import make_store
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 from sxhost.service import SessionService
 from tests.support.postgresql import Cluster
 

@@ -3,12 +3,16 @@
 1,000 sessions, one of them with 10,000 events: how long a browser takes to show the board, and
 that session at its end; what share of a core the page takes while 500 events a second come in,
 and while one answer is written in 500 pieces a second; its heap.
+
+With ``--half-hour`` half an hour as it is, not made in a minute: 50 agents at the pace of
+agents, and what the screens that somebody leaves open hold meanwhile.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -63,6 +67,9 @@ HOUR = 100_000
 
 STEPS, ROUNDS = 5, 20
 
+STEP_S, MINUTES = 5.0, (0, 10, 20, 30)
+"""Seconds between two steps of an agent, and the minutes at which its readers are measured."""
+
 SCREENS = (
     ("#/inbox", "h1"),
     ("#/search", "input"),
@@ -77,6 +84,9 @@ def main() -> None:
     with running_host("--max-sessions", "2000") as host, Client(host.port) as client:
         fill(client)
         with chromium() as browser:
+            if "--half-hour" in sys.argv:
+                half_hour(browser, host, client)
+                return
             for network in (None, SLOW):
                 open_places(browser, host, network)
             page, _ = opened(browser.new_context(), host, "#/", "a.row")
@@ -262,6 +272,25 @@ def hour(browser: Any, host: Host, client: Client, place: str, selector: str) ->
         page.wait_for_timeout(SETTLED_MS)
         print(f"  after {(step + 1) * HOUR // STEPS:,} events: {held(session)}")
     page.context.close()
+
+
+def half_hour(browser: Any, host: Host, client: Client) -> None:
+    """Print what screens hold that are left open while 50 agents work at their pace."""
+    places = (("#/", "a.row"), ("#/s/s0", ".item"))
+    pages = {
+        place: opened(browser.new_context(), host, place, each)[0] for place, each in places
+    }
+    sessions = {place: devtools(page) for place, page in pages.items()}
+    start, count = time.perf_counter(), 0
+    for minute in MINUTES:
+        while (now := time.perf_counter() - start) < 60 * minute + SETTLED_MS / 1000:
+            if count < now * CROWD / STEP_S:
+                fire(client, count % CROWD, *turn(count))
+                count += 1
+            else:
+                pages["#/"].wait_for_timeout(50)
+        for place, session in sessions.items():
+            print(f"{minute} min, {5 * count:,} events, {place}: {held(session)}", flush=True)
 
 
 def errands(browser: Any, host: Host) -> None:

@@ -18,7 +18,7 @@ from twisted.internet.task import react
 from benchmarks.measures import spread
 from sxhost.config import Settings
 from sxhost.daemon.stores import make_store
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 from sxhost.service import SessionService
 
 BATCHES = (500, 50, 1)

@@ -54,10 +54,10 @@ class Eviction:
         try:
             return await write()
         except SessionLimit:
-            await self._make_room()
+            await self.make_room()
             return await write()
 
-    async def _make_room(self) -> None:
+    async def make_room(self) -> None:
         """Archive the session that is missed least, if there is one."""
         session_id = await self._choose()
         if session_id is not None:

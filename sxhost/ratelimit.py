@@ -73,13 +73,6 @@ class SlidingWindows:
         uses.append(now)
         return 0.0
 
-    def give_back(self, key: str = "") -> None:
-        """Uncount the last use of a key: it did not happen after all."""
-        uses = self._uses[key]
-        uses.pop()
-        if not uses:
-            del self._uses[key]
-
     def count(self, key: str = "") -> int:
         """Return how many uses of a key the period has seen."""
         uses = self._uses.get(key, deque())

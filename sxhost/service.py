@@ -23,32 +23,34 @@ from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
+from sxhost.model.event import (
+    Accepted,
+    Event,
+    EventDraft,
+    EventQuery,
+    Fired,
+    LogQuery,
+)
 from sxhost.model.event_types import PIECES, WarningEvent, encode_data
 from sxhost.model.host import Pages
 from sxhost.model.limits import Limits
 from sxhost.model.rights import check_event
 from sxhost.model.session import (
-    Accepted,
     Detail,
     Done,
-    Event,
-    EventDraft,
-    EventQuery,
-    Fired,
     Forgotten,
-    HostCounts,
-    LogQuery,
     Registered,
     Registration,
     Session,
     SessionQuery,
-    Status,
     Succession,
     Summary,
 )
 from sxhost.model.session_state import ACTIVE_STATES
+from sxhost.model.status import HostCounts, Status
 from sxhost.model.subscription import Encoding, Selection, Sink, Subscription, Summaries
 from sxhost.model.summaries import summary_filter
+from sxhost.prices import Prices
 from sxhost.registration import Registrar
 from sxhost.service_agents import AgentVerbs
 from sxhost.service_core import ServiceCore
@@ -89,8 +91,12 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         wall_ms: Callable[[], int],
         limits: Limits,
         agents: Agents = NO_AGENTS,
+        *,
+        prices: Prices | None = None,
     ) -> None:
-        core = self._core = ServiceCore(store, clock, wall_ms, limits, agents=agents)
+        core = self._core = ServiceCore(
+            store, clock, wall_ms, limits, agents=agents, prices=prices or Prices()
+        )
         self.port = 0
         self.telemetry = ""
         self.on_stop: Callable[[], object] = lambda: None
@@ -327,8 +333,14 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
 
         :raises Reserved: only the host appends events of this name.
         """
-        check_event(session_id, await self._registrar.find(session_id), [draft.event])
-        event = (await self._append_or_say(session_id, [draft]))[0]
+        core = self._core
+        known = core.store.known.get(session_id) or await self._registrar.find(session_id)
+        check_event(session_id, known, (draft.event,))
+        try:
+            (event,) = await core.append(session_id, (draft,))
+        except EventTooLarge as error:
+            await self._tell_refused(session_id, (draft,), error)
+            raise
         return Fired(event_count=event.seq, seq=event.seq, id=event.id)
 
     async def fire_batch(self, session_id: str, drafts: Sequence[EventDraft]) -> Accepted:
@@ -341,23 +353,23 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
             raise BadField("event", "The batch is empty; send one event a line.")
         names = (draft.event for draft in drafts)
         check_event(session_id, await self._registrar.find(session_id), names)
-        events = await self._append_or_say(session_id, drafts)
+        try:
+            events = await self._core.append(session_id, drafts)
+        except EventTooLarge as error:
+            await self._tell_refused(session_id, drafts, error)
+            raise
         return Accepted(event_count=max(e.seq for e in events), accepted=len(events))
 
-    async def _append_or_say(
-        self, session_id: str, drafts: Sequence[EventDraft]
-    ) -> Sequence[Event]:
-        """Append events; where one is too large for that, its session's log says so."""
-        try:
-            return await self._core.append(session_id, drafts)
-        except EventTooLarge as error:
-            if self._core.store.known.get(session_id) is not None:
-                names = ", ".join(dict.fromkeys(draft.event for draft in drafts))[:200]
-                warning = WarningEvent(text=f"Refused ({names}). {error.message}")
-                with suppress(HostError):
-                    draft = EventDraft(event=warning.name, data=encode_data(warning))
-                    await self._core.append(session_id, [draft])
-            raise
+    async def _tell_refused(
+        self, session_id: str, drafts: Sequence[EventDraft], error: EventTooLarge
+    ) -> None:
+        """Have a session's log say that events are not in it, since one is too large."""
+        if self._core.store.known.get(session_id) is not None:
+            names = ", ".join(dict.fromkeys(draft.event for draft in drafts))[:200]
+            warning = WarningEvent(text=f"Refused ({names}). {error.message}")
+            with suppress(HostError):
+                draft = EventDraft(event=warning.name, data=encode_data(warning))
+                await self._core.append(session_id, [draft])
 
     async def events(self, session_id: str, query: EventQuery) -> list[Event]:
         """Read events in order: the buffered ones, or all that are retained after a cursor."""

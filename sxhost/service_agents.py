@@ -25,7 +25,8 @@ from sxhost.model.approval import (
     TerminalAnswer,
 )
 from sxhost.model.caller import current_caller
-from sxhost.model.session import Done, Hosted, MessageDraft, Steered
+from sxhost.model.message import MessageDraft, Steered
+from sxhost.model.session import Done, Hosted
 from sxhost.model.summaries import filter_approvals
 from sxhost.model.turn import (
     AgentStatus,

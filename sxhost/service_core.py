@@ -14,13 +14,16 @@ from sxhost.agents.dependencies import Agents, Dependencies
 from sxhost.agents.rules import Rules
 from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
-from sxhost.event_drafts import compact_drafts
+from sxhost.errors import SessionLimit
+from sxhost.event_drafts import compact_draft, compact_drafts
 from sxhost.eviction import Eviction
 from sxhost.history import HistoryRecorder
+from sxhost.model.event import Event, EventDraft
 from sxhost.model.event_types import EndedEvent
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event, EventDraft, Hosting, Session, Summary
+from sxhost.model.session import Hosting, Session, Summary
 from sxhost.model.summaries import summarize
+from sxhost.prices import Prices
 from sxhost.project import project_name
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Committed, Store
@@ -46,12 +49,14 @@ class ServiceCore:
         limits: Limits,
         *,
         agents: Agents,
+        prices: Prices,
     ) -> None:
         self.store = store
         self.clock = clock
         self.wall_ms = wall_ms
         self.limits = limits
         self.agents = agents
+        self.prices = prices
         self.slices = TimeSlicer(clock)
         self.notifier = LogNotifier(clock, store, store.known, limits, self.slices)
         self.presence = Presence(clock, wall_ms, limits)
@@ -90,15 +95,21 @@ class ServiceCore:
 
         :raises EventTooLarge: one has more data than an event may have.
         """
-        at = self.wall_ms()
-        compact = compact_drafts(drafts, at, self.limits.event_size)
-        append = partial(
-            self.store.append_events, session_id, await self.slices.gather(compact), at
-        )
-        events = await self.eviction.run_with_room(append)
+        at, most = self.wall_ms(), self.limits.event_size
+        if len(drafts) == 1:
+            compact = [compact_draft(drafts[0], at, most)]
+        else:
+            compact = await self.slices.gather(compact_drafts(drafts, at, most))
+        try:
+            events = await self.store.append_events(session_id, compact, at)
+        except SessionLimit:
+            await self.eviction.make_room()
+            events = await self.store.append_events(session_id, compact, at)
         self.presence.hear(session_id)
-        if any(draft.event == EndedEvent.name for draft in drafts):
-            await self._close_questions(session_id)
+        for draft in drafts:
+            if draft.event == EndedEvent.name:
+                await self._close_questions(session_id)
+                break
         return events
 
     async def _close_questions(self, session_id: str) -> None:

@@ -8,15 +8,13 @@ from functools import partial
 from sxhost.errors import MessageTooLarge, StorageFull, StoreUnavailable, Unsupported
 from sxhost.model.caller import current_caller
 from sxhost.model.delivery import DELIVERY_NOTES, Delivery, attached_delivery
-from sxhost.model.session import (
-    Done,
+from sxhost.model.message import (
     Message,
     MessageDraft,
     PullQuery,
-    Registration,
     Sent,
-    Session,
 )
+from sxhost.model.session import Done, Registration, Session
 from sxhost.service_core import ServiceCore
 from sxhost.streams.topics import inbox_topic
 

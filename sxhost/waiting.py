@@ -1,4 +1,4 @@
-"""Waiting for what others do: a signal, a task in the background, a task that must end."""
+"""Waiting for what others do: a signal, a run that is shared, a task in the background."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 __all__ = [
     "RunInThread",
+    "SharedRun",
     "Signal",
     "background",
     "begin",
@@ -61,6 +62,35 @@ class Signal:
         for waiter in waiters:
             if not waiter.called:  # one that goes on may have cancelled the others
                 waiter.callback(failure)  # a Failure is raised
+
+
+class SharedRun:
+    """Runs `work` once at a time: whoever asks meanwhile waits for the run that goes on.
+
+    It goes on to its end, also if those who wait are cancelled.
+    """
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        self._work = work
+        self._over: Signal | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it goes on now."""
+        return self._over is not None
+
+    async def __call__(self) -> None:
+        """Run the work, or wait for the run that goes on; its failure is raised either way."""
+        begins = self._over is None
+        over = self._over = self._over or Signal()
+        outcome = over.wait()
+        if begins:
+            Deferred.fromCoroutine(self._work()).addBoth(self._end, over)
+        await outcome
+
+    def _end(self, result: object, over: Signal) -> None:
+        self._over = None
+        over.fire(result if isinstance(result, Failure) else None)
 
 
 def begin(work: Coroutine[Any, Any, T]) -> Deferred[T]:

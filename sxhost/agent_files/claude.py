@@ -75,7 +75,7 @@ class _Record(Struct, frozen=True, rename="camel"):
 
 
 class _Spending:
-    """What the messages of one transcript have used."""
+    """What the messages of one model in one transcript have used."""
 
     def __init__(self) -> None:
         self.total = UsedTokens()
@@ -97,9 +97,8 @@ class ClaudeTranscript:
     def __init__(self) -> None:
         self._turn = ""
         self._model = ""
-        self._own = _Spending()
-        self._subagents: dict[str, _Spending] = {}
-        """What each of its subagents has used, by the names of their files."""
+        self._spent: dict[tuple[str, str], _Spending] = {}
+        """What was used: by files (its own has no name, those of subagents have) and models."""
         self._cost: float | None = None
 
     def read_line(self, line: bytes) -> Sequence[Fact]:
@@ -154,7 +153,7 @@ class ClaudeTranscript:
                 data["input"] = block.input
                 yield Fact(kind="tool-start", id=block.id, turn=self._turn, data=data)
         if message.usage is not None and message.model != SYNTHETIC:
-            yield from self._used(record, message, self._own)
+            yield from self._used(record, message, "")
 
     def read_subagent_line(self, name: str, line: bytes) -> Sequence[Fact]:
         """Return what a line of a subagent's transcript says of what is used.
@@ -164,21 +163,22 @@ class ClaudeTranscript:
         record = decode_record(line, _Record)
         if record is None or record.message is None or record.message.usage is None:
             return ()
-        spending = self._subagents.setdefault(name, _Spending())
-        return tuple(self._used(record, record.message, spending))
+        return tuple(self._used(record, record.message, name))
 
-    def _used(self, record: _Record, message: _Message, spending: _Spending) -> Iterator[Fact]:
+    def _used(self, record: _Record, message: _Message, name: str) -> Iterator[Fact]:
         used = _usage(message.usage or _Tokens())
+        spending = self._spent.setdefault((name, message.model or self._model), _Spending())
         if spending.add(message.id, used):
             yield self._usage_fact(record.uuid, message={"id": message.id, **used.fields()})
 
-    @property
-    def _usage(self) -> UsedTokens:
-        return sum((one.total for one in self._subagents.values()), self._own.total)
-
     def _usage_fact(self, fact_id: str, **more: Any) -> Fact:
-        cost = {} if self._cost is None else {"cost_usd": self._cost}
-        data = {**self._usage.fields(), **cost, **more}
+        models: dict[str, UsedTokens] = {}
+        for (_, model), one in self._spent.items():
+            models[model] = models.get(model, UsedTokens()) + one.total
+        data = sum(models.values(), UsedTokens()).fields() | more
+        data["models"] = {model: used.fields() for model, used in models.items()}
+        if self._cost is not None:
+            data["cost_usd"] = self._cost
         return Fact(kind="usage", id=f"{fact_id}:usage", turn=self._turn, data=data)
 
     def _noted(self, record: _Record) -> Iterator[Fact]:

@@ -38,6 +38,7 @@ class _Item(Struct, frozen=True):
 class _Tokens(Struct, frozen=True):
     input_tokens: int = 0
     cached_input_tokens: int = 0
+    cache_write_input_tokens: int = 0
     output_tokens: int = 0
     reasoning_output_tokens: int = 0
     total_tokens: int = 0
@@ -167,6 +168,8 @@ class CodexRollout:
         data["message"] = _usage(info.last_token_usage).fields()
         if window:
             data["context_window"] = window
+        if self._model:
+            data["model"] = self._model
         return self._fact("usage", f"{record.timestamp}:{data['total_tokens']}", **data)
 
     def _fact(self, kind: FactKind, fact_id: str, **data: Any) -> Fact:
@@ -177,6 +180,7 @@ def _usage(tokens: _Tokens) -> UsedTokens:
     return UsedTokens(
         input_tokens=tokens.input_tokens,
         cached_tokens=tokens.cached_input_tokens,
+        cache_write_tokens=tokens.cache_write_input_tokens,
         output_tokens=tokens.output_tokens,
         reasoning_tokens=tokens.reasoning_output_tokens,
         total_tokens=tokens.total_tokens,

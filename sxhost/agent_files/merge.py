@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from sxhost.agent_files.facts import Fact
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import shorten_to_fit
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 
 __all__ = ["INTERRUPTED", "Merged", "SessionMerger"]
 

@@ -44,6 +44,7 @@ class _Part(Struct, frozen=True):
 
 class _Message(Struct, frozen=True, rename="camel"):
     role: str = ""
+    model: str = ""
     content: str | list[_Part] = ""
     usage: _Tokens | None = None
     stop_reason: str = ""
@@ -113,6 +114,8 @@ class PiSession:
         if message.usage is not None and (used := _usage(message.usage)).total_tokens:
             self._usage += used
             fields = {**self._usage.fields(), "message": used.fields()}
+            if message.model:
+                fields["model"] = message.model
             yield self._fact("usage", entry, "usage", **fields)
         if message.stop_reason == "aborted":
             yield self._fact("interrupted", entry)
@@ -136,6 +139,7 @@ def _usage(tokens: _Tokens) -> UsedTokens:
     return UsedTokens(
         input_tokens=given,
         cached_tokens=tokens.cache_read,
+        cache_write_tokens=tokens.cache_write,
         output_tokens=tokens.output,
         reasoning_tokens=tokens.reasoning,
         total_tokens=given + tokens.output,

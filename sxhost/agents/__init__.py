@@ -2,6 +2,7 @@
 
 ================== =====================================================================
 supervisor         all hosted sessions: started, found again, told, ended in order
+message_delivery   messages from inboxes to their agents: which goes next, one at a time
 session            one: its agent, its turns, what it reports
 turns              its turns as the log tells them, and reports that wait for that
 questions          what its agent asks: opened as approvals, answered, withdrawn

@@ -19,7 +19,8 @@ from sxhost.agents.dependencies import Dependencies, Watch, Watched
 from sxhost.agents.unfinished import cut_unfinished
 from sxhost.errors import HostError
 from sxhost.logs import logger
-from sxhost.model.session import EventDraft, Session
+from sxhost.model.event import EventDraft
+from sxhost.model.session import Session
 from sxhost.model.turn import OSProcess
 from sxhost.os_process import how_ended
 from sxhost.store.contracts import EventLog, Sessions

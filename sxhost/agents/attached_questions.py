@@ -54,25 +54,33 @@ class AttachedQuestions:
                     await waiter.wait(wait_s)
                 reason = "nobody decided in time"
             finally:
-                end, is_last = self._remove(place, waiter)
                 is_open = not answers and not notifier.closed
-                if end is not None:
-                    await self._close(session_id, question.key, end)
-                elif is_open and is_last and question.at_terminal:
-                    await self._approvals.leave_question(session_id, question.key)
-                elif is_open and is_last:
-                    await self._close(session_id, question.key, reason)
+                end = await self._stop_waiting(
+                    session_id, question, waiter, is_open=is_open, reason=reason
+                )
         if not answers and end is None and notifier.closed:
             raise Stopping
         return answers[0] if answers else None
 
-    def _remove(self, place: tuple[str, str], waiter: Waiter) -> tuple[End | None, bool]:
-        """Forget who waits; return what has ended the question, and whether nobody is left."""
+    async def _stop_waiting(
+        self, session_id: str, question: Question, waiter: Waiter, *, is_open: bool, reason: str
+    ) -> End | None:
+        """Forget who waits, and close the question if nobody is left; return what has ended it.
+
+        :param is_open: whether nobody has decided, although the host takes decisions.
+        """
+        place = (session_id, question.key)
         waiting = self._waiting[place]
         end = waiting.pop(waiter)
         if not waiting:
             del self._waiting[place]
-        return end, not waiting
+        if end is not None:
+            await self._close(session_id, question.key, end)
+        elif is_open and not waiting and question.at_terminal:
+            await self._approvals.leave_question(session_id, question.key)
+        elif is_open and not waiting:
+            await self._close(session_id, question.key, reason)
+        return end
 
     async def withdraw_all(self, session_id: str, reason: str) -> None:
         """Close all approvals of a session; whoever waits for an answer gets none."""

@@ -13,8 +13,8 @@ from sxhost.agents.rules import Rules
 from sxhost.agents.workdirs import WorkDirs
 from sxhost.drivers.contracts import Driver
 from sxhost.errors import BadField
+from sxhost.model.event import EventDraft
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft
 from sxhost.model.turn import AgentInfo, OSProcess, Process
 
 __all__ = ["NO_AGENTS", "Agents", "Dependencies", "Drivers", "Watch", "Watched"]

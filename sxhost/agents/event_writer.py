@@ -21,8 +21,8 @@ from sxhost.codec.json import encode
 from sxhost.codec.shorten import cut_large_fields
 from sxhost.errors import HostError, SessionLimit, UnknownSession
 from sxhost.logs import logger
+from sxhost.model.event import EventDraft
 from sxhost.model.event_types import PIECES, AgentEvent, encode_data
-from sxhost.model.session import EventDraft
 from sxhost.waiting import Signal, background
 
 __all__ = ["EventWriter", "fitting"]

@@ -8,8 +8,6 @@ from functools import partial
 
 from msgspec import Raw
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_turns import EventTurns
@@ -51,7 +49,7 @@ from sxhost.model.turn import (
     items,
 )
 from sxhost.process.contracts import ChildExit
-from sxhost.waiting import Signal, background
+from sxhost.waiting import SharedRun, Signal, background
 
 __all__ = ["HostedSession"]
 
@@ -84,7 +82,7 @@ class HostedSession:
         self.id = session_id
         self.record = LaunchRecord(session_id, launch, dependencies.set_hosting, fresh=fresh)
         self.life = new_life(Context(session_id))
-        self._usage = UsageTotals(usage)
+        self._usage = UsageTotals(usage, dependencies.wall_ms())
         self.agent: Agent = driver.agent(launch, self)
         self._driver = driver
         self._dependencies = dependencies
@@ -117,8 +115,7 @@ class HostedSession:
         """Whether the agent has something running that outlives its turns."""
         self._idle_s: float | None = None
         """The seconds of idleness for which the agent is being ended, if it is for that."""
-        self._starting: Signal | None = None
-        """Fires when the start that goes on now has come to its end."""
+        self._starting = SharedRun(self._start)
 
     @property
     def turn(self) -> Turn | None:
@@ -140,7 +137,7 @@ class HostedSession:
     @property
     def lives(self) -> bool:
         """Whether the agent is there, or will be without anybody asking for it."""
-        is_there = self.life.name() != "gone" or self._starting is not None
+        is_there = self.life.name() != "gone" or self._starting.runs
         return is_there or self._watchdog.restart_pending
 
     async def start(self) -> None:
@@ -148,18 +145,8 @@ class HostedSession:
 
         :raises AgentFailed: it cannot be started, or is ended already.
         """
-        if self._starting is not None:
-            await self._starting.wait()
-        elif self.life.name() == "gone":
-            starting = self._starting = Signal()
-            outcome = starting.wait()
-
-            def over(failure: Failure | None) -> None:
-                self._starting = None
-                starting.fire(failure)
-
-            Deferred.fromCoroutine(self._start()).addBoth(over)
-            await outcome
+        if self._starting.runs or self.life.name() == "gone":
+            await self._starting()
 
     async def _start(self) -> None:
         self._watchdog.cancel_restart()
@@ -217,7 +204,7 @@ class HostedSession:
         if self.life.name() != "gone":
             self.life.stop()
             await self.agent.stop()
-        if self._starting is not None:
+        if self._starting.runs:
             with suppress(HostError):
                 await self.start()  # what goes on comes to its end
         await self._writer.finish()
@@ -322,7 +309,8 @@ class HostedSession:
             raise Unsupported(f"{self.launch.agent} takes no commands of its own protocol.")
         answer = await self.agent.native_command(name, params)
         if answer.native_id not in (None, self.launch.resume):
-            self._usage = UsageTotals(None)  # another conversation
+            now = self._dependencies.wall_ms()
+            self._usage = UsageTotals(None, now)  # another conversation
         await self.record.keep(answer)
         return answer.result
 

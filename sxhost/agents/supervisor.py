@@ -10,13 +10,16 @@ from twisted.internet.defer import Deferred, DeferredList
 
 from sxhost.agents.dependencies import Agents, Dependencies
 from sxhost.agents.launch_record import LaunchRecord, agent_name, initial_hosting
+from sxhost.agents.message_delivery import MessageDelivery, delivery_to
 from sxhost.agents.session import HostedSession
 from sxhost.agents.unfinished import cut_unfinished
 from sxhost.drivers.contracts import StoredDirectories
-from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
+from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists
 from sxhost.logs import logger
 from sxhost.model.delivery import Delivery
-from sxhost.model.session import EventDraft, Hosting, Message, Mode, Rest, Session
+from sxhost.model.event import EventDraft
+from sxhost.model.message import Mode
+from sxhost.model.session import Hosting, Rest, Session
 from sxhost.model.turn import (
     CutReason,
     Launch,
@@ -32,9 +35,6 @@ from sxhost.waiting import Signal, background
 __all__ = ["Supervisor", "new_session_id"]
 
 log = logger(__name__)
-
-LEASE_S = 600.0
-"""Seconds that a message may take from the inbox until the agent has accepted it."""
 
 
 def new_session_id(agent: str) -> str:
@@ -59,8 +59,7 @@ class Supervisor:
         self._dependencies = dependencies
         self._agents = agents
         self._hosted: dict[str, HostedSession] = {}
-        self._delivering: set[str] = set()
-        self._more: set[str] = set()
+        self._delivery = MessageDelivery(inbox, self.ensure_running)
         self._ending: dict[str, Signal] = {}
         """Fires when a session's process, which is being ended, has ended."""
         self._reaping: Signal | None = None
@@ -219,76 +218,17 @@ class Supervisor:
 
     def delivery(self, session: Session, mode: Mode) -> Delivery:
         """Return when a message of a mode reaches a hosted agent that is sent now."""
-        hosted = self._hosted.get(session.id)
         try:
-            hosted = hosted or self._restore(session)
+            hosted = self._hosted.get(session.id) or self._restore(session)
         except AgentFailed:
             return "agent_ended"
-        match hosted.life.name():
-            case "running" | "waiting" if mode == "queue":
-                return "after_turn"
-            case "running" | "waiting" as state:
-                return _busy_delivery(hosted, mode, waits=state == "waiting")
-            case "idle":
-                return "now"
-        return "starts_agent"
+        return delivery_to(hosted, mode)
 
     def deliver_messages(self, session_id: str) -> None:
         """Deliver in the background what an agent can take of its messages now."""
         session = self._sessions.known.get(session_id)
-        if session is None or session.kind != "hosted" or self._closed:
-            return
-        if session_id in self._delivering:
-            self._more.add(session_id)
-        else:
-            self._delivering.add(session_id)
-            background(
-                self._deliver(session_id),
-                log,
-                session_id,
-                (HostError,),
-            )
-
-    async def _deliver(self, session_id: str) -> None:
-        try:
-            while True:
-                self._more.discard(session_id)
-                while await self._deliver_one(session_id):
-                    pass
-                if session_id not in self._more:
-                    return
-        except (UnknownSession, AgentFailed) as error:
-            log.warn("{s}: messages wait: {error}", s=session_id, error=error)
-        finally:
-            self._delivering.discard(session_id)
-
-    async def _deliver_one(self, session_id: str) -> bool:
-        """Deliver one message; return whether there may be more to do."""
-        queued = [m for m in await self._inbox.peek_messages(session_id) if m.state == "queued"]
-        if not queued:
-            return False
-        hosted = await self.ensure_running(session_id)
-        busy = hosted.status.is_busy
-        message = next_for_busy(queued, hosted) if busy else next_for_idle(queued)
-        if message is None:
-            return False
-        if busy and not hosted.agent.can.steer:
-            await hosted.interrupt()
-            return False
-        await self._hand_over(hosted, message, busy=busy)
-        return True
-
-    async def _hand_over(self, hosted: HostedSession, message: Message, *, busy: bool) -> None:
-        await self._inbox.lease_message(hosted.id, message.id, LEASE_S)
-        try:
-            if busy:
-                await hosted.steer(message.content, "message")
-            else:
-                await hosted.submit(TurnDraft(input=message.content), "message")
-        except HostError as error:
-            await self._inbox.nack_message(hosted.id, message.id)
-            raise AgentFailed(f"A message was not taken: {error}") from error
-        await self._inbox.ack_message(hosted.id, message.id)
+        if session is not None and session.kind == "hosted" and not self._closed:
+            self._delivery.begin(session_id)
 
     # Before and after.
 
@@ -418,25 +358,3 @@ class Supervisor:
             await self._sessions.delete(session_id)
         except HostError:
             log.debug("{session} was not there yet", session=session_id)
-
-
-def next_for_idle(queued: list[Message]) -> Message:
-    """Return the message that an idle agent gets next: urgent ones go first."""
-    return min(queued, key=lambda message: (message.mode != "interrupt", message.id))
-
-
-def next_for_busy(queued: list[Message], hosted: HostedSession) -> Message | None:
-    """Return the message that a busy agent gets at once, if there is one."""
-    wanted = {"interrupt"}
-    if hosted.agent.can.steer and hosted.life.name() == "running":
-        wanted.add("auto")
-    return next((message for message in queued if message.mode in wanted), None)
-
-
-def _busy_delivery(hosted: HostedSession, mode: Mode, *, waits: bool) -> Delivery:
-    """Return when an agent in a turn gets a message that does not wait for its end."""
-    if mode == "interrupt":
-        return "now" if hosted.agent.can.steer else "stops_turn"
-    if not hosted.agent.can.steer:
-        return "after_turn"
-    return "after_decision" if waits else "now"

@@ -10,6 +10,7 @@ from typing import Final
 
 from sxhost.agents.event_writer import fitting
 from sxhost.drivers.kit.open_items import OpenItems
+from sxhost.model.event import EventDraft
 from sxhost.model.event_types import (
     PIECES,
     WHOLE_OF,
@@ -19,7 +20,6 @@ from sxhost.model.event_types import (
     encode_data,
 )
 from sxhost.model.pieces import NATIVE
-from sxhost.model.session import EventDraft
 from sxhost.store.contracts import EventLog
 
 __all__ = ["cut_unfinished"]

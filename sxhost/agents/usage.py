@@ -17,10 +17,13 @@ class UsageTotals:
     """Adds up what one session's agent reports.
 
     :param last: the usage that the session's log had last, from an earlier life of the host.
+    :param now_ms: the wall clock: when the conversation began to count, if nothing says.
     """
 
-    def __init__(self, last: object) -> None:
+    def __init__(self, last: object, now_ms: int) -> None:
         known = last if isinstance(last, dict) else {}
+        since = known.get("since_ms")
+        self._since_ms = since if isinstance(since, int) else now_ms
         counts = {name: known.get(name) for name in COUNTS}
         self._last = {
             name: _whole(n) for name, n in counts.items() if isinstance(n, int | float)
@@ -40,7 +43,7 @@ class UsageTotals:
                 missing = self._before.get(name, 0) - self._counted_already(name, can.carried)
             totals[name] = max(count + missing, self._last.get(name, 0))
         self._last |= totals
-        return replace(event, **totals)
+        return replace(event, since_ms=self._since_ms, **totals)
 
     def _counted_already(self, name: str, carried: Mapping[str, float]) -> float:
         """Return how much of what was before a process counts itself.

@@ -36,7 +36,8 @@ from sxhost.config import host_url
 from sxhost.errors import HostError, HostUnreachable, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.delivery import InboxKind
-from sxhost.model.session import Message, PullQuery, Registration
+from sxhost.model.message import Message, PullQuery
+from sxhost.model.session import Registration
 from sxhost.os_process import identify
 from sxhost.project import git_branch, project_root
 from sxhost.waiting import Signal, background

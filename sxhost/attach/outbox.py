@@ -14,7 +14,7 @@ from sxhost.client.host import HostClient
 from sxhost.codec.shorten import EVENT_MOST, fitting_data
 from sxhost.errors import HostError, Reserved
 from sxhost.logs import logger
-from sxhost.model.session import EventDraft, raw_json
+from sxhost.model.event import EventDraft, raw_json
 
 __all__ = ["Outbox"]
 

@@ -9,7 +9,7 @@ from itertools import islice
 from msgspec import Struct
 
 from sxhost.codec.json import encode
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 
 __all__ = ["MOST_BYTES", "MOST_EVENTS", "Spool"]
 

@@ -26,7 +26,7 @@ from sxhost.attach.terminal import (
     outputs,
     write_all,
 )
-from sxhost.model.session import Message
+from sxhost.model.message import Message
 from sxhost.os_process import how_ended
 
 __all__ = ["Detail", "Wrapped", "run_wrapped"]

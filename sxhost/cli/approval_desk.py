@@ -19,9 +19,9 @@ from sxhost.codec.json import decode
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.model.event import Event
 from sxhost.model.event_types import ApprovalResolvedEvent
 from sxhost.model.rights import APPROVAL_EVENTS
-from sxhost.model.session import Event
 from sxhost.waiting import background
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from sxhost.cli.turn_view import TurnView
 from sxhost.cli.turns import end_of_turn
 from sxhost.errors import HostError, HostUnreachable, TurnInProgress
 from sxhost.logs import logger
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     IdleEvent,
     MessageDeltaEvent,
@@ -31,8 +32,8 @@ from sxhost.model.event_types import (
     UserMessageEvent,
     decode_event,
 )
+from sxhost.model.message import MessageDraft
 from sxhost.model.rights import APPROVAL_EVENTS
-from sxhost.model.session import Event, MessageDraft
 from sxhost.model.turn import TurnDraft
 from sxhost.waiting import background
 

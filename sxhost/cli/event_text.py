@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from sxhost.cli.formats import age, count, diff_extent, reason_text, usage_text
 from sxhost.model.approval import TERMINAL, Approval
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     AgentEvent,
     ApprovalMovedEvent,
@@ -40,7 +41,6 @@ from sxhost.model.event_types import (
     WarningEvent,
     decode_event,
 )
-from sxhost.model.session import Event
 
 __all__ = ["DECISIONS", "decided_text", "decision_text", "event_text", "value_text"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,7 +22,8 @@ from sxhost.cli.words import WordsCommand
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.client.stream import EventStream, Value
-    from sxhost.model.session import Event, SessionQuery
+    from sxhost.model.event import Event
+    from sxhost.model.session import SessionQuery
 
 __all__ = ["commands"]
 
@@ -62,21 +63,16 @@ def events(
     if since is not None:
         selection["after"] = selection["after"] or "0"  # all that there is
     if follow:
-        from sxhost.cli.follow import watch
-
         chosen = {"after": selection["after"], "types": _list(selection["types"])}
 
         async def subscribe(host: HostClient, link_options: dict[str, Any]) -> EventStream:
             found = await find_session(host, session_id)
             return host.subscribe(found, **chosen, **link_options)
 
-        async def recent(_host: HostClient, value: Value) -> Value | None:
-            return value if _is_since(value, since) else None
-
-        watch(link, subscribe, limit, look=recent, raw=raw, hidden=hidden)
+        _watch_since(link, subscribe, since, limit, raw=raw, hidden=hidden)
         return
+    from sxhost.model.event import EventQuery
     from sxhost.model.names import UNLIMITED
-    from sxhost.model.session import EventQuery
 
     most = UNLIMITED if hidden or since is not None else limit or UNLIMITED
     query = EventQuery(limit=most, **selection)
@@ -85,6 +81,22 @@ def events(
     )
     found = [one for one in found if _is_since(one, since) and one.event not in hidden][:limit]
     put_events(link, found, raw=raw)
+
+
+def _watch_since(
+    link: HostLink,
+    subscribe: Callable[[HostClient, dict[str, Any]], Awaitable[EventStream]],
+    since: float | None,
+    limit: int | None,
+    **options: Any,
+) -> None:
+    """Print what a stream brings, but events before `since` (Unix seconds)."""
+    from sxhost.cli.follow import watch
+
+    async def recent(_host: HostClient, value: Value) -> Value | None:
+        return value if _is_since(value, since) else None
+
+    watch(link, subscribe, limit, look=recent, **options)
 
 
 @click.command()
@@ -146,7 +158,7 @@ def fire(
     What can be an ID is taken as it is, for it may be new; a title is that of a session. DATA
     may be - for standard input.
     """
-    from sxhost.model.session import EventDraft
+    from sxhost.model.event import EventDraft
 
     text = None if data is None else text_or_stdin(data)
     value = _json(text) if raw else text
@@ -185,7 +197,7 @@ def put_events(link: HostLink, events: Sequence[Event], *, raw: bool) -> None:
 
 
 def _is_since(value: Value, since: float | None) -> bool:
-    from sxhost.model.session import Event
+    from sxhost.model.event import Event
 
     return since is None or not isinstance(value, Event) or value.ts_ms >= since * 1000
 

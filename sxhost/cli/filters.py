@@ -95,7 +95,7 @@ def session_filter(
     Each session is asked for once: what it is, and where it works, seldom changes.
     """
     from sxhost.errors import HostError
-    from sxhost.model.session import Gap
+    from sxhost.model.event import Gap
     from sxhost.model.summaries import summary_filter
 
     matches = summary_filter(query)

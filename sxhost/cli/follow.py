@@ -31,13 +31,14 @@ from sxhost.codec.approval_text import approval_details
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
 from sxhost.model.approval import Approval, ApprovalQuery
+from sxhost.model.event import Event, Gap
 from sxhost.model.event_types import (
     ApprovalMovedEvent,
     ApprovalRequestedEvent,
     ApprovalResolvedEvent,
     decode_event,
 )
-from sxhost.model.session import Event, Gap, SessionRemoved, StateChange, SummaryChange
+from sxhost.model.session import SessionRemoved, StateChange, SummaryChange
 from sxhost.visible import escape_hidden
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -91,11 +91,11 @@ def _show(
     redact: bool,
     no_pager: bool,
 ) -> None:
+    if follow and as_format:
+        fail(2, "A conversation that goes on is no document: leave out --follow or --format.")
     chosen = sum((turns is not None, since is not None, everything))
     if chosen > 1:
         fail(2, "Choose one of --turns, --since and --all.")
-    if follow and as_format:
-        fail(2, "A conversation that goes on is no document: leave out --follow or --format.")
     if as_format is None and not chosen:
         turns = FOLLOWED if follow else TURNS
     clean = _redactor() if redact else None
@@ -113,21 +113,26 @@ def _show(
         follow_conversation(link, read, look, clean)
         return
     as_format = as_format or ("jsonl" if link.json else None)
+    found = link.run_with_client(lambda host: _write(link, read(host), as_format, clean))
+    if not as_format:
+        terminal = sys.stdout.isatty() and not no_pager
+        pager = pager_command(os.environ, terminal=terminal)
+        put_views(_views(look, found), look.width, pager)
 
-    async def read_and_write(host: HostClient) -> ConversationPart:
-        found = await read(host)
-        with link.progress.waiting(Wait("Writing the conversation down")):
-            from sxhost.slices import TimeSlicer
 
-            await TimeSlicer(link.reactor).run(_writing(found, as_format, clean))
-        return found
+async def _write(
+    link: HostLink,
+    reading: Awaitable[ConversationPart],
+    as_format: Format | None,
+    clean: Callable[[Any], Any] | None,
+) -> ConversationPart:
+    """Clean a conversation once it is read, and print it if it is to be a document."""
+    from sxhost.slices import TimeSlicer
 
-    found = link.run_with_client(read_and_write)
-    if as_format:
-        return
-    terminal = sys.stdout.isatty() and not no_pager
-    pager = pager_command(os.environ, terminal=terminal)
-    put_views(_views(look, found), look.width, pager)
+    found = await reading
+    with link.progress.waiting(Wait("Writing the conversation down")):
+        await TimeSlicer(link.reactor).run(_writing(found, as_format, clean))
+    return found
 
 
 def _views(look: Look, read: ConversationPart) -> Iterator[Any]:
@@ -163,7 +168,7 @@ def _look(*, tools: bool, thinking: bool) -> Look:
 def _writing(
     read: ConversationPart, as_format: Format | None, clean: Callable[[Any], Any] | None
 ) -> Iterator[None]:
-    """Clean a conversation, and print it if it is to be a document, in small steps."""
+    """Do so in small steps."""
     from sxhost.cli.export import html_document, markdown_document
 
     if clean is not None:

@@ -12,8 +12,8 @@ from sxhost.cli.conversation import ConversationPrinter, Look
 from sxhost.cli.follow import ending_with_pipe, link_reporter
 from sxhost.cli.output import Flow, put, put_json, put_views
 from sxhost.cli.terminal import HostLink
+from sxhost.model.event import Event, Gap
 from sxhost.model.event_types import MessageDeltaEvent, decode_event
-from sxhost.model.session import Event, Gap
 from sxhost.transcripts.conversation import ConversationFold
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ def send(link: HostLink, session_id: str, text: str, mode: Any) -> None:
 
     TEXT may be - for standard input.
     """
-    from sxhost.model.session import MessageDraft
+    from sxhost.model.message import MessageDraft
 
     draft = MessageDraft(content=text_or_stdin(text), mode=mode)
     found, sent = link.run_with_client(
@@ -49,7 +49,7 @@ def send(link: HostLink, session_id: str, text: str, mode: Any) -> None:
 @linked
 def pull(link: HostLink, session_id: str, wait: bool) -> None:
     """Take a session's messages and print them."""
-    from sxhost.model.session import PullQuery
+    from sxhost.model.message import PullQuery
 
     async def take(host: Any) -> list[Any]:
         query = PullQuery(wait=LONG_PULL if wait else 0)

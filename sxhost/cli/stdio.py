@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
-from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import connectProtocol
 from twisted.internet.stdio import StandardIO
 from twisted.internet.task import react
 from twisted.logger import FileLogObserver, globalLogBeginner
@@ -23,7 +23,8 @@ from twisted.logger import FileLogObserver, globalLogBeginner
 from sxhost.address import HostAddress
 from sxhost.auth.client_tokens import given_token, own_host_token
 from sxhost.cli.output import fail, put
-from sxhost.client.endpoints import make_client_endpoint
+from sxhost.client.endpoints import CONNECT_WITHIN, make_client_endpoint
+from sxhost.client.websocket import WebSocketClient
 from sxhost.config import USAGE_ERROR, Settings, announced_url
 from sxhost.daemon.logfile import as_text
 from sxhost.daemon.options import Options
@@ -109,37 +110,26 @@ def _log_to_stderr(level: str) -> None:
 # Another host.
 
 
-class Remote(WebSocketClientProtocol):
+class Remote(WebSocketClient):
     """The WebSocket to another host: its messages go to standard output as lines."""
 
-    transport: Any
-
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        super().__init__(url, headers)
         self.pipe: Pipe | None = None
-        self.opened: Deferred[None] = Deferred()
-        self.why = ""
         self._due = 0
         self._answered = Signal()
 
-    def onOpen(self) -> None:
-        """Begin."""
-        self.opened.callback(None)
-
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: ARG002 - never is
+    def message_received(self, message: bytes) -> None:
         """Print it."""
         if self.pipe is not None:
-            self.pipe.send(payload + b"\n")
-        if payload.startswith(ANSWER):
+            self.pipe.send(message + b"\n")
+        if message.startswith(ANSWER):
             self._due -= 1
             self._answered.fire()
 
-    def onClose(self, wasClean: bool, code: int, reason: str) -> None:  # noqa: ARG002
+    def connection_lost(self, code: int, why: str) -> None:  # noqa: ARG002 - nobody to tell
         """End the pipes, too."""
-        self.why = reason or f"code {code}"
-        if not self.opened.called:
-            self.opened.errback(ConnectionError(self.why))
-        elif self.pipe is not None:
+        if self.pipe is not None:
             self.pipe.transport.loseConnection()
 
     # The pipe's commands (a `CommandReceiver`).
@@ -147,12 +137,12 @@ class Remote(WebSocketClientProtocol):
     def receive(self, frame: bytes) -> None:
         """Send a command."""
         self._due += 1
-        self.sendMessage(frame)
+        self.send_message(frame)
 
     def refuse_size(self, size: int) -> None:
         """Send a command although it is too large: the host says so."""
         self._due += 1
-        self.sendMessage(b" " * size)
+        self.send_message(b" " * size)
 
     async def idle(self) -> None:
         """Return once all commands are answered."""
@@ -169,7 +159,7 @@ class Remote(WebSocketClientProtocol):
 
     def connection_closed(self) -> None:
         """Close the WebSocket: the pipe has ended."""
-        self.sendClose(1000)
+        self.close()
 
 
 def connect(url: str, token: str | None, ca: str | None, cwd: str = "") -> NoReturn:
@@ -188,14 +178,14 @@ async def _connect(
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     try:
         address = HostAddress(url)
+        headers["Host"] = address.authority
         page = f"ws://{address.authority}{address.prefix}/ws{query}"
-        factory = WebSocketClientFactory(page, headers=headers, reactor=reactor)
-        if ":" in factory.host:
-            factory.host = f"[{factory.host}]"  # as it is written in Host
-        factory.protocol = Remote
         endpoint = make_client_endpoint(reactor, address, ca)
-        remote = cast("Remote", await endpoint.connect(factory))
+        remote = await connectProtocol(endpoint, Remote(page, headers))
+        remote.opened.addTimeout(CONNECT_WITHIN, reactor)
         await remote.opened
+    except TimeoutError:
+        fail(1, f"No host answers at {url}: nothing came for {CONNECT_WITHIN:g} seconds.")
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said
         fail(1, f"No host answers at {url}: {error}.")
     pipe = remote.pipe = Pipe(lambda _: remote, Limits().mux_message)

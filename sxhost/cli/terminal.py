@@ -24,7 +24,9 @@ from sxhost.config import host_url
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.errors import HostUnreachable
-    from sxhost.model.session import Event, Status, Summary
+    from sxhost.model.event import Event
+    from sxhost.model.session import Summary
+    from sxhost.model.status import Status
 
 __all__ = [
     "HOST_SAID_NO",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sxhost.cli.output import Flow, end_typed_line, put, put_json
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     MessageDeltaEvent,
     MessageEvent,
@@ -13,7 +14,6 @@ from sxhost.model.event_types import (
     WarningEvent,
     decode_event,
 )
-from sxhost.model.session import Event
 
 __all__ = ["TurnView"]
 

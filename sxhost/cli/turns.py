@@ -12,6 +12,7 @@ from sxhost.cli.keyboard import Keyboard
 from sxhost.cli.output import put
 from sxhost.cli.terminal import HostLink
 from sxhost.cli.turn_view import TurnView
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     AgentEvent,
     BackgroundEvent,
@@ -23,7 +24,7 @@ from sxhost.model.event_types import (
     decode_event,
 )
 from sxhost.model.rights import APPROVAL_EVENTS
-from sxhost.model.session import BackgroundTask, Event, Summary
+from sxhost.model.session import BackgroundTask, Summary
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient

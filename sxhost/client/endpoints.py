@@ -1,9 +1,10 @@
-"""Endpoints that lead to a host, made of its address."""
+"""The way to a host, made of its address: an endpoint, and an agent over it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
     HostnameEndpoint,
     TCP6ClientEndpoint,
@@ -11,10 +12,15 @@ from twisted.internet.endpoints import (
     wrapClientTLS,
 )
 from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.web.client import URI, Agent, HTTPConnectionPool
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
+from zope.interface import implementer
 
 from sxhost.address import HostAddress
+from sxhost.localnet import is_local_url
 
-__all__ = ["CONNECT_WITHIN", "make_client_endpoint"]
+__all__ = ["CONNECT_WITHIN", "make_client_agent", "make_client_endpoint"]
 
 CONNECT_WITHIN = 5.0
 """Seconds in which a connection is made, or there is none."""
@@ -42,3 +48,45 @@ def make_client_endpoint(
 
     roots = None if ca is None else load_trust_root(ca)
     return wrapClientTLS(optionsForClientTLS(address.certified_name, trustRoot=roots), endpoint)
+
+
+def make_client_agent(reactor: Any, address: HostAddress, ca: str | None = None) -> IAgent:
+    """Return an agent that sends every request to a host, over a connection of its own.
+
+    For `ca` and errors see `make_client_endpoint`.
+    """
+    endpoint = _OneEndpoint(make_client_endpoint(reactor, address, ca))
+    pool = HTTPConnectionPool(reactor, persistent=False)
+    agent: IAgent = Agent.usingEndpointFactory(reactor, endpoint, pool)
+    is_local = address.socket_path or is_local_url(address.url)
+    return _Uncompressed(agent) if is_local else agent
+
+
+@implementer(IAgent)
+class _Uncompressed:
+    """Asks for answers as they are: on one machine, compressing only costs time."""
+
+    def __init__(self, agent: IAgent) -> None:
+        self._agent = agent
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[IResponse]:
+        plain = Headers() if headers is None else headers.copy()
+        plain.removeHeader(b"accept-encoding")  # treq adds it to each request
+        return self._agent.request(method, uri, plain, bodyProducer)
+
+
+@implementer(IAgentEndpointFactory)
+class _OneEndpoint:
+    """Sends every request to one endpoint, wherever its URI would lead."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002
+        return self._endpoint

@@ -2,7 +2,7 @@
 
 from twisted.internet.task import react
 from sxhost.client import connect
-from sxhost.model.session import MessageDraft
+from sxhost.model import MessageDraft
 
 async def main(reactor):
     host = connect(reactor, "http://127.0.0.1:7432")
@@ -18,17 +18,12 @@ from urllib.parse import quote
 
 from msgspec.structs import asdict, replace
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.web.client import URI, Agent, HTTPConnectionPool
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
-from zope.interface import implementer
+from twisted.internet.interfaces import IReactorTime
 
 from sxhost.address import HostAddress
 from sxhost.client.auth import Bearer
 from sxhost.client.auth import Token as TokenSource
-from sxhost.client.endpoints import make_client_endpoint
+from sxhost.client.endpoints import make_client_agent
 from sxhost.client.requests import (
     NDJSON,
     PATIENCE,
@@ -41,7 +36,6 @@ from sxhost.client.requests import (
 from sxhost.client.stream import EventStream, OnLink, ignore_link_changes
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
-from sxhost.localnet import is_local_url
 from sxhost.model.approval import Answer, AnswerBatch, AnswerResults, Approval, ApprovalQuery
 from sxhost.model.auth import (
     AuditEntry,
@@ -52,38 +46,43 @@ from sxhost.model.auth import (
     TokenDraft,
     TokenMade,
 )
-from sxhost.model.history import History, HistoryQuery
-from sxhost.model.names import check_session_id
-from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
-from sxhost.model.session import (
+from sxhost.model.event import (
     Accepted,
-    Detail,
-    Discovered,
-    Done,
     Event,
     EventDraft,
     EventQuery,
     Fired,
-    Forgotten,
-    Hosted,
     LogQuery,
+)
+from sxhost.model.history import History, HistoryQuery
+from sxhost.model.message import (
     Message,
     MessageDraft,
     PullQuery,
+    Sent,
+    Steered,
+)
+from sxhost.model.names import check_session_id
+from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
+from sxhost.model.session import (
+    Detail,
+    Discovered,
+    Done,
+    Forgotten,
+    Hosted,
     Registered,
     Registration,
     SeenDraft,
-    Sent,
     SessionQuery,
-    Status,
-    Steered,
     Summary,
 )
+from sxhost.model.status import Status
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import AgentInfo, Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
 
 if TYPE_CHECKING:
     from sxhost.model.search import SearchPage, SearchQuery
+    from sxhost.model.usage import UsageQuery, UsageReport
 
 __all__ = ["HostClient", "connect"]
 
@@ -125,6 +124,12 @@ class HostClient:
     async def history(self, query: HistoryQuery) -> History:
         """Tell figures of the host over time, a sample a minute."""
         return await self._verbs.get(History, "/history", query)
+
+    async def usage(self, query: UsageQuery) -> UsageReport:
+        """Sum up what agents have used, and what it costs."""
+        from sxhost.model.usage import UsageReport
+
+        return await self._verbs.get(UsageReport, "/usage", query)
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
@@ -203,7 +208,6 @@ class HostClient:
 
         :raises BadField: an id cannot be one.
         """
-        chosen = ",".join(map(check_session_id, sessions))
         query = EventQuery(
             types=",".join(types),
             follow=True,
@@ -213,8 +217,8 @@ class HostClient:
             deltas="merged" if merged else "all",
         )
         if session_id is None:
-            path = "/events"
-            query = LogQuery(session=chosen, label=label, **asdict(query))
+            chosen = ",".join(map(check_session_id, sessions))
+            path, query = "/events", LogQuery(session=chosen, label=label, **asdict(query))
         elif sessions or label:
             raise BadField("session_id", "Name one session, or choose among all of them.")
         else:
@@ -370,40 +374,6 @@ def connect(
     :raises ValueError: the URL is none of them, or the file has no certificates.
     """
     address = HostAddress(url)
-    endpoint = _OneEndpoint(make_client_endpoint(reactor, address, ca))
-    pool = HTTPConnectionPool(reactor, persistent=False)
-    agent: IAgent = Agent.usingEndpointFactory(reactor, endpoint, pool)
-    if address.socket_path or is_local_url(address.url):
-        agent = _Uncompressed(agent)
+    agent = make_client_agent(reactor, address, ca)
     asked = "http://localhost" if address.socket_path else address.url
     return HostClient(asked, Bearer(agent, token), reactor, url.rstrip("/"), watch)
-
-
-@implementer(IAgent)
-class _Uncompressed:
-    """Asks for answers as they are: on one machine, compressing only costs time."""
-
-    def __init__(self, agent: IAgent) -> None:
-        self._agent = agent
-
-    def request(
-        self,
-        method: bytes,
-        uri: bytes,
-        headers: Headers | None = None,
-        bodyProducer: IBodyProducer | None = None,
-    ) -> Deferred[IResponse]:
-        plain = Headers() if headers is None else headers.copy()
-        plain.removeHeader(b"accept-encoding")  # treq adds it to each request
-        return self._agent.request(method, uri, plain, bodyProducer)
-
-
-@implementer(IAgentEndpointFactory)
-class _OneEndpoint:
-    """Sends every request to one endpoint, wherever its URI would lead."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
-        self._endpoint = endpoint
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002
-        return self._endpoint

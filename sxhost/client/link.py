@@ -13,7 +13,8 @@ from twisted.python.failure import Failure
 
 from sxhost.client.requests import why_lost
 from sxhost.codec.lines import LineSplitter, LineTooLong
-from sxhost.model.session import Event, Gap, SessionRemoved, StateChange, SummaryChange
+from sxhost.model.event import Event, Gap
+from sxhost.model.session import SessionRemoved, StateChange, SummaryChange
 from sxhost.waiting import Signal
 
 __all__ = [

@@ -26,8 +26,8 @@ from twisted.web.iweb import IResponse
 
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, HostTimedOut, HostUnreachable, from_wire
+from sxhost.model.event import NULL, Event, raw_json
 from sxhost.model.names import check_session_id
-from sxhost.model.session import NULL, Event, raw_json
 from sxhost.treq_url import treq_url
 
 __all__ = [

@@ -31,7 +31,13 @@ from sxhost.client.link import (
 from sxhost.client.requests import Exchange
 from sxhost.errors import HostError, HostUnreachable
 from sxhost.model.cursor import Cursor
-from sxhost.model.session import Event, Gap, SessionRemoved, StateChange, Summary, SummaryChange
+from sxhost.model.event import Event, Gap
+from sxhost.model.session import (
+    SessionRemoved,
+    StateChange,
+    Summary,
+    SummaryChange,
+)
 
 __all__ = ["BackOff", "EventStream", "OnLink", "Value", "ignore_link_changes"]
 

@@ -10,9 +10,9 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from sxhost.codec.json import encode
+from sxhost.model.event import Event, EventQuery
 from sxhost.model.event_types import EVENT_TYPES, MALFORMED, NULL, WHOLE_OF
 from sxhost.model.rights import APPROVAL_EVENTS
-from sxhost.model.session import Event, EventQuery
 from sxhost.model.subscription import Encoding
 
 __all__ = ["CompactEncoding", "compact_encoding", "compact_events", "without_native"]

@@ -10,7 +10,7 @@ from secrets import randbelow
 
 from sxhost.codec.json import encode
 from sxhost.model.cursor import Cursor
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from sxhost.model.subscription import Encoding
 
 __all__ = [

@@ -63,8 +63,9 @@ def decode(body: bytes, kind: type[T], *, depth: int = 64, brackets: int = 200_0
     :raises BadRequest: the JSON is not the object (or array) that was expected.
     :raises BadField: a field is missing, has the wrong type or is out of bounds.
     """
-    _check_brackets(body, brackets)
-    if _nests_deeper(body, depth):
+    if len(body) > brackets:  # below, there cannot be so many
+        _check_brackets(body, brackets)
+    if _opening_brackets(body) > SHALLOW and _nests_deeper(body, depth):
         raise BadJSON(f"The JSON nests deeper than {depth} levels.", limit=depth)
     try:
         return _decode(body, kind)
@@ -83,13 +84,14 @@ def _decode(body: bytes, kind: type[T]) -> T:
         body.decode()  # msgspec looks only at the texts that it keeps
         if _may_overflow(body):
             _check_numbers(body)
-        return msgspec.json.decode(body, type=kind)
+        value: T = _decoder_of(cast("Any", kind)).decode(body)
     except msgspec.ValidationError as error:
         return _decode_integral(body, kind, error)
     except UnicodeDecodeError:
         raise BadJSON("The body is not UTF-8.") from None
     except msgspec.DecodeError as error:
         raise BadJSON(f"The body is not JSON: {_in_plain_english(str(error))}.") from None
+    return value
 
 
 CUT_FIELD: Final = "sxhost_cut"
@@ -304,8 +306,7 @@ def _check_brackets(body: bytes, most: int) -> None:
 
     :raises BadJSON: it might: an empty array takes twenty times its bytes.
     """
-    if len(body) > most:
-        _refuse_brackets(sum(map(body.count, (b"[", b"]", b"{", b"}"))), most)
+    _refuse_brackets(sum(map(body.count, (b"[", b"]", b"{", b"}"))), most)
 
 
 def _refuse_brackets(count: int, most: int) -> None:
@@ -319,8 +320,6 @@ def _nests_deeper(body: bytes, depth: int) -> bool:
 
     Each round removes the innermost pairs of brackets; `bytes.replace` does it fast.
     """
-    if _opening_brackets(body) <= SHALLOW:
-        return False
     brackets = _outside_strings(body)
     for _ in range(depth):
         before, brackets = brackets, brackets.replace(b"[]", b"")

@@ -92,8 +92,7 @@ class AccessLines:
         now = time.time()
         if self._text:
             prefix = priority(LogLevel.levelWithName(entry.level)) if self._journal else ""
-            head = f"{prefix}{_stamp(int(now))} [{NAMESPACE}#{entry.level}]"
-            line = f"{head} {entry.message}\n"
+            line = f"{prefix}{_stamp(int(now))} [{NAMESPACE}#{entry.level}] {entry.message}\n"
         else:
             line = self._format_event(access_event(entry, now)) or ""
         self._buffer.add(line)

@@ -14,7 +14,7 @@ from sxhost.errors import AgentFailed
 from sxhost.model.turn import AgentInfo
 from sxhost.process.spawn import find_program
 from sxhost.process.versions import program_version
-from sxhost.waiting import RunInThread, Signal, uncancelled
+from sxhost.waiting import RunInThread, SharedRun
 
 __all__ = ["AgentCatalogue"]
 
@@ -46,25 +46,18 @@ class AgentCatalogue:
         self._version = version
         self._found: list[AgentInfo] = []
         self._until = 0.0
-        self._looking: Signal | None = None
+        self._looking = SharedRun(self._look)
 
     async def __call__(self) -> list[AgentInfo]:
         """Return what is known of each agent, in the order of their names."""
-        if self._looking is not None:
-            await self._looking.wait()
-        elif not self._found or self._clock.seconds() >= self._until:
-            await uncancelled(self._look())
+        if not self._found or self._clock.seconds() >= self._until:
+            await self._looking()
         return self._found
 
     async def _look(self) -> None:
-        self._looking = Signal()
-        try:
-            looks = [Deferred.fromCoroutine(self._look_at(name)) for name in self._names]
-            self._found = list(await gatherResults(looks))
-            self._until = self._clock.seconds() + KEPT_S
-        finally:
-            looking, self._looking = self._looking, None
-            looking.fire()
+        looks = [Deferred.fromCoroutine(self._look_at(name)) for name in self._names]
+        self._found = list(await gatherResults(looks))
+        self._until = self._clock.seconds() + KEPT_S
 
     async def _look_at(self, name: str) -> AgentInfo:
         program = program_of(name)

@@ -22,7 +22,7 @@ from sxhost.daemon.standby import StoreHold
 from sxhost.daemon.systemd import Notifier
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.http.readiness import Readiness
-from sxhost.http.router import Route
+from sxhost.http.routes import Route
 from sxhost.http.site import HostSite
 from sxhost.logs import logger
 from sxhost.service import SessionService

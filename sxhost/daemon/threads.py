@@ -45,4 +45,5 @@ def store_threads(reactor: Any) -> Threads:
         for pool in pools:
             pool.stop()
 
-    return Threads(write, read, index, start, stop, reactor.callLater)
+    soon = partial(reactor.callLater, 0)
+    return Threads(write, read, index, start, stop, reactor.callLater, soon)

@@ -69,7 +69,7 @@ FOREVER: Final = "public, max-age=31536000, immutable"
 
 
 class Asset:
-    """One file, as it is sent: `http.router.SelfWritingResponse`."""
+    """One file, as it is sent: `http.routes.SelfWritingResponse`."""
 
     def __init__(self, name: str, content: bytes, caching: str) -> None:
         self._body = FixedBody(content)

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from sxhost.dashboard.assets import Asset, Assets
 from sxhost.errors import UnknownRoute
-from sxhost.http.router import Route
+from sxhost.http.routes import Route
 
 __all__ = ["routes"]
 

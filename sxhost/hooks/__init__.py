@@ -3,6 +3,8 @@
 ============= =====================================================================
 payload       what agents tell their hooks, in the host's words, and what hooks answer
 command       `sxhost hook claude`: a hook's JSON to the host, its answer back; in haste
+body          what that command sends: the JSON within the host's limit, and what we add
+connection    its way to the host: address, token, one request
 deadline      how long an agent waits for its hook at the most
 sessions      agents that report by hooks: registered, heard, asked for, handed messages
 questions     what agents ask by hooks: opened as approvals, ended when they ask no more

@@ -24,11 +24,13 @@ from sxhost.codec.shorten import shorten_to_fit
 from sxhost.drivers.claude.approvals import permission_result, question_of
 from sxhost.drivers.claude.background import TASKS_MOST, claude_task
 from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
+from sxhost.hooks.body import PROCESS_FIELD
 from sxhost.hooks.deadline import default_wait
 from sxhost.model.approval import Answer, Approval, Question, TerminalAnswer, unseen
+from sxhost.model.event import EventDraft
 from sxhost.model.names import EVENT_NAME
 from sxhost.model.pictures import split_pictures
-from sxhost.model.session import EventDraft, Registration
+from sxhost.model.session import Registration
 from sxhost.model.turn import OSProcess
 
 __all__ = ["AGENT_ENDED", "DENIED", "Hook"]
@@ -57,7 +59,6 @@ MESSAGE_INTRODUCTION: Final = (
 )
 SHORT_TEXT: Final = 512
 
-PROCESS_FIELD: Final = "sxhost_process"
 OURS: Final = frozenset({PROCESS_FIELD, CUT_FIELD})
 """Fields of ours beside the agent's."""
 

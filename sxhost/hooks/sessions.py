@@ -25,9 +25,11 @@ from sxhost.hooks.transcripts import AttachedTranscripts
 from sxhost.logs import logger
 from sxhost.model.approval import ApprovalQuery
 from sxhost.model.delivery import InboxKind
+from sxhost.model.event import EventDraft
 from sxhost.model.host import Host
+from sxhost.model.message import Message, PullQuery
 from sxhost.model.names import check_session_id
-from sxhost.model.session import Discovered, EventDraft, Message, PullQuery, Registration
+from sxhost.model.session import Discovered, Registration
 from sxhost.model.turn import OSProcess
 from sxhost.project import git_branch, project_root
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from sxhost import files
 from sxhost.codec.json_edit import NotJSON, append_value, remove_values, value_at
-from sxhost.hooks.command import is_local
+from sxhost.hooks.connection import is_local
 from sxhost.hooks.deadline import default_wait
 
 __all__ = [

@@ -22,11 +22,13 @@ from sxhost.agent_files.running import RunningAgent
 from sxhost.agent_files.status import ClaudeStatus
 from sxhost.errors import HostError
 from sxhost.files import UnsafeFile
+from sxhost.hooks.body import LINES_FIELD
 from sxhost.hooks.payload import DENIED, Hook
 from sxhost.logs import logger
 from sxhost.model.approval import TerminalAnswer
+from sxhost.model.event import EventDraft
 from sxhost.model.host import Host
-from sxhost.model.session import EventDraft, Registration
+from sxhost.model.session import Registration
 from sxhost.visible import escape_hidden
 from sxhost.waiting import background
 
@@ -60,9 +62,6 @@ MOST_SESSIONS: Final = 1024
 
 MOST_LINES: Final = 1024
 """Lines of a transcript that hooks have sent along, remembered since each hook repeats some."""
-
-LINES_FIELD: Final = "sxhost_transcript"
-"""The field of a hook in which ``sxhost hook`` sends lines of the transcript along."""
 
 Settle = Callable[[str, int | None, TerminalAnswer], Awaitable[None]]
 """Closes the questions of a session that were answered at the terminal: those that were asked

@@ -8,12 +8,13 @@ from typing import Final, Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from twisted.web.server import Request
 
 from sxhost.http.framing import RequestHead
 from sxhost.http.readiness import PROBES
 from sxhost.http.request_context import context_of
+from sxhost.http.routes import Route
 from sxhost.logs import is_enabled, logger
 from sxhost.model.caller import Caller
 from sxhost.visible import without_secrets
@@ -55,6 +56,10 @@ class AccessEntry(Struct, frozen=True):
     request_id: str
     referer: str
     agent: str
+
+    def of(self, size: int, ms: float, request_id: str) -> AccessEntry:
+        """Return the entry of another request that differs in these alone."""
+        return replace(self, size=size, ms=round(ms, 3), request_id=request_id)
 
     def fields(self) -> dict[str, object]:
         """Return its fields as those of an event."""
@@ -107,31 +112,20 @@ def entry(request: Request, ms: float) -> AccessEntry:
     )
 
 
-def entry_of_head(
-    head: RequestHead,
-    peer: str,
-    caller: Caller,
-    *,
-    route: str,
-    query_names: frozenset[str],
-    status: int,
-    size: int,
-    ms: float,
-    request_id: str,
-) -> AccessEntry:
-    """Return the same of a request that is known by its head."""
+def entry_of_head(head: RequestHead, peer: str, caller: Caller, route: Route) -> AccessEntry:
+    """Return what `entry` says of a request that a route answers, before that is done."""
     referers, agents = head.values(b"referer"), head.values(b"user-agent")
     return AccessEntry(
         peer=peer,
         method=_printable(head.method),
-        uri=_uri(head.target, route, query_names),
+        uri=_uri(head.target, route.path, route.query_names),
         version=_printable(head.version),
-        route=route,
-        status=status,
-        size=size,
-        ms=round(ms, 3),
+        route=route.path,
+        status=route.status,
+        size=0,
+        ms=0.0,
         token=_token(caller),
-        request_id=request_id,
+        request_id="",
         referer=_referer(referers[0][:LONGEST] if referers else b""),
         agent=_printable((agents[0][:LONGEST] if agents else b"") or b"-"),
     )

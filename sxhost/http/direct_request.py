@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -28,7 +28,7 @@ from sxhost.logs import logger
 from sxhost.model.caller import Caller, current_caller
 from sxhost.waiting import rest_of
 
-__all__ = ["AnsweringSite", "Channel", "DirectRequest", "request_ids"]
+__all__ = ["AnsweringSite", "Channel", "CountRequest", "DirectRequest", "request_ids"]
 
 log = logger(__name__)
 
@@ -36,6 +36,9 @@ IDS: Final = 256
 """Ids of requests that are made at once: the system is seldom asked for random bytes."""
 
 ID_BYTES: Final = 6
+
+CountRequest = Callable[[str, str, int, float], None]
+"""Counts an answered request: method, route, status, seconds."""
 
 
 def request_ids() -> Iterator[str]:
@@ -72,8 +75,7 @@ class AnsweringSite(Protocol):
     direct: DirectRoutes
     request_ids: Iterator[str]
 
-    def count(self, method: bytes, route: str, status: int, seconds: float) -> None:
-        """Count an answered request."""
+    count_request: CountRequest
 
 
 class DirectRequest:
@@ -105,9 +107,8 @@ class DirectRequest:
             current_caller.reset(token)
 
     def _call(self) -> None:
-        direct = self._site.direct
-        work = self.plan.work(self.body, self.caller, direct.limits, direct.slices)
         try:
+            work = self.plan.work(self.body, self.caller)
             awaited = work.send(None)
         except StopIteration as done:
             self._finish(done.value)
@@ -161,20 +162,14 @@ class DirectRequest:
     def _log(self, request_id: str) -> None:
         plan, site = self.plan, self._site
         route, seconds = plan.route, site.clock.seconds() - self.began
-        site.count(plan.head.method, route.path, route.status, seconds)
-        if is_logged(route.path):
-            entry = entry_of_head(
-                plan.head,
-                self._channel.guard.peer_name,
-                self.caller,
-                route=route.path,
-                query_names=route.query_names,
-                status=route.status,
-                size=self.sentLength,
-                ms=seconds * 1000,
-                request_id=request_id,
-            )
-            site.access_log(entry)
+        site.count_request(route.method, route.path, route.status, seconds)
+        if not is_logged(route.path):
+            return
+        if plan.entry is None or plan.logged_caller is not self.caller:
+            peer = self._channel.guard.peer_name
+            plan.entry = entry_of_head(plan.head, peer, self.caller, route)
+            plan.logged_caller = self.caller
+        site.access_log(plan.entry.of(self.sentLength, seconds * 1000, request_id))
 
     def connectionLost(self, _reason: object) -> None:
         """End the handler that waits: the client has left."""
@@ -184,8 +179,9 @@ class DirectRequest:
         self._release_body()
 
     def _release_body(self) -> None:
-        counted, self._counted = self._counted, 0
-        self._site.admission.uncount_body(counted)
+        if self._counted:  # only the body of a handler that waits was counted
+            counted, self._counted = self._counted, 0
+            self._site.admission.uncount_body(counted)
 
 
 def _log_failure(failure: Failure) -> None:

@@ -8,17 +8,19 @@ that closes, pages of other origins.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 from twisted.web.http import RESPONSES
 
 from sxhost.errors import HostError
+from sxhost.http.access_log import AccessEntry
 from sxhost.http.framing import RequestHead
 from sxhost.http.parameters import FORM
 from sxhost.http.rendering import SECURITY_HEADERS
-from sxhost.http.router import NDJSON, SSE, SWITCHING, Route
+from sxhost.http.router import SWITCHING
+from sxhost.http.routes import NDJSON, SSE, Route
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
 from sxhost.model.names import TELEMETRY_HEADER
@@ -33,32 +35,48 @@ UNUSUAL: Final = frozenset(
 
 
 class Plan:
-    """How a request with a certain head is answered: by which route, and with which words."""
+    """How a request with a certain head is answered: by which route, and with which words.
 
-    __slots__ = ("begin", "head", "is_read", "length", "path", "route")
+    A connection that sends the very same head again has the plan already, so all that follows
+    from a head is found out here.
+    """
 
-    def __init__(self, head: RequestHead, route: Route, path: Mapping[str, Any]) -> None:
+    __slots__ = ("_call", "_needs", "_permitted", "_session", "begin", "entry", "head",
+                 "is_read", "length", "logged_caller", "route")  # fmt: skip
+
+    def __init__(
+        self,
+        head: RequestHead,
+        route: Route,
+        path: Mapping[str, Any],
+        limits: Limits,
+        slices: TimeSlicer | None,
+    ) -> None:
         self.head = head
         self.route = route
-        self.path = path
-        """The arguments that stand in the path."""
         self.length: int = head.length or 0
         self.is_read = route.method == "GET" and route.safe
         """Whether it changes nothing, so that it need not be done to its end."""
         self.begin = _begin_of_answer(route.status, route.value_type)
+        self.entry: AccessEntry | None = None
+        """What the access log said of the last such request, which `logged_caller` sent."""
+        self.logged_caller: Caller | None = None
+        self._needs = route.needs
+        self._permitted: Caller | None = None
+        """Who may ask so, for as long as the connection lasts."""
+        self._session: str | None = path.get("session_id")
+        self._call = route.begin_plain(path, limits, slices)
 
-    async def work(
-        self, body: bytes, caller: Caller, limits: Limits, slices: TimeSlicer | None
-    ) -> Any:
-        """Call the handler; return what it returns.
+    def work(self, body: bytes, caller: Caller) -> Coroutine[Any, Any, Any]:
+        """Begin a call of the handler; the coroutine returns what that does.
 
         :raises HostError: the caller may not, or the body is none for it.
         """
-        route = self.route
-        if route.needs != "open":
-            caller.check(route.needs, self.path.get("session_id"))
-        arguments = await route.plain_arguments(self.path, body, limits, slices)
-        return await route.handler(**arguments)
+        if caller is not self._permitted and self._needs != "open":
+            caller.check(self._needs, self._session)
+            if caller.grant is None:  # only what a token has given can end
+                self._permitted = caller
+        return self._call(body)
 
 
 @lru_cache(maxsize=64)
@@ -81,8 +99,8 @@ class DirectRoutes:
     def __init__(
         self, routes: Sequence[Route], limits: Limits, slices: TimeSlicer | None = None
     ) -> None:
-        self.limits = limits
-        self.slices = slices
+        self._limits = limits
+        self._slices = slices
         groups: defaultdict[tuple[str, str], list[Route]] = defaultdict(list)
         for route in routes:
             groups[route.method, route.path].append(route)
@@ -114,9 +132,9 @@ class DirectRoutes:
                     if name is not None
                 }
             )
+            return Plan(head, route, path, self._limits, self._slices)
         except HostError:
             return None
-        return Plan(head, route, path)
 
     def _group(self, method: bytes, segments: Sequence[bytes]) -> _Group | None:
         """Return the routes of a path; None if there are none."""
@@ -133,7 +151,7 @@ class DirectRoutes:
         return None
 
     def _is_too_long(self, route: Route, head: RequestHead) -> bool:
-        return head.length is None or head.length > route.body_limit(self.limits)
+        return head.length is None or head.length > route.body_limit(self._limits)
 
 
 class _Group:

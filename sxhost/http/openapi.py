@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from sxhost import __version__
-from sxhost.http.router import JSON, NDJSON, Route
+from sxhost.http.routes import JSON, NDJSON, Route
 from sxhost.model.event_types import EVENT_TYPES
 
 __all__ = ["document"]

@@ -8,7 +8,7 @@ connection may do before and between its requests is up to `sxhost.http.channel`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Final, cast
 
@@ -27,14 +27,14 @@ from sxhost.http.authentication import (
     answer_preflight,
 )
 from sxhost.http.channel import HostChannel
-from sxhost.http.direct_request import DirectRequest, request_ids
+from sxhost.http.direct_request import CountRequest, DirectRequest, request_ids
 from sxhost.http.direct_routes import DirectRoutes
 from sxhost.http.framing import METHODS, RequestHead
 from sxhost.http.readiness import Readiness
 from sxhost.http.rendering import answer_error
 from sxhost.http.request_context import HandlerOutcome, context_of
 from sxhost.http.responses import NO_FORMATS, ResponseFormat, format_of
-from sxhost.http.router import NDJSON
+from sxhost.http.routes import NDJSON
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
 from sxhost.waiting import Signal
@@ -43,9 +43,6 @@ __all__ = ["HostRequest", "HostSite"]
 
 NO_PATHS: Final = re.compile("(?!)")
 """Matches nothing."""
-
-CountRequest = Callable[[str, str, int, float], None]
-"""Counts an answered request: method, route, status, seconds."""
 
 
 class HostRequest(Request):
@@ -250,7 +247,7 @@ class HostSite(Site):
         self.connections: set[HostChannel] = set()
         self.stopping = False
         self.readiness = readiness or Readiness()
-        self._count = count
+        self.count_request = count
         self._last_closed = Signal()
         self.access_log: AccessLog = publish
         """Takes the entry of each answered request."""
@@ -289,7 +286,7 @@ class HostSite(Site):
         """Count an answered request."""
         # Each label of a metric is kept for ever, and clients can invent methods.
         known = method.decode() if method in METHODS else "other"
-        self._count(known, route, status, seconds)
+        self.count_request(known, route, status, seconds)
 
     def log(self, request: http.Request) -> None:
         """Log and count an answered request; probes are logged for debugging only."""

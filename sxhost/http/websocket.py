@@ -1,42 +1,40 @@
-"""A request's connection becomes a WebSocket: the protocol and its limits, for every face.
+"""A WebSocket: its messages, limits, pings and close, for every face.
 
-Autobahn speaks the protocol.  All that it sends unasked are control frames, each in one write,
-and nothing is compressed; so frames that were encoded once for many readers are written to the
-transport between them as they are.
+`websockets` speaks the protocol.  All that it sends unasked are control frames, each in one
+write, and nothing is compressed; so frames that were encoded once for many readers are written
+to the transport between them as they are.
 """
 
 from __future__ import annotations
 
-import re
+from codecs import getincrementaldecoder
 from collections import deque
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from copy import copy
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from autobahn.twisted.resource import WebSocketResource
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
-from twisted.internet.protocol import connectionDone
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.server import Request
+from websockets.exceptions import ProtocolError
+from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 from zope.interface import implementer
 
 from sxhost.codec.frames import websocket_message
-from sxhost.errors import BadRequest, UpgradeRequired
 from sxhost.http.authentication import PAGE_PROTOCOL, PROTOCOL
 from sxhost.http.direct_send import flush, send
-from sxhost.http.framing import options
 from sxhost.http.site import HostRequest
+from sxhost.http.websocket_frames import FrameSplitter
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
 from sxhost.ratelimit import FixedWindow
 from sxhost.waiting import Signal, background
 
-__all__ = ["Connection", "Upgrade"]
+__all__ = ["GOING_AWAY", "Connection"]
 
 log = logger(__name__)
 
@@ -46,62 +44,77 @@ PING_EVERY_S = 25
 PONG_WITHIN_S = 10
 """Seconds after which a client that neither answers a ping nor sends anything is dropped."""
 
-OPEN_WITHIN_S = 10
-"""Seconds that an opening handshake may take."""
-
 CLOSE_WITHIN_S = 2
 """Seconds that a client has to answer a close, or to read ours; a stop waits no longer."""
 
-GOING_AWAY, UNSUPPORTED_DATA, POLICY_VIOLATION, INTERNAL_ERROR = 1001, 1003, 1008, 1011
-"""Close codes of RFC 6455, 7.4.1, that we send ourselves; Autobahn sends 1002, 1007, 1009."""
+GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED_DATA, INVALID_DATA = 1001, 1002, 1003, 1007
+POLICY_VIOLATION, INTERNAL_ERROR = 1008, 1011
+"""Close codes of RFC 6455, 7.4.1, that we send; `websockets` sends 1002, 1007 and 1009, too."""
 
-KEY = re.compile(r"[A-Za-z0-9+/]{22}==\Z")
-"""``Sec-WebSocket-Key``: 16 bytes in base64 (RFC 6455, 4.2.1)."""
+CLOSED: Final = Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=False)
+"""The answer to a client's close."""
+
+MOST_OF_REASON = 123
+"""Bytes of a close's reason."""
+
+UTF8: Final = getincrementaldecoder("utf-8")
 
 
-def _error_logger() -> Any:
-    """Return Autobahn's logger for errors alone: the rest repeats what clients have sent."""
-    log = copy(WebSocketServerProtocol.log)
-    log.set_log_level("error")
-    return log
+def choose_subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Choose our own subprotocol if the client offers it, else the first that is no secret.
+
+    Browsers, and many libraries, close a WebSocket whose server chooses none.
+    """
+    names = [name for name in offered if not PAGE_PROTOCOL.search(name)]
+    return Subprotocol(PROTOCOL) if PROTOCOL in names else next(iter(names), None)
 
 
 @implementer(IPushProducer)
-class Connection(WebSocketServerProtocol):
+class Connection(Protocol):
     """One client of a face, with back-pressure in both directions.
 
     Its messages are answered one after another, and wait while it does not read; while one
     waits, nothing more is read from it.  So what is buffered for a client is bounded.
+
+    :param most: bytes that a message may have, else the site's limit of a body.  If it is
+        given, the connection outlives a message that has more, of which only the size is kept.
     """
 
-    log = _error_logger()
     transport: Any
-    closeHandshakeTimeoutCall: Any
-    autoPingTimeoutCall: Any
-    current_frame: Any
-    localCloseReason: Any
 
-    def __init__(self, request: HostRequest) -> None:
-        super().__init__()
+    def __init__(self, request: HostRequest, most: int | None = None) -> None:
         self.site = request.site
-        self.max_message_bytes = request.site.limits.body
-        """Bytes of a message."""
+        limits, seconds = request.site.limits, request.site.clock.seconds
+        self.max_message_bytes = limits.body if most is None else most
         self.paused = False
+        """Whether the client does not keep up with what is sent."""
+        refused_beyond = self.max_message_bytes if most is None else None
+        self.protocol = ServerProtocol(
+            select_subprotocol=choose_subprotocol, max_size=refused_beyond
+        )
+        self._splitter = FrameSplitter(refused_beyond)
         self._request = request
         self._channel = request.channel
+        self._open = False
+        """Whether the opening handshake is done, and the closing handshake has not begun."""
         self._pending: deque[Callable[[], Awaitable[None]]] = deque([self.begin])
         self._busy = False
-        self._frames = 0
-        self._controls = FixedWindow(request.site.clock.seconds, request.site.limits.pings)
+        self._controls = FixedWindow(seconds, limits.pings)
         self._excessive = False
         """Whether there were too many messages: no more are taken."""
         self._over = Signal()
         """Fires when all messages that waited are answered."""
-        self._messages = FixedWindow(request.site.clock.seconds, request.site.limits.commands)
-        self._owed_pong: bytes | None = None
-        self._last_received_at = self._message_began_at = 0.0
+        self._messages = FixedWindow(seconds, limits.commands)
+        self._owed_pong = b""
+        """The newest pong, as a frame, while the client does not read."""
+        self._text: bytearray | None = None
+        """What has come of a message that is not whole."""
+        self._text_size = 0
+        self._decoder = UTF8()
+        self._last_received_at = self._pinged_at = self._message_began_at = 0.0
         self._message_bytes = 0
         self._message_timer: IDelayedCall | None = None
+        self._ping_timer: IDelayedCall | None = None
         self._abort_timer: IDelayedCall | None = None
 
     # What a face overrides.
@@ -111,6 +124,9 @@ class Connection(WebSocketServerProtocol):
 
     async def answer_message(self, message: bytes) -> None:
         """Answer a message."""
+
+    def refuse_size(self, size: int) -> None:
+        """Answer a message that has too many bytes for one, if those do not end it."""
 
     def pause_sending(self) -> None:
         """Pause what is sent unasked: the client does not keep up."""
@@ -123,41 +139,66 @@ class Connection(WebSocketServerProtocol):
 
     # The connection begins and ends.
 
-    def onOpen(self) -> None:
-        """Take the channel's place, and begin."""
+    def connectionMade(self) -> None:
+        """Take the channel's place, answer the handshake, and begin."""
+        self._open = True
         self._channel.successor = self
         self._request.setResponseCode(101)
         self.site.log(self._request)
-        self.registerProducer(self, streaming=True)
+        self._write_control()
+        self.transport.registerProducer(self, True)
+        self._ping_timer = self.site.clock.callLater(PING_EVERY_S, self._ping)
         self._answer_pending()
-
-    def onConnect(self, request: Any) -> str | None:
-        """Choose our own subprotocol if the client offers it, else the first that is no secret.
-
-        Browsers, and many libraries, close a WebSocket whose server chooses none.
-        """
-        offered = [name for name in request.protocols if not PAGE_PROTOCOL.search(name)]
-        return PROTOCOL if PROTOCOL in offered else next(iter(offered), None)
 
     def close_for_ended_token(self, why: str) -> None:
         """Close: the client's token has ended, and no waiting message is answered."""
-        self._close_for_violation(why)
+        self.close_for_violation(why)
 
     def release(self) -> None:
         """Close: the host is stopping."""
-        self.sendCloseFrame(GOING_AWAY, b"the host is stopping")
+        self.close(GOING_AWAY, "the host is stopping")
+
+    def close_for_violation(self, why: str) -> None:
+        """Close with 1008: the client breaks a limit or may not go on."""
+        self.close(POLICY_VIOLATION, why)
+
+    def close(self, code: int, why: str) -> None:
+        """Begin the closing handshake, unless it has begun."""
+        if self._open:
+            reason = why.encode()[:MOST_OF_REASON].decode(errors="ignore")
+            self.protocol.send_close(code, reason)
+            self._write_control()
+            self._begin_close()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Clean up the face's part, then end the request that was upgraded."""
-        super().connectionLost(reason)
-        for call in (self.closeHandshakeTimeoutCall, self._message_timer, self._abort_timer):
-            if call is not None and call.active():
-                call.cancel()
+        self._open, self.connected = False, 0
+        for timer in (self._message_timer, self._ping_timer, self._abort_timer):
+            if timer is not None and timer.active():
+                timer.cancel()
         self.connection_closed()
         self._channel.connectionLost(reason)
-        if self.failedByMe:
-            why = (self.localCloseReason or b"").decode()
-            log.info("a WebSocket was closed: {code} {why}", code=self.localCloseCode, why=why)
+        sent = self.protocol.close_sent
+        if (
+            sent is not None
+            and not self.protocol.close_rcvd_then_sent
+            and sent.code != GOING_AWAY
+        ):
+            log.info("a WebSocket was closed: {code} {why}", code=sent.code, why=sent.reason)
+
+    def _begin_close(self) -> None:
+        """Give the client time to answer our close, or to read our answer to its own."""
+        self._open = False
+        self.transport.unregisterProducer()  # TLS would wait for it, and not end
+        self._abort_timer = self.site.clock.callLater(
+            CLOSE_WITHIN_S, self.transport.abortConnection
+        )
+        self._end_if_closed()
+
+    def _end_if_closed(self) -> None:
+        """End the connection in order once the client has sent a close, right or wrong."""
+        if self._splitter.closed:
+            self.transport.loseConnection()
 
     def _may_go_on(self) -> bool:
         """Return whether the next message may be answered; close if the token has ended."""
@@ -165,23 +206,6 @@ class Connection(WebSocketServerProtocol):
         if ended is not None:
             self.close_for_ended_token(ended)
         return self._open
-
-    def _closeConnection(self, abort: bool = False) -> None:
-        """Close so that the client still reads the close frame, unless it was given up.
-
-        Autobahn would reset a client that has answered a close, also if two closes crossed.
-        """
-        if abort and not self.wasClean:
-            self.transport.abortConnection()
-        else:
-            self.transport.loseConnection()
-            self._abort_timer = self.site.clock.callLater(
-                CLOSE_WITHIN_S, self.transport.abortConnection
-            )
-
-    @property
-    def _open(self) -> bool:
-        return bool(self.state == self.STATE_OPEN)
 
     # What is sent.
 
@@ -195,6 +219,10 @@ class Connection(WebSocketServerProtocol):
         if self._open:
             send(self.transport, data)
 
+    def _write_control(self) -> None:
+        """Send what the protocol has to send."""
+        self.transport.write(b"".join(self.protocol.data_to_send()))
+
     def pauseProducing(self) -> None:
         """Pause: the client does not keep up."""
         self.paused = True
@@ -203,18 +231,40 @@ class Connection(WebSocketServerProtocol):
     def resumeProducing(self) -> None:
         """Resume: the client has caught up."""
         self.paused = False
-        if self._owed_pong is not None:
-            self._owed_pong = self.sendPong(self._owed_pong)
+        owed, self._owed_pong = self._owed_pong, b""
+        if owed:
+            self.send(owed)
         self._answer_pending()
         self.resume_sending()
 
     def stopProducing(self) -> None:
         """Do nothing: `connectionLost` follows."""
 
+    # Whether the client is there.
+
+    def _ping(self) -> None:
+        """Send a ping, and look later whether anything has come since."""
+        if self._open:
+            self._pinged_at = self.site.clock.seconds()
+            self.protocol.send_ping(b"")
+            self._write_control()
+            self._ping_timer = self.site.clock.callLater(PONG_WITHIN_S, self._look_for_sign)
+
+    def _look_for_sign(self) -> None:
+        """Drop the client, unless it has sent something since, or reading was paused."""
+        clock = self.site.clock
+        if self._pending and not self.paused:
+            self._ping_timer = clock.callLater(PONG_WITHIN_S, self._look_for_sign)
+        elif self._last_received_at >= self._pinged_at:
+            due = self._pinged_at + PING_EVERY_S - clock.seconds()
+            self._ping_timer = clock.callLater(max(0, due), self._ping)
+        else:
+            self.transport.abortConnection()
+
     # What is received.
 
     def dataReceived(self, data: bytes) -> None:
-        """Take bytes; a message that is whole goes past Autobahn, which takes a third of all.
+        """Take bytes; a message that is whole goes past the protocol, which takes longer.
 
         What is answered at once leaves in one send.
         """
@@ -223,7 +273,7 @@ class Connection(WebSocketServerProtocol):
         if message is None:
             self._receive_part(data)
         else:
-            self.onMessage(message, isBinary=False)
+            self.message_received(message)
         flush(self.transport)
 
     def _whole_message(self, data: bytes) -> bytes | None:
@@ -231,27 +281,85 @@ class Connection(WebSocketServerProtocol):
         if self._is_amid_message or not self._open:
             return None
         message = websocket_message(data)
-        limit = self.max_message_bytes
-        return None if message is None or 0 < limit < len(message) else message
+        return None if message is None or len(message) > self.max_message_bytes else message
 
     def _receive_part(self, data: bytes) -> None:
-        """Let Autobahn read on, but not by the method that formats the bytes for its log."""
+        """Let the protocol read on, frame by frame."""
         self._message_bytes += len(data)
-        self._dataReceived(data)
+        try:
+            for frame in self._splitter.receive_data(data):
+                self._receive_frame(frame)
+        except ProtocolError as error:
+            self.close(PROTOCOL_ERROR, str(error))
         if not self._is_amid_message:
             self._cancel_message_timer()
         elif self._message_timer is None:
             self._start_message_timer()
 
-    def onMessageEnd(self) -> None:
-        """Take a complete message; the next one has a timer of its own."""
-        self._cancel_message_timer()
-        super().onMessageEnd()
+    def _receive_frame(self, data: bytes) -> None:
+        """Have the protocol look at a frame; once a close was sent, only for its answer."""
+        self.protocol.receive_data(data)
+        written = b"".join(self.protocol.data_to_send())
+        events = self.protocol.events_received()
+        if not self._open:
+            self._end_if_closed()
+        elif self.protocol.state is State.OPEN:
+            for frame in events:
+                self._frame_received(cast("Frame", frame), written)
+        else:
+            # `websockets` would refuse a close within a message.
+            self.transport.write(written if self.protocol.close_rcvd is None else CLOSED)
+            self._begin_close()
+
+    def _frame_received(self, frame: Frame, answer: bytes) -> None:
+        """Take a frame; `answer` is the pong to a ping."""
+        if frame.opcode is Opcode.PING:
+            self._ping_received(answer)
+        elif frame.opcode is Opcode.PONG:
+            if not self._controls.take():
+                self.close_for_violation(f"more than {self.site.limits.pings} pongs a second")
+        elif self._splitter.frames > self.site.limits.frames:
+            # 65,536 frames of 16 bytes held the reactor up for 0.4 s.
+            self.close_for_violation(f"more than {self.site.limits.frames} frames a message")
+        elif frame.opcode is Opcode.BINARY:
+            self.close(UNSUPPORTED_DATA, "messages are text")
+        else:
+            self._text_received(bytes(frame.data), frame.fin)
+
+    def _ping_received(self, pong: bytes) -> None:
+        """Answer a ping; for a slow client only the newest, once it has caught up."""
+        if not self._controls.take():
+            self.close_for_violation(f"more than {self.site.limits.pings} pings a second")
+        elif self.paused:
+            self._owed_pong = pong
+        else:
+            self.transport.write(pong)
+
+    def _text_received(self, data: bytes, fin: bool) -> None:
+        """Take a part of a message; of one that is too large only the beginning is kept."""
+        if self._text is None:
+            self._text, self._text_size = bytearray(), 0
+            self._decoder.reset()
+        try:
+            self._decoder.decode(data, fin)
+        except UnicodeDecodeError:
+            self.close(INVALID_DATA, "a message is not UTF-8")
+            return
+        self._text_size += len(data)
+        is_too_large = self._text_size > self.max_message_bytes
+        self._text += b"" if is_too_large else data
+        if fin:
+            text, self._text = bytes(self._text), None
+            self._cancel_message_timer()  # the next message has a timer of its own
+            if is_too_large:
+                self.refuse_size(self._text_size)
+            else:
+                self.message_received(text)
 
     @property
     def _is_amid_message(self) -> bool:
         """Whether a message or frame has begun to arrive, and its end is missing."""
-        return self._open and bool(self.inside_message or self.current_frame or self.data)
+        return self._open and (self._text is not None or self._splitter.is_amid_frame)
 
     def _cancel_message_timer(self) -> None:
         if self._message_timer is not None:
@@ -276,49 +384,11 @@ class Connection(WebSocketServerProtocol):
         else:
             self._message_timer = None
             rate = limits.body_rate
-            self._close_for_violation(f"a message of less than {rate} bytes a second")
+            self.close_for_violation(f"a message of less than {rate} bytes a second")
 
-    def onAutoPingTimeout(self) -> None:
-        """Drop the client, unless it has sent something since, or reading was paused."""
-        silent_s = self.site.clock.seconds() - self._last_received_at
-        reading_paused = bool(self._pending) and not self.paused
-        if not reading_paused and silent_s >= PONG_WITHIN_S:
-            super().onAutoPingTimeout()
-            return
-        left = PONG_WITHIN_S if reading_paused else PONG_WITHIN_S - silent_s
-        self.autoPingTimeoutCall = self.site.clock.callLater(left, self.onAutoPingTimeout)
+    # Messages are answered.
 
-    def onPing(self, payload: bytes) -> None:
-        """Answer a ping; for a slow client only the newest, once it has caught up."""
-        if not self._controls.take():
-            self._close_for_violation(f"more than {self.site.limits.pings} pings a second")
-        elif self.paused:
-            self._owed_pong = payload
-        else:
-            self.sendPong(payload)
-
-    def onPong(self, payload: bytes) -> None:
-        """Count a pong, whether or not it was asked for."""
-        super().onPong(payload)
-        if not self._controls.take():
-            self._close_for_violation(f"more than {self.site.limits.pings} pongs a second")
-
-    def onMessageBegin(self, isBinary: bool) -> None:
-        """Refuse a binary message before its payload arrives, and count frames anew."""
-        super().onMessageBegin(isBinary)
-        self._frames = 0
-        if isBinary and self._open:
-            self._fail_connection(UNSUPPORTED_DATA, "messages are text")
-
-    def onMessageFrameBegin(self, length: int) -> None:
-        """Count a message's frames: 65,536 of 16 bytes held the reactor up for 0.4 s."""
-        super().onMessageFrameBegin(length)
-        self._frames += 1
-        most = self.site.limits.frames
-        if self._frames > most:
-            self._close_for_violation(f"more than {most} frames a message")
-
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: ARG002 - never is
+    def message_received(self, message: bytes) -> None:
         """Queue a message to be answered."""
         if self._excessive:
             return
@@ -326,7 +396,7 @@ class Connection(WebSocketServerProtocol):
             self._excessive = True
             background(self._close_once_answered(), log, "closing for too many messages")
         elif self._open:
-            self._pending.append(partial(self.answer_message, payload))
+            self._pending.append(partial(self.answer_message, message))
             self._answer_pending()
 
     async def _close_once_answered(self) -> None:
@@ -334,17 +404,12 @@ class Connection(WebSocketServerProtocol):
         answered = Deferred.fromCoroutine(self.answered())
         answered.addTimeout(CLOSE_WITHIN_S, self.site.clock, lambda _failure, _seconds: None)
         await answered
-        self._close_for_violation(f"more than {self.site.limits.commands} messages a second")
+        self.close_for_violation(f"more than {self.site.limits.commands} messages a second")
 
     async def answered(self) -> None:
         """Return once all messages are answered that have come so far."""
         while self._busy:
             await self._over.wait()
-
-    def _close_for_violation(self, why: str) -> None:
-        """Close with 1008: the client breaks a limit or may not go on."""
-        if self._open:
-            self._fail_connection(POLICY_VIOLATION, why)
 
     def _answer_pending(self) -> None:
         if not self._busy:
@@ -356,7 +421,7 @@ class Connection(WebSocketServerProtocol):
         """Read on, unless a message still waits to be answered."""
         if self._open and self._pending:
             self.transport.pauseProducing()
-        elif self.state != self.STATE_CLOSED:
+        elif self.connected:
             self.transport.resumeProducing()
 
     async def _answer_all(self) -> None:
@@ -365,85 +430,9 @@ class Connection(WebSocketServerProtocol):
             while self._pending and not self.paused and self._may_go_on():
                 await self._pending.popleft()()
         except Exception:
-            self._fail_connection(INTERNAL_ERROR, "the host met an internal error")
+            self.close(INTERNAL_ERROR, "the host met an internal error")
             raise
         finally:
             self._busy = False
             self._over.fire()
             self._resume_reading()
-
-
-class Factory(WebSocketServerFactory):
-    """Autobahn's factory for one connection, with the site's clock and limits."""
-
-    def __init__(self, connection: Connection, request: HostRequest) -> None:
-        site = request.site
-        super().__init__(server="", reactor=site.clock, protocols=[PROTOCOL])
-        self._connection = connection
-        self._batched_timer = SimpleNamespace(call_later=site.clock.callLater)
-        self.setProtocolOptions(
-            versions=[13],
-            webStatus=False,
-            maxFramePayloadSize=connection.max_message_bytes,
-            maxMessagePayloadSize=connection.max_message_bytes,
-            failByDrop=False,  # say why, then close
-            openHandshakeTimeout=OPEN_WITHIN_S,
-            closeHandshakeTimeout=CLOSE_WITHIN_S,
-            autoPingInterval=PING_EVERY_S,
-            autoPingTimeout=PONG_WITHIN_S,
-            allowNullOrigin=True,  # origins were checked before
-        )
-
-    def buildProtocol(self, addr: IAddress | None) -> Connection:  # noqa: ARG002
-        """Return the connection."""
-        self._connection.factory = self
-        return self._connection
-
-
-class Upgrade:
-    """A response that upgrades its request's connection to a WebSocket."""
-
-    def __init__(self, connect: Callable[[HostRequest], Connection]) -> None:
-        self._connect = connect
-
-    async def serve(self, request: Request) -> None:
-        """Hand the connection over; the request lasts as long as it does."""
-        check_handshake(request)
-        upgraded = cast("HostRequest", request)
-        connection = self._connect(upgraded)
-        cast("Any", upgraded.channel.transport).unregisterProducer()  # it was the channel
-        WebSocketResource(Factory(connection, upgraded)).render(upgraded)
-        try:
-            await Deferred()  # cancelled when the connection is lost
-        except CancelledError:
-            ended = upgraded.context.caller.ended
-            if ended is None:
-                raise
-            connection.close_for_ended_token(ended)
-            with suppress(CancelledError):
-                await Deferred()
-
-
-def check_handshake(request: Request) -> None:
-    """Check that a request is an opening handshake (RFC 6455, 4.2.1).
-
-    :raises HostError: it is not.
-    """
-    if (
-        request.method != b"GET"
-        or request.clientproto != b"HTTP/1.1"
-        or "websocket" not in _options(request, "upgrade")
-        or request.getHeader("sec-websocket-version") != "13"
-    ):
-        request.setHeader("Upgrade", "websocket")
-        request.responseHeaders.addRawHeader("Connection", "Upgrade")
-        request.setHeader("Sec-WebSocket-Version", "13")
-        raise UpgradeRequired
-    if "upgrade" not in _options(request, "connection"):
-        raise BadRequest("The header Connection does not say 'Upgrade'.")
-    if not KEY.match(request.getHeader("sec-websocket-key") or ""):
-        raise BadRequest("The header Sec-WebSocket-Key does not have 16 bytes in base64.")
-
-
-def _options(request: Request, header: str) -> frozenset[str]:
-    return options(request.requestHeaders.getRawHeaders(header.encode(), []))

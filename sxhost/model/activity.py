@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     AgentEvent,
     ApprovalRequestedEvent,
@@ -23,7 +24,7 @@ from sxhost.model.event_types import (
     UserMessageEvent,
     decode_event,
 )
-from sxhost.model.session import NO_ACTIVITY, Activity, Event, Session
+from sxhost.model.session import NO_ACTIVITY, Activity, Session
 
 __all__ = ["SessionLines", "first_words", "lines_after"]
 
@@ -93,8 +94,10 @@ def first_words(prompt: str) -> str:
 
 def _preview_after(preview: str, events: Sequence[Event]) -> str:
     """Return the last words of an agent: those of the last event that has any."""
-    speaking = (event for event in reversed(events) if event.event in _SPEAKS)
-    return next(filter(None, map(_words, speaking)), preview)
+    for event in reversed(events):
+        if event.event in _SPEAKS and (words := _words(event)):
+            return words
+    return preview
 
 
 def _words(event: Event) -> str:

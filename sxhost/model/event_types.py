@@ -1,6 +1,6 @@
 """Events with a meaning, one type for each: their fields, and who fills them.
 
-An event in the log has a name and JSON for data (`sxhost.model.session.Event`).  For the names
+An event in the log has a name and JSON for data (`sxhost.model.event.Event`).  For the names
 in `EVENT_TYPES` the data is an object with the fields of that type; in a session that the host
 runs, only the host appends them.  Attached agents may fire any name with any data: a name with
 no type here is a `CustomEvent`.  Drivers report values of these types, `encode_data` writes
@@ -28,8 +28,9 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import FieldInfo, fields
 
 from sxhost.model.approval import Approval
+from sxhost.model.event import NULL, Event, raw_json
 from sxhost.model.pictures import Picture
-from sxhost.model.session import NULL, BackgroundTask, Event, raw_json
+from sxhost.model.session import BackgroundTask
 from sxhost.model.turn import TurnStatus
 
 __all__ = [
@@ -411,6 +412,9 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     input_tokens: int | UnsetType | None = UNSET
     """Those from a cache included."""
     cached_tokens: int | UnsetType | None = UNSET
+    """Those that were read from a cache."""
+    cache_write_tokens: int | UnsetType | None = UNSET
+    """Those that were written to one; Claude Code, codex, pi, some by ACP."""
     output_tokens: int | UnsetType | None = UNSET
     reasoning_tokens: int | UnsetType | None = UNSET
     """Of the output; Claude Code, codex, pi, some by ACP."""
@@ -421,6 +425,12 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """US dollars; not codex."""
     message: dict[str, object] | UnsetType = UNSET
     """What the last message has used, in the same fields; its `id`.  Attached agents alone."""
+    model: str | UnsetType = UNSET
+    """What is used, where the agent says it with its counts."""
+    models: dict[str, dict[str, object]] | UnsetType = UNSET
+    """The same counts by model, as the agent has them; Claude Code."""
+    since_ms: int | UnsetType = UNSET
+    """When they began, in hosted sessions: another time means another conversation."""
     turn: int | UnsetType = UNSET
     native: Raw | UnsetType = UNSET
 
@@ -428,6 +438,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 COUNTS: Final = (
     "input_tokens",
     "cached_tokens",
+    "cache_write_tokens",
     "output_tokens",
     "reasoning_tokens",
     "total_tokens",

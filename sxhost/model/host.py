@@ -27,35 +27,38 @@ from sxhost.model.approval import (
     TerminalAnswer,
 )
 from sxhost.model.auth import AuditEntry, AuditQuery, Identity
-from sxhost.model.history import History, HistoryQuery
-from sxhost.model.limits import Limits
-from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
-from sxhost.model.search import SearchPage, SearchQuery
-from sxhost.model.session import (
+from sxhost.model.event import (
     Accepted,
-    Detail,
-    Done,
     Event,
     EventDraft,
     EventQuery,
     Fired,
-    Forgotten,
-    HostCounts,
-    Hosted,
     LogQuery,
+)
+from sxhost.model.history import History, HistoryQuery
+from sxhost.model.limits import Limits
+from sxhost.model.message import (
     Message,
     MessageDraft,
     PullQuery,
+    Sent,
+    Steered,
+)
+from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
+from sxhost.model.search import SearchPage, SearchQuery
+from sxhost.model.session import (
+    Detail,
+    Done,
+    Forgotten,
+    Hosted,
     Registered,
     Registration,
     SeenDraft,
-    Sent,
     Session,
     SessionQuery,
-    Status,
-    Steered,
     Summary,
 )
+from sxhost.model.status import HostCounts, Status
 from sxhost.model.subscription import Encoding, Selection, Sink, Subscription, Summaries
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import (
@@ -68,6 +71,7 @@ from sxhost.model.turn import (
     Turn,
     TurnDraft,
 )
+from sxhost.model.usage import SpentByModel, UsageQuery, UsageReport
 
 __all__ = ["Host", "Pages", "RemoteHost"]
 
@@ -89,6 +93,9 @@ class RemoteHost(Protocol):
 
     async def history(self, query: HistoryQuery) -> History:
         """Return figures of the host over time, a sample a minute."""
+
+    async def usage(self, query: UsageQuery) -> UsageReport:
+        """Sum up what agents have used, and what it costs."""
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
@@ -214,6 +221,9 @@ class Host(RemoteHost, Protocol):
 
     def now_ms(self) -> int:
         """Return the time of day in Unix milliseconds."""
+
+    async def usage_spent(self) -> list[SpentByModel]:
+        """Return what agents have used since the host's start, by agent and model."""
 
     async def counts(self) -> HostCounts:
         """Count what the host holds."""

@@ -141,6 +141,18 @@ class Limits(Struct, frozen=True, kw_only=True):
     history: Count = 1440
     """Samples of figures over time, one a minute: a day, in 300 KB of memory."""
 
+    usage_days: Days = 400
+    """Days that the ledger keeps what was used: a year, and the month to compare it with."""
+
+    usage_entries: Count = 1000
+    """Entries of one session in the ledger; the older half of more is joined by days."""
+
+    usage_total: Count = 100_000
+    """Entries of all sessions, some 60 MB of memory; then the oldest make room."""
+
+    usage_labels: Count = 64
+    """Pairs of agent and model with figures of their own in ``/metrics``."""
+
     lost_after: Seconds = 1800.0
     """Seconds of silence after which a working session counts as lost."""
 

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
+from sxhost.model.event import NULL, Event
 from sxhost.model.event_types import MALFORMED, PIECES, WHOLE_OF
-from sxhost.model.session import NULL, Event
 
 __all__ = ["NATIVE", "Superseded", "stream_of", "superseded_by"]
 

@@ -9,10 +9,10 @@ from typing import Annotated, Final, NamedTuple
 from msgspec import Meta, Struct
 
 from sxhost.errors import BadField
+from sxhost.model.event import Event
 from sxhost.model.event_types import PIECES
 from sxhost.model.names import CURSOR
 from sxhost.model.search_text import Phrase, find, text_of, words_of
-from sxhost.model.session import Event
 
 __all__ = [
     "EventSearch",

@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
+from sxhost.model.event import Event
 from sxhost.model.event_types import EVENT_TYPES, MALFORMED, UsageEvent
-from sxhost.model.session import Event
 
 __all__ = [
     "MAX_WORD",

@@ -1,4 +1,4 @@
-"""Sessions, their events and messages: the requests and answers of the native API.
+"""Sessions: as they are registered, stored, listed and streamed.
 
 The structs are the wire format: the faces encode them as they are, the client decodes into
 them, and ``/openapi.json`` is generated from them.  Fields that scorpiox-host has too stand
@@ -9,17 +9,13 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-import msgspec
-from msgspec import Meta, Raw, Struct, field
+from msgspec import Meta, Struct
 
-from sxhost.model.delivery import Delivery, InboxKind
-from sxhost.model.limits import Limits
+from sxhost.model.delivery import InboxKind
+from sxhost.model.event import Event
 from sxhost.model.names import (
-    CURSOR,
     LABEL,
     UNLIMITED,
-    EventName,
-    Key,
     Label,
     LabelName,
     Line,
@@ -29,47 +25,27 @@ from sxhost.model.turn import Launch, OSProcess, Process, Turn
 
 __all__ = [
     "NO_ACTIVITY",
-    "NULL",
-    "Accepted",
     "Activity",
     "Claim",
     "Detail",
     "Discovered",
     "Done",
-    "Event",
-    "EventDraft",
-    "EventQuery",
-    "Fired",
     "Forgotten",
-    "Gap",
-    "Health",
-    "HostCounts",
     "Hosted",
     "Hosting",
-    "LogQuery",
-    "Memory",
-    "Message",
-    "MessageDraft",
-    "PullQuery",
     "Registered",
     "Registration",
     "Rest",
     "SeenDraft",
-    "Sent",
     "Session",
     "SessionQuery",
     "SessionRemoved",
     "State",
     "StateChange",
-    "Status",
-    "Steered",
     "Summary",
     "SummaryChange",
-    "raw_json",
 ]
 
-Mode = Literal["auto", "interrupt", "queue"]
-MessageState = Literal["queued", "leased", "delivered", "expired", "withdrawn"]
 StateName = Literal["working", "waiting", "idle", "stalled", "ended", "lost"]
 Kind = Literal["attached", "hosted"]
 Rest = Literal["", "asleep", "ended"]
@@ -105,62 +81,6 @@ class Claim(Registration, frozen=True, kw_only=True):
     owner: str
 
 
-NULL: Final = Raw(b"null")
-
-
-def raw_json(value: object) -> Raw:
-    """Encode a value for a field that has JSON, such as `EventDraft.data`.
-
-    Lone surrogates, as in names of files that are no UTF-8, become U+FFFD.
-    """
-    try:
-        return Raw(msgspec.json.encode(value))
-    except UnicodeEncodeError:
-        return Raw(msgspec.json.encode(_encodable(msgspec.to_builtins(value))))
-
-
-def _encodable(value: object) -> object:
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {_encodable(name): _encodable(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_encodable(inner) for inner in value]
-    return value
-
-
-class EventDraft(Struct, frozen=True, kw_only=True):
-    """An event to append; `ts` is in Unix seconds, `key` is an idempotency key.
-
-    `data` stays JSON, as its sender wrote it, all the way to the log.
-    """
-
-    event: EventName
-    data: Annotated[Raw, Meta(extra_json_schema={"default": None})] = field(
-        default_factory=lambda: NULL
-    )
-    ts: Annotated[int, Meta(ge=0, le=2**40)] | None = None
-    key: Key | None = None
-
-    @classmethod
-    def of(
-        cls, event: str, value: object, *, ts: int | None = None, key: str | None = None
-    ) -> EventDraft:
-        """Return a draft with a Python value as its data."""
-        return cls(event=event, data=raw_json(value), ts=ts, key=key)
-
-
-class MessageDraft(Struct, frozen=True, kw_only=True):
-    """A message to an agent; `mode` is for when it is busy, `key` is an idempotency key."""
-
-    content: Annotated[str, Meta(min_length=1)]
-    mode: Mode = "auto"
-    key: Key | None = None
-    sender: Line | None = field(default=None, name="from")
-    ttl_s: Annotated[float, Meta(gt=0, le=30 * 86400)] | None = None
-    """Seconds after which it expires if it was not taken."""
-
-
 class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which sessions to list: a page of those that match all that is given."""
 
@@ -177,104 +97,13 @@ class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The last id of the previous page; sessions are listed in the order of their ids."""
 
 
-class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which events to read: those after a cursor or a number, of some `types` (``a,b``).
-
-    A type with a ``!`` before it is not wanted.  With `native` false agents' own messages are
-    left out; with `deltas` ``merged``, adjacent pieces of one text are one event.
-
-    With `follow` the answer stays open and brings new events; with `state` also changes of
-    state, with `summary` whole summaries.  Without `follow`, pieces that the log has whole are
-    left out, unless `pieces` asks for those that are still there.
-    """
-
-    after: Annotated[str, Meta(pattern=CURSOR)] = ""
-    limit: Annotated[int, Meta(ge=1, le=UNLIMITED)] = UNLIMITED
-    types: str = ""
-    follow: bool = False
-    state: bool = False
-    summary: bool = False
-    pieces: bool = False
-    native: bool = True
-    deltas: Literal["all", "merged"] = "all"
-
-    def names(self) -> frozenset[str]:
-        """Return the event names asked for; none means all."""
-        return frozenset(name for name in self._types() if not name.startswith("!"))
-
-    def without(self) -> frozenset[str]:
-        """Return the event names that are not wanted."""
-        native = () if self.native else ("native",)
-        return frozenset(n[1:] for n in self._types() if n.startswith("!")).union(native)
-
-    def _types(self) -> list[str]:
-        return list(filter(None, self.types.split(",")))
-
-
-class LogQuery(EventQuery, frozen=True, kw_only=True, omit_defaults=True):
-    """The same over all sessions, or those that are named (``a,b``) or have a label."""
-
-    session: str = ""
-    label: Annotated[str, Meta(pattern=LABEL)] = ""
-
-
-class PullQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How to take messages: wait for one, lease them (both in seconds), or only look."""
-
-    wait: Annotated[float, Meta(ge=0)] = 0.0
-    lease: Annotated[float, Meta(ge=0)] = 0.0
-    peek: bool = False
-
-
 # Answers.
-
-
-class Health(Struct, frozen=True):
-    """The host answers."""
-
-    status: str = "ok"
 
 
 class Done(Struct, frozen=True):
     """The verb succeeded, and there is nothing to return."""
 
     ok: bool = True
-
-
-class Event(Struct, frozen=True, gc=False):
-    """A numbered fact from a session; `data` is kept as JSON, encoded once.
-
-    `seq` counts in the session from 1; `id` is unique over the host and increases.
-    """
-
-    event: str
-    data: Annotated[Raw, Meta(description="object JSON; see `KnownEvent` for what names mean.")]
-    ts: int
-    seq: int
-    id: int
-    ts_ms: int
-    session: str
-
-    def value(self) -> object:
-        """Return `data` as Python values."""
-        return msgspec.json.decode(self.data)
-
-    def plain_text(self) -> str:
-        """Return `data` that are a text alone, as attached agents may send them; else ""."""
-        is_text = bytes(self.data).startswith(b'"')
-        return msgspec.json.decode(self.data, type=str) if is_text else ""
-
-
-class Message(Struct, frozen=True):
-    """A message in an inbox; `ts` is in Unix seconds."""
-
-    content: str
-    id: int
-    mode: Mode
-    ts: int
-    sender: str | None = field(name="from")
-    state: MessageState
-    ttl_s: float | None = None
 
 
 class State(Struct, frozen=True):
@@ -505,45 +334,6 @@ class Registered(Struct, frozen=True, kw_only=True):
     session: Summary
 
 
-class Fired(Struct, frozen=True, kw_only=True):
-    """The event is in the log under these numbers."""
-
-    ok: bool = True
-    event_count: int
-    seq: int
-    id: int
-
-
-class Accepted(Struct, frozen=True, kw_only=True):
-    """All events of the batch are in the log; `event_count` is the last one's number."""
-
-    ok: bool = True
-    event_count: int
-    accepted: int
-
-
-class Sent(Struct, frozen=True, kw_only=True):
-    """The message waits; `queued` counts it and those before it.
-
-    `delivery` says when it reaches its agent, `note` the same in a sentence.
-    """
-
-    ok: bool = True
-    id: int
-    queued: int
-    delivery: Delivery = "now"
-    note: str = ""
-
-
-class Steered(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The input was added to the running turn, or is the `message` that waits to be."""
-
-    ok: bool
-    delivery: Delivery | None = None
-    note: str = ""
-    message: int | None = None
-
-
 class Forgotten(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The session is forgotten; `note` says what is not over with it, if anything is."""
 
@@ -551,66 +341,7 @@ class Forgotten(Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: str = ""
 
 
-class Memory(Struct, frozen=True, kw_only=True):
-    """What the host holds in memory, in bytes."""
-
-    events: int = 0
-    """The newest events; `hot_bytes` at the most."""
-    largest: int = 0
-    """Those of the session that has most; `ring_bytes` at the most."""
-    superseded: int = 0
-    """Texts and outputs whose pieces are about to leave, since the log has them whole."""
-
-
-class Status(Struct, frozen=True, kw_only=True):
-    """The host in a few numbers; `uptime` is in seconds."""
-
-    version: str
-    port: int
-    uptime: int
-    sessions: int
-    active: int
-    total_events: int
-    epoch: str
-    pid: int
-    store: str
-    durability: str
-    """What acknowledged writes survive: ``none``, ``process`` (its end), ``power`` (a cut)."""
-    subscribers: int
-    waiting: int
-    """Pulls that wait for a message now."""
-    pending_approvals: int
-    missing: str = ""
-    """Acknowledged events that the store had lost when the host started: a sentence, or ""."""
-    telemetry: str = ""
-    """The URL of the host's own telemetry, without secrets in it, if it is on."""
-    memory: Memory = Memory()
-    limits: Limits
-
-
-class HostCounts(Struct, frozen=True, kw_only=True):
-    """How much a host holds at this moment, for metrics."""
-
-    events: int
-    """Events ever appended."""
-    messages: int
-    """Messages that are queued or on lease."""
-    states: dict[StateName, int]
-    """Sessions by state."""
-    event_bytes: int
-    """Bytes of memory that events take."""
-    subscribers: int
-
-
 # Frames of a stream, beside events.
-
-
-class Gap(Struct, frozen=True, tag_field="frame", tag="gap"):
-    """Events are missing between two cursors; `reason`: ``retention``, ``another epoch``."""
-
-    start: str = field(name="from")
-    end: str = field(name="to")
-    reason: str
 
 
 class StateChange(Struct, frozen=True, tag_field="frame", tag="state"):

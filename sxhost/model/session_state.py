@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from sxhost.model.activity import lines_after
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     ApprovalResolvedEvent,
     BackgroundEvent,
@@ -29,7 +30,12 @@ from sxhost.model.event_types import (
 )
 from sxhost.model.limits import Limits
 from sxhost.model.rights import HOST_EVENTS
-from sxhost.model.session import BackgroundTask, Event, Session, State, StateName
+from sxhost.model.session import (
+    BackgroundTask,
+    Session,
+    State,
+    StateName,
+)
 from sxhost.model.turn import Turn, TurnStatus
 
 __all__ = [
@@ -92,11 +98,11 @@ def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
         session.background,
         turn,
         over,
+        session.message_count,
     )
     for event in events:
         now.apply_event(event, session)
     lines = lines_after(session, events)
-    usage = next((event for event in reversed(events) if event.event == "usage"), None)
     return replace(
         session,
         state=now.state(session.state),
@@ -106,11 +112,11 @@ def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
         preview=lines.preview,
         activity=lines.activity,
         turn_over=now.turn_over,
-        usage=session.usage if usage is None else usage.value(),
+        usage=session.usage if now.usage is None else now.usage.value(),
         turn=now.turn,
         last_event=events[-1].event,
         event_count=events[-1].seq,
-        message_count=session.message_count + sum(e.event in MESSAGE_EVENTS for e in events),
+        message_count=now.messages,
         last_seen_ms=at,
     )
 
@@ -124,18 +130,19 @@ class _Now(msgspec.Struct):
     tasks: list[BackgroundTask]
     turn: Turn | None
     turn_over: bool
+    messages: int
     latest: Event | None = None
     """The last event that has set the state."""
+    usage: Event | None = None
+    """The last event that tells what was used."""
 
     def apply_event(self, event: Event, session: Session) -> None:
-        if session.launch is not None:  # only hosted sessions have turns
-            self.turn = _turn_after(self.turn, event)
-        self.tasks = _background_after(self.tasks, event, session)
-        self.pending = _pending_approvals(event.event, self.pending, session, self.tasks)
-        new = _STATE_AFTER.get(event.event)
+        name = event.event
+        self._note(name, event, session)
+        new = _STATE_AFTER.get(name)
         if new is None and self.name == "stalled" and _is_of_agent(session, event):
             new = "working"
-        if event.event == "started" and self._runs() and _is_repeated_start(session, event):
+        if name == "started" and self._runs() and _is_repeated_start(session, event):
             return
         if self.turn_over and self._begins_no_turn(event, session):
             new = self._rested()
@@ -147,6 +154,19 @@ class _Now(msgspec.Struct):
         if new is not None:
             self.since_ms = self.since_ms if new == self.name else event.ts_ms
             self.name, self.latest = new, event
+
+    def _note(self, name: str, event: Event, session: Session) -> None:
+        """Note what an event changes beside the state; most change nothing else."""
+        if name in MESSAGE_EVENTS:
+            self.messages += 1
+        elif name == "usage":
+            self.usage = event
+        if name in _CHANGE_TURN and session.launch is not None:  # others have no turns
+            self.turn = _turn_after(self.turn, event)
+        if name in _CHANGE_BACKGROUND:
+            self.tasks = _background_after(self.tasks, event, session)
+        if name in _CHANGE_PENDING:
+            self.pending = _pending_approvals(name, self.pending, session, self.tasks)
 
     def _runs(self) -> bool:
         return self.name in ("working", "waiting") and not self.turn_over
@@ -234,12 +254,10 @@ def _silence_limits(session: Session, limits: Limits) -> tuple[float, float]:
 def _pending_approvals(
     name: str, pending: int, session: Session, tasks: Sequence[BackgroundTask]
 ) -> int:
-    """Return how many approvals are pending after an event of this name.
+    """Return how many approvals are pending after an event of this name, which may change it.
 
     The host withdraws those of its agents one by one.
     """
-    if name not in _CHANGE_PENDING:
-        return pending
     if name == "approval-requested":
         return pending + 1
     if name == "approval-resolved":
@@ -251,9 +269,7 @@ def _pending_approvals(
 def _background_after(
     tasks: list[BackgroundTask], event: Event, session: Session
 ) -> list[BackgroundTask]:
-    """Return what runs in the background after an event."""
-    if event.event not in _CHANGE_BACKGROUND:
-        return tasks
+    """Return what runs in the background after an event that may change it."""
     match decode_event(event):
         case BackgroundEvent(tasks=changed):
             return changed
@@ -342,9 +358,7 @@ def _is_repeated_start(session: Session, event: Event) -> bool:
 
 
 def _turn_after(turn: Turn | None, event: Event) -> Turn | None:
-    """Return the turn that runs after an event, or the last one."""
-    if event.event not in _CHANGE_TURN:
-        return turn
+    """Return the turn that runs after an event that may change it, or the last one."""
     match decode_event(event):
         case TurnStartedEvent(turn=int(number), native_id=native_id):
             return Turn(id=number, native_id=native_id, start_ms=event.ts_ms)

@@ -11,7 +11,8 @@ from typing import Final, Literal, Never, Protocol
 
 from msgspec import Struct
 
-from sxhost.model.session import Event, EventQuery, LogQuery, Session
+from sxhost.model.event import Event, EventQuery, LogQuery
+from sxhost.model.session import Session
 
 __all__ = ["Encoding", "Selection", "Sink", "Subscription", "Summaries", "selection_of"]
 

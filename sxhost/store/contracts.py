@@ -1,4 +1,4 @@
-"""What a store can do: five small contracts, and `Store`, which is all of them.
+"""What a store can do: six small contracts, and `Store`, which is all of them.
 
 Whoever needs a store names the contracts that it needs: the reader of logs an `EventLog`,
 the approval broker `Approvals`.  `MemoryStore` forgets with the process, `JournalledStore` does
@@ -24,17 +24,17 @@ from msgspec import Raw, Struct
 
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
+from sxhost.model.event import Event
+from sxhost.model.message import Message, MessageDraft
 from sxhost.model.search import EventSearch
 from sxhost.model.session import (
-    Event,
     Hosting,
-    Message,
-    MessageDraft,
     Registration,
     SeenDraft,
     Session,
     Succession,
 )
+from sxhost.model.usage import SpentByModel, UsageEntry
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.store.recent_events import RecentEvents
 
@@ -46,6 +46,7 @@ __all__ = [
     "EventLog",
     "FoundEvents",
     "Inbox",
+    "Ledger",
     "SessionCounts",
     "Sessions",
     "StandingBy",
@@ -294,7 +295,23 @@ class AuditLog(Protocol):
         """Return entries in order."""
 
 
-class Store(Sessions, EventLog, Inbox, Approvals, AuditLog, Protocol):
+class Ledger(Protocol):
+    """What agents have used; it outlives the events that say so, and their sessions.
+
+    Nobody writes to it: `append_events` enters what ``usage`` events add, in the same commit.
+    """
+
+    async def usage_entries(self, since_ms: int, until_ms: int) -> list[UsageEntry]:
+        """Return the entries that have something of a time, those of a session in order."""
+
+    async def usage_spent(self) -> list[SpentByModel]:
+        """Return what was used since the store was opened, by agent and model."""
+
+    async def drop_usage(self, at: int) -> None:
+        """Drop what is older than the host keeps it; `sweep` does."""
+
+
+class Store(Sessions, EventLog, Inbox, Approvals, AuditLog, Ledger, Protocol):
     """All of it, opened and closed.  What a verb acknowledges is kept; each is atomic."""
 
     @property

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from operator import attrgetter
 
+from sxhost.model.event import Event
 from sxhost.model.event_types import PIECES
 from sxhost.model.pieces import stream_of
-from sxhost.model.session import Event
 
 __all__ = ["OVERHEAD", "EventRing", "weight"]
 
@@ -56,8 +56,9 @@ class EventRing:
     def extend(self, events: Sequence[Event], keys: Mapping[str, Event]) -> list[Event]:
         """Add events at the end, with the idempotency keys of some; return those that left."""
         self._events.extend(events)
-        self.size += sum(map(weight, events))
-        self.facts += sum(event.event not in PIECES for event in events)
+        for event in events:
+            self.size += weight(event)
+            self.facts += event.event not in PIECES
         for key, event in keys.items():
             self._keys[key] = event
             self._key_of[event.seq] = key

@@ -48,6 +48,8 @@ class Threads(Struct, eq=False):
 
     Searches and their index run in a third one, which may work long.  `later` calls a function
     after some seconds, and returns what can `cancel` that; without a clock it never does.
+    `soon` calls a function once all that has arrived by now was looked at; without a reactor
+    at once.
     """
 
     write: Run
@@ -56,6 +58,7 @@ class Threads(Struct, eq=False):
     start: Callable[[], object] = lambda: None
     stop: Callable[[], object] = lambda: None
     later: Callable[[float, Callable[[], object]], Any] = lambda _seconds, _act: None
+    soon: Callable[[Callable[[], object]], Any] = lambda act: act()
 
 
 class QueuedOperation(NamedTuple):
@@ -97,7 +100,7 @@ class GroupCommitter:
         self._dropping = DeferredLock()
         """Held while the journal drops something, and until the state knows of it."""
         self._queue: list[QueuedOperation] = []
-        self._writing = False
+        self._writing = self._begins_soon = False
 
     async def run(self, operation: Callable[[Transaction], T], size: int = 1, /) -> T:
         """Run an operation in a transaction; return its result once that is committed."""
@@ -163,10 +166,19 @@ class GroupCommitter:
         done: Deferred[T] = Deferred()
         place = 0 if first else len(self._queue)
         self._queue.insert(place, QueuedOperation(size, operation, done))
-        if not self._writing:
+        if not (self._writing or self._begins_soon):
+            # Requests come many in a turn: the first would take a commit for itself, and the
+            # others wait for it.
+            self._begins_soon = True
+            self._threads.soon(self.begin)
+        return await done
+
+    def begin(self) -> None:
+        """Begin to commit what waits."""
+        self._begins_soon = False
+        if self._queue and not self._writing:
             self._writing = True
             background(self._commit_queue(), log, "writing the store's queue")
-        return await done
 
     async def _commit_queue(self) -> None:
         try:

@@ -13,12 +13,14 @@ from msgspec import Struct
 
 from sxhost.errors import StoreUnavailable
 from sxhost.model.auth import AuditEntry
+from sxhost.model.event import Event
 from sxhost.model.pieces import Superseded
 from sxhost.model.search import EventSearch
-from sxhost.model.session import Event
+from sxhost.model.usage import UsageEntry
 from sxhost.store.contracts import FoundEvents
 from sxhost.store.recent_events import Floor
 from sxhost.store.state import StoredSession
+from sxhost.store.usage_ledger import StoredReading
 
 __all__ = [
     "CommitUnknown",
@@ -105,6 +107,8 @@ class WriteBatch(Struct):
     """Sessions that are archived no longer."""
     leases: list[Lease] = []
     """Leases that other nodes are to know of."""
+    deleted_usage: list[tuple[str, int]] = []
+    deleted_readings: list[str] = []
     deleted_entries: int = 0
     """Entries of the audit up to this one are deleted."""
     drop: Drop | None = None
@@ -147,6 +151,9 @@ class Restored(Struct):
     audit: list[AuditEntry]
     leases: list[Lease] = []
     """Leases of other nodes."""
+    usage: list[UsageEntry] = []
+    """The ledger, in the order of its entries."""
+    readings: list[StoredReading] = []
 
 
 class EngineAway(StoreUnavailable):

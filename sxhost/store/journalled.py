@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sxhost.errors import UnknownSession
 from sxhost.logs import logger
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
 from sxhost.model.names import KeptNative
 from sxhost.model.search import EventSearch
-from sxhost.model.session import Event
 from sxhost.store.contracts import Draft, FoundEvents, StandingBy
 from sxhost.store.follower import NodeFollower
 from sxhost.store.group_commit import GroupCommitter, Threads
@@ -27,7 +27,7 @@ __all__ = ["JournalledStore"]
 log = logger(__name__)
 
 TRIP = ReadLimit(512, 128 * 1024)
-"""What one trip to the disk brings: events, or bytes."""
+"""What one trip to the disk brings at the most: events, or bytes."""
 
 
 class JournalledStore(TransactionVerbs):
@@ -125,6 +125,7 @@ class JournalledStore(TransactionVerbs):
         numbers = restored.numbers
         state.start_at(numbers.event, numbers.message, numbers.approval)
         state.add_entries(restored.audit)
+        state.ledger.restore(restored.usage, restored.readings)
         for stored in restored.sessions:
             state.restore(stored)
         for session_id in restored.archived:
@@ -196,7 +197,10 @@ class JournalledStore(TransactionVerbs):
         most = end if limit is None else limit
         found: list[Event] = []
         while len(found) < most:
-            events, is_all = await self._read_some(session_id, seq, position)
+            # Of a log that is filtered, any number may be needed for a few.
+            count = TRIP.events if names else min(TRIP.events, most - len(found))
+            trip = ReadLimit(count, TRIP.size)
+            events, is_all = await self._read_some(session_id, seq, position, trip)
             found += (e for e in events if e.id <= end and (not names or e.event in names))
             if is_all or not events:
                 break
@@ -206,7 +210,7 @@ class JournalledStore(TransactionVerbs):
         return take_enough(found, most, size)
 
     async def _read_some(
-        self, session_id: str | None, seq: int, position: int
+        self, session_id: str | None, seq: int, position: int, trip: ReadLimit
     ) -> tuple[list[Event], bool]:
         """Return the next events, from memory if it has them all, and whether that is all."""
         events = self.recent.since(session_id, position)
@@ -215,7 +219,7 @@ class JournalledStore(TransactionVerbs):
         if events is not None:
             return [event for event in events if event.seq > seq and event.id > position], True
         page: tuple[list[Event], bool] = await self._threads.read(
-            self._journal.read, session_id, seq, position, TRIP
+            self._journal.read, session_id, seq, position, trip
         )
         return await self._group.settled(page)
 
@@ -246,6 +250,7 @@ class JournalledStore(TransactionVerbs):
         self._indexer.begin()
         await self._retention.drop_superseded()
         if await self._retention.drop_older(at):
+            await self.drop_usage(at)
             for session_id in await self._threads.read(self._journal.empty_archives):
                 await self.delete(session_id)
 
@@ -261,6 +266,7 @@ class JournalledStore(TransactionVerbs):
         """Finish what is being written, and let go of the journal."""
         if self._follower is not None:
             self._follower.end()
+        self._group.begin()
         await self._threads.read(self._journal.stop_reading)
         await self._indexer.close()
         await self._threads.write(self._journal.close)

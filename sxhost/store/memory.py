@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TypeVar
 
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
 from sxhost.model.search import EventSearch
-from sxhost.model.session import Event
 from sxhost.store.contracts import Draft, FoundEvents
 from sxhost.store.recent_events import take_enough
 from sxhost.store.state import SessionRecord, StoreState
@@ -34,9 +34,13 @@ class ImmediateCommitter:
         """Run an operation and commit it."""
         transaction = Transaction(self._state)
         result = operation(transaction)
+        self.commit(transaction)
+        return result
+
+    def commit(self, transaction: Transaction) -> None:
+        """Commit a transaction."""
         transaction.commit()
         self._state.drop_superseded()
-        return result
 
     async def catch_up(self) -> None:
         """Nobody else writes."""
@@ -60,7 +64,8 @@ class MemoryStore(TransactionVerbs):
     def __init__(self, limits: Limits, seconds: Callable[[], float]) -> None:
         self.epoch = secrets.token_hex(4)
         state = StoreState(limits, seconds, only_copy=True)
-        super().__init__(state, ImmediateCommitter(state))
+        self._immediate = ImmediateCommitter(state)
+        super().__init__(state, self._immediate)
 
     def open(self) -> None:
         """Begin with nothing."""
@@ -75,9 +80,10 @@ class MemoryStore(TransactionVerbs):
         self, session_id: str, drafts: Sequence[Draft], at: int
     ) -> list[Event]:
         """Number and keep events, all or none; an unknown session is created."""
-        return await self._committer.run(
-            lambda tx: tx.append_events(session_id, drafts, at, {}), len(drafts)
-        )
+        transaction = Transaction(self._state)
+        events = transaction.append_events(session_id, drafts, at, {})
+        self._immediate.commit(transaction)
+        return events
 
     async def read_events(
         self,
@@ -108,10 +114,11 @@ class MemoryStore(TransactionVerbs):
         is_end = next(iter(self.recent.backwards(before)), None) is None
         return FoundEvents(found, None if is_end else before)
 
-    async def sweep(self, at: int) -> None:  # noqa: ARG002 - nothing grows old here
+    async def sweep(self, at: int) -> None:
         """Let go of pieces that the log has whole; only numbers push other events out."""
         while self._state.drop_superseded():
             pass
+        await self.drop_usage(at)
 
     async def seq_before(self, session_id: str, count: int) -> int:
         """Return the number after which a session's last `count` facts come; 0 for all."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from sxhost.errors import MessageClosed, QueueFull, UnknownMessage
 from sxhost.model.limits import Limits
-from sxhost.model.session import Message, MessageDraft
+from sxhost.model.message import Message, MessageDraft
 
 __all__ = ["MessageQueue"]
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
+from sxhost.model.event import Event
 from sxhost.model.pieces import Superseded
-from sxhost.model.session import Event
 from sxhost.store.journal import Dropped, Journal, Numbers, Row, WriteBatch
 from sxhost.store.recent_events import Floor
 from sxhost.store.state import StoredSession
@@ -27,6 +27,8 @@ class Change(Struct, omit_defaults=True):
     deleted_sessions: list[str] = []
     deleted_messages: list[int] = []
     deleted_approvals: list[int] = []
+    deleted_usage: list[tuple[str, int]] = []
+    deleted_readings: list[str] = []
     revived: bytes = b""
     """`StoredSession` of those that are archived no longer, as JSON."""
     floors: dict[str, Floor] = {}
@@ -102,6 +104,8 @@ def change_of(batch: WriteBatch, dropped: Dropped, last: Numbers, at: float) -> 
         deleted_sessions=batch.deleted_sessions,
         deleted_messages=batch.deleted_messages,
         deleted_approvals=batch.deleted_approvals,
+        deleted_usage=batch.deleted_usage,
+        deleted_readings=batch.deleted_readings,
         revived=msgspec.json.encode(revived) if revived else b"",
         floors=dropped.floors,
         superseded=list(dropped.superseded),

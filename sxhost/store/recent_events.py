@@ -15,10 +15,11 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from sxhost.errors import UnknownSession
+from sxhost.model.event import Event
 from sxhost.model.event_types import PIECES
 from sxhost.model.limits import Limits
 from sxhost.model.pieces import Superseded, stream_of
-from sxhost.model.session import Event, Memory
+from sxhost.model.status import Memory
 from sxhost.store.event_ring import EventRing, weight
 from sxhost.store.superseded import SupersededPieces, by_session
 
@@ -277,8 +278,9 @@ class RecentEvents:
             self.size -= weight(event)
 
     def _ring_begins_after(self, left: Event) -> None:
-        if self._only_copy:
-            self.drop(left.session, Floor(left.seq + 1, left.id))
+        if self._only_copy:  # ids only rise, so this floor is above the one before
+            self._floors[left.session] = Floor(left.seq + 1, left.id)
+            self._pruned = max(self._pruned, left.id)
 
     def _extend_line(self, events: Sequence[Event]) -> None:
         self._line.extend(events)

@@ -8,13 +8,19 @@ import msgspec
 
 from sxhost.model.approval import Approval
 from sxhost.model.auth import AuditEntry
-from sxhost.model.session import Event, Message, Session
+from sxhost.model.event import Event
+from sxhost.model.message import Message
+from sxhost.model.session import Session
+from sxhost.model.usage import UsageEntry
 from sxhost.store.approvals import ApprovalBook
 from sxhost.store.journal import Dropped
 from sxhost.store.message_queue import MessageQueue
+from sxhost.store.metering import UsageReading
 from sxhost.store.news import Change, News
+from sxhost.store.session_draft import SessionDraft
 from sxhost.store.state import StoreState
-from sxhost.store.transaction import SessionDraft, Transaction
+from sxhost.store.transaction import Transaction
+from sxhost.store.usage_ledger import LedgerDraft
 from sxhost.store.write_batch import ARCHIVED
 
 __all__ = ["follow"]
@@ -22,6 +28,8 @@ __all__ = ["follow"]
 _session = msgspec.json.Decoder(Session)
 _message = msgspec.json.Decoder(Message)
 _approval = msgspec.json.Decoder(Approval)
+_usage = msgspec.json.Decoder(UsageEntry)
+_reading = msgspec.json.Decoder(UsageReading)
 _entry = msgspec.json.Decoder(AuditEntry)
 
 
@@ -55,8 +63,20 @@ def _transaction(
     drafting = _Drafting(state, transaction, change)
     drafting.draft(events)
     transaction.audit = [_entry.decode(body) for _, body in change.table("audit")]
+    transaction.ledger = _ledger(state, change)
     transaction.dropped = Dropped(change.floors, change.superseded)
     return transaction, drafting.lost_keys
+
+
+def _ledger(state: StoreState, change: Change) -> LedgerDraft | None:
+    """Return what a change makes of the ledger, if anything."""
+    written = [_usage.decode(body) for _, _, body in change.table("usage")]
+    readings = {name: _reading.decode(body) for name, body in change.table("reading")}
+    if not (written or readings or change.deleted_usage or change.deleted_readings):
+        return None
+    ledger = LedgerDraft(state.ledger, state.limits)
+    ledger.replicate(written, change.deleted_usage, readings, change.deleted_readings)
+    return ledger
 
 
 class _Drafting:

@@ -14,9 +14,10 @@ from sxhost.store.journal import (
     DropSurplus,
     EventCounts,
 )
+from sxhost.store.session_draft import SessionDraft
 from sxhost.store.state import StoreState
 from sxhost.store.steady_clock import SteadyClock
-from sxhost.store.transaction import SessionDraft, Transaction
+from sxhost.store.transaction import Transaction
 from sxhost.waiting import background
 
 __all__ = ["Retention"]

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from sxhost.codec.compact import without_native
 from sxhost.codec.json import encode_lines
+from sxhost.model.event import Event
 from sxhost.model.names import KeptNative
 from sxhost.model.pieces import NATIVE, stream_of
 from sxhost.model.rights import APPROVAL_EVENTS
-from sxhost.model.session import Event
 
 __all__ = ["ROW_SIZE", "Run", "pack", "runs_of", "stored", "unpack"]
 

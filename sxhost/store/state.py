@@ -12,14 +12,16 @@ from sxhost.errors import UnknownSession
 from sxhost.model.approval import Approval
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.limits import Limits
+from sxhost.model.message import Message
 from sxhost.model.pieces import Superseded
-from sxhost.model.session import Message, Session
+from sxhost.model.session import Session
 from sxhost.store.approvals import ApprovalBook
 from sxhost.store.contracts import Committed
 from sxhost.store.event_ring import EventRing
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.store.message_queue import MessageQueue
 from sxhost.store.recent_events import RecentEvents
+from sxhost.store.usage_ledger import UsageLedger
 
 __all__ = ["Archived", "SessionRecord", "StoreState", "StoredSession"]
 
@@ -54,7 +56,7 @@ class SessionRecord(Struct, eq=False):
 
 
 class StoreState:
-    """The records of all sessions, the newest entries of the audit, and the last numbers.
+    """The records of all sessions, the audit's newest entries, the ledger, the last numbers.
 
     It feeds the caches `known` and `recent` with what is committed.
 
@@ -82,6 +84,7 @@ class StoreState:
         self.last_entry = 0
         self.on_commit: Callable[[Committed], object] = lambda _: None
         """Is told of each commit."""
+        self.ledger = UsageLedger()
         self.known = KnownSessions()
         self.recent = RecentEvents(limits, only_copy=only_copy)
 

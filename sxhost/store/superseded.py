@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, takewhile
 
+from sxhost.model.event import Event
 from sxhost.model.event_types import PIECES
 from sxhost.model.pieces import Superseded, stream_of
-from sxhost.model.session import Event
 
 __all__ = ["LINGER_S", "STEP", "SupersededPieces", "by_session"]
 
@@ -46,6 +46,8 @@ class SupersededPieces:
 
     def due(self, now: float) -> Sequence[Superseded]:
         """Return what leaves in the next step: what has lingered, oldest first."""
+        if not self._since:
+            return ()
         until = now - LINGER_S
         lingered = takewhile(lambda pair: pair[1] <= until, self._since.items())
         return [each for each, _ in islice(lingered, STEP)]

@@ -17,13 +17,11 @@ from sxhost.codec.json import encode
 from sxhost.errors import SessionLimit, UnknownSession
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry
-from sxhost.model.event_types import ApprovalMovedEvent
-from sxhost.model.pieces import Superseded, stream_of, superseded_by
+from sxhost.model.event import Event
+from sxhost.model.event_types import ApprovalMovedEvent, UsageEvent
+from sxhost.model.message import Message, MessageDraft
 from sxhost.model.session import (
-    Event,
     Hosting,
-    Message,
-    MessageDraft,
     Registration,
     SeenDraft,
     Session,
@@ -35,122 +33,26 @@ from sxhost.store.approvals import ApprovalBook
 from sxhost.store.contracts import Committed, Draft
 from sxhost.store.journal import Drop, Dropped
 from sxhost.store.message_queue import MessageQueue
+from sxhost.store.recent_events import SessionEvents
+from sxhost.store.session_draft import SessionDraft
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
+from sxhost.store.usage_ledger import LedgerDraft
 
-__all__ = ["SessionDraft", "Transaction"]
+__all__ = ["Transaction"]
 
-STREAMS = 4096
-"""Streams of a session's pieces that are remembered until something has them whole."""
+DAY_MS = 86_400_000
 
 
-class SessionDraft:
-    """What a transaction makes of one session: `record` as it was, None for a new one."""
-
-    def __init__(
-        self,
-        session: Session,
-        record: SessionRecord | None,
-        messages: MessageQueue,
-        approvals: ApprovalBook,
-    ) -> None:
-        self.session = session
-        self.streams = dict(record.streams) if record is not None else {}
-        """The streams of pieces that nothing has whole yet."""
-        self.is_new = record is None
-        self.replaces = False
-        """Whether an older session of this id is deleted by the same transaction."""
-        self.deleted = self.archived = False
-        self.new_events: list[Event] = []
-        self.new_keys: dict[str, Event] = {}
-        self.superseded: list[Superseded] = []
-        """Pieces that the new events have whole."""
-        self.changed_messages: dict[int, Message] = {}
-        self.changed_approvals: dict[int, Approval] = {}
-        self.leases: dict[int, float] = {}
-        """When leases end that other nodes are to know of, by the monotonic clock; 0: now."""
-        self.copied_messages = self.copied_approvals = self.is_new
-        """Whether the transaction has copies of them, and is free to change these."""
-        self._record = record
-        self._messages = messages
-        self._approvals = approvals
-
-    @property
-    def session_changed(self) -> bool:
-        """Whether the session itself is another than before."""
-        return self._record is None or self.session is not self._record.session
-
-    @property
-    def forgotten_messages(self) -> list[int]:
-        """Messages that the transaction forgets for want of room."""
-        return self._messages.forgotten if self.copied_messages else []
-
-    @property
-    def forgotten_approvals(self) -> list[int]:
-        """Approvals that the transaction forgets for want of room."""
-        return self._approvals.forgotten if self.copied_approvals else []
-
-    @property
-    def writes(self) -> bool:
-        """Whether a journal has something to write: a lease of this host alone is not kept."""
-        changes = (
-            *(self.session_changed, self.deleted, self.archived, self.replaces),
-            *(self.new_events, self.new_keys, self.changed_messages, self.changed_approvals),
-            self.leases,
-            *(self.forgotten_messages, self.forgotten_approvals),
-        )
-        return any(changes)
-
-    @property
-    def has_queued(self) -> bool:
-        """Whether there are new messages to be taken, or some that were given back."""
-        return any(message.state == "queued" for message in self.changed_messages.values())
-
-    @property
-    def messages(self) -> MessageQueue:
-        """The messages as the transaction sees them; a copy, once asked for."""
-        if not self.copied_messages:
-            self._messages, self.copied_messages = self._messages.copy(), True
-        return self._messages
-
-    @property
-    def approvals(self) -> ApprovalBook:
-        """The approvals as the transaction sees them; a copy, once asked for."""
-        if not self.copied_approvals:
-            self._approvals, self.copied_approvals = self._approvals.copy(), True
-        return self._approvals
-
-    def find_key(self, key: str, older: Mapping[str, Event]) -> Event | None:
-        """Return the event that was appended under a key, by this transaction or before."""
-        in_memory = self._record.ring.find_key(key) if self._record else None
-        return self.new_keys.get(key) or in_memory or older.get(key)
-
-    def add_events(self, events: Sequence[Event]) -> None:
-        """Add new events; note which streams of pieces they begin and end."""
-        self.new_events += events
-        for event in events:
-            stream = stream_of(event)
-            if stream is not None:
-                self.streams[stream] = None
-            for whole in superseded_by(event, self.streams):
-                del self.streams[whole]
-                self.superseded.append(Superseded(event.session, whole, event.seq))
-        while len(self.streams) > STREAMS:
-            del self.streams[next(iter(self.streams))]
-
-    def apply_to(self, record: SessionRecord) -> None:
-        """Make the record what the draft is."""
-        record.session = self.session
-        record.streams = self.streams
-        if self.copied_messages:
-            record.messages = self._messages
-            record.messages.forgotten.clear()
-        if self.copied_approvals:
-            record.approvals = self._approvals
-            record.approvals.forgotten.clear()
+NOTHING_DROPPED = Dropped()
 
 
 class Transaction:
     """A draft of the next state; see the module."""
+
+    __slots__ = (
+        *("at_ms", "audit", "deleted_archives", "drop", "dropped", "last_approval"),
+        *("last_event", "last_message", "ledger", "revived", "sessions", "_state"),
+    )
 
     def __init__(self, state: StoreState) -> None:
         self.sessions: dict[str, SessionDraft] = {}
@@ -164,9 +66,11 @@ class Transaction:
         """Archived sessions that are deleted."""
         self.revived: dict[str, StoredSession] = {}
         """Sessions that are archived no longer."""
+        self.ledger: LedgerDraft | None = None
+        """What was used, if anything was."""
         self.drop: Drop | None = None
         """What retention has the journal drop."""
-        self.dropped = Dropped()
+        self.dropped = NOTHING_DROPPED
         self._state = state
 
     def register(
@@ -235,7 +139,7 @@ class Transaction:
         :param older: what the keys stand for that have left memory.
         """
         changed, _ = self._draft_or_new(session_id, at)
-        seq, events, new = changed.session.event_count, [], []
+        seq, events, new, usage = changed.session.event_count, [], [], []
         for draft in drafts:
             key = draft.key
             event = changed.find_key(key, older) if key is not None else None
@@ -243,14 +147,29 @@ class Transaction:
                 seq += 1
                 event = self._number(session_id, seq, draft)
                 new.append(event)
+                if event.event == UsageEvent.name:
+                    usage.append(event)
                 if key is not None:
                     changed.new_keys[key] = event
             events.append(event)
+        used_before = changed.session.usage
         if new:
             self.at_ms = at
             changed.add_events(new)
             changed.session = apply_events(changed.session, new, at)
+        for event in usage:
+            self._ledger().note(changed.session, event, used_before)
         return events
+
+    def _ledger(self) -> LedgerDraft:
+        if self.ledger is None:
+            self.ledger = LedgerDraft(self._state.ledger, self._state.limits)
+        return self.ledger
+
+    def drop_usage(self, at: int) -> None:
+        """Drop from the ledger what is too old; `at` is the wall clock."""
+        before = at - self._state.limits.usage_days * DAY_MS
+        self._ledger().drop_older(before, self._state.known.holds)
 
     def _number(self, session_id: str, seq: int, draft: Draft) -> Event:
         self.last_event = number = self.last_event + 1
@@ -385,30 +304,51 @@ class Transaction:
     @property
     def writes(self) -> bool:
         """Whether there is something for a journal to write."""
-        return bool(self.audit or self.deleted_archives or self.revived or self.drop) or any(
-            draft.writes for draft in self.sessions.values()
+        others = self.audit, self.deleted_archives, self.revived, self.drop
+        return (
+            any(others)
+            or (self.ledger is not None and self.ledger.writes)
+            or any(draft.writes for draft in self.sessions.values())
         )
 
     def commit(self) -> None:
         """Make the state what the transaction has drafted, and feed the caches with it."""
         state = self._state
         state.add_entries(self.audit)
+        if self.ledger is not None:
+            self.ledger.commit()
+        logs: list[SessionEvents] = []
         for session_id, draft in self.sessions.items():
             if draft.deleted or draft.replaces:
                 state.remove(session_id)
             if not draft.deleted:
                 self._apply(session_id, draft)
-        appended = (
-            (session_id, draft.new_events, draft.new_keys)
-            for session_id, draft in self.sessions.items()
-            if draft.new_events and not draft.deleted
-        )
-        state.recent.append(appended, self.last_event)
+                if draft.new_events:
+                    logs.append((session_id, draft.new_events, draft.new_keys))
+        state.recent.append(logs, self.last_event)
         state.last_event, state.last_message = self.last_event, self.last_message
         state.last_approval, state.at_ms = self.last_approval, self.at_ms
-        drafts = (draft for draft in self.sessions.values() if not draft.deleted)
-        superseded = [each for draft in drafts for each in draft.superseded]
-        state.recent.superseded.add(superseded, state.seconds())
+        committed = self._committed([session_id for session_id, _, _ in logs])
+        if committed.removed or self.revived:
+            self._commit_archives()
+        if self.dropped is not NOTHING_DROPPED:
+            self._note_dropped()
+        state.on_commit(committed)
+
+    def _committed(self, logs: Sequence[str]) -> Committed:
+        """Return what has changed; `logs` are those of the sessions that have more events."""
+        inboxes: list[str] = []
+        removed: list[str] = []
+        for session_id, draft in self.sessions.items():
+            if draft.deleted or draft.archived:
+                removed.append(session_id)
+            if draft.changed_messages and draft.has_queued:
+                inboxes.append(session_id)
+        return Committed(logs, inboxes, [*removed, *self.deleted_archives])
+
+    def _commit_archives(self) -> None:
+        """Make the archived sessions what the transaction has drafted."""
+        state = self._state
         for session_id in self.deleted_archives:
             state.remove(session_id)
         for kept in self.revived.values():
@@ -416,17 +356,6 @@ class Transaction:
         for session_id, draft in self.sessions.items():
             if draft.archived:
                 state.archive(session_id)
-        self._note_dropped()
-        state.on_commit(self._committed())
-
-    def _committed(self) -> Committed:
-        drafts = self.sessions.items()
-        removed = [name for name, draft in drafts if draft.deleted or draft.archived]
-        return Committed(
-            logs=[name for name, draft in drafts if draft.new_events and not draft.deleted],
-            inboxes=[name for name, draft in drafts if draft.has_queued],
-            removed=[*removed, *self.deleted_archives],
-        )
 
     def _note_dropped(self) -> None:
         """Let the caches know where logs begin now."""
@@ -443,6 +372,8 @@ class Transaction:
             self._state.add(record)
         draft.apply_to(self._state.records[session_id])
         self._state.known.put(draft.session)
+        if draft.superseded:
+            self._state.recent.superseded.add(draft.superseded, self._state.seconds())
 
     def _draft(self, session_id: str) -> SessionDraft:
         """Return the draft of a session that there is."""

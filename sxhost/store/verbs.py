@@ -7,15 +7,15 @@ from typing import Protocol, TypeVar
 
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
+from sxhost.model.message import Message, MessageDraft
 from sxhost.model.session import (
     Hosting,
-    Message,
-    MessageDraft,
     Registration,
     SeenDraft,
     Session,
     Succession,
 )
+from sxhost.model.usage import SpentByModel, UsageEntry
 from sxhost.store.contracts import Committed, SessionCounts
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.store.message_queue import MessageQueue
@@ -50,7 +50,7 @@ class Committer(Protocol):
 
 
 class TransactionVerbs:
-    """`Sessions`, `Inbox`, `Approvals` and `AuditLog` over a state and its committer."""
+    """`Sessions`, `Inbox`, `Approvals`, `AuditLog`, `Ledger` over a state and its committer."""
 
     def __init__(self, state: StoreState, committer: Committer) -> None:
         self._state = state
@@ -208,3 +208,18 @@ class TransactionVerbs:
         """Return entries of the audit in order."""
         await self._committer.catch_up()
         return self._state.audit_entries(query)
+
+    # The ledger.
+
+    async def usage_entries(self, since_ms: int, until_ms: int) -> list[UsageEntry]:
+        """Return the entries that have something of a time, those of a session in order."""
+        await self._committer.catch_up()
+        return self._state.ledger.within(since_ms, until_ms)
+
+    async def usage_spent(self) -> list[SpentByModel]:
+        """Return what was used since the store was opened, by agent and model."""
+        return self._state.ledger.spent()
+
+    async def drop_usage(self, at: int) -> None:
+        """Drop what is older than the host keeps it."""
+        await self._committer.run(lambda tx: tx.drop_usage(at))

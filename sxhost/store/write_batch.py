@@ -6,7 +6,9 @@ from sxhost.codec.json import encode
 from sxhost.model.names import KeptNative
 from sxhost.store.journal import Lease, WriteBatch
 from sxhost.store.runs import pack, runs_of, stored
-from sxhost.store.transaction import SessionDraft, Transaction
+from sxhost.store.session_draft import SessionDraft
+from sxhost.store.transaction import Transaction
+from sxhost.store.usage_ledger import LedgerDraft
 
 __all__ = ["ARCHIVED", "write_batch"]
 
@@ -33,6 +35,8 @@ def write_batch(transaction: Transaction, native: KeptNative = "facts") -> Write
     if transaction.audit:
         batch.rows["audit"] = [(entry.id, encode(entry)) for entry in transaction.audit]
         batch.deleted_entries = transaction.forgotten_entry
+    if transaction.ledger is not None:
+        _add_usage(batch, transaction.ledger)
     if batch.deleted_sessions or batch.deleted_messages or batch.deleted_approvals:
         # What is deleted may have had the last numbers, which nobody else is to have.
         numbers = ("last_event", "last_message", "last_approval")
@@ -65,3 +69,13 @@ def _add_session(
         rows.setdefault("approval", []).append(asked)
     batch.deleted_approvals.extend(draft.forgotten_approvals)
     batch.deleted_messages.extend(draft.forgotten_messages)
+
+
+def _add_usage(batch: WriteBatch, ledger: LedgerDraft) -> None:
+    batch.deleted_usage.extend(ledger.dropped)
+    batch.deleted_readings.extend(ledger.dropped_readings)
+    if ledger.written:
+        batch.rows["usage"] = [(*name, encode(one)) for name, one in ledger.written.items()]
+    if ledger.readings:
+        read = ledger.readings.items()
+        batch.rows["reading"] = [(name, encode(reading)) for name, reading in read]

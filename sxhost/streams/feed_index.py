@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from sxhost.model.subscription import Selection
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.subscription import Feed

@@ -20,7 +20,7 @@ from sxhost.codec.frames import encode_events
 from sxhost.errors import HostError, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.cursor import Cursor
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from sxhost.model.subscription import Encoding, Selection, Sink
 from sxhost.store.contracts import EventLog
 from sxhost.store.known_sessions import KnownSessions

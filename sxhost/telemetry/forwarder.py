@@ -18,6 +18,7 @@ from sxhost.codec.json import encode
 from sxhost.config import EmitContent, Settings
 from sxhost.errors import HostError
 from sxhost.logs import logger
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     AgentEvent,
     CompactEvent,
@@ -31,7 +32,6 @@ from sxhost.model.event_types import (
     decode_event,
 )
 from sxhost.model.host import Host
-from sxhost.model.session import Event
 from sxhost.model.subscription import Encoding, Selection, Subscription
 from sxhost.project import project_root
 from sxhost.telemetry.command import endpoint, read_settings

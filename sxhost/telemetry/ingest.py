@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from sxhost.codec.shorten import shorten_to_fit
+from sxhost.model.event import EventDraft
 from sxhost.model.host import RemoteHost
 from sxhost.model.names import SESSION_ID
-from sxhost.model.session import EventDraft, Registration
+from sxhost.model.session import Registration
 
 __all__ = ["PREFIX", "TelemetryIngest", "TelemetryPayload"]
 

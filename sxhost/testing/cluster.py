@@ -11,9 +11,9 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
 from sxhost.model.search import EventSearch
-from sxhost.model.session import Event
 from sxhost.store.contracts import FoundEvents
 from sxhost.store.group_commit import Threads
 from sxhost.store.journal import (

@@ -27,7 +27,8 @@ from sxhost.http.authentication import AccessPolicy, Authenticator, login_attemp
 from sxhost.http.direct_routes import DirectRoutes
 from sxhost.http.metrics import Metrics
 from sxhost.http.request_context import context_of
-from sxhost.http.router import identifying_paths, large_paths, make_tree, open_paths
+from sxhost.http.router import make_tree
+from sxhost.http.routes import identifying_paths, large_paths, open_paths
 from sxhost.http.site import HostSite
 from sxhost.model.caller import HOST, Caller
 from sxhost.model.limits import Limits

@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict, replace
 
 from sxhost.model.approval import Approval
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     NULL,
     AgentEvent,
@@ -43,7 +44,6 @@ from sxhost.model.event_types import (
     decode_event,
 )
 from sxhost.model.pictures import usable_pictures
-from sxhost.model.session import Event
 from sxhost.model.transcript import ItemKind, TranscriptItem
 from sxhost.transcripts.messages import output_text
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from msgspec import UNSET, Raw, Struct
 
 from sxhost.codec.json import encode
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     NULL,
     AgentEvent,
@@ -25,7 +26,6 @@ from sxhost.model.event_types import (
     UserMessageEvent,
     decode_event,
 )
-from sxhost.model.session import Event
 
 __all__ = [
     "Block",

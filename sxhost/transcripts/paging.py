@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import cut_in_the_middle
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     ApprovalResolvedEvent,
     CompleteEvent,
@@ -18,7 +19,6 @@ from sxhost.model.event_types import (
     ToolDoneEvent,
 )
 from sxhost.model.host import Pages
-from sxhost.model.session import Event
 from sxhost.model.transcript import ItemKind, TranscriptItem, TranscriptPage, TranscriptQuery
 from sxhost.transcripts.conversation import ConversationFold
 

@@ -15,6 +15,7 @@ from operator import attrgetter
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     NULL,
     AgentEvent,
@@ -31,7 +32,6 @@ from sxhost.model.event_types import (
     UsageEvent,
     decode_event,
 )
-from sxhost.model.session import Event
 from sxhost.transcripts.growing_message import GrowingMessage, ToolExecution
 from sxhost.transcripts.messages import Block, Message, TextBlock, ThinkingBlock, message_of
 

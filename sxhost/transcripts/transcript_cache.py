@@ -10,8 +10,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from sxhost.model.event import Event
 from sxhost.model.event_types import AgentEvent, decode_event
-from sxhost.model.session import Event
 from sxhost.transcripts.transcript import Transcript, begins_turn, ends_turn
 from sxhost.waiting import Signal
 

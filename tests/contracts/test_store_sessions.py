@@ -8,7 +8,8 @@ from sxhost.errors import (
     SessionLimit,
     UnknownSession,
 )
-from sxhost.model.session import Hosting, MessageDraft, Registration, SeenDraft
+from sxhost.model.message import MessageDraft
+from sxhost.model.session import Hosting, Registration, SeenDraft
 from sxhost.model.turn import Launch, Process
 from sxhost.store.contracts import Store
 from sxhost.testing import result_of

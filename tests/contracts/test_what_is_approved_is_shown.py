@@ -16,7 +16,7 @@ from sxhost.faces.codex_sse.approvals import approval_frame
 from sxhost.faces.codex_sse.fields import Conversation
 from sxhost.faces.pi.dialogs import extension_ui_request
 from sxhost.model.approval import Approval, Question
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from sxhost.testing import HostInMemory
 from tests.support.agents.fake_acp import FakeAcp, rpc
 

@@ -15,7 +15,7 @@ from sxhost.drivers.acp.presets import PRESETS
 from sxhost.drivers.registry import installed
 from sxhost.faces.pi.commands import COMMANDS
 from sxhost.faces.pi.validation import BadCommand, parse
-from sxhost.http.router import NDJSON, Route
+from sxhost.http.routes import NDJSON, Route
 from sxhost.process.contracts import ChildExit, ChildListener
 from sxhost.testing import HostInMemory
 from tests.support.agents.stages import STAGES, DriverStage

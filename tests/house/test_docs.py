@@ -16,8 +16,8 @@ import pytest
 from sxhost.cli.main import sxhost
 from sxhost.daemon.serving_options import SERVING_OPTIONS
 from sxhost.errors import HostError
+from sxhost.model.event import EventDraft
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft
 from sxhost.tap import Options
 from sxhost.testing import HostInMemory, result_of
 from tests.house.test_floors import ROOMS, modules, room_of

@@ -48,6 +48,7 @@ ROOMS = {
     "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
     "codec": Room("2", ("codec/*.py",), rooms_of("errors model visible"), rooms_of("msgspec")),
     "config": Room("2", ("config.py",), rooms_of("files model"), rooms_of("msgspec")),
+    "prices": Room("2", ("prices.py",), rooms_of("model"), rooms_of("msgspec")),
     "policy": Room("2", ("policy/*.py",), rooms_of("model"), rooms_of("msgspec re2")),
     "auth": Room(
         "3",
@@ -86,7 +87,7 @@ ROOMS = {
         "4",
         ("client/*.py",),
         rooms_of("address auth codec errors localnet model treq_url waiting"),
-        rooms_of("msgspec treq twisted zope"),
+        rooms_of("msgspec treq twisted websockets zope"),
     ),
     "drivers": Room(
         "4",
@@ -128,10 +129,11 @@ ROOMS = {
             "service_messages.py",
             "service_policy.py",
             "service_viewers.py",
+            "usage_report.py",
         ),
         rooms_of(
-            "agents audit codec errors logs model project slices store streams "
-            "transcripts waiting"
+            "agents audit codec errors logs model prices project slices store "
+            "streams transcripts waiting"
         ),
         rooms_of("msgspec twisted"),
     ),
@@ -151,7 +153,7 @@ ROOMS = {
         "4",
         ("http/*.py",),
         rooms_of("auth codec errors localnet logs model ratelimit slices visible waiting"),
-        rooms_of("autobahn httptools klein msgspec prometheus_client twisted werkzeug zope"),
+        rooms_of("httptools klein msgspec prometheus_client twisted websockets werkzeug zope"),
     ),
     "telemetry": Room(
         "3",
@@ -191,7 +193,7 @@ ROOMS = {
         ("daemon/*.py",),
         rooms_of(
             "address agents auth config drivers errors faces/pi files http localnet "
-            "logs model policy process service store visible waiting"
+            "logs model policy prices process service store visible waiting"
         ),
         rooms_of("OpenSSL twisted"),
     ),
@@ -213,7 +215,7 @@ ROOMS = {
             "hooks localnet logs model policy project slices surroundings telemetry "
             "top transcripts trust visible waiting"
         ),
-        rooms_of("autobahn click markdown_it msgspec rich segno textual twisted zope"),
+        rooms_of("click markdown_it msgspec rich segno textual twisted zope"),
     ),
     "testing": Room(
         "9",

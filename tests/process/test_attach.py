@@ -24,7 +24,7 @@ from twisted.web.server import Request
 from sxhost.attach import agent as attach
 from sxhost.attach.agent import AgentSession
 from sxhost.client.host import HostClient
-from sxhost.model.session import Message
+from sxhost.model.message import Message
 from sxhost.testing import URL, HostInMemory, is_done, result_of
 from tests.conftest import FailureLog
 from tests.support.daemons import clean_environ

@@ -15,7 +15,8 @@ from msgspec import Raw
 
 from sxhost.cli.follow import LinePrinter, approval_of
 from sxhost.model.approval import Approval
-from sxhost.model.session import Event, Gap, StateChange
+from sxhost.model.event import Event, Gap
+from sxhost.model.session import StateChange
 from sxhost.testing import result_of
 from tests.host.faces.test_readers import Asked, event
 from tests.process.test_cli import (

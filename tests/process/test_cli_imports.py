@@ -20,7 +20,7 @@ __all__ = ["shell"]
 FOR_SCREENS = {"rich", "markdown_it", "textual", "pygments", "segno"}
 """Packages for what few commands show."""
 
-FOR_SERVERS = {"OpenSSL", "cryptography", "autobahn", "klein", "werkzeug", "automat", "re2"}
+FOR_SERVERS = {"OpenSSL", "cryptography", "websockets", "klein", "werkzeug", "automat", "re2"}
 """Packages of a host, and of TLS."""
 
 FOR_ASKING = {"twisted", "treq", "zope", "attr", "asyncio", "ssl"}

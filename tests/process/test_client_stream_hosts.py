@@ -20,7 +20,12 @@ from twisted.python.failure import Failure
 from sxhost.client.host import HostClient, connect
 from sxhost.client.stream import EventStream, Value
 from sxhost.errors import UnknownSession
-from sxhost.model.session import Event, EventDraft, EventQuery, Gap
+from sxhost.model.event import (
+    Event,
+    EventDraft,
+    EventQuery,
+    Gap,
+)
 from sxhost.testing import UNLIMITED
 from tests.support.hosts import PATIENCE, Host, StartHost, running_host, start_host
 

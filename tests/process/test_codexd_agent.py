@@ -62,7 +62,7 @@ class Codexd:
     async def listen(self) -> Client:
         place = TCP4ClientEndpoint(reactor, "127.0.0.1", self.host.port)
         url = f"ws://127.0.0.1:{self.host.port}/v1/codexd/events"
-        return await connected(reactor, place, url)
+        return await connected(place, url)
 
 
 async def until(client: Client, wanted: Callable[[Object], Any]) -> list[Object]:
@@ -118,7 +118,7 @@ async def test_codexd_session_from_start_to_end(codexd: Codexd) -> None:
     assert (read["lastTurnId"], read["lastTurnStatus"]) == (turn["turnId"], "completed")
     assert read["currentTurnId"] is None
     assert recent[-1] == received[-1]
-    listener.sendClose()
+    listener.close()
     await listener.left
 
 
@@ -138,7 +138,7 @@ async def test_codexd_turn_has_items_and_is_steered(codexd: Codexd) -> None:
     received = await until(listener, over(turn))
     assert "steered" in json.dumps(received)
     assert codexd.read(session)[0]["lastTurnStatus"] == "completed"
-    listener.sendClose()
+    listener.close()
     await listener.left
 
 
@@ -167,7 +167,7 @@ async def test_codexd_turn_of_a_killed_codex_fails(codexd: Codexd) -> None:
     assert "echo: again" in json.dumps(received)
     read, _ = codexd.read(session)
     assert (read["lastTurnStatus"], read["threadId"]) == ("completed", session["threadId"])
-    listener.sendClose()
+    listener.close()
     await listener.left
 
 

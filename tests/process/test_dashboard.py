@@ -238,6 +238,35 @@ def test_several_are_approved_together_and_no_others(dashboard: Dashboard, feed:
     assert later.decision["behavior"] == "deny"
 
 
+def test_equal_questions_are_one_card_and_answered_by_their_numbers(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    asking = [feed.permission(session, command="make html") for session in ("a", "b")]
+    assert until(lambda: len(feed.ask("/approvals")) == 2)
+    other = feed.permission("c", "/elsewhere", command="make html")
+    page = dashboard.open("inbox")
+    cards = page.locator("article.card")
+    expect(cards).to_have_count(2)
+    alike = page.locator("article.card[data-alike]")
+    together = alike.get_by_role("button", name=re.compile("^Approve these . once"))
+    expect(together).to_have_attribute("aria-disabled", "false")
+    asking.append(feed.permission("d", command="make html"))
+    expect(together).to_have_text("Approve these 3 once")  # and has to be read again
+    expect(together).to_have_attribute("aria-disabled", "false")
+    expect(alike.get_by_role("listitem").get_by_role("link")).to_have_count(3)
+    assert Axe().run(page).response["violations"] == []
+    alike.focus()
+    page.keyboard.press("a")
+    assert {each.decision["behavior"] for each in asking} == {"allow"}
+    expect(cards).to_have_count(1)
+    later = feed.permission("b", "/elsewhere", command="make html")
+    page.get_by_role("button", name="one by one").click()
+    expect(page.get_by_role("button", name="Approve once")).to_have_count(2)
+    for session, number, each in (("c", 3, other), ("b", 5, later)):
+        feed.ask(f"/sessions/{session}/approvals/{number}", {"decision": "deny"})
+        assert each.decision["behavior"] == "deny"
+
+
 def test_who_does_not_look_is_told_by_a_notice_that_is_taken_back(
     dashboard: Dashboard, feed: Feed
 ) -> None:

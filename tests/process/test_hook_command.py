@@ -17,7 +17,6 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from sxhost.config import host_url
 from sxhost.hooks import command as hook
 from tests.support.certificates import Authority
 from tests.support.daemons import clean_environ
@@ -62,26 +61,6 @@ def server(answer: bytes) -> Iterator[str]:
         Thread(target=serve, daemon=True).start()
         yield f"http://127.0.0.1:{ear.getsockname()[1]}"
         ear.shutdown(socket.SHUT_RDWR)
-
-
-def test_hook_finds_the_host_as_other_commands_do() -> None:
-    assert host_url({}) == hook.DEFAULT_URL
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9000\n", "unix:/s", "nonsense", "", "\xff"])
-@pytest.mark.parametrize(
-    ("variable", "below"),
-    [("HOME", ".local/state/sxhost"), ("XDG_STATE_HOME", "sxhost"), ("STATE_DIRECTORY", "")],
-)
-def test_host_writes_its_url_to_its_state_directory(
-    tmp_path: Path, variable: str, below: str, url: str
-) -> None:
-    environ = {"HOME": "/nowhere", variable: str(tmp_path)}
-    (tmp_path / below).mkdir(parents=True, exist_ok=True)
-    (tmp_path / below / "url").write_text(url, "utf-8")
-    assert host_url(environ) == (hook.announced(environ) or hook.DEFAULT_URL)
-    assert (host_url(environ) == url.strip()) is url.startswith(("http", "unix"))
-    assert host_url({**environ, "SXHOST_URL": "x"}) == "x"
 
 
 def test_host_on_any_port_is_found_while_it_runs(start_host: StartHost, tmp_path: Path) -> None:

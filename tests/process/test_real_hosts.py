@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.agents.real_agents import RealAgents, agent_home, fake_model, real_agents
+from tests.support.agents.real_agents import RealAgents, fake_model, real_agents
 from tests.support.driving import Driven, ask, last, texts
-from tests.support.hosts import Host, StartHost
+from tests.support.hosts import FOREGROUND, Host, run
 from tests.support.leftovers import end_leftovers, no_leftovers, processes_of
 
-__all__ = ["agent_home", "fake_model", "real_agents"]
+__all__ = ["fake_model", "real_agents"]
 
 AGENTS = ("codex", "pi", "pi-earendil", "claude", "pi-acp")
 ASKING = ("codex", "pi", "pi-earendil", "claude")
@@ -25,33 +26,53 @@ TOUCH = "RUN: touch made.txt && echo made it"
 
 
 class Stage:
-    """One agent on one host; both can be killed."""
+    """A host with one session of an agent; both can be killed."""
 
-    def __init__(self, name: str, agents: RealAgents, home: Path, start: StartHost) -> None:
+    def __init__(self, name: str, agents: RealAgents, home: Path, stack: ExitStack) -> None:
         self.name = name
         asks = {"asks": True} if name in ("pi", "pi-earendil") else {}
         maker = getattr(agents, name.replace("-", "_"))
         self.agent = maker(home, **asks)
-        self._start = start
-        self.host = self._host()
-        more: dict[str, Any] = {"approval_policy": "untrusted"} if name == "codex" else {}
-        self.driven = Driven.start(self.host, self.agent.launch(id=name), **more)
+        self._stack = stack
+        self.host = self._start_host()
+        self.driven = self._start_session()
 
-    def _host(self) -> Host:
-        host = self._start("--port", "0")
+    def _start_host(self) -> Host:
+        state = str(self.agent.home / "state")
+        line = (*FOREGROUND, "--port", "0", "--state-dir", state)
+        host = self._stack.enter_context(run(line, self.agent.home.parent, {}))
         assert host.port
         return host
+
+    def _start_session(self) -> Driven:
+        more: dict[str, Any] = {}
+        if self.name == "codex":
+            more["approval_policy"] = "untrusted"
+        return Driven.start(self.host, self.agent.launch(id=self.name), **more)
+
+    def prepare(self) -> None:
+        """Leave nothing of the last test that the next one could take for its own."""
+        status, session = ask(self.host, "GET", f"/sessions/{self.name}")
+        if status == 200 and session["detail_state"] == "idle":
+            self.driven.seen = session["event_count"]
+        else:
+            self.renew()
+        self._made.unlink(missing_ok=True)
+
+    def renew(self) -> None:
+        """Put a session in the place of this one to which nobody has spoken."""
+        ask(self.host, "DELETE", f"/sessions/{self.name}")
+        self.driven = self._start_session()
 
     def kill_host(self) -> None:
         """Kill the host as the machine would; a new one takes its place."""
         self.host.process.kill()
         self.host.wait()
-        self.host = self.driven.host = self._host()
+        self.host = self.driven.host = self._start_host()
 
     def kill_agent(self) -> None:
         """Kill the agent's own process."""
-        record = self.programs()
-        for pid in record:
+        for pid in self.programs():
             os.kill(pid, signal.SIGKILL)
 
     def programs(self) -> dict[int, str]:
@@ -60,29 +81,60 @@ class Stage:
 
     @property
     def made(self) -> bool:
-        return bool((self.agent.cwd / "made.txt").exists())
+        return self._made.exists()
+
+    @property
+    def _made(self) -> Path:
+        return Path(self.agent.cwd) / "made.txt"
+
+
+@pytest.fixture(scope="module")
+def kept_stage(
+    request: pytest.FixtureRequest,
+    real_agents: RealAgents,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stage]:
+    """Set the stage for one agent; nothing of it may be left when its host has stopped.
+
+    An agent takes about a second of a processor to start: the tests share it.
+    """
+    home = tmp_path_factory.mktemp(request.param) / "home"
+    try:
+        with ExitStack() as stack:
+            stage = Stage(request.param, real_agents, home, stack)
+            yield stage
+            stage.host.stop()
+            no_leftovers(home)
+    finally:
+        end_leftovers(home)
 
 
 @pytest.fixture
-def stage(
-    request: pytest.FixtureRequest,
-    real_agents: RealAgents,
-    agent_home: Path,
-    start_host: StartHost,
-) -> Iterator[Stage]:
-    """Set the stage for one agent; nothing of it may be left when its host has stopped."""
-    stage = Stage(request.param, real_agents, agent_home, start_host)
-    try:
-        yield stage
-        stage.host.stop()
-        no_leftovers(agent_home)
-        assert "Traceback" not in stage.host.output()
-    finally:
-        end_leftovers(agent_home)
+def stage(kept_stage: Stage) -> Iterator[Stage]:
+    """Give the test the stage as it is between turns."""
+    kept_stage.prepare()
+    yield kept_stage
+    assert "Traceback" not in kept_stage.host.output()
 
 
 def on(*names: str) -> Any:
-    return pytest.mark.parametrize("stage", names, indirect=True)
+    return pytest.mark.parametrize("kept_stage", names, indirect=True)
+
+
+@on(*AGENTS)
+@pytest.mark.parametrize("used", [False, True])
+def test_ended_agent_has_no_process_and_goes_on_when_asked(stage: Stage, used: bool) -> None:
+    if not used and stage.driven.seen:
+        stage.renew()
+    if used:
+        stage.driven.turn("remember the word kohlrabi")
+    stage.driven.ask("end")
+    assert stage.driven.detail()["rest"] == "ended"
+    assert not stage.programs()
+    events = stage.driven.turn("hello again")
+    assert last(events)["status"] == "completed"
+    assert stage.programs()
+    assert stage.driven.detail()["rest"] == ""
 
 
 @on(*AGENTS)
@@ -181,17 +233,3 @@ def test_forgotten_session_leaves_no_process(stage: Stage) -> None:
     assert stage.programs()
     assert ask(stage.host, "DELETE", f"/sessions/{stage.name}")[0] == 200
     assert not stage.programs()
-
-
-@on(*AGENTS)
-@pytest.mark.parametrize("used", [True, False])
-def test_ended_agent_has_no_process_and_goes_on_when_asked(stage: Stage, used: bool) -> None:
-    if used:
-        stage.driven.turn("remember the word kohlrabi")
-    stage.driven.ask("end")
-    assert stage.driven.detail()["rest"] == "ended"
-    assert not stage.programs()
-    events = stage.driven.turn("hello again")
-    assert last(events)["status"] == "completed"
-    assert stage.programs()
-    assert stage.driven.detail()["rest"] == ""

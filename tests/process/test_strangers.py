@@ -15,7 +15,7 @@ import pytest
 
 from sxhost.auth.client_tokens import own_host_token
 from sxhost.config import host_url
-from sxhost.hooks.command import announced
+from sxhost.hooks.connection import announced
 from tests.support.hosts import FOREGROUND, Host, StartHost
 
 NOBODY = 65534

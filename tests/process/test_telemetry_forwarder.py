@@ -14,7 +14,7 @@ from msgspec import Raw
 from twisted.internet.defer import Deferred, succeed
 
 from sxhost.daemon.options import Options
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from sxhost.telemetry.forwarder import Forwarder, forwarded_content
 from sxhost.telemetry.sender import IN_FLIGHT, Emitter
 from sxhost.testing import HostInMemory

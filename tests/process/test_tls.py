@@ -22,7 +22,7 @@ from twisted.internet.threads import deferToThread
 from sxhost.auth.tls import BadPEM, ServerCertificate, load_trust_root
 from sxhost.client.host import connect
 from sxhost.errors import HostUnreachable
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 from tests.support.certificates import Authority, Pair
 from tests.support.daemons import NODAEMON, SXHOST, run
 

@@ -17,8 +17,9 @@ from sxhost.cli.board.app import Board
 from sxhost.cli.board.host import ClientOfBoard
 from sxhost.errors import HostUnreachable
 from sxhost.model.auth import Identity
+from sxhost.model.event import EventDraft
 from sxhost.model.host import RemoteHost
-from sxhost.model.session import EventDraft, Registration
+from sxhost.model.session import Registration
 from sxhost.testing import HostInMemory, NetworkInMemory, finished
 from tests.support.places import TOP
 

@@ -8,7 +8,8 @@ from typing import Any
 from msgspec import Raw
 from twisted.internet.defer import Deferred
 
-from sxhost.model.session import MessageDraft, Registration
+from sxhost.model.message import MessageDraft
+from sxhost.model.session import Registration
 from sxhost.store.contracts import Draft
 from sxhost.store.group_commit import Threads
 from sxhost.store.journalled import JournalledStore

@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from tempfile import TemporaryFile
 from types import ModuleType, TracebackType
 from typing import IO, Any, Self
@@ -265,13 +266,17 @@ def _reopen_standard_files() -> None:
 def import_programs() -> None:
     """Import what is to be forked, but no reactor: what epoll knows, forks would share."""
     sys.modules[REACTOR] = ModuleType(REACTOR)
-    for module in ("sxhost.tap", "sxhost.cli.main", "sxhost.telemetry.command"):
+    for module in ("sxhost.tap", "sxhost.telemetry.command"):
         import_module(module)
+    for package in ("sxhost.attach", "sxhost.cli", "sxhost.client"):
+        for found in iter_modules(import_module(package).__path__, f"{package}."):
+            import_module(found.name)
     for agent in ("acp", "claude", "codex", "echo", "pi"):
         import_module(f"sxhost.drivers.{agent}")  # which a host imports when it needs it
     for program in _PROGRAMS.values():
         import_module(program.partition(":")[0])
-    import_module("twisted.internet.epollreactor")  # which installs none
+    import_module("twisted.internet.default")  # which installs none
+    import_module("encodings.idna")  # for the names of hosts
 
 
 def _assemble_host() -> None:

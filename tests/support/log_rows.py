@@ -7,7 +7,7 @@ import sqlite3
 from msgspec import Raw
 
 from sxhost.codec.json import encode_lines
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from sxhost.store.journal import ReadLimit, WriteBatch
 from sxhost.store.sql import reading, rows
 

@@ -49,7 +49,20 @@ def as_server() -> Mapping[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-TABLES = ("meta", "session", "log", "key", "superseded", "message", "approval", "audit")
+TABLES = (
+    *(
+        "meta",
+        "session",
+        "log",
+        "key",
+        "superseded",
+        "message",
+        "approval",
+        "audit",
+        "usage",
+        "reading",
+    ),
+)
 SHARED = ("change", "lease")
 CLEAN = "; ".join(
     [

@@ -12,8 +12,9 @@ from twisted.internet.task import Clock
 from sxhost.codec.json import encode
 from sxhost.model.approval import Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event, MessageDraft
+from sxhost.model.message import MessageDraft
 from sxhost.store.contracts import Draft, Store
 from sxhost.store.group_commit import Threads
 from sxhost.store.memory import MemoryStore

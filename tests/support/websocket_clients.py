@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
-from autobahn.websocket.compress import PerMessageDeflateOffer
 from twisted.internet.defer import Deferred, DeferredQueue
+from twisted.internet.endpoints import connectProtocol
 from twisted.internet.interfaces import IStreamClientEndpoint
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
+from sxhost.client.websocket import WebSocketClient
 from tests.host.http.test_site import Connection, Transport, Wire
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -46,6 +47,11 @@ def masked(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0)
 
 def closing(code: int, reason: bytes = b"") -> bytes:
     return masked(CLOSE, struct.pack("!H", code) + reason)
+
+
+def length(first: int, second: int, size: bytes) -> bytes:
+    """Return a frame's head, its length as given."""
+    return bytes((first, 0x80 | second)) + size + b"\x00" * 4
 
 
 def frames_in(data: bytes) -> Iterator[Frame]:
@@ -150,40 +156,30 @@ def ours(wire: Wire) -> list[Any]:
     return [call for call in calls if "deliver" not in repr(call.func)]
 
 
-class Client(WebSocketClientProtocol):
-    """A client over a real connection: Autobahn's own."""
+class Client(WebSocketClient):
+    """A client over a real connection; it offers compression, as browsers do."""
 
-    transport: Any
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.opened: Deferred[None] = Deferred()
+    def __init__(self, url: str) -> None:
+        super().__init__(url, {}, (ClientPerMessageDeflateFactory(),))
         self.left: Deferred[int] = Deferred()
         self._heard: DeferredQueue[Any] = DeferredQueue()
 
-    def onOpen(self) -> None:
-        self.opened.callback(None)
+    def message_received(self, message: bytes) -> None:
+        self._heard.put(json.loads(message))
 
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        assert not isBinary
-        self._heard.put(json.loads(payload))
-
-    def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+    def connection_lost(self, code: int, why: str) -> None:
         self.left.callback(code)
 
     def say(self, message: Any) -> None:
-        self.sendMessage(json.dumps(message).encode())
+        self.send_message(json.dumps(message).encode())
 
     async def hear(self, count: int) -> list[Any]:
         """Return the next messages."""
         return [await self._heard.get() for _ in range(count)]
 
 
-async def connected(reactor: Any, endpoint: IStreamClientEndpoint, url: str) -> Client:
-    """Return a client whose connection is open; it offers compression, as browsers do."""
-    factory = WebSocketClientFactory(url, reactor=reactor)
-    factory.protocol = Client
-    factory.setProtocolOptions(perMessageCompressionOffers=[PerMessageDeflateOffer()])
-    client = cast("Client", await endpoint.connect(factory))
+async def connected(endpoint: IStreamClientEndpoint, url: str) -> Client:
+    """Return a client whose connection is open."""
+    client: Client = await connectProtocol(endpoint, Client(url))
     await client.opened
     return client

@@ -13,7 +13,8 @@ from sxhost.cli.formats import clock
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
 from sxhost.model.approval import Answer, Approval
 from sxhost.model.host import RemoteHost
-from sxhost.model.session import MessageDraft, SeenDraft
+from sxhost.model.message import MessageDraft
+from sxhost.model.session import SeenDraft
 from sxhost.model.turn import Launch
 
 __all__ = ["Acts"]

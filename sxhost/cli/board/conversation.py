@@ -21,7 +21,7 @@ from sxhost.cli.board.host import BoardHost
 from sxhost.cli.board.items import item_strips
 from sxhost.cli.formats import wrap
 from sxhost.errors import HostError, HostUnreachable
-from sxhost.model.session import Event, Gap
+from sxhost.model.event import Event, Gap
 from sxhost.model.transcript import TranscriptItem, TranscriptPage, TranscriptQuery
 from sxhost.transcripts.conversation import ConversationFold
 

@@ -14,7 +14,7 @@ const LOOK = 400;
 /** The agent's own words in a detail: they are said to be its words. */
 const SAID = ["description", "reason", "message", "title"];
 /** What has an element of its own. */
-const SHOWN = new Set(["command", "cwd", "paths", "changes", "diff", "shown", ...SAID]);
+const SHOWN = new Set(["command", "cwd", "paths", "changes", "diff", ...SAID]);
 
 /** Approvals that are answered together, by `nameOf`: only such as were seen to their end. */
 export const selected = signal(/** @type {Set<string>} */ (new Set()));
@@ -41,11 +41,29 @@ export async function answer(approval, answer) {
   }
 }
 
+/**
+ * Decide several questions, each by its own number: never what came after them. Returns what came of each, as sentences.
+ * @param {any[]} chosen @param {string} decision @param {string} [reason]
+ */
+export async function answerEach(chosen, decision, reason = "") {
+  try {
+    const { results } = await post("approvals", { answers: chosen.map(({ session, id }) => ({ session, id, decision, reason: reason || null })) });
+    return chosen.map((approval, at) => `no. ${approval.id} ${oneLine(approval.title, 60)}: ${results[at].ok ? "sent; the agent goes on." : results[at].message}`);
+  } catch (error) {
+    return [sentence(error)];
+  } finally {
+    loadApprovals();
+  }
+}
+
 /** When cards have moved up last, because one has gone: whoever presses then may mean that one. */
 let moved = 0;
 
 /** Have no card take a decision for a moment. */
 export function noteMove() { moved = Date.now(); }
+
+/** Whether cards have moved a moment ago. */
+export const hasMoved = () => Date.now() - moved < LOOK;
 
 /** @param {{approval: any, batch?: boolean}} props */
 export function Approval({ approval, batch = false }) {
@@ -58,7 +76,7 @@ export function Approval({ approval, batch = false }) {
   return html`
     <article class="card" tabindex="0" data-approval=${approval.id} data-session=${approval.session} aria-label=${`${approval.session} asks: ${oneLine(approval.title, 80)}`}>
       <header>
-        ${batch && approval.inquiries.length === 0 && html`<input type="checkbox" data-key="x" aria-label="Answer together with others" title="answer together with others" disabled=${!!unread} checked=${chosen} onChange=${() => toggle(nameOf(approval))} />`}
+        ${batch && approval.inquiries.length === 0 && !approval.at_terminal_ms && may("approve", approval.session) && html`<input type="checkbox" data-key="x" aria-label="Answer together with others" title="answer together with others" disabled=${!!unread} checked=${chosen} onChange=${() => toggle(nameOf(approval))} />`}
         <a href=${`#/s/${encodeURIComponent(approval.session)}`}><b>${oneLine(session.title || approval.session, 80)}</b></a>
         <span class="dim">${[session.agent, oneLine(session.cwd || "", 60), oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")}</span>
         <span class="dim right">no. ${approval.id}, asked ${age(now - approval.opened_ms)} ago${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span>
@@ -76,22 +94,25 @@ export function Approval({ approval, batch = false }) {
 /** How a question has ended, and by whom. @param {any} resolution */
 export const resolved = ({ decision, by, at_ms: at, reason }) => html`<b>${decision}</b> <span class="dim">by ${by === "own" ? "you" : by}${reason && `: ${oneLine(reason, 120)}`} · ${clock(at)}</span>`;
 
+/** What is said in place of a decision. */
+export const MOVED = "It has just moved here: look again.";
+
 const UNREAD = { begin: "Read it from its beginning.", end: "Read it to its end." };
 
 /**
  * What is still to be read of a card, as a sentence; "" once its begin was on the screen, and its end for a moment.
- * @param {{current: HTMLElement | null}} begin @param {{current: HTMLElement | null}} end @param {number} id
+ * @param {{current: HTMLElement | null}} begin @param {{current: HTMLElement | null}} end @param {number | string} id of what it shows
  */
-function useUnread(begin, end, id) {
-  const [seen, setSeen] = useState({ begin: false, end: false });
+export function useUnread(begin, end, id) {
+  const [seen, setSeen] = useState({ of: id, begin: false, end: false });
   useEffect(() => {
-    setSeen({ begin: false, end: false });
+    setSeen({ of: id, begin: false, end: false });
     /** @type {(name: keyof typeof UNREAD, place: {current: HTMLElement | null}) => () => void} */
     const watch = (name, place) => {
       let timer = 0;
       const watcher = new IntersectionObserver((entries) => {
         clearTimeout(timer);
-        if (entries[entries.length - 1].isIntersecting) timer = window.setTimeout(() => setSeen((now) => ({ ...now, [name]: true })), name === "end" ? LOOK : 0);
+        if (entries[entries.length - 1].isIntersecting) timer = window.setTimeout(() => setSeen((now) => (now.of === id ? { ...now, [name]: true } : now)), name === "end" ? LOOK : 0);
       });
       if (place.current) watcher.observe(place.current);
       return () => { watcher.disconnect(); clearTimeout(timer); };
@@ -99,14 +120,17 @@ function useUnread(begin, end, id) {
     const ends = [watch("begin", begin), watch("end", end)];
     return () => ends.forEach((leave) => leave());
   }, [id]);
-  if (!seen.end) return UNREAD.end;
+  if (seen.of !== id || !seen.end) return UNREAD.end;
   return seen.begin ? "" : UNREAD.begin;
 }
 
+/** Whether each of what an agent offers beside is shown with its button. @param {any} approval */
+const areChoices = ({ choices, detail: { offers } }) => offers && Object.keys(offers).every((name) => choices.includes(name));
+
 /** What is asked, whole. @param {{approval: any}} props */
-function Asked({ approval }) {
+export function Asked({ approval }) {
   const { detail } = approval;
-  const rest = Object.entries(detail).filter(([name, value]) => !SHOWN.has(name) && value !== null && value !== "");
+  const rest = Object.entries(detail).filter(([name, value]) => !SHOWN.has(name) && !(name === "offers" && areChoices(approval)) && value !== null && value !== "");
   const command = Array.isArray(detail.command) ? detail.command.join(" ") : detail.command;
   return html`
     ${command ? html`<pre class="block whole">${h(Words, { text: written(command) })}</pre>` : html`<p class="asks">${h(Words, { text: approval.title })}</p>`}
@@ -138,7 +162,7 @@ function Decide({ approval, unread }) {
   const asks = approval.inquiries.length > 0;
 
   async function decide(/** @type {string} */ decision, /** @type {string} */ reason = "") {
-    if (decision !== "deny" && Date.now() - moved < LOOK) { setVerdict("It has just moved here: look again."); return; }
+    if (decision !== "deny" && hasMoved()) { setVerdict(MOVED); return; }
     setVerdict("Sending…");
     const answers = asks && decision === "approve" ? answersOf(form.current, approval.inquiries) : null;
     setVerdict(await answer(approval, { decision, reason: reason || null, answers }));
@@ -152,9 +176,8 @@ function Decide({ approval, unread }) {
       ${approval.inquiries.map((/** @type {any} */ inquiry) => h(Inquiry, { key: inquiry.id, inquiry }))}
       <div class="decisions">
         ${can("deny") && html`<button type="button" class="deny" data-key="d" onClick=${() => setDenying(!denying)}>Deny…</button>`}
-        ${(others.length > 0 || ruled) && html`<details class="more" data-key="."><summary>Other ▾</summary>${others.map((/** @type {string} */ choice) => html`
-          <button type="button" key=${choice} disabled=${!!unread} onClick=${() => decide(choice)}>${NAMES[choice] || oneLine(choice, 60)}</button>`)}
-          ${ruled && html`<button type="button" aria-expanded=${ruling} onClick=${() => setRuling(!ruling)}>A rule for such…</button>`}</details>`}
+        ${(others.length > 0 || ruled) && html`<details class="more" data-key="."><summary>Other ▾</summary><div class="others">${others.map((/** @type {string} */ choice) => h(Other, { key: choice, choice, offer: approval.detail.offers?.[choice], unread, decide }))}
+          ${ruled && html`<button type="button" aria-expanded=${ruling} onClick=${() => setRuling(!ruling)}>A rule for such…</button>`}</div></details>`}
         <span class="verdict" role="status">${verdict || unread}</span>
         ${can("approve") && html`<button type="button" class="approve" data-key="a" aria-disabled=${!!unread} onClick=${() => !unread && decide("approve")}>${asks ? "Answer" : "Approve once"}</button>`}
       </div>
@@ -163,8 +186,14 @@ function Decide({ approval, unread }) {
     </form>`;
 }
 
+/** A decision that reaches further, with what its agent says that it does. @param {{choice: string, offer: unknown, unread: string, decide: (choice: string) => void}} props */
+function Other({ choice, offer, unread, decide }) {
+  return html`<span><button type="button" disabled=${!!unread} onClick=${() => decide(choice)}>${NAMES[choice] || oneLine(choice, 60)}</button>
+    ${offer !== undefined && html`<span class="dim">it does this:</span>${h(Block, { text: written(offer), whole: true })}`}</span>`;
+}
+
 /** @param {{deny: (reason: string) => void}} props */
-function Deny({ deny }) {
+export function Deny({ deny }) {
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
   useLayoutEffect(() => field.current?.focus(), []);
   const send = (/** @type {Event} */ event) => { event.preventDefault(); deny(field.current?.value || ""); };

@@ -137,6 +137,6 @@ function Waiting({ session, edit }) {
       setMessages(messages.filter((each) => each !== message));
     }, () => {});
   };
-  return html`<ul class="plain">${messages.map((message) => html`<li key=${message.id}><span class="dim">${STATES[message.state]}</span> ${h(Words, { text: oneLine(message.content, 200) })}
+  return html`<ul class="plain">${messages.map((message) => html`<li key=${message.id} class="queued"><span class="dim">${STATES[message.state]}</span> <span>${h(Words, { text: oneLine(message.content, 200) })}</span>
     ${message.state === "queued" && html` <button class="quiet" onClick=${() => withdraw(message, true)}>edit</button> <button class="quiet" onClick=${() => withdraw(message, false)}>withdraw</button>`}</li>`)}</ul>`;
 }

@@ -20,7 +20,7 @@ export function Figures() {
   }, []);
   if (samples.length < 2) return html`<h2>Over time</h2><p class="dim">The host takes a sample each minute; plots come once there are two.</p>`;
   const spans = together(samples);
-  const since = `since ${clock(spans[0].from)}, ${age(spans[spans.length - 1].until - spans[spans.length - 1].from)} a bar`;
+  const since = `since ${clock(spans[0].from)}, ${age(1000 * Math.round((spans[spans.length - 1].until - spans[spans.length - 1].from) / 1000))} a bar`;
   const last = samples[samples.length - 1];
   /** @type {(words: string, value: (span: Span) => number, say: (value: number) => string, sum: string) => any} */
   const plot = (words, value, say, sum) => h(Plot, {

@@ -5,7 +5,7 @@ import { askAhead, path, takeLogin } from "./api.js";
 /** What a screen needs beside what the page always has: all of it is loaded together. @type {Record<string, string[]>} */
 const PARTS = {
   s: ["session", "approval", "composer", "conversation", "diff", "items", "log", "rule", "steps", "text"],
-  inbox: ["inbox", "approval", "diff", "rule", "text"],
+  inbox: ["inbox", "approval", "diff", "equal", "rule", "text"],
 };
 
 /** Have the browser load a screen's modules, which `import()` then finds. @param {string} screen */

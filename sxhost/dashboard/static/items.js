@@ -25,9 +25,12 @@ function Run({ nodes, aimed }) {
   const first = nodes[0].item, last = nodes[nodes.length - 1].item;
   return html`<details class="call" data-tool open=${open} onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)}><summary>
       <span class=${`sign ${bad ? "failed" : "completed"}`}>${bad ? "✗" : "✓"}</span><span>${nodes.length} tools (${counted(nodes)})</span>
-      <span class="dim">${bad > 0 && `${bad} failed · `}${duration((last.end_ms || last.ts_ms) - first.ts_ms)}</span></summary>
+      <span class="dim">${bad > 0 && `${bad} failed · `}${lasted((last.end_ms || last.ts_ms) - first.ts_ms)}</span></summary>
     ${open && nodes.map((node) => h(Item, { key: node.item.seq, node, aimed }))}</details>`;
 }
+
+/** How long something took; nothing if that was no time at all. @param {number} ms */
+const lasted = (ms) => (ms < 100 ? "" : duration(ms));
 
 /** What a subagent did. @param {{nodes: import("./steps.js").Node[], aimed: number, open: boolean}} props */
 function Inner({ nodes, aimed, open }) {
@@ -95,7 +98,7 @@ function Tool({ item: told }) {
   const [open, setOpen] = useState(false);
   const item = whole?.last === told.last ? whole : told;
   const given = item.input && Object.keys(item.input).length ? item.input : null;
-  const took = item.end_ms && item.status !== "running" ? duration(item.end_ms - item.ts_ms) : "";
+  const took = item.end_ms && item.status !== "running" ? lasted(item.end_ms - item.ts_ms) : "";
   const status = item.status || "completed";
   const read = () => get(`${path`sessions/${item.session}/transcript`}?after=${item.seq - 1}&limit=1`).then((page) => {
     if (page.items[0]?.seq === item.seq) setWhole({ ...page.items[0], session: item.session, last: item.last });

@@ -68,5 +68,5 @@ function Context({ reports }) {
   if (known.length < 2) return null;
   const share = (/** @type {any} */ { data }) => data.message.input_tokens / data.context_window;
   const most = `${Math.round(100 * Math.max(...known.map(share)))} % at the most`;
-  return h(Plot, { label: `How full its context was, ${most}`, caption: html`<b>How full its context was</b>, ${most}`, bars: known.map((report) => ({ key: report.seq, value: share(report), words: `${clock(report.ts_ms)}: ${Math.round(100 * share(report))} %` })) });
+  return h(Plot, { top: 1, label: `How full its context was, ${most}`, caption: html`<b>How full its context was</b>, ${most}`, bars: known.map((report) => ({ key: report.seq, value: share(report), words: `${clock(report.ts_ms)}: ${Math.round(100 * share(report))} %` })) });
 }

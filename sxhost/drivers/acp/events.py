@@ -57,6 +57,7 @@ _decode = msgspec.json.Decoder(SessionUpdate).decode
 TOKEN_NAMES: Mapping[str, tuple[str, ...]] = {
     "input_tokens": ("inputTokens", "input_tokens"),
     "cached_tokens": ("cachedReadTokens", "cachedInputTokens"),
+    "cache_write_tokens": ("cachedWriteTokens", "cacheWriteInputTokens"),
     "output_tokens": ("outputTokens", "output_tokens"),
     "reasoning_tokens": ("thoughtTokens", "reasoningOutputTokens"),
 }

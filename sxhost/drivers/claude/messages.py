@@ -171,6 +171,7 @@ class ModelUsage(Struct, frozen=True, rename="camel"):
     cache_creation_input_tokens: int = 0
     thinking_tokens: int = 0
     context_window: int = 0
+    cost_usd: float = msgspec.field(default=0.0, name="costUSD")
 
 
 class TurnUsage(Struct, frozen=True):

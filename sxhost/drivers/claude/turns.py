@@ -18,7 +18,7 @@ from typing import Final
 from msgspec import Raw
 
 from sxhost.drivers.claude.events import ClaudeTranslator
-from sxhost.drivers.claude.messages import CommandLifecycle, Result
+from sxhost.drivers.claude.messages import CommandLifecycle, ModelUsage, Result
 from sxhost.drivers.contracts import Reports
 from sxhost.model.event_types import UsageEvent
 from sxhost.model.turn import TurnStatus
@@ -144,20 +144,36 @@ def _usage(message: Result, model: str) -> UsageEvent:
     Claude counts tokens read from or written to its cache apart from input tokens.
     """
     used = list(message.model_usage.values())
-    cached = sum(u.cache_read_input_tokens for u in used)
-    created = sum(u.cache_creation_input_tokens for u in used)
-    input_tokens = sum(u.input_tokens for u in used) + cached + created
-    output_tokens = sum(u.output_tokens for u in used)
+    counts = [_counts(one) for one in used]
+    total = {name: sum(each[name] for each in counts) for name in counts[0]}
     main = message.model_usage.get(model)
     return UsageEvent(
-        input_tokens=input_tokens,
-        cached_tokens=cached,
-        output_tokens=output_tokens,
-        reasoning_tokens=sum(u.thinking_tokens for u in used),
-        total_tokens=input_tokens + output_tokens,
+        input_tokens=total["input_tokens"],
+        cached_tokens=total["cached_tokens"],
+        cache_write_tokens=total["cache_write_tokens"],
+        output_tokens=total["output_tokens"],
+        reasoning_tokens=total["reasoning_tokens"],
+        total_tokens=total["total_tokens"],
         context_window=max(u.context_window for u in ([main] if main else used)),
         cost_usd=message.total_cost_usd,
+        models={
+            name: {**_counts(one), "cost_usd": one.cost_usd}
+            for name, one in message.model_usage.items()
+        },
     )
+
+
+def _counts(used: ModelUsage) -> dict[str, int]:
+    cached, created = used.cache_read_input_tokens, used.cache_creation_input_tokens
+    input_tokens = used.input_tokens + cached + created
+    return {
+        "input_tokens": input_tokens,
+        "cached_tokens": cached,
+        "cache_write_tokens": created,
+        "output_tokens": used.output_tokens,
+        "reasoning_tokens": used.thinking_tokens,
+        "total_tokens": input_tokens + used.output_tokens,
+    }
 
 
 def _carried(message: Result, usage: UsageEvent) -> dict[str, float]:
@@ -169,6 +185,7 @@ def _carried(message: Result, usage: UsageEvent) -> dict[str, float]:
     new = {
         "input_tokens": turn.input_tokens + cached + turn.cache_creation_input_tokens,
         "cached_tokens": cached,
+        "cache_write_tokens": turn.cache_creation_input_tokens,
         "output_tokens": turn.output_tokens,
     }
     new["total_tokens"] = new["input_tokens"] + new["output_tokens"]

@@ -256,6 +256,7 @@ class ItemTranslator:
             UsageEvent(
                 input_tokens=total.input_tokens,
                 cached_tokens=total.cached_input_tokens,
+                cache_write_tokens=total.cache_write_input_tokens,
                 output_tokens=total.output_tokens,
                 reasoning_tokens=total.reasoning_output_tokens,
                 total_tokens=total.total_tokens,

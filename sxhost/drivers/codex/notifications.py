@@ -107,6 +107,7 @@ class _Tokens(Struct, frozen=True, rename="camel"):
     total_tokens: int = 0
     input_tokens: int = 0
     cached_input_tokens: int = 0
+    cache_write_input_tokens: int = 0
     output_tokens: int = 0
     reasoning_output_tokens: int = 0
 

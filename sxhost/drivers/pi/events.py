@@ -178,6 +178,7 @@ class PiTranslator:
             UsageEvent(
                 input_tokens=usage.input + usage.cache_read + usage.cache_write,
                 cached_tokens=usage.cache_read,
+                cache_write_tokens=usage.cache_write,
                 output_tokens=usage.output,
                 reasoning_tokens=usage.reasoning,
                 total_tokens=usage.total_tokens,

@@ -16,7 +16,7 @@ from sxhost.faces.codex_sse.fields import (
     split_command,
 )
 from sxhost.model.approval import Approval, Inquiry
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 
 __all__ = ["DECISIONS", "approval_frame", "call_id_of"]
 

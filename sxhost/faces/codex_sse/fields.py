@@ -8,13 +8,13 @@ from typing import Final, Generic, TypeVar
 
 from msgspec import UNSET, DecodeError, Raw, Struct, ValidationError, json
 
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     AgentEvent,
     ToolDoneEvent,
     ToolStartEvent,
     decode_event,
 )
-from sxhost.model.session import Event
 
 __all__ = [
     "Conversation",

@@ -32,13 +32,14 @@ from sxhost.faces.codex_sse.stream import (
     NoContent,
     ends_turn,
 )
-from sxhost.http.router import SSE, Route
+from sxhost.http.routes import SSE, Route
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.caller import current_caller
+from sxhost.model.event import EventQuery
 from sxhost.model.host import Host
 from sxhost.model.names import CURSOR, Argument, Key, Path, Scope
-from sxhost.model.session import Detail, EventQuery
+from sxhost.model.session import Detail
 from sxhost.model.turn import Launch, SteerDraft, Turn, TurnDraft
 
 __all__ = [

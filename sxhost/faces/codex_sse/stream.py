@@ -18,6 +18,7 @@ from sxhost.faces.codex_sse.fields import Conversation, EventFields
 from sxhost.faces.codex_sse.translate import FRAMES
 from sxhost.http.stream_response import StreamResponse
 from sxhost.model.cursor import Cursor
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     AgentEvent,
     CompleteEvent,
@@ -27,7 +28,6 @@ from sxhost.model.event_types import (
     decode_event,
 )
 from sxhost.model.host import Host
-from sxhost.model.session import Event
 from sxhost.model.subscription import Selection, Subscription
 from sxhost.transcripts.transcript import Transcript
 

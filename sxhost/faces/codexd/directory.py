@@ -7,8 +7,9 @@ from heapq import nlargest
 from sxhost.errors import UnknownSession
 from sxhost.faces.codexd.requests_to_host import AGENT
 from sxhost.model.cursor import Cursor
+from sxhost.model.event import Event, EventQuery
 from sxhost.model.host import Host
-from sxhost.model.session import Event, EventQuery, Session
+from sxhost.model.session import Session
 from sxhost.model.subscription import Selection
 
 __all__ = ["CodexDirectory"]

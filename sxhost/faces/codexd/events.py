@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from sxhost.faces.codexd.records import turn_id_of
 from sxhost.faces.codexd.records_wire import CodexdEvent, Level, iso
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     NULL,
     WHOLE_OF,
@@ -20,7 +21,7 @@ from sxhost.model.event_types import (
     TurnStartedEvent,
     decode_event,
 )
-from sxhost.model.session import Event, Session
+from sxhost.model.session import Session
 from sxhost.model.turn import CutReason
 
 __all__ = ["DELTAS", "event_record", "gap_record"]

@@ -45,8 +45,8 @@ from sxhost.faces.codexd.responses import CODEXD, PREFIXES
 from sxhost.faces.codexd.websocket import EventClients, HostState
 from sxhost.http.parameters import AnyText
 from sxhost.http.responses import ResponseFormat
-from sxhost.http.router import NDJSON, Route
-from sxhost.http.websocket import Upgrade
+from sxhost.http.routes import NDJSON, Route
+from sxhost.http.websocket_handshake import Upgrade
 from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
 from sxhost.model.host import Host

@@ -19,15 +19,13 @@ from sxhost.faces.codexd.records_wire import CodexdRuntime, CodexdSnapshot
 from sxhost.faces.codexd.requests import trimmed
 from sxhost.http.parameters import base_url
 from sxhost.http.site import HostRequest
-from sxhost.http.websocket import Connection
+from sxhost.http.websocket import GOING_AWAY, Connection
 from sxhost.model.cursor import Cursor
+from sxhost.model.event import Event
 from sxhost.model.host import Host
-from sxhost.model.session import Event
 from sxhost.model.subscription import Subscription
 
 __all__ = ["CodexdConnection", "EventClients", "EventEncoder", "HostState"]
-
-GOING_AWAY = 1001
 
 
 class HostState(Struct, frozen=True, kw_only=True):
@@ -79,7 +77,7 @@ class Sink:
 
     def end(self) -> None:
         """Close the connection: the host is stopping, and clients connect again."""
-        self._connection.sendCloseFrame(GOING_AWAY, b"the events have ended")
+        self._connection.close(GOING_AWAY, "the events have ended")
 
 
 class EventClients:
@@ -123,7 +121,7 @@ class CodexdConnection(Connection):
         try:
             await self._clients.follow(self, end)
         except SubscriptionLimit as error:
-            self._close_for_violation(error.message)
+            self.close_for_violation(error.message)
         except HostError:  # the host is stopping
             self.release()
 

@@ -8,7 +8,7 @@ from functools import cache
 from sxhost import __version__
 from sxhost.http.openapi import document
 from sxhost.http.readiness import READY, Readiness
-from sxhost.http.router import Route
+from sxhost.http.routes import Route
 
 __all__ = ["routes"]
 

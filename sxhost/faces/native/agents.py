@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sxhost.http.router import Route
+from sxhost.http.routes import Route
 from sxhost.model.host import RemoteHost
 
 __all__ = ["routes"]

@@ -15,11 +15,11 @@ from sxhost.codec.compact import compact_encoding
 from sxhost.codec.json import encode_lines
 from sxhost.errors import HostError
 from sxhost.http.compression import gzip_stream
-from sxhost.http.router import NDJSON, SSE, Route
+from sxhost.http.routes import NDJSON, SSE, Route
 from sxhost.http.stream_response import StreamResponse
 from sxhost.logs import logger
+from sxhost.model.event import Event, EventQuery, LogQuery
 from sxhost.model.host import Host, Pages
-from sxhost.model.session import Event, EventQuery, LogQuery
 from sxhost.model.subscription import Encoding, Selection, selection_of
 
 __all__ = ["LogStream", "routes"]

@@ -15,7 +15,7 @@ from sxhost.hooks.installation import HookSettings
 from sxhost.hooks.payload import Hook
 from sxhost.hooks.sessions import HookHandler, HookQuery, HookReply
 from sxhost.http.authentication import is_forwarded
-from sxhost.http.router import Handler, Route
+from sxhost.http.routes import Handler, Route
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
 from sxhost.model.names import SessionId

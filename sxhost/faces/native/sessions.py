@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sxhost.http.router import NDJSON, Route
+from sxhost.http.routes import NDJSON, Route
 from sxhost.model.host import RemoteHost
-from sxhost.model.session import Health
+from sxhost.model.status import Health
 
 __all__ = ["routes"]
 
@@ -31,6 +31,7 @@ def routes(host: RemoteHost) -> Sequence[Route]:
         Route("GET", "/whoami", host.whoami, "Tell who asks.", scope="open", asks=True),
         Route("GET", "/status", host.status, "Summarise the host."),
         Route("GET", "/history", host.history, "Show figures over time."),
+        Route("GET", "/usage", host.usage, "Sum up what agents have used."),
         Route("GET", "/sessions", host.sessions, "List sessions."),
         Route("GET", SESSION, host.session, "Show a session."),
         Route(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sxhost.http.router import Route
+from sxhost.http.routes import Route
 from sxhost.model.host import RemoteHost
 from sxhost.telemetry.ingest import TelemetryIngest
 

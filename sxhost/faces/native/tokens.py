@@ -17,7 +17,7 @@ from sxhost.auth.tokens import TokenStore
 from sxhost.errors import HostError, Unauthorized
 from sxhost.faces.native.login_page import is_opened_ahead, serve_page
 from sxhost.http.authentication import cookie_name
-from sxhost.http.router import Route
+from sxhost.http.routes import Route
 from sxhost.model.auth import Login, Token, TokenDraft, TokenMade
 from sxhost.model.caller import Caller, current_caller
 from sxhost.model.limits import Limits

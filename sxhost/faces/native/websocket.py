@@ -11,12 +11,13 @@ from sxhost.codec.compact import compact_encoding
 from sxhost.codec.frames import TEXT
 from sxhost.codec.json import decode
 from sxhost.errors import BadField, BadRequest, HostError
-from sxhost.http.router import NDJSON, Route
+from sxhost.http.routes import NDJSON, Route
 from sxhost.http.site import HostRequest
-from sxhost.http.websocket import Connection, Upgrade
+from sxhost.http.websocket import Connection
+from sxhost.http.websocket_handshake import Upgrade
+from sxhost.model.event import EventQuery
 from sxhost.model.host import Host
 from sxhost.model.names import CURSOR, EVENT_CHOICE, LABEL, SESSION_ID, Label, LabelName
-from sxhost.model.session import EventQuery
 from sxhost.model.subscription import Selection, Subscription, Summaries
 
 __all__ = ["routes"]

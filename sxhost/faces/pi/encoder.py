@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from sxhost.codec.json import encode
 from sxhost.faces.pi.translator import Translator
 from sxhost.model.cursor import Cursor
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 
 __all__ = ["PiEncoding"]
 

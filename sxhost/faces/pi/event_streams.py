@@ -7,8 +7,8 @@ from collections.abc import Callable
 from sxhost.faces.pi.encoder import PiEncoding
 from sxhost.faces.pi.session_names import name_of
 from sxhost.faces.pi.translator import Translator
+from sxhost.model.event import Event, EventQuery
 from sxhost.model.host import Host
-from sxhost.model.session import Event, EventQuery
 from sxhost.model.subscription import Selection, Sink
 
 __all__ = ["EventStreams", "Wrap"]

@@ -105,6 +105,16 @@ class CommandExecutor:
         """Count that something was refused before it was a command, by this limit."""
         self._state.rates.refused[limit] += 1
 
+    def count_command(self, command: commands.Command) -> str | None:
+        """Count a command of this minute; if it is one too many, return why it is refused."""
+        target = command.target or "server"
+        if command.type in SERVER_CONTROL:
+            target = f"control:{target}"
+        elif not isinstance(command, commands.SessionCommand):
+            target = "server"
+        answers = command.type == "extension_ui_response"
+        return self._state.rates.refusal_of(target, answers=answers)
+
     async def execute(
         self, command: commands.Command, frame: bytes, client: Subscriber
     ) -> None:
@@ -154,13 +164,7 @@ class CommandExecutor:
     def _limit(self, execution: Execution) -> Response | None:
         """Refuse a command if there were too many in this minute, or too many run."""
         command, stored = execution.command, execution.stored
-        target = command.target or "server"
-        if command.type in SERVER_CONTROL:
-            target = f"control:{target}"
-        elif not isinstance(command, commands.SessionCommand):
-            target = "server"
-        answers = command.type == "extension_ui_response"
-        excess = self._state.rates.refusal_of(target, answers=answers)
+        excess = self.count_command(command)
         if excess is None and stored and not self._state.idempotency.add_running(stored):
             excess = "Server busy - too many concurrent commands. Please retry."
         if excess is None:

@@ -118,7 +118,8 @@ class Client(Subscriber):
             return
         most = self._limits.mux_pending
         if self._pending >= most:
-            error = f"Too many pending commands for this connection (max {most})"
+            many = f"Too many pending commands for this connection (max {most})"
+            error = self._executor.count_command(command) or many
             self._refuse(error, command.type, command.id)
             return
         if isinstance(command, CreateSession) and command.cwd is UNSET and self._cwd:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -14,6 +15,14 @@ __all__ = ["CommandRates"]
 MINUTE_S = 60.0
 
 
+class Rate(NamedTuple):
+    """A limit, as ``get_metrics`` and errors call it."""
+
+    name: str
+    error: str
+    windows: SlidingWindows
+
+
 class CommandRates:
     """Limits commands in any minute: all, those for each target, and answers to dialogs.
 
@@ -21,37 +30,40 @@ class CommandRates:
     """
 
     def __init__(self, clock: IReactorTime, limits: Limits) -> None:
-        self._all = SlidingWindows(clock.seconds, limits.mux_rate_all, MINUTE_S)
-        self.refused: Counter[str] = Counter()
-        """How many commands were refused, by the limit as ``get_metrics`` calls it."""
+        everything = SlidingWindows(clock.seconds, limits.mux_rate_all, MINUTE_S)
         # Only so many targets can have been used in two minutes: none that counts is forgotten.
         keys = 2 * limits.mux_rate_all
-        self._commands, self._answers = (
+        commands, answers = (
             SlidingWindows(clock.seconds, limit, MINUTE_S, max_keys=keys)
             for limit in (limits.mux_rate, limits.mux_answers)
         )
+        self._all = Rate("globalRateLimit", "Global rate limit exceeded", everything)
+        self._commands = Rate("rateLimit", "Rate limit exceeded", commands)
+        self._answers = Rate(
+            "extensionUIResponseRateLimit", "Extension UI response rate limit exceeded", answers
+        )
+        self.refused: Counter[str] = Counter()
+        """How many commands were refused, by the limit as ``get_metrics`` calls it."""
 
     def refusal_of(self, target: str, *, answers: bool) -> str | None:
         """Count a command for `target`; if it is one too many, return why, in pi's words.
 
         One that `answers` an agent's dialog counts against a limit of its own as well.
         """
-        if self._all.take():
-            self.refused["globalRateLimit"] += 1
-            return f"Global rate limit exceeded ({self._all.limit} commands/minute)"
-        if self._commands.take(target):
-            self._all.give_back()
-            self.refused["rateLimit"] += 1
-            return f"Rate limit exceeded ({self._commands.limit} commands/minute)"
-        if answers and self._answers.take(target):
-            self._all.give_back()
-            self._commands.give_back(target)
-            self.refused["extensionUIResponseRateLimit"] += 1
-            most = f"({self._answers.limit} responses/minute)"
-            return f"Extension UI response rate limit exceeded {most}"
+        counted = [(self._all, ""), (self._commands, target)]
+        if answers:
+            counted.append((self._answers, target))
+        for rate, key in counted:
+            most = rate.windows.limit
+            if rate.windows.count(key) >= most:
+                self.refused[rate.name] += 1
+                unit = "responses" if rate is self._answers else "commands"
+                return f"{rate.error} ({most} {unit}/minute)"
+        for rate, key in counted:
+            rate.windows.take(key)
         return None
 
     @property
     def count(self) -> int:
         """How many commands were counted in the last minute."""
-        return self._all.count()
+        return self._all.windows.count()

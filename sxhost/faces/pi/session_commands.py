@@ -25,7 +25,8 @@ from sxhost.faces.pi.translate_pi import LOST_AGENT
 from sxhost.model import turn as turns
 from sxhost.model.approval import ApprovalQuery
 from sxhost.model.host import Host
-from sxhost.model.session import Detail, MessageDraft, Mode, Registration
+from sxhost.model.message import MessageDraft, Mode
+from sxhost.model.session import Detail, Registration
 
 __all__ = [
     "ANY_SESSION_COMMANDS",

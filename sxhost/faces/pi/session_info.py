@@ -13,9 +13,10 @@ from twisted.internet.interfaces import IReactorTime
 
 from sxhost.errors import HostError
 from sxhost.faces.pi.session_names import name_of
+from sxhost.model.event import EventQuery
 from sxhost.model.event_types import NULL
 from sxhost.model.host import Host
-from sxhost.model.session import Detail, EventQuery, SessionQuery
+from sxhost.model.session import Detail, SessionQuery
 from sxhost.model.session_state import MESSAGE_EVENTS
 from sxhost.transcripts.messages import Message
 from sxhost.transcripts.transcript import Transcript

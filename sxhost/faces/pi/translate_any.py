@@ -16,7 +16,7 @@ from sxhost.codec.json import encode
 from sxhost.faces.pi.dialogs import extension_ui_request
 from sxhost.faces.pi.messages import encode_growing, encode_message, encode_output, text_content
 from sxhost.model import event_types as events
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from sxhost.transcripts.growing_message import GrowingMessage
 from sxhost.transcripts.messages import Message, message_of
 from sxhost.transcripts.transcript import Transcript

@@ -18,7 +18,7 @@ from sxhost.faces.pi.dialogs import with_server_names
 from sxhost.faces.pi.messages import encode_message
 from sxhost.faces.pi.translate_any import LoggedEvent, PiEvents, completed_messages
 from sxhost.model import event_types as events
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from sxhost.model.turn import CutReason
 from sxhost.transcripts.growing_message import GrowingMessage
 from sxhost.transcripts.messages import Block, Message, TextBlock, ThinkingBlock, ToolCallBlock

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from sxhost.faces.pi import translate_any, translate_pi
 from sxhost.faces.pi.translate_any import LoggedEvent
+from sxhost.model.event import Event
 from sxhost.model.event_types import decode_event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event
 from sxhost.transcripts.transcript_cache import TranscriptCache
 
 __all__ = ["Translator"]

@@ -8,9 +8,11 @@ from msgspec import Struct
 
 from sxhost.codec.frames import websocket_text_frame
 from sxhost.faces.pi.multiplexer import Client, Multiplexer
-from sxhost.http.router import NDJSON, SWITCHING, Route
+from sxhost.http.router import SWITCHING
+from sxhost.http.routes import NDJSON, Route
 from sxhost.http.site import HostRequest
-from sxhost.http.websocket import Connection, Upgrade
+from sxhost.http.websocket import Connection
+from sxhost.http.websocket_handshake import Upgrade
 
 __all__ = ["routes"]
 
@@ -30,21 +32,18 @@ class MuxConnection(Connection):
     def __init__(
         self, multiplexer: Multiplexer, request: HostRequest, cwd: str | None = None
     ) -> None:
-        super().__init__(request)
+        # A limit that does not close: a client whose message is too large gets a response.
+        super().__init__(request, multiplexer.limits.mux_message)
         self._multiplexer = multiplexer
         self._cwd = cwd
         self._client: Client | None = None
-        # No limit of the WebSocket's own, which would close it: a client whose message is too
-        # large gets a response that says so.
-        self.max_message_bytes = 0
-        self._max_message = multiplexer.limits.mux_message
 
     async def begin(self) -> None:
         """Connect the client, or close if there are too many."""
         self._client = self._multiplexer.connect(self, websocket_text_frame, self._cwd)
         if self._client is None:
             limit = self._multiplexer.limits.mux_connections
-            self._fail_connection(TRY_AGAIN, f"Connection limit reached ({limit} connections)")
+            self.close(TRY_AGAIN, f"Connection limit reached ({limit} connections)")
 
     async def answer_message(self, frame: bytes) -> None:
         """Take a command."""
@@ -57,29 +56,10 @@ class MuxConnection(Connection):
         if self._client is not None:
             await self._client.idle()
 
-    # Of a message that is too large only the size is kept.
-
-    @property
-    def _is_too_large(self) -> bool:
-        return bool(self.message_data_total_length > self._max_message)
-
-    def onMessageFrameBegin(self, length: int) -> None:
-        """Drop what has come of a message that grows too large."""
-        super().onMessageFrameBegin(length)
-        if self._is_too_large:
-            self.message_data.clear()
-
-    def onMessageFrameData(self, payload: bytes) -> None:
-        """Keep a piece of a message that is not too large."""
-        if not self._is_too_large:
-            super().onMessageFrameData(payload)
-
-    def onMessageEnd(self) -> None:
-        """Take a message, or refuse it for its size."""
-        if not self._is_too_large:  # Autobahn's way leads through signals that nobody hears
-            self.onMessage(b"".join(self.message_data), isBinary=False)
-        elif self._client is not None:
-            self._client.refuse_size(self.message_data_total_length)
+    def refuse_size(self, size: int) -> None:
+        """Answer a message that is too large for a command."""
+        if self._client is not None:
+            self._client.refuse_size(size)
 
     # Back-pressure, and the end.
 

@@ -16,7 +16,9 @@ from sxhost.store.sql.shared import KEPT_CHANGES, Tip
 __all__ = ["commit_statement", "is_addition"]
 
 TYPES: Final = {
-    **dict.fromkeys(("id", "seq", "count", "at", "until_ms", "version", "crc"), "bigint"),
+    **dict.fromkeys(
+        ("id", "seq", "count", "at", "number", "until_ms", "version", "crc"), "bigint"
+    ),
     "body": "bytea",
 }
 """Of columns; others are texts, as is the id of a session."""
@@ -24,7 +26,8 @@ TYPES: Final = {
 
 def is_addition(batch: WriteBatch) -> bool:
     """Return whether one statement writes a batch: what deletes much takes several."""
-    return not (batch.deleted_sessions or batch.revived_sessions or batch.drop)
+    deletes = batch.deleted_sessions, batch.deleted_usage, batch.deleted_readings
+    return not (any(deletes) or batch.revived_sessions or batch.drop)
 
 
 def commit_statement(old: Tip, new: Tip, batch: WriteBatch) -> tuple[str, list[Any]]:

@@ -16,8 +16,8 @@ from typing import Any, Final
 import psycopg
 
 from sxhost.errors import StoreUnavailable
+from sxhost.model.event import Event
 from sxhost.model.search import EventSearch
-from sxhost.model.session import Event
 from sxhost.store.contracts import FoundEvents, StandingBy, StoreUnusable
 from sxhost.store.high_water import HighWaterMark, missing_numbers
 from sxhost.store.journal import (

@@ -13,16 +13,21 @@ import msgspec
 
 from sxhost.model.approval import Approval
 from sxhost.model.auth import AuditEntry
+from sxhost.model.event import NULL, Event
+from sxhost.model.message import Message
 from sxhost.model.pieces import Superseded
 from sxhost.model.search import EventSearch
-from sxhost.model.session import NULL, Event, Message, Session
+from sxhost.model.session import Session
+from sxhost.model.usage import UsageEntry
 from sxhost.store.contracts import FoundEvents
 from sxhost.store.journal import EventCounts, Numbers, ReadLimit, Restored
+from sxhost.store.metering import UsageReading
 from sxhost.store.recent_events import Floor
 from sxhost.store.runs import unpack
 from sxhost.store.sql.contracts import SQLConnection
 from sxhost.store.sql.rows import COLUMNS, PRUNED, check_row
 from sxhost.store.state import StoredSession
+from sxhost.store.usage_ledger import StoredReading
 from sxhost.store.write_batch import ARCHIVED
 
 __all__ = [
@@ -59,6 +64,8 @@ _session = msgspec.json.Decoder(Session)
 _message = msgspec.json.Decoder(Message)
 _approval = msgspec.json.Decoder(Approval)
 _entry = msgspec.json.Decoder(AuditEntry)
+_usage = msgspec.json.Decoder(UsageEntry)
+_reading = msgspec.json.Decoder(UsageReading)
 
 
 _COLUMNS = f"SELECT {', '.join(COLUMNS['log'])}, crc FROM log"
@@ -197,6 +204,8 @@ def restore(connection: SQLConnection) -> Restored:
             sessions[session_id].streams.append(stream)
     superseded = connection.execute("SELECT session, stream, seq FROM superseded")
     audit = connection.execute("SELECT body FROM audit ORDER BY id")
+    usage = connection.execute("SELECT body FROM usage ORDER BY session, number")
+    readings = connection.execute("SELECT session, body FROM reading")
     return Restored(
         epoch=meta["epoch"],
         numbers=last_numbers(connection),
@@ -205,6 +214,11 @@ def restore(connection: SQLConnection) -> Restored:
         floors=_floors(meta),
         superseded=[Superseded(*row) for row in superseded],
         audit=[_entry.decode(body) for (body,) in audit],
+        usage=[_usage.decode(body) for (body,) in usage],
+        readings=[
+            StoredReading(session=session_id, reading=_reading.decode(body))
+            for session_id, body in readings
+        ],
     )
 
 

@@ -35,6 +35,8 @@ COLUMNS = {
     "message": ("id", "session", "body", "key"),
     "approval": ("id", "session", "body"),
     "audit": ("id", "body"),
+    "usage": ("session", "number", "body"),
+    "reading": ("session", "body"),
 }
 
 ALL_COLUMNS = {
@@ -44,7 +46,7 @@ ALL_COLUMNS = {
 }
 """Also of the tables that only a log has which several nodes write to."""
 
-NAMED_BY = {"meta": 1, "key": 2, "superseded": 3}
+NAMED_BY = {"meta": 1, "key": 2, "superseded": 3, "usage": 2}
 """How many columns, from the first, name a row; the others are named by their first alone."""
 
 CHUNKS = (64, 8, 1)
@@ -67,6 +69,11 @@ def write(connection: SQLConnection, batch: WriteBatch) -> None:
         ("approval", batch.deleted_approvals),
     ):
         delete(connection, table, numbers)
+    for session_id, number in batch.deleted_usage:
+        named = "session = ? AND number = ?"
+        connection.execute(f"DELETE FROM usage WHERE {named}", (session_id, number))
+    for session_id in batch.deleted_readings:
+        connection.execute("DELETE FROM reading WHERE session = ?", (session_id,))
     if batch.deleted_entries > 0:
         connection.execute("DELETE FROM audit WHERE id <= ?", (batch.deleted_entries,))
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from sxhost.errors import StorageFull, StoreUnavailable
+from sxhost.model.event import Event
 from sxhost.model.search import EventSearch
-from sxhost.model.session import Event
 from sxhost.store.contracts import FoundEvents, StoreUnusable
 from sxhost.store.high_water import HighWaterMark, missing_numbers
 from sxhost.store.journal import Dropped, ReadLimit, Restored, WriteBatch

@@ -21,9 +21,9 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from sxhost.model.event import Event
 from sxhost.model.search import EventSearch
 from sxhost.model.search_text import MAX_WORD, index_text
-from sxhost.model.session import Event
 from sxhost.store.contracts import FoundEvents
 from sxhost.store.runs import unpack
 from sxhost.store.sql.rows import COLUMNS, check_row

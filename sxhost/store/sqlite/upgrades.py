@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
+from sxhost.model.event import Event
 from sxhost.model.pieces import stream_of, superseded_by
-from sxhost.model.session import Event
 from sxhost.store.journal import Row
 from sxhost.store.runs import pack, runs_of, stored
 from sxhost.store.sql import rows

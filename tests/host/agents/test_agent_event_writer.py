@@ -26,8 +26,8 @@ from sxhost.agents.event_writer import (
 )
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, StoreUnavailable, UnknownSession
+from sxhost.model.event import EventDraft
 from sxhost.model.event_types import CustomEvent, ToolDoneEvent, encode_data, raw_json
-from sxhost.model.session import EventDraft
 from sxhost.testing import is_done, result_of, started
 
 

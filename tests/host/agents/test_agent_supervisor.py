@@ -13,6 +13,7 @@ from sxhost.agents.dependencies import Agents
 from sxhost.agents.workdirs import WorkDirs
 from sxhost.drivers.contracts import Started
 from sxhost.errors import AgentFailed, BadField, NotHosted, SessionExists, TurnInProgress
+from sxhost.model.event import NULL, EventQuery
 from sxhost.model.event_types import (
     MessageDeltaEvent,
     MessageEvent,
@@ -22,10 +23,12 @@ from sxhost.model.event_types import (
     ToolStartEvent,
     UsageEvent,
 )
-from sxhost.model.session import NULL, EventQuery, MessageDraft, PullQuery, Registration
+from sxhost.model.message import MessageDraft, PullQuery
+from sxhost.model.session import Registration
 from sxhost.model.turn import Launch, Process, TurnDraft
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import (
+    MIDNIGHT_MS,
     FakeAgent,
     FakeDriver,
     FakeDrivers,
@@ -458,6 +461,8 @@ class TestRest:
         lab.drivers.last.reports.report_event(UsageEvent(input_tokens=4, total_tokens=4))
         settle(lab)
         usage = result_of(lab.service.session("a")).usage
+        assert isinstance(usage, dict)
+        assert usage.pop("since_ms") == MIDNIGHT_MS, "it is the same conversation"
         assert usage == {"input_tokens": 14, "total_tokens": 9}
 
     def test_turn_wakes_an_agent_that_sleeps(self, host: HostInMemory) -> None:

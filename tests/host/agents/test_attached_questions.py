@@ -10,7 +10,8 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from sxhost.errors import OnlyAtTerminal, Stopping
 from sxhost.model.approval import Answer, Approval, ApprovalQuery, TerminalAnswer
-from sxhost.model.session import EventDraft, EventQuery, Registration
+from sxhost.model.event import EventDraft, EventQuery
+from sxhost.model.session import Registration
 from sxhost.testing import HostInMemory, is_done, question, result_of, started
 
 ALL = ApprovalQuery(all=True)

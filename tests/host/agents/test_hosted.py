@@ -24,9 +24,10 @@ from sxhost.errors import (
     Unsupported,
 )
 from sxhost.model.approval import Answer, Question
+from sxhost.model.event import EventDraft
 from sxhost.model.event_types import BackgroundEvent, MessageEvent, NativeEvent, raw_json
 from sxhost.model.limits import Limits
-from sxhost.model.session import BackgroundTask, EventDraft, Hosting
+from sxhost.model.session import BackgroundTask, Hosting
 from sxhost.model.turn import CutReason, Launch, ModelDraft, Process, Turn, TurnDraft
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeAgent, FakeDriver, is_done, question, result_of, started

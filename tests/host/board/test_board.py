@@ -19,7 +19,8 @@ from sxhost.model.event_types import (
     ToolDoneEvent,
     ToolStartEvent,
 )
-from sxhost.model.session import PullQuery, SessionQuery
+from sxhost.model.message import PullQuery
+from sxhost.model.session import SessionQuery
 from sxhost.model.turn import Launch, TurnDraft
 from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, finished, question, result_of
 from sxhost.visible import escape_hidden

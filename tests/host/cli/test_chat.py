@@ -18,7 +18,8 @@ from sxhost.cli.terminal import HostLink
 from sxhost.client.host import HostClient
 from sxhost.errors import AgentFailed
 from sxhost.model.event_types import MessageEvent
-from sxhost.model.session import MessageDraft, Registration, Sent
+from sxhost.model.message import MessageDraft, Sent
+from sxhost.model.session import Registration
 from sxhost.model.turn import Launch, Submitted, TurnDraft, TurnStatus
 from sxhost.testing import FakeAgent, NetworkInMemory, finished, is_done, result_of, started
 

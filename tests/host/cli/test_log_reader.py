@@ -8,7 +8,7 @@ import pytest
 
 from sxhost.cli import log_reader
 from sxhost.cli.log_reader import begins_turn, last_turns, read_conversation
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 from sxhost.testing import HostInMemory, result_of
 from sxhost.testing.host import MIDNIGHT_MS
 from tests.unit.cli.test_conversation_view import item

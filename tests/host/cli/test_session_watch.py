@@ -12,7 +12,8 @@ from sxhost.cli.progress import Progress
 from sxhost.cli.session_list import Listed
 from sxhost.cli.session_watch import SessionWatch
 from sxhost.cli.terminal import HostLink
-from sxhost.model.session import EventDraft, Registration, SessionQuery
+from sxhost.model.event import EventDraft
+from sxhost.model.session import Registration, SessionQuery
 from sxhost.testing import NetworkInMemory, result_of
 from tests.support.screens import Screen, terminal
 

@@ -44,16 +44,12 @@ from sxhost.errors import (
 )
 from sxhost.http.rendering import answer_error
 from sxhost.http.site import HostSite
+from sxhost.model.event import EventDraft, EventQuery, LogQuery
 from sxhost.model.host import RemoteHost
+from sxhost.model.message import Message, MessageDraft, PullQuery
 from sxhost.model.session import (
     Done,
-    EventDraft,
-    EventQuery,
     Forgotten,
-    LogQuery,
-    Message,
-    MessageDraft,
-    PullQuery,
     Registration,
     SessionQuery,
 )

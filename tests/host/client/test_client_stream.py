@@ -17,10 +17,8 @@ from twisted.internet.protocol import Protocol
 from sxhost.client.link import HELD, LINE, decode_frame
 from sxhost.client.stream import FIRST_WAIT, LONGEST_WAIT, BackOff, EventStream, Value
 from sxhost.errors import BadField, HostError, HostUnreachable, QueueFull, UnknownSession
+from sxhost.model.event import Event, EventDraft, Gap
 from sxhost.model.session import (
-    Event,
-    EventDraft,
-    Gap,
     Registration,
     SessionRemoved,
     StateChange,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sxhost.faces.codexd.directory import MOST_SESSIONS, TAILS, CodexDirectory
-from sxhost.model.session import EventDraft, Registration
+from sxhost.model.event import EventDraft
+from sxhost.model.session import Registration
 from sxhost.model.turn import Launch
 from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, finished, result_of, started
 from tests.host.agents.test_agent_supervisor import settle

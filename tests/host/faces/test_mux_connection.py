@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sxhost.model.event import EventDraft
 from sxhost.model.event_types import MessageDeltaEvent
-from sxhost.model.session import EventDraft
 from sxhost.testing import HostInMemory, result_of, started
 from tests.support.multiplexer_in_memory import Peer
 

@@ -262,6 +262,18 @@ def test_101st_command_of_a_session_is_refused(lab: HostInMemory) -> None:
     assert answer["error"] == "Too many pending commands for this connection (max 100)"
 
 
+def test_the_rate_is_what_a_burst_of_one_session_is_refused_by(lab: HostInMemory) -> None:
+    peer = Peer(lab)
+    peer.ask("create_session", "s", agent="fake")
+    for _ in range(100):
+        peer.client.receive(b'{"type":"prompt","sessionId":"s","message":"x"}')
+    peer.settle()
+    error = "Rate limit exceeded (100 commands/minute)"
+    assert peer.ask("get_state", "s")["error"] == error
+    assert Peer(lab).ask("get_metrics")["data"]["commandsRejected"]["rateLimit"] == 1
+    assert peer.ask("get_state", "t")["error"].startswith("Too many pending commands")
+
+
 def test_command_rates_are_limited(lab: HostInMemory) -> None:
     peer = Peer(HostInMemory(mux_rate=3, mux_rate_all=5))
     for _ in range(3):

@@ -16,8 +16,8 @@ from hypothesis.stateful import (
 )
 
 from sxhost.faces.pi.translator import Translator
+from sxhost.model.event import Event
 from sxhost.model.event_types import MessageDeltaEvent, MessageEvent
-from sxhost.model.session import Event
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeAgent, HostInMemory, question
 from tests.support.multiplexer_in_memory import Peer

@@ -18,7 +18,8 @@ from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import SessionFiles, name_sessions
 from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S
 from sxhost.faces.pi.session_tree import MAX_NODES, nodes_of
-from sxhost.model.session import Session, raw_json
+from sxhost.model.event import raw_json
+from sxhost.model.session import Session
 from sxhost.model.turn import Launch
 from sxhost.testing import FakeAgent, FakeDriver, FakeDrivers, HostInMemory
 from tests.support.multiplexer_in_memory import Peer

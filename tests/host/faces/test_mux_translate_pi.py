@@ -12,8 +12,8 @@ from msgspec import Raw
 from sxhost.codec.json import encode
 from sxhost.faces.pi.encoder import PiEncoding
 from sxhost.faces.pi.translator import Translator
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event
 from sxhost.testing import result_of
 from tests.support.agents.recorded_pi import LINES, OLD, Player, tapes
 from tests.support.stores import logs_before_and_after_pieces_leave

@@ -22,7 +22,7 @@ from twisted.internet.task import deferLater
 from sxhost.config import Settings
 from sxhost.daemon.service import HostService
 from sxhost.faces.native.websocket import MOST_SUBSCRIPTIONS
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 from sxhost.model.subscription import Subscription
 from sxhost.streams.overview import LOOK_EVERY
 from sxhost.tap import assemble
@@ -308,7 +308,7 @@ def test_only_the_newest_ping_of_a_slow_client_is_answered(socket: Socket) -> No
     assert socket.pongs == [b"2"]
 
 
-# A real host, and Autobahn's client.
+# A real host, and our own client.
 
 
 @pytest.fixture(params=["tcp", "unix", "ssl"])
@@ -365,7 +365,7 @@ async def test_websocket_over_a_real_connection(
         await host.sessions.fire("a", EventDraft.of("thinking", "x" * 70_000))
         port = host.sessions.port
         url = f"ws://localhost:{port or 80}/v1/stream?session=a"
-        client = await connected(reactor, endpoint(port), url)
+        client = await connected(endpoint(port), url)
         client.say({"subscribe": {"id": "b", "types": ["late"]}})
         hello, past, other = await client.hear(3)
         assert (hello["session"]["id"], len(past["data"]), other["id"]) == ("a", 70_000, "b")
@@ -386,7 +386,7 @@ async def test_client_that_stops_reading_gets_everything_later(tmp_path: Path) -
     async with host_on("tcp:0:interface=127.0.0.1", tmp_path, "memory:") as host:
         port = host.sessions.port
         url = f"ws://localhost:{port}/v1/stream?after=0"
-        client = await connected(reactor, tcp(port), url)
+        client = await connected(tcp(port), url)
         await client.hear(1)
         client.transport.pauseProducing()
         (reader,) = host.sessions._core.notifier.readers()

@@ -22,9 +22,10 @@ from sxhost.faces.codexd.events import event_record
 from sxhost.faces.pi.messages import plain_message
 from sxhost.faces.pi.translator import Translator
 from sxhost.model.approval import Approval
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
 from sxhost.model.rights import HOST_EVENTS
-from sxhost.model.session import Event, Session, State
+from sxhost.model.session import Session, State
 from sxhost.model.session_state import MESSAGE_EVENTS, apply_events
 from sxhost.model.turn import Launch
 from sxhost.telemetry.forwarder import forwarded_content

@@ -21,6 +21,7 @@ from tests.support.websocket_clients import (
     TEXT,
     Socket,
     closing,
+    length,
     masked,
     ours,
 )
@@ -102,11 +103,6 @@ def test_utf8_may_be_split_anywhere(socket: Socket, cut: int) -> None:
 def test_utf8_boundary_characters_are_valid(socket: Socket, letter: str) -> None:
     socket.say(masked(TEXT, f'"{letter}"'.encode()))
     assert [message["error"] for message in socket.messages] == ["bad_request"]
-
-
-def length(first: int, second: int, size: bytes) -> bytes:
-    """Return a frame's head, its length as given."""
-    return bytes((first, 0x80 | second)) + size + b"\x00" * 4
 
 
 VIOLATIONS = {
@@ -230,24 +226,3 @@ def test_frames_after_a_violation_are_ignored(socket: Socket) -> None:
     socket.say(masked(BINARY, b"x") + masked(TEXT, HELLO) + masked(PING, b"x") + closing(1003))
     assert [frame.opcode for frame in socket.frames] == [CLOSE]
     assert not socket.http.open
-
-
-@pytest.mark.parametrize(
-    ("offered", "chosen"),
-    [
-        ("pi-app-server", "pi-app-server"),
-        ("a, b", "a"),
-        ("other, sxhost", "sxhost"),
-        ("sxhost-page.secret, other", "other"),
-        ("sxhost-page.secret", None),
-        ("", None),
-    ],
-)
-def test_offered_subprotocol_is_chosen(wire: Wire, offered: str, chosen: str | None) -> None:
-    socket = Socket(wire, path="/ws", Sec_WebSocket_Protocol=offered)
-    head = socket.http.got.partition(b"\r\n\r\n")[0].decode().lower().split("\r\n")
-    assert head[0].startswith("http/1.1 101")
-    named = [
-        line.partition(": ")[2] for line in head if line.startswith("sec-websocket-protocol")
-    ]
-    assert named == ([] if chosen is None else [chosen])

@@ -11,8 +11,8 @@ import pytest
 
 from sxhost.codec.json import decode, decode_lines
 from sxhost.errors import BadJSON, HostError
+from sxhost.model.event import EventDraft
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft
 from sxhost.testing import HostInMemory
 from tests.host.faces.test_native import NDJSON
 from tests.host.http.test_site import Wire

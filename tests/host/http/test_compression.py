@@ -9,7 +9,7 @@ from typing import Self
 import pytest
 
 from sxhost.http.compression import PIECE
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 from sxhost.testing import HostInMemory, result_of
 from sxhost.testing.waiting import turn
 from tests.host.http.test_site import Connection

@@ -17,7 +17,7 @@ from twisted.logger import LogEvent, capturedLogs
 from sxhost.http.authentication import AccessPolicy
 from sxhost.http.direct_routes import DirectRoutes
 from sxhost.http.framing import read_head
-from sxhost.http.router import NDJSON
+from sxhost.http.routes import NDJSON
 from sxhost.model.auth import AuditQuery, TokenDraft
 from sxhost.model.limits import Limits
 from sxhost.testing import UID, HostInMemory, result_of

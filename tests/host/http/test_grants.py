@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 from twisted.internet.defer import Deferred
 
-from sxhost.http.router import SSE, Route, make_tree
+from sxhost.http.router import make_tree
+from sxhost.http.routes import SSE, Route
 from sxhost.http.websocket import POLICY_VIOLATION
 from sxhost.testing import UID, FakeDriver, FakeDrivers, HostInMemory
 from tests.host.http.test_http_authentication import Gate, bearer

@@ -12,7 +12,7 @@ from twisted.internet.address import IPv4Address
 
 from sxhost import __version__
 from sxhost.http.authentication import AccessPolicy
-from sxhost.http.router import Route
+from sxhost.http.routes import Route
 from sxhost.model.auth import TokenDraft
 from sxhost.project import machine
 from sxhost.testing import UID, HostInMemory

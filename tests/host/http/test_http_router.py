@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sxhost.http.responses import NATIVE
-from sxhost.http.router import JSON, NDJSON, Route, make_tree
+from sxhost.http.router import make_tree
+from sxhost.http.routes import JSON, NDJSON, Route
 from sxhost.testing import BufferedResponse, HostInMemory
 from tests.conftest import FailureLog
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.http.router import JSON, Route
+from sxhost.http.routes import JSON, Route
 from sxhost.telemetry.sender import payload
 from sxhost.testing import HostInMemory
 

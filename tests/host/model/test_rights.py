@@ -18,7 +18,9 @@ from sxhost.faces.pi.commands import COMMANDS
 from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.model.auth import AuditQuery
 from sxhost.model.caller import HOST, Caller, current_caller
+from sxhost.model.event import EventDraft, EventQuery
 from sxhost.model.event_types import StalledEvent
+from sxhost.model.message import MessageDraft
 from sxhost.model.rights import (
     APPROVAL_EVENTS,
     CODEXD_TURN_SCOPES,
@@ -27,7 +29,7 @@ from sxhost.model.rights import (
     TURN_SCOPES,
     check_registration,
 )
-from sxhost.model.session import EventDraft, EventQuery, MessageDraft, Registration
+from sxhost.model.session import Registration
 from sxhost.model.session_state import _STATE_AFTER, MESSAGE_EVENTS
 from sxhost.model.turn import Launch, ModelDraft, OSProcess, SteerDraft, TurnDraft
 from sxhost.process.contracts import ChildExit

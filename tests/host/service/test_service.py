@@ -8,15 +8,9 @@ from pathlib import Path
 import pytest
 
 from sxhost.errors import BadField, EventTooLarge, MessageTooLarge, SessionLimit
-from sxhost.model.session import (
-    EventDraft,
-    EventQuery,
-    MessageDraft,
-    PullQuery,
-    Registration,
-    SessionQuery,
-    Summary,
-)
+from sxhost.model.event import EventDraft, EventQuery
+from sxhost.model.message import MessageDraft, PullQuery
+from sxhost.model.session import Registration, SessionQuery, Summary
 from sxhost.service import SessionService
 from sxhost.testing import MIDNIGHT_MS, HostInMemory, is_done, result_of, started
 

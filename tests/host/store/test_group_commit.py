@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from sxhost.errors import StorageFull, StoreUnavailable, UnknownSession
-from sxhost.model.session import MessageDraft, Registration
+from sxhost.model.message import MessageDraft
+from sxhost.model.session import Registration
 from sxhost.store.group_commit import Threads
 from sxhost.store.journalled import JournalledStore
 from sxhost.store.transaction import Transaction
@@ -49,6 +52,29 @@ class TestCommitting:
         slow.go()
         assert [result_of(one)[0].seq for one in fired] == [1, 2, 3, 4, 5]
         assert slow.waiting == []
+
+    def test_what_arrives_in_one_turn_shares_one_commit(
+        self, store: JournalledStore, slow: Slow
+    ) -> None:
+        clock = Clock()
+        slow.threads.soon = partial(clock.callLater, 0)
+        fired = [started(store.append_events("a", [draft()], 0)) for _ in range(5)]
+        assert slow.waiting == []
+        clock.advance(0)
+        slow.go()
+        assert [result_of(one)[0].seq for one in fired] == [1, 2, 3, 4, 5]
+        assert slow.waiting == []
+
+    def test_what_waits_for_the_end_of_its_turn_is_committed_by_a_stop(
+        self, store: JournalledStore, slow: Slow, reopen: Open
+    ) -> None:
+        slow.threads.soon = lambda _act: None
+        fired = started(store.append_events("a", [draft()], 0))
+        closed = started(store.close())
+        slow.go()
+        assert [event.id for event in result_of(fired)] == [1]
+        slow.go()
+        assert is_done(closed)
 
     @pytest.mark.parametrize("error", [StorageFull(), StoreUnavailable("fsync failed")])
     def test_what_failed_never_was(

@@ -306,8 +306,7 @@ def test_who_cannot_use_a_database_lets_go_of_it(
     postgresql.query("UPDATE schema_version SET version = 99", schema)
     with pytest.raises(StoreUnusable, match="Use a newer one"):
         first.store.open()
-    version = len(schema_scripts())
-    postgresql.query(f"UPDATE schema_version SET version = {version}", schema)
+    postgresql.query(f"UPDATE schema_version SET version = {len(schema_scripts())}", schema)
     second.store.open()
     assert append(second.store, "a", draft()) == [(1, 1)]
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sxhost.errors import AlreadyAnswered, HostError, QueueFull, UnknownSession
 from sxhost.model.auth import AuditQuery
 from sxhost.model.event_types import PIECES
-from sxhost.model.session import MessageDraft, Registration
+from sxhost.model.message import MessageDraft
+from sxhost.model.session import Registration
 from sxhost.store.contracts import Store
 from sxhost.store.group_commit import PATIENCE
 from sxhost.store.journal import CommitUnknown, EngineAway
@@ -208,12 +210,15 @@ def test_logs_are_shortened_whoever_has_written(make: MakeNodes) -> None:
         assert store.recent.pruned("a") >= 34
 
 
+USED = b'{"input_tokens":7,"output_tokens":5}'
+
+
 def _register(store: Store, session: str, key: str) -> Any:
     return result_of(store.register(session, Registration(title=key), 0))
 
 
 def _append(store: Store, session: str, key: str) -> Any:
-    drafts = [draft("message-delta"), draft("message"), draft("usage", key=key)]
+    drafts = [draft("message-delta"), draft("message"), draft("usage", USED, key=key)]
     return append(store, session, *drafts)
 
 
@@ -265,6 +270,7 @@ def observed(store: Store) -> Any:
         [result_of(store.peek_messages(session.id)) for session in sessions],
         [result_of(store.approvals(session.id)) for session in sessions],
         result_of(store.counts()),
+        sorted(result_of(store.usage_entries(0, 1 << 60)), key=attrgetter("session", "number")),
         result_of(store.audit_entries(AuditQuery(limit=100))),
         [store.recent.floor(session.id) for session in sessions],
     )
@@ -279,6 +285,7 @@ steps = st.tuples(
 FEW = {"closed_messages": 2, "closed_approvals": 2, "deeds": 3, "sessions": 2, "messages": 2}
 
 
+@settings(max_examples=40)
 @given(st.lists(steps, max_size=24), st.integers(1, 4))
 def test_all_nodes_know_what_one_that_joins_reads(plan: list[Any], events: int) -> None:
     nodes = Nodes(3, events=events, retain=5, **FEW)

@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.codec.frames import NDJSON
+from sxhost.model.event import EventDraft, Fired
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft, Fired
 from sxhost.model.subscription import Selection
 from sxhost.store.group_commit import Threads
 from sxhost.store.journal import Journal

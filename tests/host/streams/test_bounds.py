@@ -18,9 +18,9 @@ from twisted.python.failure import Failure
 from sxhost.codec.frames import NDJSON
 from sxhost.codec.json import SLICE as SLICE_SIZE
 from sxhost.errors import StoreUnavailable, SubscriptionLimit
-from sxhost.http.router import NDJSON as NDJSON_TYPE
+from sxhost.http.routes import NDJSON as NDJSON_TYPE
+from sxhost.model.event import Event, EventDraft, LogQuery
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event, EventDraft, LogQuery
 from sxhost.model.subscription import Selection
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store

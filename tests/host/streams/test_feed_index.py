@@ -7,8 +7,9 @@ from msgspec import Raw
 from twisted.internet.task import Clock
 
 from sxhost.codec.frames import NDJSON
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event, Registration
+from sxhost.model.session import Registration
 from sxhost.model.subscription import Selection
 from sxhost.store.memory import MemoryStore
 from sxhost.streams.feed_index import FeedIndex

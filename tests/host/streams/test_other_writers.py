@@ -13,8 +13,9 @@ from msgspec import Raw
 from twisted.internet.task import Clock
 
 from sxhost.codec.frames import NDJSON
+from sxhost.model.event import Event, LogQuery
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event, LogQuery, Session
+from sxhost.model.session import Session
 from sxhost.model.subscription import Selection
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Draft

@@ -18,8 +18,8 @@ from twisted.internet.task import Clock
 from sxhost.codec.frames import NDJSON
 from sxhost.codec.json import encode
 from sxhost.model.cursor import Cursor
+from sxhost.model.event import EventDraft, EventQuery, LogQuery
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft, EventQuery, LogQuery
 from sxhost.model.subscription import Selection
 from sxhost.store.contracts import Store
 from sxhost.store.journalled import JournalledStore

@@ -7,8 +7,8 @@ from typing import Any
 from msgspec import Raw
 from twisted.internet.task import Clock
 
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Draft
 from sxhost.store.memory import MemoryStore

@@ -19,8 +19,10 @@ from twisted.internet.task import Clock
 from sxhost.codec.compact import compact_encoding
 from sxhost.codec.frames import NDJSON
 from sxhost.errors import Stopping, StoreUnavailable
+from sxhost.model.event import EventDraft, EventQuery, LogQuery
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft, EventQuery, LogQuery, MessageDraft, Registration
+from sxhost.model.message import MessageDraft
+from sxhost.model.session import Registration
 from sxhost.model.subscription import Selection, Subscription
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store

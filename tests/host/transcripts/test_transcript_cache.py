@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 
 from sxhost.codec.json import encode
 from sxhost.errors import StoreUnavailable
+from sxhost.model.event import Event
 from sxhost.model.event_types import decode_event
-from sxhost.model.session import Event
 from sxhost.testing import is_done, result_of, started
 from sxhost.transcripts import transcript_cache as module
 from sxhost.transcripts.transcript import Transcript

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sxhost.codec.json import encode, encode_lines
+from sxhost.model.event import EventDraft, EventQuery
 from sxhost.model.event_types import PIECES
-from sxhost.model.session import EventDraft, EventQuery
 from sxhost.model.transcript import TranscriptItem, TranscriptPage, TranscriptQuery
 from sxhost.testing import HostInMemory, is_done, result_of, started
 from sxhost.transcripts import paging

@@ -15,7 +15,7 @@ from sxhost.agent_files.facts import Fact
 from sxhost.agent_files.merge import SessionMerger
 from sxhost.agent_files.places import READERS
 from sxhost.hooks.payload import Hook
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 from tests.support.attached_recordings import Moment, attached_scenarios, moments_of
 
 SCENARIOS = [name for name in attached_scenarios() if not name.startswith("pi-")]

@@ -6,20 +6,26 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from sxhost.agents.usage import UsageTotals
 from sxhost.model.event_types import UsageEvent
 from sxhost.model.turn import Abilities
 
+NOW = 1_000
+
 ANEW = frozenset({"input_tokens", "cost_usd"})
 
 
 def told(totals: UsageTotals, anew: frozenset[str] = ANEW, **counts: Any) -> Any:
-    return msgspec.to_builtins(totals.total(UsageEvent(**counts), Abilities(counted_anew=anew)))
+    event = totals.total(UsageEvent(**counts), Abilities(counted_anew=anew))
+    assert event.since_ms == NOW
+    return msgspec.to_builtins(replace(event, since_ms=UNSET))
 
 
 def test_what_a_new_process_counts_anew_is_added() -> None:
-    totals = UsageTotals(None)
+    totals = UsageTotals(None, NOW)
     totals.process_starts()
     assert told(totals, input_tokens=10, cost_usd=0.5) == {"input_tokens": 10, "cost_usd": 0.5}
     assert told(totals, input_tokens=30, cost_usd=1.0)["input_tokens"] == 30
@@ -30,25 +36,25 @@ def test_what_a_new_process_counts_anew_is_added() -> None:
 
 
 def test_what_an_agent_counts_on_is_not_added() -> None:
-    totals = UsageTotals({"input_tokens": 10, "total_tokens": 15})
+    totals = UsageTotals({"input_tokens": 10, "total_tokens": 15}, NOW)
     totals.process_starts()
     found = told(totals, frozenset(), input_tokens=12, total_tokens=14, context_window=100)
     assert found == {"input_tokens": 12, "total_tokens": 15, "context_window": 100}
 
 
 def test_usage_that_a_log_has_beside_an_agents_own_message_counts() -> None:
-    totals = UsageTotals({"input_tokens": 10, "native": {"total": {"inputTokens": 10}}})
+    totals = UsageTotals({"input_tokens": 10, "native": {"total": {"inputTokens": 10}}}, NOW)
     totals.process_starts()
     assert told(totals, input_tokens=1) == {"input_tokens": 11}
 
 
 @pytest.mark.parametrize("last", [None, {"input_tokens": 10.0, "cost_usd": 0.5}])
 def test_tokens_are_whole_numbers_on_the_wire(last: object) -> None:
-    totals = UsageTotals(last)
+    totals = UsageTotals(last, 7)
     event = totals.total(UsageEvent(input_tokens=12, cost_usd=0.75), Abilities())
-    assert msgspec.json.encode(event) == b'{"input_tokens":12,"cost_usd":0.75}'
+    assert msgspec.json.encode(event) == (b'{"input_tokens":12,"cost_usd":0.75,"since_ms":7}')
     assert msgspec.json.encode(totals.total(UsageEvent(input_tokens=2), Abilities())) == (
-        b'{"input_tokens":12}'
+        b'{"input_tokens":12,"since_ms":7}'
     )
 
 
@@ -57,12 +63,18 @@ NOTHING = [None, "a text", [1], {}, {"input_tokens": None}, {"input_tokens": "10
 
 @pytest.mark.parametrize("last", NOTHING)
 def test_usage_that_a_log_has_not_is_nothing(last: object) -> None:
-    totals = UsageTotals(last)
+    totals = UsageTotals(last, NOW)
     totals.process_starts()
     assert told(totals, input_tokens=1, cached_tokens=None) == {
         "input_tokens": 1,
         "cached_tokens": None,
     }
+
+
+def test_a_conversation_says_in_every_life_of_the_host_when_it_began() -> None:
+    first = UsageTotals(None, 5).total(UsageEvent(input_tokens=1), Abilities())
+    again = UsageTotals(msgspec.to_builtins(first), NOW)
+    assert again.total(UsageEvent(input_tokens=2), Abilities()).since_ms == 5
 
 
 TOKENS = frozenset({"input_tokens", "total_tokens", "cost_usd"})
@@ -80,7 +92,7 @@ TOKENS = frozenset({"input_tokens", "total_tokens", "cost_usd"})
 def test_what_a_process_counts_again_is_counted_once(
     carried: int, counted: int, expected: tuple[int, float]
 ) -> None:
-    totals = UsageTotals({"input_tokens": 100, "total_tokens": 100, "cost_usd": 0.2})
+    totals = UsageTotals({"input_tokens": 100, "total_tokens": 100, "cost_usd": 0.2}, NOW)
     totals.process_starts()
     can = Abilities(
         counted_anew=TOKENS, carried={"input_tokens": carried, "total_tokens": carried}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sxhost.attach.spool import Spool
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 
 
 def draft(number: int, size: int = 1) -> EventDraft:

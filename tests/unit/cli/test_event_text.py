@@ -9,8 +9,8 @@ import pytest
 
 from sxhost.cli.event_text import event_text, value_text
 from sxhost.cli.formats import one_line
+from sxhost.model.event import Event, raw_json
 from sxhost.model.event_types import EVENT_TYPES
-from sxhost.model.session import Event, raw_json
 
 
 def text_of(name: str, data: Any) -> str:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from sxhost.cli.conversation import Look
 from sxhost.cli.log_follow import LiveConversation
 from sxhost.codec.json import encode
-from sxhost.model.session import Event, Gap
+from sxhost.model.event import Event, Gap
 from sxhost.model.transcript import TranscriptItem
 from tests.unit.cli.test_conversation_view import item
 

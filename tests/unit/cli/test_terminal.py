@@ -16,8 +16,10 @@ from sxhost.cli.terminal import (
     session_lines,
     status_line,
 )
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Detail, Done, Event, Status, Summary
+from sxhost.model.session import Detail, Done, Summary
+from sxhost.model.status import Status
 
 ESCAPE = "\x1b[31mred\x1b[0m"
 

@@ -7,7 +7,8 @@ import pytest
 from sxhost.client.requests import query_of, session_path
 from sxhost.errors import BadField
 from sxhost.model.approval import ApprovalQuery
-from sxhost.model.session import EventQuery, SessionQuery
+from sxhost.model.event import EventQuery
+from sxhost.model.session import SessionQuery
 
 
 def test_a_path_below_a_session() -> None:

@@ -10,7 +10,7 @@ from msgspec import Raw
 from sxhost.codec.compact import compact_encoding, compact_events, without_native
 from sxhost.codec.frames import NDJSON
 from sxhost.codec.json import encode
-from sxhost.model.session import Event, EventQuery
+from sxhost.model.event import Event, EventQuery
 
 
 def event(seq: int, name: str, data: Any, session: str = "a") -> Event:

@@ -19,7 +19,7 @@ from sxhost.codec.frames import (
     websocket_text_frame,
 )
 from sxhost.codec.json import encode
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 
 texts = st.text() | st.text(alphabet="\r\n\u2028\u2029\x85:")
 

@@ -14,7 +14,9 @@ from msgspec import Struct
 from sxhost.codec.json import convert, decode, decode_lines, encode, encode_lines
 from sxhost.errors import BadField, BadJSON, BadRequest, HostError
 from sxhost.model.approval import AnswerBatch
-from sxhost.model.session import EventDraft, PullQuery, Registration
+from sxhost.model.event import EventDraft
+from sxhost.model.message import PullQuery
+from sxhost.model.session import Registration
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text()

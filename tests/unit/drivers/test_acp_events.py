@@ -121,6 +121,7 @@ def test_usage(told: Told) -> None:
         **first,
         "input_tokens": 3,
         "cached_tokens": 0,
+        "cache_write_tokens": 0,
         "output_tokens": 2,
         "reasoning_tokens": 1,
     }

@@ -139,24 +139,33 @@ def test_usage_is_the_sum_over_models() -> None:
         cache_creation_input_tokens=10_000,
         thinking_tokens=5,
         context_window=200_000,
+        cost_usd=0.4,
     )
     small = ModelUsage(input_tokens=1, output_tokens=1, context_window=100_000)
     models = {"large": large, "small": small}
     playing.end(Result(subtype="success", model_usage=models, total_cost_usd=0.5))
-    assert playing.reports.events("usage") == [
-        (
-            "usage",
-            {
-                "input_tokens": 11_101,
-                "cached_tokens": 1000,
-                "output_tokens": 11,
-                "reasoning_tokens": 5,
-                "total_tokens": 11_112,
-                "context_window": 200_000,
-                "cost_usd": 0.5,
-            },
-        )
-    ]
+    ((_, told),) = playing.reports.events("usage")
+    by_model = told.pop("models")
+    assert told == {
+        "input_tokens": 11_101,
+        "cached_tokens": 1000,
+        "cache_write_tokens": 10_000,
+        "output_tokens": 11,
+        "reasoning_tokens": 5,
+        "total_tokens": 11_112,
+        "context_window": 200_000,
+        "cost_usd": 0.5,
+    }
+    assert by_model["large"] == {
+        "input_tokens": 11_100,
+        "cached_tokens": 1000,
+        "cache_write_tokens": 10_000,
+        "output_tokens": 10,
+        "reasoning_tokens": 5,
+        "total_tokens": 11_110,
+        "cost_usd": 0.4,
+    }
+    assert by_model["small"]["total_tokens"] == 2
 
 
 def test_what_is_counted_before_the_first_turn_is_told_once() -> None:
@@ -169,6 +178,7 @@ def test_what_is_counted_before_the_first_turn_is_told_once() -> None:
     assert carried == {
         "input_tokens": 240,
         "cached_tokens": 200,
+        "cache_write_tokens": 0,
         "output_tokens": 60,
         "total_tokens": 300,
     }

@@ -90,6 +90,7 @@ def test_hello() -> None:
     assert scene.last("usage") == {
         "input_tokens": 11981,
         "cached_tokens": 1000,
+        "cache_write_tokens": 0,
         "output_tokens": 37,
         "reasoning_tokens": 0,
         "total_tokens": 12018,

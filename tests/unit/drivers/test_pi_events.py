@@ -52,6 +52,7 @@ def test_usage_is_a_sum() -> None:
         {
             "input_tokens": 120,
             "cached_tokens": 8,
+            "cache_write_tokens": 2,
             "output_tokens": 12,
             "reasoning_tokens": 1,
             "total_tokens": 132,

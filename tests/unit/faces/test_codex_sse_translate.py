@@ -22,8 +22,8 @@ from sxhost.faces.codex_sse.stream import FrameEncoder, ends_turn
 from sxhost.faces.codex_sse.translate import FRAMES
 from sxhost.faces.pi.translator import Translator
 from sxhost.model.approval import Approval, Inquiry, Option
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event
 from tests.support.stores import logs_before_and_after_pieces_leave
 from tests.unit.drivers.test_codex import PATCH, RUN, UNTRUSTED, Scene
 

@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from sxhost.faces.codexd.events import event_record, gap_record
 from sxhost.faces.codexd.records_wire import CodexdEvent
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from sxhost.model.turn import CutReason, Turn
 from tests.unit.faces.test_codexd_records import session
 

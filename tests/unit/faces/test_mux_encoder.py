@@ -13,8 +13,8 @@ from sxhost.faces.pi import encoder
 from sxhost.faces.pi.encoder import PiEncoding
 from sxhost.faces.pi.translator import Translator
 from sxhost.model.approval import Approval
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event
 
 Object = dict[str, Any]
 PI = {"type": "message_update", "assistantMessageEvent": {"type": "text_delta", "delta": "x"}}

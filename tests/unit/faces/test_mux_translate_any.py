@@ -10,8 +10,8 @@ from msgspec import Raw
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi.translator import Translator
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event
 
 Object = dict[str, Any]
 

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from sxhost.codec.json import encode
 from sxhost.model.activity import SessionLines, first_words, lines_after
-from sxhost.model.session import Event, Session, State
+from sxhost.model.event import Event
+from sxhost.model.session import Session, State
 
 SESSION = Session(id="a", start_ms=0, last_seen_ms=0, state=State("idle", "", 0))
 

@@ -6,6 +6,7 @@ import pytest
 from msgspec import UNSET, Raw, json
 
 from sxhost.model.approval import Approval
+from sxhost.model.event import Event
 from sxhost.model.event_types import (
     EVENT_TYPES,
     NULL,
@@ -28,7 +29,6 @@ from sxhost.model.event_types import (
     encode_data,
     raw_json,
 )
-from sxhost.model.session import Event
 
 ENCODED = [
     (

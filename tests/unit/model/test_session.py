@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sxhost.errors import BadField
+from sxhost.model.event import Event, EventQuery, raw_json
+from sxhost.model.message import Message
 from sxhost.model.names import check_session_id
-from sxhost.model.session import Event, EventQuery, Message, raw_json
 
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True)
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event, Session, State
+from sxhost.model.session import Session, State
 from sxhost.model.session_state import (
     apply_events,
     changes_by_silence,

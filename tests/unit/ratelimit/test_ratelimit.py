@@ -58,13 +58,6 @@ def test_no_period_sees_more_uses_than_the_limit(steps: list[float]) -> None:
         uses.append(clock.seconds())
 
 
-def test_a_use_that_did_not_happen_is_given_back(clock: Clock) -> None:
-    windows = SlidingWindows(clock.seconds, 1, 60)
-    assert windows.take("a") == 0
-    windows.give_back("a")
-    assert [windows.take("a"), windows.take("a")] == [0, 60]
-
-
 def test_a_limit_of_nothing_allows_nothing(clock: Clock) -> None:
     assert SlidingWindows(clock.seconds, 0, 60).take() == 60
 

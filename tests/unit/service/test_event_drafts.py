@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from sxhost.errors import EventTooLarge
 from sxhost.event_drafts import STEP_BYTES, compact_drafts
-from sxhost.model.session import EventDraft
+from sxhost.model.event import EventDraft
 
 
 @pytest.mark.parametrize(

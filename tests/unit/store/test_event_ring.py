@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw
 
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from sxhost.store.event_ring import EventRing, weight
 
 MOST = 1 << 30

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from sxhost.model.limits import Limits
-from sxhost.model.session import MessageDraft
+from sxhost.model.message import MessageDraft
 from sxhost.store.message_queue import MessageQueue
 
 

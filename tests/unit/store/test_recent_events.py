@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from sxhost.errors import UnknownSession
+from sxhost.model.event import Event
 from sxhost.model.limits import Limits
-from sxhost.model.session import Event
 from sxhost.store.event_ring import OVERHEAD, weight
 from sxhost.store.recent_events import RECENT, Floor, RecentEvents
 

@@ -6,10 +6,10 @@ import pytest
 from msgspec import Raw, json
 
 from sxhost.codec.json import encode
+from sxhost.model.event import Event
 from sxhost.model.event_types import EVENT_TYPES, PIECES
 from sxhost.model.names import KeptNative
 from sxhost.model.pieces import stream_of
-from sxhost.model.session import Event
 from sxhost.store.runs import stored
 
 OWN = {"type": "said", "text": "by the agent"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from sxhost.codec.json import encode_lines
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from sxhost.store.journal import ReadLimit, WriteBatch
 from sxhost.store.sql import reading, rows
 from tests.support.log_rows import ALL, append, seqs

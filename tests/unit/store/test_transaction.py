@@ -7,7 +7,8 @@ from msgspec import Raw
 
 from sxhost.errors import QueueFull, SessionLimit, UnknownSession
 from sxhost.model.limits import Limits
-from sxhost.model.session import MessageDraft, Registration
+from sxhost.model.message import MessageDraft
+from sxhost.model.session import Registration
 from sxhost.store.contracts import Draft
 from sxhost.store.recent_events import RECENT
 from sxhost.store.state import StoreState

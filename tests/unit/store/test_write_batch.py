@@ -8,7 +8,8 @@ import pytest
 from msgspec import Raw
 
 from sxhost.model.limits import Limits
-from sxhost.model.session import MessageDraft, Registration
+from sxhost.model.message import MessageDraft
+from sxhost.model.session import Registration
 from sxhost.store.contracts import Draft
 from sxhost.store.journal import WriteBatch
 from sxhost.store.runs import ROW_SIZE

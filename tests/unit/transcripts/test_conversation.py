@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from sxhost.codec.json import encode
 from sxhost.model.approval import Approval
-from sxhost.model.session import Event
+from sxhost.model.event import Event
 from sxhost.model.transcript import TranscriptItem
 from sxhost.transcripts.conversation import ConversationFold
 

@@ -8,8 +8,8 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
+from sxhost.model.event import Event
 from sxhost.model.event_types import EVENT_TYPES, PIECES
-from sxhost.model.session import Event
 from sxhost.transcripts.messages import (
     Message,
     TextBlock,

@@ -7,8 +7,8 @@ from typing import Any
 from msgspec import Raw
 
 from sxhost.codec.json import encode
+from sxhost.model.event import Event
 from sxhost.model.event_types import UsageEvent
-from sxhost.model.session import Event
 from sxhost.transcripts.messages import TextBlock, ThinkingBlock, ToolCallBlock
 from sxhost.transcripts.transcript import Transcript, begins_turn, ends_turn
 

@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.failure import Failure
 
-from sxhost.waiting import Signal, background, begin, uncancelled
+from sxhost.waiting import SharedRun, Signal, background, begin, uncancelled
 
 
 class Log:
@@ -271,3 +271,58 @@ def test_its_caller_gets_the_result_or_the_error() -> None:
     assert ended(Deferred.fromCoroutine(uncancelled(work()))) == ["result"]
     (failure,) = ended(Deferred.fromCoroutine(uncancelled(fail(ValueError("no")))))
     assert failure.check(ValueError)
+
+
+# Work that is run once at a time.
+
+
+class Work:
+    """Work that ends when it is let."""
+
+    def __init__(self) -> None:
+        self.began = 0
+        self.end = Deferred[None]()
+
+    async def __call__(self) -> None:
+        self.began += 1
+        await self.end
+
+
+def test_a_shared_run_is_one_for_all_who_ask_meanwhile() -> None:
+    work = Work()
+    run = SharedRun(work)
+    first, second = ended(begin(run())), ended(begin(run()))
+    assert (run.runs, first, second) == (True, [], [])
+    work.end.callback(None)
+    assert (run.runs, first, second, work.began) == (False, [None], [None], 1)
+    begin(run())
+    assert work.began == 2
+
+
+def test_a_shared_run_fails_for_all_and_may_be_tried_again() -> None:
+    work = Work()
+    run = SharedRun(work)
+    results = [ended(begin(run())) for _ in range(2)]
+    work.end.errback(ValueError("no"))
+    assert [type(result[0].value) for result in results] == [ValueError, ValueError]
+    assert not run.runs
+
+
+def test_a_shared_run_that_never_waits_is_over_at_once() -> None:
+    async def nothing() -> None:
+        pass
+
+    run = SharedRun(nothing)
+    assert (ended(begin(run())), run.runs) == ([None], False)
+
+
+def test_a_shared_run_goes_on_if_the_one_who_asked_is_cancelled() -> None:
+    work = Work()
+    run = SharedRun(work)
+    asking = begin(run())
+    other = ended(begin(run()))
+    asking.addErrback(lambda failure: failure.trap(CancelledError))
+    asking.cancel()
+    assert run.runs
+    work.end.callback(None)
+    assert other == [None]

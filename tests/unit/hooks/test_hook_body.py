@@ -1,4 +1,4 @@
-"""What a hook sends along of its agent's own file, for a host that is elsewhere."""
+"""What a hook sends: its JSON within the limit, and lines for a host that is elsewhere."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from sxhost.hooks.command import LINES_FIELD, LINES_MOST, LINES_READ, is_local, with_lines
+from sxhost.codec import json as codec
+from sxhost.hooks.body import (
+    BODY_MOST,
+    CUT_FIELD,
+    LINES_FIELD,
+    LINES_MOST,
+    LINES_READ,
+    fitted,
+    with_lines,
+)
 
 
 def sent(path: Path | str) -> Any:
@@ -49,16 +56,13 @@ def test_without_a_file_the_hook_is_as_it_was(tmp_path: Path) -> None:
     assert with_lines(b'{"transcript_path":7}') == b'{"transcript_path":7}'
 
 
-@pytest.mark.parametrize(
-    ("url", "local"),
-    [
-        ("http://127.0.0.1:7432", True),
-        ("http://localhost:7432", True),
-        ("http://[::1]:7432", True),
-        ("unix:/run/sxhost/socket", True),
-        ("https://host.example:7432", False),
-        ("http://192.0.2.7:7432", False),
-    ],
-)
-def test_a_host_on_this_machine_reads_the_file_itself(url: str, local: bool) -> None:
-    assert is_local(url) is local
+def test_a_hook_within_the_limit_is_sent_as_it_is() -> None:
+    assert fitted(b"{ }") == b"{ }"
+
+
+def test_a_hook_over_the_limit_is_cut_and_says_how_long_it_was() -> None:
+    body = json.dumps({"tool_response": "x" * BODY_MOST, "cwd": "/a"}).encode()
+    cut = json.loads(fitted(body))
+    assert (cut["cwd"], cut[codec.CUT_FIELD]) == ("/a", len(body))
+    assert CUT_FIELD == codec.CUT_FIELD
+    assert len(fitted(body)) <= BODY_MOST
