@@ -137,6 +137,7 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         sessions = await core.store.sessions()
         counts = await core.store.counts()
         core.history.note(at, counts.events, map(core.current, sessions))
+        core.activity.note(sessions)
 
     async def end_streams(self) -> None:
         """Answer the pulls that wait, and end all subscriptions: the host is stopping."""

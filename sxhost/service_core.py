@@ -17,7 +17,7 @@ from sxhost.audit import Audit
 from sxhost.errors import SessionLimit
 from sxhost.event_drafts import compact_draft, compact_drafts
 from sxhost.eviction import Eviction
-from sxhost.history import HistoryRecorder
+from sxhost.history import ActivityRecorder, HistoryRecorder
 from sxhost.model.event import Event, EventDraft
 from sxhost.model.event_types import EndedEvent
 from sxhost.model.limits import Limits
@@ -63,6 +63,7 @@ class ServiceCore:
         store.watch(self._committed if store.is_shared else self.notifier.committed)
         self.audit = Audit(store, clock, wall_ms, limits)
         self.history = HistoryRecorder(limits.history)
+        self.activity = ActivityRecorder()
         self.rules = agents.rules or Rules()
         self.approvals = ApprovalBroker(
             store, store, clock, wall_ms, limits=limits, decide=self.rules

@@ -10,7 +10,7 @@ from sxhost.model.auth import HostIdentity, Identity
 from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
 from sxhost.model.event import Event, EventQuery
-from sxhost.model.history import History, HistoryQuery
+from sxhost.model.history import History, HistoryQuery, SessionActivity
 from sxhost.model.host import Pages
 from sxhost.model.names import END_OF_LOG
 from sxhost.model.search import (
@@ -61,6 +61,10 @@ class ViewerVerbs:
     async def history(self, query: HistoryQuery) -> History:
         """Return figures of the host over time."""
         return self._core.history.after(query.after_ms)
+
+    async def activity(self) -> SessionActivity:
+        """Return how many events each session had over the last hour."""
+        return self._core.activity.current()
 
     async def usage(self, query: UsageQuery) -> UsageReport:
         """Sum up what agents have used, and what it costs."""

@@ -54,7 +54,7 @@ from sxhost.model.event import (
     Fired,
     LogQuery,
 )
-from sxhost.model.history import History, HistoryQuery
+from sxhost.model.history import History, HistoryQuery, SessionActivity
 from sxhost.model.message import (
     Message,
     MessageDraft,
@@ -124,6 +124,10 @@ class HostClient:
     async def history(self, query: HistoryQuery) -> History:
         """Tell figures of the host over time, a sample a minute."""
         return await self._verbs.get(History, "/history", query)
+
+    async def activity(self) -> SessionActivity:
+        """Tell how many events each session had over the last hour."""
+        return await self._verbs.get(SessionActivity, "/activity")
 
     async def usage(self, query: UsageQuery) -> UsageReport:
         """Sum up what agents have used, and what it costs."""

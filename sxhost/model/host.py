@@ -35,7 +35,7 @@ from sxhost.model.event import (
     Fired,
     LogQuery,
 )
-from sxhost.model.history import History, HistoryQuery
+from sxhost.model.history import History, HistoryQuery, SessionActivity
 from sxhost.model.limits import Limits
 from sxhost.model.message import (
     Message,
@@ -93,6 +93,9 @@ class RemoteHost(Protocol):
 
     async def history(self, query: HistoryQuery) -> History:
         """Return figures of the host over time, a sample a minute."""
+
+    async def activity(self) -> SessionActivity:
+        """Return how many events each session had over the last hour."""
 
     async def usage(self, query: UsageQuery) -> UsageReport:
         """Sum up what agents have used, and what it costs."""
