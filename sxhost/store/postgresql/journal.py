@@ -102,7 +102,8 @@ class PostgreSQLJournal:
         except StandingBy:
             raise
         except (StoreUnusable, psycopg.Error, DamagedRow, OSError, KeyError) as error:
-            self._drop_writer()  # whoever stands by may find it usable
+            self._unlock()  # whoever stands by may find it usable
+            self._drop_writer()
             self._mark.close()
             if isinstance(error, StoreUnusable):
                 raise
@@ -392,13 +393,18 @@ class PostgreSQLJournal:
             self._writer.close()
             self._writer = None
 
+    def _unlock(self) -> None:
+        """Let whoever stands by be next at once: a connection ends a moment later."""
+        if self._writer is not None:
+            with suppress(psycopg.Error):
+                unlock(self._writer)
+
     def close(self) -> None:
         """Let go of all: whoever stands by is next."""
         self.stop_reading()
         self.stop_searching()
-        if self._writer is not None and self._is_open:
-            with suppress(psycopg.Error):
-                unlock(self._writer)
+        if self._is_open:
+            self._unlock()
         self._drop_writer()
         self._newest, self._is_open = None, False
         self._mark.close()

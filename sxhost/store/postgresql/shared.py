@@ -7,13 +7,14 @@ has missed.  All nodes hold a lock together, which keeps out hosts that would be
 from __future__ import annotations
 
 import secrets
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 
 from sxhost.store.contracts import StandingBy, StoreUnusable
 from sxhost.store.journal import Dropped, EngineAway, Numbers, Restored, WriteBatch
 from sxhost.store.news import Behind, News
+from sxhost.store.postgresql.commit import is_addition
 from sxhost.store.postgresql.connection import EngineConnection, errors_for_clients
 from sxhost.store.postgresql.journal import PostgreSQLJournal
 from sxhost.store.postgresql.tip import lock, lock_together, schema_is_present, unlock_alone
@@ -23,14 +24,14 @@ from sxhost.store.sql.shared import LogMoved, Tip
 
 __all__ = ["SharedPostgreSQLJournal"]
 
-HOLD_MS: Final = 500
-"""Milliseconds for which a node that says nothing may hold the others up."""
-
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 
 class SharedPostgreSQLJournal(PostgreSQLJournal):
     """A PostgreSQL database that other nodes write to as well; a `SharedJournal`."""
+
+    HOLD_MS = 500
+    """Milliseconds for which a node that says nothing may hold the others up."""
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
@@ -58,7 +59,7 @@ class SharedPostgreSQLJournal(PostgreSQLJournal):
 
     def _connect(self) -> EngineConnection:
         connection = super()._connect()
-        connection.execute(f"SET idle_in_transaction_session_timeout = '{HOLD_MS}ms'")
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{self.HOLD_MS}ms'")
         self._see_clock(connection)
         return connection
 
@@ -91,7 +92,7 @@ class SharedPostgreSQLJournal(PostgreSQLJournal):
         """
         if batch.leases:
             batch.rows["lease"] = shared.lease_rows(batch, self._ahead_ms, self.life)
-        if self._holds:
+        if self._holds or not is_addition(batch):
             try:
                 with errors_for_clients():
                     return self._write_in_steps(batch)
@@ -161,10 +162,12 @@ class SharedPostgreSQLJournal(PostgreSQLJournal):
     def hold(self) -> News | None:
         """Let nobody else commit until the next `write` or `look`; and look."""
         with errors_for_clients():
-            connection = self._reached("BEGIN")
+            connection = self._reached("BEGIN; SELECT FROM tip FOR UPDATE")
             try:
-                connection.execute("SELECT version FROM tip FOR UPDATE")
                 news = self._news(connection)
+            except psycopg.Error:
+                self._drop_writer()  # it has slept through its turn
+                return self._news(self._active())
             except BaseException:
                 self._drop_writer()
                 raise
