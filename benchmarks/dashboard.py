@@ -276,7 +276,7 @@ def hour(browser: Any, host: Host, client: Client, place: str, selector: str) ->
 
 def half_hour(browser: Any, host: Host, client: Client) -> None:
     """Print what screens hold that are left open while 50 agents work at their pace."""
-    places = (("#/", "a.row"), ("#/s/s0", ".item"))
+    places = (("#/", "a.row"), ("#/s/s0", ".item"), ("#/activity", "a.row"))
     pages = {
         place: opened(browser.new_context(), host, place, each)[0] for place, each in places
     }

@@ -7,16 +7,19 @@ what was added since the sample before, so that a session which is deleted takes
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from sxhost.model.history import History, Sample
+from sxhost.model.history import History, Sample, SessionActivity
 from sxhost.model.session import Session
 from sxhost.model.summaries import cost_of, count_of
 
-__all__ = ["SAMPLE_EVERY", "HistoryRecorder"]
+__all__ = ["SAMPLE_EVERY", "ActivityRecorder", "HistoryRecorder"]
 
 SAMPLE_EVERY = 60.0
 """Seconds between two samples."""
+
+SPANS, SAMPLES = 12, 5
+"""Spans of time for which the events of each session are counted; samples of one: an hour."""
 
 
 class HistoryRecorder:
@@ -71,3 +74,41 @@ class HistoryRecorder:
         """Return the samples after a time."""
         samples = [sample for sample in self._samples if sample.at_ms > at_ms]
         return History(every_s=SAMPLE_EVERY, samples=samples)
+
+
+class ActivityRecorder:
+    """Counts the events of each session over the last hour, in spans of five minutes."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, list[int]] = {}
+        """Of those that had any: events by span, the present one last."""
+        self._before: dict[str, int] | None = None
+        """The events that each session had at the last sample; None before the first."""
+        self._samples = 0
+
+    def note(self, sessions: Collection[Session]) -> None:
+        """Count what was added since the last sample."""
+        if self._samples % SAMPLES == 0:
+            self._begin_span()
+        self._samples += 1
+        known = self._before
+        if known is not None:
+            for session in sessions:
+                self._add(session.id, session.event_count - known.get(session.id, 0))
+        self._before = {session.id: session.event_count for session in sessions}
+        self._counts = {
+            name: self._counts[name] for name in self._before if name in self._counts
+        }
+
+    def _begin_span(self) -> None:
+        moved = {name: [*counts[1:], 0] for name, counts in self._counts.items()}
+        self._counts = {name: counts for name, counts in moved.items() if any(counts)}
+
+    def _add(self, name: str, events: int) -> None:
+        if events > 0:
+            self._counts.setdefault(name, [0] * SPANS)[-1] += events
+
+    def current(self) -> SessionActivity:
+        """Return the counts of the sessions that had any event."""
+        counts = {name: list(each) for name, each in self._counts.items()}
+        return SessionActivity(every_s=SAMPLES * SAMPLE_EVERY, sessions=counts)

@@ -50,6 +50,7 @@ from sxhost.model.session_state import ACTIVE_STATES
 from sxhost.model.status import HostCounts, Status
 from sxhost.model.subscription import Encoding, Selection, Sink, Subscription, Summaries
 from sxhost.model.summaries import summary_filter
+from sxhost.prices import Prices
 from sxhost.registration import Registrar
 from sxhost.service_agents import AgentVerbs
 from sxhost.service_core import ServiceCore
@@ -90,8 +91,12 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         wall_ms: Callable[[], int],
         limits: Limits,
         agents: Agents = NO_AGENTS,
+        *,
+        prices: Prices | None = None,
     ) -> None:
-        core = self._core = ServiceCore(store, clock, wall_ms, limits, agents=agents)
+        core = self._core = ServiceCore(
+            store, clock, wall_ms, limits, agents=agents, prices=prices or Prices()
+        )
         self.port = 0
         self.telemetry = ""
         self.on_stop: Callable[[], object] = lambda: None
@@ -130,6 +135,7 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         sessions = await core.store.sessions()
         counts = await core.store.counts()
         core.history.note(at, counts.events, map(core.current, sessions))
+        core.activity.note(sessions)
 
     async def end_streams(self) -> None:
         """Answer the pulls that wait, and end all subscriptions: the host is stopping."""

@@ -17,12 +17,13 @@ from sxhost.audit import Audit
 from sxhost.errors import SessionLimit
 from sxhost.event_drafts import compact_draft, compact_drafts
 from sxhost.eviction import Eviction
-from sxhost.history import HistoryRecorder
+from sxhost.history import ActivityRecorder, HistoryRecorder
 from sxhost.model.event import Event, EventDraft
 from sxhost.model.event_types import EndedEvent
 from sxhost.model.limits import Limits
 from sxhost.model.session import Hosting, Session, Summary
 from sxhost.model.summaries import summarize
+from sxhost.prices import Prices
 from sxhost.project import project_name
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
@@ -48,18 +49,21 @@ class ServiceCore:
         limits: Limits,
         *,
         agents: Agents,
+        prices: Prices,
     ) -> None:
         self.store = store
         self.clock = clock
         self.wall_ms = wall_ms
         self.limits = limits
         self.agents = agents
+        self.prices = prices
         self.slices = TimeSlicer(clock)
         self.notifier = LogNotifier(clock, store, store.known, limits, self.slices)
         store.watch(self.notifier.committed)
         self.presence = Presence(clock, wall_ms, limits)
         self.audit = Audit(store, clock, wall_ms, limits)
         self.history = HistoryRecorder(limits.history)
+        self.activity = ActivityRecorder()
         self.rules = agents.rules or Rules()
         self.approvals = ApprovalBroker(
             store, store, clock, wall_ms, limits=limits, decide=self.rules

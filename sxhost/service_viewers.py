@@ -10,7 +10,7 @@ from sxhost.model.auth import HostIdentity, Identity
 from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
 from sxhost.model.event import Event, EventQuery
-from sxhost.model.history import History, HistoryQuery
+from sxhost.model.history import History, HistoryQuery, SessionActivity
 from sxhost.model.host import Pages
 from sxhost.model.names import END_OF_LOG
 from sxhost.model.search import (
@@ -24,10 +24,12 @@ from sxhost.model.search_text import excerpt, find, text_of
 from sxhost.model.session import Done, SeenDraft, Session
 from sxhost.model.transcript import TranscriptPage, TranscriptQuery
 from sxhost.model.turn import AgentInfo
+from sxhost.model.usage import SpentByModel, UsageQuery, UsageReport
 from sxhost.project import machine, project_name
 from sxhost.service_core import ServiceCore
 from sxhost.streams.reader import LogReader
 from sxhost.transcripts.paging import TranscriptPager
+from sxhost.usage_report import UsageSums
 
 __all__ = ["ViewerVerbs"]
 
@@ -59,6 +61,27 @@ class ViewerVerbs:
     async def history(self, query: HistoryQuery) -> History:
         """Return figures of the host over time."""
         return self._core.history.after(query.after_ms)
+
+    async def activity(self) -> SessionActivity:
+        """Return how many events each session had over the last hour."""
+        return self._core.activity.current()
+
+    async def usage(self, query: UsageQuery) -> UsageReport:
+        """Sum up what agents have used, and what it costs."""
+        core = self._core
+        sums = UsageSums(query, core.prices, project_name)
+        entries = await core.store.usage_entries(query.since_ms, query.until_ms)
+        await core.slices.run(sums.add_all(entries))
+
+        def title_of(session_id: str) -> str:
+            known = core.store.known.get(session_id)
+            return "" if known is None else known.shown_title
+
+        return sums.report(title_of)
+
+    async def usage_spent(self) -> list[SpentByModel]:
+        """Return what agents have used since the host's start, by agent and model."""
+        return await self._core.store.usage_spent()
 
     async def agents(self) -> list[AgentInfo]:
         """List the kinds of agents that the host knows: which are there, and why not."""

@@ -28,7 +28,7 @@ from sxhost.agents.rules import Rules
 from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore, token_file
 from sxhost.config import LogFormat, Settings
-from sxhost.daemon.agents import make_agents, make_rules
+from sxhost.daemon.agents import make_agents, make_prices, make_rules
 from sxhost.daemon.entrances import outside_urls
 from sxhost.daemon.init import leave_process_1
 from sxhost.daemon.listening import Listeners
@@ -168,7 +168,8 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
 def make_services(settings: Settings, store: Store, rules: Rules, reactor: Any) -> Services:
     """Return the service of the sessions in `store`, and what works beside and above it."""
     agents = make_agents(settings, reactor, rules, background_thread(reactor, "versions", 4))
-    sessions = SessionService(store, reactor, wall_ms, settings.limits, agents)
+    prices = make_prices(settings.prices)
+    sessions = SessionService(store, reactor, wall_ms, settings.limits, agents, prices=prices)
     # Later, so that whoever has asked for the stop still gets the answer.
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     run_in_thread = background_thread(reactor, "files")

@@ -20,6 +20,7 @@ qr               a link as a QR code, for a phone's camera
 redact           secrets and names taken out of a conversation
 pager            what long output is read through
 search           search: where something was said
+cost             cost: what agents have used, and what that costs
 follow           what goes on: the events of tail and events -f, as they come
 agents           new, turn, chat, steer, interrupt, end, run
 approvals        approvals, approve, deny, answer

@@ -20,6 +20,7 @@ MODULES: Final[Mapping[str, str]] = {
     "agents": "new turn chat steer interrupt end run",
     "approvals": "approvals approve deny answer",
     "attach": "attach",
+    "cost": "cost",
     "events": "events tail fire",
     "hooks": "hook",
     "log": "log transcript",

@@ -23,7 +23,7 @@ from twisted.logger import FileLogObserver, globalLogBeginner
 from sxhost.address import HostAddress
 from sxhost.auth.client_tokens import given_token, own_host_token
 from sxhost.cli.output import fail, put
-from sxhost.client.endpoints import CONNECT_WITHIN, make_client_endpoint
+from sxhost.client.endpoints import make_client_endpoint
 from sxhost.client.websocket import WebSocketClient
 from sxhost.config import USAGE_ERROR, Settings, announced_url
 from sxhost.daemon.logfile import as_text
@@ -182,10 +182,7 @@ async def _connect(
         page = f"ws://{address.authority}{address.prefix}/ws{query}"
         endpoint = make_client_endpoint(reactor, address, ca)
         remote = await connectProtocol(endpoint, Remote(page, headers))
-        remote.opened.addTimeout(CONNECT_WITHIN, reactor)
-        await remote.opened
-    except TimeoutError:
-        fail(1, f"No host answers at {url}: nothing came for {CONNECT_WITHIN:g} seconds.")
+        await remote.wait_until_open(reactor)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said
         fail(1, f"No host answers at {url}: {error}.")
     pipe = remote.pipe = Pipe(lambda _: remote, Limits().mux_message)

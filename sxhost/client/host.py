@@ -54,7 +54,7 @@ from sxhost.model.event import (
     Fired,
     LogQuery,
 )
-from sxhost.model.history import History, HistoryQuery
+from sxhost.model.history import History, HistoryQuery, SessionActivity
 from sxhost.model.message import (
     Message,
     MessageDraft,
@@ -82,6 +82,7 @@ from sxhost.model.turn import AgentInfo, Launch, ModelDraft, SteerDraft, Submitt
 
 if TYPE_CHECKING:
     from sxhost.model.search import SearchPage, SearchQuery
+    from sxhost.model.usage import UsageQuery, UsageReport
 
 __all__ = ["HostClient", "connect"]
 
@@ -123,6 +124,16 @@ class HostClient:
     async def history(self, query: HistoryQuery) -> History:
         """Tell figures of the host over time, a sample a minute."""
         return await self._verbs.get(History, "/history", query)
+
+    async def activity(self) -> SessionActivity:
+        """Tell how many events each session had over the last hour."""
+        return await self._verbs.get(SessionActivity, "/activity")
+
+    async def usage(self, query: UsageQuery) -> UsageReport:
+        """Sum up what agents have used, and what it costs."""
+        from sxhost.model.usage import UsageReport
+
+        return await self._verbs.get(UsageReport, "/usage", query)
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""

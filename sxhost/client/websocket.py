@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from twisted.internet import defer
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from websockets.client import ClientProtocol
@@ -15,6 +17,7 @@ from websockets.frames import DATA_OPCODES, Close, Frame
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from sxhost.client.endpoints import CONNECT_WITHIN
 from sxhost.client.requests import why_lost
 
 __all__ = ["WebSocketClient"]
@@ -42,6 +45,18 @@ class WebSocketClient(Protocol):
         )
         self._parts: list[bytes] = []
         """What has come of a message that is not whole."""
+
+    async def wait_until_open(self, clock: IReactorTime) -> None:
+        """Return once messages may be sent.
+
+        :raises ConnectionError: they may not be, or nothing was answered in time.
+        """
+        self.opened.addTimeout(CONNECT_WITHIN, clock)
+        try:
+            await self.opened
+        except defer.TimeoutError:
+            self.transport.abortConnection()
+            raise ConnectionError(f"it was silent for {CONNECT_WITHIN:g} s") from None
 
     # What is overridden.
 
@@ -102,7 +117,7 @@ class WebSocketClient(Protocol):
             why = f"it answers {answer.status_code} {answer.reason_phrase}"
             self.opened.errback(ConnectionError(why))
         elif error is not None:
-            self.opened.errback(ConnectionError(str(error)))
+            self.opened.errback(ConnectionError("it does not answer as a host does"))
         elif events:
             self.opened.callback(None)
 

@@ -20,6 +20,7 @@ from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
 from sxhost.policy.rules import PolicyError
+from sxhost.prices import BadPrices, Prices
 from sxhost.process.child import ProcessSpawner
 from sxhost.process.environ import agent_environment
 from sxhost.process.orphans import end_orphans
@@ -67,6 +68,14 @@ def make_rules(file: Path | None) -> Rules:
     try:
         return Rules(file)
     except PolicyError as error:
+        exit_with_error(1, f"sxhost: {error}")
+
+
+def make_prices(file: Path | None) -> Prices:
+    """Load the prices of models, or end the process with a sentence."""
+    try:
+        return Prices(file)
+    except BadPrices as error:
         exit_with_error(1, f"sxhost: {error}")
 
 

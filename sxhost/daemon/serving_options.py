@@ -272,6 +272,9 @@ SERVING_OPTIONS: Final = (
     ),
     ServingOption("policy", "File of the rules that answer agents' questions", FILE, "policy"),
     ServingOption(
+        "prices", "File of prices of models, beside those that the host knows", FILE, "prices"
+    ),
+    ServingOption(
         "emit-content",
         "Content in telemetry: full, redacted (lengths only) or none",
         choice(EmitContent),

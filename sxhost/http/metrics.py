@@ -23,10 +23,14 @@ from prometheus_client.utils import floatToGoString
 from sxhost.http.routes import Route
 from sxhost.model.host import Host
 from sxhost.model.session import StateName
+from sxhost.model.usage import SpentByModel
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+KINDS = ("input", "cached", "cache_write", "output")
+"""Kinds of tokens, as `TokenCounts.billed` has them; they do not overlap."""
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 """Seconds; long pulls fill the last ones."""
@@ -66,6 +70,30 @@ class RequestFigures(Collector):
         yield times
 
 
+class UsageFigures(Collector):
+    """What agents have used since the host's start; the pairs of its labels are bounded."""
+
+    def __init__(self) -> None:
+        self.spent: Sequence[SpentByModel] = ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the figures for Prometheus."""
+        pair = ["agent", "model"]
+        tokens = CounterMetricFamily(
+            "sxhost_tokens", "Tokens that agents have used.", labels=[*pair, "kind"]
+        )
+        cost = CounterMetricFamily(
+            "sxhost_cost_usd", "US dollars that agents have told of.", labels=pair
+        )
+        for each in self.spent:
+            labels = [each.agent, each.model]
+            for kind, number in zip(KINDS, each.tokens.billed, strict=True):
+                tokens.add_metric([*labels, kind], number)
+            cost.add_metric(labels, float(each.cost))
+        yield tokens
+        yield cost
+
+
 class Metrics:
     """One registry with the host's metrics and the process's own."""
 
@@ -78,6 +106,8 @@ class Metrics:
         registry.register(requests)
         self.count = requests.count
         """Counts one answered request."""
+        self._usage = UsageFigures()
+        registry.register(self._usage)
         self._events = Gauge("sxhost_events", "Events ever appended.", registry=registry)
         self._sessions = Gauge(
             "sxhost_sessions", "Sessions by state.", ["state"], registry=registry
@@ -93,6 +123,7 @@ class Metrics:
     async def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         counts = await self._host.counts()
+        self._usage.spent = await self._host.usage_spent()
         for name in get_args(StateName):
             self._sessions.labels(name).set(counts.states.get(name, 0))
         self._events.set(counts.events)

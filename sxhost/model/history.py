@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-__all__ = ["History", "HistoryQuery", "Sample"]
+__all__ = ["History", "HistoryQuery", "Sample", "SessionActivity"]
 
 
 class HistoryQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -37,3 +37,13 @@ class History(Struct, frozen=True, kw_only=True):
 
     every_s: float
     samples: list[Sample]
+
+
+class SessionActivity(Struct, frozen=True, kw_only=True):
+    """How many events each session had of late, in spans of `every_s` seconds.
+
+    Those that had none in all of them are left out; the last span is the present one.
+    """
+
+    every_s: float
+    sessions: dict[str, list[int]]

@@ -35,7 +35,7 @@ from sxhost.model.event import (
     Fired,
     LogQuery,
 )
-from sxhost.model.history import History, HistoryQuery
+from sxhost.model.history import History, HistoryQuery, SessionActivity
 from sxhost.model.limits import Limits
 from sxhost.model.message import (
     Message,
@@ -71,6 +71,7 @@ from sxhost.model.turn import (
     Turn,
     TurnDraft,
 )
+from sxhost.model.usage import SpentByModel, UsageQuery, UsageReport
 
 __all__ = ["Host", "Pages", "RemoteHost"]
 
@@ -92,6 +93,12 @@ class RemoteHost(Protocol):
 
     async def history(self, query: HistoryQuery) -> History:
         """Return figures of the host over time, a sample a minute."""
+
+    async def activity(self) -> SessionActivity:
+        """Return how many events each session had over the last hour."""
+
+    async def usage(self, query: UsageQuery) -> UsageReport:
+        """Sum up what agents have used, and what it costs."""
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
@@ -217,6 +224,9 @@ class Host(RemoteHost, Protocol):
 
     def now_ms(self) -> int:
         """Return the time of day in Unix milliseconds."""
+
+    async def usage_spent(self) -> list[SpentByModel]:
+        """Return what agents have used since the host's start, by agent and model."""
 
     async def counts(self) -> HostCounts:
         """Count what the host holds."""

@@ -25,7 +25,7 @@ __all__ = ["JournalledStore"]
 log = logger(__name__)
 
 TRIP = ReadLimit(512, 128 * 1024)
-"""What one trip to the disk brings: events, or bytes."""
+"""What one trip to the disk brings at the most: events, or bytes."""
 
 
 class JournalledStore(TransactionVerbs):
@@ -164,7 +164,10 @@ class JournalledStore(TransactionVerbs):
         most = end if limit is None else limit
         found: list[Event] = []
         while len(found) < most:
-            events, is_all = await self._read_some(session_id, seq, position)
+            # Of a log that is filtered, any number may be needed for a few.
+            count = TRIP.events if names else min(TRIP.events, most - len(found))
+            trip = ReadLimit(count, TRIP.size)
+            events, is_all = await self._read_some(session_id, seq, position, trip)
             found += (e for e in events if e.id <= end and (not names or e.event in names))
             if is_all or not events:
                 break
@@ -174,7 +177,7 @@ class JournalledStore(TransactionVerbs):
         return take_enough(found, most, size)
 
     async def _read_some(
-        self, session_id: str | None, seq: int, position: int
+        self, session_id: str | None, seq: int, position: int, trip: ReadLimit
     ) -> tuple[list[Event], bool]:
         """Return the next events, from memory if it has them all, and whether that is all."""
         events = self.recent.since(session_id, position)
@@ -183,7 +186,7 @@ class JournalledStore(TransactionVerbs):
         if events is not None:
             return [event for event in events if event.seq > seq and event.id > position], True
         page: tuple[list[Event], bool] = await self._threads.read(
-            self._journal.read, session_id, seq, position, TRIP
+            self._journal.read, session_id, seq, position, trip
         )
         return await self._group.settled(page)
 

@@ -55,7 +55,8 @@ class LogReader:
         ours = cursor.epoch == self._log.epoch
         start = cursor.position if ours else 0
         seq = 0 if cursor.epoch else cursor.position
-        pages = self._pages(session_id, start, seq=seq, names=query.names())
+        first = min(query.limit, PAGE)
+        pages = self._pages(session_id, start, seq=seq, names=query.names(), first=first)
         async for page in _at_most(query.limit, self._chosen(pages, query)):
             yield page
 
@@ -82,14 +83,24 @@ class LogReader:
             yield page
 
     async def _pages(
-        self, session_id: str | None, position: int, *, seq: int = 0, names: frozenset[str]
+        self,
+        session_id: str | None,
+        position: int,
+        *,
+        seq: int = 0,
+        names: frozenset[str],
+        first: int = PAGE,
     ) -> Pages:
-        """Read up to where the log ends as the first page is read, each when asked for."""
-        end, number = None, 0
+        """Read up to where the log ends as the first page is read, each when asked for.
+
+        :param first: events of the first page: often no more are wanted.
+        """
+        end, number, most = None, 0, first
         while end is None or position < end:
             events = await self._log.read_events(
-                session_id, seq=seq, position=position, limit=PAGE, size=PAGE_SIZE, names=names
+                session_id, seq=seq, position=position, limit=most, size=PAGE_SIZE, names=names
             )
+            most = PAGE
             if end is None:  # only a read is sure to know what other writers have added
                 end = self._log.recent.position
             if not events:

@@ -48,6 +48,7 @@ ROOMS = {
     "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
     "codec": Room("2", ("codec/*.py",), rooms_of("errors model visible"), rooms_of("msgspec")),
     "config": Room("2", ("config.py",), rooms_of("files model"), rooms_of("msgspec")),
+    "prices": Room("2", ("prices.py",), rooms_of("model"), rooms_of("msgspec")),
     "policy": Room("2", ("policy/*.py",), rooms_of("model"), rooms_of("msgspec re2")),
     "auth": Room(
         "3",
@@ -128,10 +129,11 @@ ROOMS = {
             "service_messages.py",
             "service_policy.py",
             "service_viewers.py",
+            "usage_report.py",
         ),
         rooms_of(
-            "agents audit codec errors logs model project slices store streams "
-            "transcripts waiting"
+            "agents audit codec errors logs model prices project slices store "
+            "streams transcripts waiting"
         ),
         rooms_of("msgspec twisted"),
     ),
@@ -191,7 +193,7 @@ ROOMS = {
         ("daemon/*.py",),
         rooms_of(
             "address agents auth config drivers errors faces/pi files http localnet "
-            "logs model policy process service store visible waiting"
+            "logs model policy prices process service store visible waiting"
         ),
         rooms_of("OpenSSL twisted"),
     ),

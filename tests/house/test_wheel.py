@@ -89,7 +89,8 @@ def test_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     )
     files = [path for kind in kinds for path in (TREE / "sxhost").rglob(kind)]
     sources = {str(path.relative_to(TREE)) for path in files if path.suffix != ".ts"}
-    assert names == {*sources, "sxhost/py.typed", "twisted/plugins/sxhost_plugin.py"}
+    data = {"sxhost/prices.json", "sxhost/py.typed", "twisted/plugins/sxhost_plugin.py"}
+    assert names == {*sources, *data}
 
 
 def test_twistd_knows_the_host(installed: Environment) -> None:

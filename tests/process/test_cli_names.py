@@ -37,6 +37,7 @@ BY_NAME: dict[str, list[str]] = {
 ATTACHED: dict[str, list[str]] = {
     "pull": ["pull", "{name}"],
     "send": ["send", "{name}", "hello"],
+    "cost": ["cost", "--session", "{name}"],
 }
 """Those about a session whose agent is not the host's."""
 
@@ -109,6 +110,9 @@ def test_messages_find_their_session(shell: Shell, name_of: Callable[[str], str]
     name = name_of(session)
     assert f"queued for {session} " in shell.output(*named(ATTACHED["send"], name))
     assert shell.output(*named(ATTACHED["pull"], name)) == "hello\n"
+    used = {"event": "usage", "data": {"output_tokens": 7}}
+    ask(f"{shell.url}/sessions/{session}/events", used)
+    assert shell.output(*named(ATTACHED["cost"], name)) == f"0 0 0 7 7 unknown {session}\n"
     shell.output("rm", session)
 
 

@@ -91,7 +91,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (beheaded, "sxhost.db cannot be used: file is not a database"),
         (of_another_application, "sxhost.db is not a database of sxhost"),
         (no_database, "sxhost.db cannot be used: file is not a database"),
-        (of_a_later_version, "sxhost.db has version 99; this sxhost knows 4"),
+        (of_a_later_version, "sxhost.db has version 99; this sxhost knows "),
         (without_its_database, "sxhost.db-wal belongs to a database that is not there"),
         (a_directory, "sxhost.db cannot be used: "),
     ],

@@ -611,6 +611,44 @@ def test_reader_is_offered_nothing_that_would_fail(dashboard: Dashboard, feed: F
     assert asking.decision
 
 
+def test_login_for_one_session_sees_that_session_alone(
+    browser: Browser, running_host: Host, feed: Feed
+) -> None:
+    """It comes by a proxy that knows the token, say."""
+    conversation(feed, "a")
+    conversation(feed, "b")
+    asking = [feed.permission("a", command="make a")]
+    assert until(lambda: feed.ask("/approvals"))
+    asking.append(feed.permission("b", command="make b"))
+    given = {"scopes": ["read", "send", "approve"], "session": "a", "name": "guest"}
+    secret = feed.ask("/tokens", given)["secret"]
+    headers = {"Authorization": f"Bearer {secret}"}
+    guest = Dashboard(browser, running_host.url, extra_http_headers=headers)
+    page = guest.open()
+    expect(page.locator("a.row")).to_have_count(1)
+    page.goto(f"{guest.url}/#/s/a")
+    expect(page.get_by_role("heading", name="Answer 0")).to_be_visible()
+    feed.fire("a", "message", text="news")
+    expect(page.locator(".item.message").last).to_contain_text("news")
+    page.goto(f"{guest.url}/#/host")
+    expect(page.locator("main")).to_contain_text("in a alone")
+    page.goto(f"{guest.url}/#/usage")
+    expect(page.get_by_role("link", name="what it has used")).to_be_visible()
+    page.goto(f"{guest.url}/#/inbox")
+    card = page.locator("article.card")
+    expect(card).to_have_count(1)
+    expect(card.get_by_role("button", name="Approve once")).to_have_attribute(
+        "aria-disabled", "false"
+    )
+    card.focus()
+    page.keyboard.press("a")
+    assert asking[0].decision["behavior"] == "allow"
+    expect(card).to_have_count(0)
+    feed.ask("/sessions/b/approvals/2", {"decision": "deny"})
+    assert asking[1].decision["behavior"] == "deny"
+    guest.close()
+
+
 # Everybody.
 
 
@@ -623,6 +661,8 @@ SCREENS = {
     "search/answer": ("Search", "Answer 0"),
     "new": ("New agent", "What to do"),
     "host": ("Host", "Tokens and browsers"),
+    "usage": ("Usage", "tokens in"),
+    "activity": ("Activity", "tool-start"),
 }
 """What each has for a heading, and words in it."""
 
@@ -649,7 +689,7 @@ def test_screens_have_no_obstacles(
 # A phone.
 
 
-@pytest.mark.parametrize("place", ["", "inbox", "s/a", "new", "host"])
+@pytest.mark.parametrize("place", ["", "inbox", "s/a", "new", "host", "usage", "activity"])
 def test_phone_shows_one_column_with_targets_for_thumbs(
     browser: Browser, running_host: Host, feed: Feed, place: str
 ) -> None:
@@ -664,7 +704,7 @@ def test_phone_shows_one_column_with_targets_for_thumbs(
     phone = Dashboard(browser, running_host.url, **PHONE)
     page = phone.open(place)
     expect(page.locator("main")).not_to_be_empty()
-    expect(page.locator("a.row, article.card, form, .form").first).to_be_visible()
+    expect(page.locator("a.row, article.card, form, .form, .spending").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     targets = "main button:visible, main summary:visible, main select:visible, nav a:visible"
     small = page.locator(f"{targets}, main a.row:visible")

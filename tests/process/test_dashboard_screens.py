@@ -259,6 +259,44 @@ def test_host_is_shown_over_time_with_its_agents_hooks_and_policy(
     assert Axe().run(page).response["violations"] == []
 
 
+def test_usage_is_told_or_unknown_and_activity_is_shown_as_it_happens(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    feed.register("a", title=HOSTILE[0], model="large")
+    feed.register("b", title="Crawl", model="small")
+    feed.register("c", title="Guessed", model="gpt-5.5")
+    feed.fire("a", "usage", input_tokens=1000, output_tokens=50, cost_usd=0.25)
+    feed.fire("b", "usage", input_tokens=3000, output_tokens=70)
+    page = dashboard.open("usage")
+    rows = page.locator("table.sums tbody tr")
+    expect(rows).to_have_text("claude4k120$0.25 + unknown of 3.07k tokens")
+    feed.fire("c", "usage", input_tokens=1_000_000, output_tokens=10)
+    page.get_by_label("By", exact=True).select_option("session")
+    expect(rows).to_have_count(3)
+    expect(rows.filter(has_text=HOSTILE[0])).to_contain_text("$0.25")
+    expect(rows.filter(has_text="Crawl")).to_have_text("Crawl3k70unknown")
+    expect(rows.filter(has_text="Guessed")).to_contain_text("~$")
+    expect(page.locator("main")).to_contain_text("~ by the prices of")
+    expect(page.locator("main")).to_contain_text("Without a price, so unknown: small")
+    assert Axe().run(page).response["violations"] == []
+    page.goto(f"{dashboard.url}/#/activity")
+    lines = page.locator("a.happened")
+    expect(lines).to_have_count(3)
+    feed.fire("b", "message-delta", text="a piece", item="m")
+    feed.fire("b", "message", text=HOSTILE[1], item="m")
+    expect(lines.first).to_contain_text(HOSTILE[1])
+    expect(lines).to_have_count(4)
+    lines.first.hover()
+    feed.fire("b", "message", text="news")
+    page.get_by_role("button", name="1 new").click()
+    expect(lines.first).to_contain_text("news")
+    page.get_by_label("Only lines with these words").fill("crawl message")
+    expect(lines).to_have_count(2)
+    lines.first.click()
+    expect(page).to_have_url(re.compile("#/s/b/e4$"))
+    assert page.locator("main img, main script").count() == 0
+
+
 def test_hosted_session_is_renamed_told_a_model_compacted_ended_and_forgotten(
     dashboard: Dashboard, feed: Feed
 ) -> None:

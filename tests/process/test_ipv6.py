@@ -40,6 +40,7 @@ COMMANDS = {
     "approve": ["approve", "s", "1"],
     "attach": ["attach", "--id", "x", "--", "true"],
     "audit": ["audit"],
+    "cost": ["cost"],
     "deny": ["deny", "s", "1"],
     "discover": ["discover"],
     "end": ["end", "s"],

@@ -24,6 +24,7 @@ COMMANDS = {
     "attach": ["attach", "--", "true"],
     "audit": ["audit"],
     "completion": ["completion", "bash"],
+    "cost": ["cost"],
     "deny": ["deny", "a", "1"],
     "discover": ["discover"],
     "emit": ["emit", "--type", "user", "--content", "x", "--verbose"],

@@ -354,12 +354,14 @@ def test_foreground_host_prints_its_url(running_host: Host) -> None:
     assert f'"port":{running_host.port},' in ask(f"{running_host.url}/status")
 
 
+@forked
 def test_codex_bypass_is_warned_of(start_host: StartHost) -> None:
     host = start_host("--addr", "127.0.0.1:0", f"--{BYPASS}", "true", command=(SXHOST,))
     assert host.port
     assert f"--{BYPASS}: what comes by POST /messages" in host.output()
 
 
+@forked
 def test_addr_option_is_host_and_port(start_host: StartHost) -> None:
     host = start_host("--addr", "127.0.0.1:0", command=(SXHOST,))
     assert ask(f"{host.url}/health") == '{"status":"ok"}'
@@ -386,6 +388,7 @@ def test_native_option_says_what_a_later_host_has(
         assert [b'"own"' in line for line in events] == kept
 
 
+@forked
 def test_several_listen_options(start_host: StartHost, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     host = start_host("--listen", f"unix:{path}:mode=600", "--listen", FREE, command=(SXHOST,))
@@ -400,6 +403,7 @@ def test_several_listen_options(start_host: StartHost, tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@forked
 def test_endpoint_with_extra_options_works(start_host: StartHost) -> None:
     host = start_host("--listen", f"{FREE}:backlog=7")
     assert ask(f"{host.url}/health") == '{"status":"ok"}'
@@ -419,6 +423,7 @@ def test_port_in_use_is_a_readable_error(
     assert not (tmp_path / "pid").exists()
 
 
+@forked
 def test_unix_socket_in_use_is_a_readable_error(start_host: StartHost, tmp_path: Path) -> None:
     place = f"unix:{tmp_path}/sock"
     first = start_host("--listen", FREE, "--listen", place)
@@ -510,6 +515,7 @@ def by_signal(number: int) -> Callable[[Host], None]:
     return lambda host: host.process.send_signal(number)
 
 
+@forked
 @pytest.mark.parametrize(
     ("stop", "code"),
     [

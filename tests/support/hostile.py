@@ -44,6 +44,8 @@ def hostile(kind: Any, manner: Manner = "all", name: str = "") -> Any:
     if isinstance(made, inspect.UnionType):
         made = next(one for one in made.types if not isinstance(one, inspect.NoneType))
         return hostile(made, manner, name)
+    if isinstance(made, inspect.StrType) and name.endswith("_usd"):
+        return "0.0512"  # what is no number is no answer of a host
     if manner == "rich" and (value := _rich(made, name)) is not None:
         return value
     if isinstance(made, inspect.StrType):

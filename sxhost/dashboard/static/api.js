@@ -39,9 +39,9 @@ export function protocols() {
   return secret ? ["sxhost", `sxhost-page.${secret}`] : [];
 }
 
-/** The address of the live stream. */
-export function streamAddress() {
-  const address = new URL("v1/stream", BASE);
+/** The address of the live stream. @param {string} only the one session that this login is for, else "" */
+export function streamAddress(only) {
+  const address = new URL(only ? path`sessions/${only}/stream` : "v1/stream", BASE);
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   return address;
 }

@@ -76,7 +76,7 @@ export function Approval({ approval, batch = false }) {
   return html`
     <article class="card" tabindex="0" data-approval=${approval.id} data-session=${approval.session} aria-label=${`${approval.session} asks: ${oneLine(approval.title, 80)}`}>
       <header>
-        ${batch && approval.inquiries.length === 0 && !approval.at_terminal_ms && may("approve", approval.session) && html`<input type="checkbox" data-key="x" aria-label="Answer together with others" title="answer together with others" disabled=${!!unread} checked=${chosen} onChange=${() => toggle(nameOf(approval))} />`}
+        ${batch && approval.inquiries.length === 0 && !approval.at_terminal_ms && html`<input type="checkbox" data-key="x" aria-label="Answer together with others" title="answer together with others" disabled=${!!unread} checked=${chosen} onChange=${() => toggle(nameOf(approval))} />`}
         <a href=${`#/s/${encodeURIComponent(approval.session)}`}><b>${oneLine(session.title || approval.session, 80)}</b></a>
         <span class="dim">${[session.agent, oneLine(session.cwd || "", 60), oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")}</span>
         <span class="dim right">no. ${approval.id}, asked ${age(now - approval.opened_ms)} ago${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span>

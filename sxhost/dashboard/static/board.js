@@ -1,9 +1,9 @@
 // @ts-check
 // The board: every session, those first that need somebody.
-import { h, html, useMemo, useNow, useRef, useSignal, useState } from "./dom.js";
+import { h, html, useEffect, useMemo, useNow, useRef, useSignal, useState } from "./dom.js";
 import { age, count, dollars, oneLine, project } from "./format.js";
 import { post, path } from "./api.js";
-import { failed, groupOf, groups, listed, may, sessions, waitsForLook } from "./state.js";
+import { failed, groupOf, groups, listed, may, me, sessions, waitsForLook } from "./state.js";
 
 const TITLES = { needs: "Needs you", working: "Working", idle: "Idle", over: "Over" };
 /** Rows of a group that are drawn at first, and with each "more". */
@@ -65,6 +65,7 @@ function Chips({ marks, words, setSearch }) {
 export function Board({ search, setSearch, frozen }) {
   const found = useSignal(groups);
   const now = useNow(5, frozen);
+  const Spark = useSpark();
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const marks = useMemo(() => marksOfAll(sessions.peek().values()), [found]);
   const [order, stale, hold, settle] = useSteadyOrder(found);
@@ -74,7 +75,7 @@ export function Board({ search, setSearch, frozen }) {
     <div class="board" onPointerEnter=${hold} onPointerLeave=${settle} onFocusIn=${hold} onFocusOut=${settle}><h1 class="unseen">Board</h1>
       ${h(Chips, { marks, words, setSearch })}
       ${stale && html`<button class="notice" data-key="r" onClick=${() => settle(null)}>The order has changed: press r</button>`}
-      ${shown.map(([name, rows]) => rows.length > 0 && html`<${Group} key=${name} name=${name} rows=${rows} now=${now} />`)}
+      ${shown.map(([name, rows]) => rows.length > 0 && html`<${Group} key=${name} name=${name} rows=${rows} now=${now} Spark=${Spark} />`)}
       ${words.length > 0 && shown.every(([, rows]) => !rows.length) && html`<p class="empty">No session has these words.</p>`}
     </div>`;
 }
@@ -109,19 +110,38 @@ function withNew(order, newest) {
   return Object.fromEntries(Object.entries(order).map(([name, group]) => [name, [...group, ...newest[name].filter((id) => !known.has(id))]]));
 }
 
-/** @param {{name: keyof typeof TITLES, rows: any[], now: number}} props */
-function Group({ name, rows, now }) {
+/** Milliseconds after which small bars come to the rows, and the width of a page that has room for them. */
+const SPARKS_AFTER = 1500, WIDE = "(min-width: 1000px)";
+
+/** What draws the last hour of a session, once that part of the page has come. */
+function useSpark() {
+  const [Spark, setSpark] = useState(/** @type {any} */ (null));
+  useEffect(() => {
+    let here = true, leave = () => {};
+    const timer = setTimeout(async () => {
+      const part = matchMedia(WIDE).matches && !me.peek()?.session && await import("./spark.js").catch(() => null);
+      if (!part || !here) return;
+      leave = part.follow();
+      setSpark(() => part.Spark);
+    }, SPARKS_AFTER);
+    return () => { here = false; clearTimeout(timer); leave(); };
+  }, []);
+  return Spark;
+}
+
+/** @param {{name: keyof typeof TITLES, rows: any[], now: number, Spark: any}} props */
+function Group({ name, rows, now, Spark }) {
   const [most, setMost] = useState(STEP[name]);
   return html`
     <section aria-label=${TITLES[name]}>
       <h2>${TITLES[name]} <span class="dim">${rows.length}</span></h2>
-      <ul class="rows">${rows.slice(0, most).map((session) => html`<${Row} key=${session.id} session=${session} now=${now} />`)}</ul>
+      <ul class="rows">${rows.slice(0, most).map((session) => html`<${Row} key=${session.id} session=${session} now=${now} Spark=${Spark} />`)}</ul>
       ${rows.length > most && html`<button class="quiet" onClick=${() => setMost(most + 10 * STEP[name])}>${rows.length - most} more</button>`}
     </section>`;
 }
 
-/** @param {{session: any, now: number}} props */
-function Row({ session, now }) {
+/** @param {{session: any, now: number, Spark: any}} props */
+function Row({ session, now, Spark }) {
   const [sign, word] = stateOf(session);
   const unread = waitsForLook(session), place = `#/s/${encodeURIComponent(session.id)}`;
   const flag = () => post(`${path`sessions/${session.id}`}/seen`, { flag: !session.flagged }).catch(() => {});
@@ -131,6 +151,7 @@ function Row({ session, now }) {
       <span class="title">${unread && html`<span class="unread" title=${session.flagged ? "to be looked at later" : "not looked at"}>${session.flagged ? "⚑" : "●"}</span>`}${titleOf(session)}</span>
       <span class="agent">${session.agent || session.kind}${session.model && html` <span class="dim">${oneLine(session.model, 40)}</span>`}</span>
       <span class="doing dim">${doingOf(session, now)}</span>
+      <span class="spark">${Spark && h(Spark, { id: session.id })}</span>
       <span class="place dim">${oneLine(session.project || project(session.cwd), 40)}${session.git_branch && ` · ${oneLine(session.git_branch, 40)}`}</span>
       <span class="cost dim">${costOf(session)}</span>
     </a>${may("send", session.id) && html`<button class="later" data-key="m" tabindex="-1" aria-label=${session.flagged ? "No longer for later" : "Look at it later"} title="look at it later (m)" onClick=${flag}>⚑</button>`}</li>`;

@@ -15,7 +15,7 @@ function likeness({ kind, title, detail, choices, session }) {
 }
 
 /** Whether a question can be answered together with its like. @param {any} approval */
-const isPlain = ({ session, inquiries, at_terminal_ms: atTerminal, resolution }) => !inquiries.length && !atTerminal && !resolution && may("approve", session);
+const isPlain = ({ inquiries, at_terminal_ms: atTerminal, resolution }) => !inquiries.length && !atTerminal && !resolution && may("approve");
 
 /**
  * Questions with their like, each group in the place of its first; one by one those that are to be `apart`.
@@ -72,6 +72,6 @@ export function Equal({ asked, split, say }) {
 /** Who asks, and by which number it is answered. @param {{approval: any, now: number}} props */
 function Asker({ approval, now }) {
   const session = sessions.peek().get(approval.session) || {};
-  return html`<li><a href=${`#/s/${encodeURIComponent(approval.session)}`}>${oneLine(session.title || approval.session, 80)}</a>
-    <span class="dim">${[session.agent, oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")} no. ${approval.id}, asked ${age(now - approval.opened_ms)} ago${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span></li>`;
+  return html`<li><a href=${`#/s/${encodeURIComponent(approval.session)}`}>${oneLine(session.title || approval.session, 80)}</a>${" "}
+    <span class="dim">${[session.agent, oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")} · no. ${approval.id}, asked ${age(now - approval.opened_ms)} ago${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span></li>`;
 }

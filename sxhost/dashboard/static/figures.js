@@ -10,7 +10,8 @@ const BARS = 60, AGAIN = 60_000;
 
 /** @typedef {{at_ms: number, events: number, sessions: number, working: number, waiting: number, tokens: number, cost_usd: number}} Sample */
 
-export function Figures() {
+/** The host's samples, again each minute. */
+export function useSamples() {
   const [samples, setSamples] = useState(/** @type {Sample[]} */ ([]));
   useEffect(() => {
     const look = () => get("history").then((found) => setSamples(found.samples), () => {});
@@ -18,12 +19,18 @@ export function Figures() {
     const timer = setInterval(look, AGAIN);
     return () => clearInterval(timer);
   }, []);
+  return samples;
+}
+
+/** @param {{only?: string[]}} props the plots that are wanted, else all */
+export function Figures({ only }) {
+  const samples = useSamples();
   if (samples.length < 2) return html`<h2>Over time</h2><p class="dim">The host takes a sample each minute; plots come once there are two.</p>`;
   const spans = together(samples);
   const since = `since ${clock(spans[0].from)}, ${age(1000 * Math.round((spans[spans.length - 1].until - spans[spans.length - 1].from) / 1000))} a bar`;
   const last = samples[samples.length - 1];
   /** @type {(words: string, value: (span: Span) => number, say: (value: number) => string, sum: string) => any} */
-  const plot = (words, value, say, sum) => h(Plot, {
+  const plot = (words, value, say, sum) => (!only || only.includes(words)) && h(Plot, {
     label: `${words}, ${since}: ${sum}`, caption: html`<b>${words}</b> ${since}: ${sum}`,
     bars: spans.map((span) => ({ key: span.from, value: value(span), words: `${clock(span.from)}: ${say(value(span))}` })),
   });

@@ -2,6 +2,7 @@
 // The host: how it is, who may ask it, what was done.
 import { get, path, post, request } from "./api.js";
 import { sentence } from "./approval.js";
+import { Audit } from "./audit.js";
 import { h, html, useEffect, useSignal, useState } from "./dom.js";
 import { Figures } from "./figures.js";
 import { clock, count, duration, oneLine } from "./format.js";
@@ -14,14 +15,12 @@ export function HostPage() {
   useEffect(() => { get("status").then(setStatus, () => {}); }, []);
   if (!identity) return null;
   /** @type {[string, unknown][]} */
-  const facts = status && [
-    ["machine", identity.host.name], ["version", status.version], ["up for", duration(status.uptime * 1000)],
-    ["sessions", `${status.sessions}, ${status.active} active`], ["events so far", count(status.total_events)],
-    ["readers", status.subscribers], ["log", `${status.store}; an acknowledged event survives the end of the ${{ power: "machine's power", process: "process", none: "day only in memory" }[/** @type {string} */ (status.durability)] || status.durability}`],
-    ["you are", `${identity.name || "the host's own user"}, and may ${identity.scopes.join(", ")}${identity.session ? ` in ${identity.session}` : ""}`],
-    ...(status.missing ? [["missing", status.missing]] : []),
+  const facts = [
+    ["machine", identity.host.name], ["version", identity.host.version],
+    ...(status ? figures(status) : []),
+    ["you are", `${identity.name || "the host's own user"}, and may ${identity.scopes.join(", ")}${identity.session ? ` in ${identity.session} alone` : ""}`],
   ];
-  return html`<section class="form"><h1>Host</h1>${facts && html`<dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`}
+  return html`<section class="form"><h1>Host</h1><nav class="tabs narrow" aria-label="More"><a href="#/usage">Usage</a> <a href="#/activity">Activity</a></nav><dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
     <${Switch} />
     ${!identity.session && html`<${Figures} /><${Drivers} />`}
     ${may("admin") && html`<${Hooks} /><${Tokens} />`}
@@ -29,6 +28,15 @@ export function HostPage() {
     ${may("admin") && html`<${Audit} />`}
     ${status && html`<details><summary>Limits</summary><dl class="facts">${Object.entries(status.limits).map(([name, value]) => html`<dt>${name}</dt><dd>${String(value)}</dd>`)}</dl></details>`}</section>`;
 }
+
+const SURVIVED = /** @type {Record<string, string>} */ ({ power: "the end of the machine's power", process: "the end of the process", none: "no end of the process" });
+
+/** How the host is, in words. @param {any} status @returns {[string, unknown][]} */
+const figures = (status) => [
+  ["up for", duration(status.uptime * 1000)], ["sessions", `${status.sessions}, ${status.active} active`], ["events so far", count(status.total_events)],
+  ["readers", status.subscribers], ["log", `${status.store}; an acknowledged event survives ${SURVIVED[status.durability] || status.durability}`],
+  ...(status.missing ? [/** @type {[string, unknown]} */ (["missing", status.missing])] : []),
+];
 
 /** What a route answers; null as long as it has not. @param {string} route */
 function useAnswer(route) {
@@ -103,10 +111,4 @@ function Tokens() {
       ${SCOPES.map((scope) => html`<label key=${scope}><input type="checkbox" name="scope" value=${scope} checked=${scope === "read"} /> ${scope}</label>`)}
       <button>New token</button><span class="verdict" role="status">${verdict}</span></form>
     ${secret && html`<p class="notice">Copy it now, it is shown this once: <code>${secret}</code> <button class="quiet" onClick=${() => setSecret("")}>hide</button></p>`}`;
-}
-
-function Audit() {
-  const [entries, setEntries] = useState(/** @type {any[]} */ ([]));
-  useEffect(() => { get("audit?limit=50").then((found) => setEntries(found.reverse()), () => {}); }, []);
-  return html`<details><summary>What was done</summary><ul class="plain">${entries.map((entry) => html`<li key=${entry.id}><span class="dim">${clock(entry.at_ms)}</span> ${entry.what} ${entry.session || ""} ${entry.detail} <span class="dim">${entry.token ? `by token ${entry.token}` : ""}</span></li>`)}</ul></details>`;
 }

@@ -5,7 +5,7 @@ import { Approval, answerEach, nameOf, noteMove, resolved, selected } from "./ap
 import { computed, h, html, useEffect, useLayoutEffect, useRef, useSignal, useState } from "./dom.js";
 import { Equal, together } from "./equal.js";
 import { oneLine } from "./format.js";
-import { approvals, approvalsListed, sessions } from "./state.js";
+import { approvals, approvalsListed, approvalsPlace, may, sessions } from "./state.js";
 
 /** What cards show of the sessions that ask: a session may be known a moment after its question. */
 const askers = computed(() => approvals.value.map(({ session: id }) => sessions.value.get(id)).map((session) => session && `${session.agent} ${session.cwd} ${session.title}`).join("\n"));
@@ -16,7 +16,7 @@ export function Inbox() {
   const asked = useSignal(approvals);
   useSignal(askers);
   const [answered, setAnswered] = useState(/** @type {any[]} */ ([]));
-  useEffect(() => { get("approvals?all=1").then((all) => setAnswered(recent(all)), () => {}); }, [asked]);
+  useEffect(() => { get(`${approvalsPlace()}?all=1`).then((all) => setAnswered(recent(all)), () => {}); }, [asked]);
   const [cards, hold, settle] = useSteadyCards(asked, answered);
   const [apart, setApart] = useState(/** @type {Set<string>} */ (new Set()));  // questions that are to be answered one by one
   const [verdicts, setVerdicts] = useState(/** @type {string[]} */ ([]));
@@ -28,7 +28,7 @@ export function Inbox() {
       ${cards.length === 0 && html`<p class="empty">${approvalsListed ? "Nobody asks anything." : "The host is being asked what waits."}</p>`}
       <div onPointerEnter=${hold} onPointerLeave=${settle}>${shown.map((alike) => (alike.length > 1
         ? h(Equal, { key: nameOf(alike[0]), asked: alike, split: (/** @type {string} */ what) => setApart(new Set([...apart, what])), say: setVerdicts })
-        : h(Approval, { key: nameOf(alike[0]), approval: alike[0], batch: asked.length > 1 && !alike[0].resolution })))}</div>
+        : h(Approval, { key: nameOf(alike[0]), approval: alike[0], batch: asked.length > 1 && may("approve") && !alike[0].resolution })))}</div>
       ${h(Batch, { asked, say: setVerdicts })}
       ${verdicts.length > 0 && html`<ul class="plain dim" role="status">${verdicts.map((words) => html`<li key=${words}>${words}</li>`)}</ul>`}
     </section>

@@ -4,7 +4,7 @@ import { copy } from "./copy.js";
 
 /** @type {[string, string][]} */
 export const HELP = [
-  ["?", "this help"], ["/", "search"], ["Ctrl K", "go to a session, a place, or words that were said"], ["g b", "board"], ["g i", "inbox"], ["g s", "search what was said"], ["g h", "host"], ["n", "new agent"], ["u, Esc", "up"],
+  ["?", "this help"], ["/", "search"], ["Ctrl K", "go to a session, a place, or words that were said"], ["g b", "board"], ["g i", "inbox"], ["g s", "search what was said"], ["g u", "usage"], ["g a", "activity"], ["g h", "host"], ["n", "new agent"], ["u, Esc", "up"],
   ["j k, ↓ ↑", "next, previous"], ["Enter", "open"], ["r", "sort again"], ["m", "look at it later"], ["y", "copy as a command"], ["Y", "copy its link"],
   ["c", "write"], ["Ctrl Enter", "send"], ["f", "to the end"], ["[ ]", "previous, next turn"], ["t", "open or close tools"], ["I twice", "interrupt"],
   ["x", "choose a card, to answer several together"], ["a", "approve once, on a card that is focused and read"], ["d", "deny, with words"], [".", "other decisions"], ["1–9", "choose an answer"],
@@ -36,7 +36,7 @@ export function listen({ go, up, help, palette }) {
     }
     const key = prefix + event.key;
     prefix = "";
-    const places = /** @type {Record<string, string>} */ ({ "g b": "#/", "g i": "#/inbox", "g h": "#/host", "g s": "#/search", n: "#/new" });
+    const places = /** @type {Record<string, string>} */ ({ "g b": "#/", "g i": "#/inbox", "g h": "#/host", "g s": "#/search", "g u": "#/usage", "g a": "#/activity", n: "#/new" });
     const done = () => event.preventDefault();
     if (event.key === "g" && key === "g") prefix = "g ";
     else if (key in places) { go(places[key]); done(); }

@@ -34,6 +34,8 @@ export class Link {
     this._heard = 0;
     this._stopping = false;
     this._timer = 0;
+    /** The one session that this login is for; else empty. */
+    this.only = "";
     for (const name of ["online", "pageshow"]) window.addEventListener(name, () => this._wake());
     document.addEventListener("visibilitychange", () => this._wake());
     setInterval(() => this._replaceIfSilent(), 5000);
@@ -56,7 +58,7 @@ export class Link {
   connect() {
     clearTimeout(this._timer);
     this._drop();
-    const socket = new WebSocket(streamAddress(), protocols());
+    const socket = new WebSocket(streamAddress(this.only), protocols());
     this._socket = socket;
     this._heard = Date.now();
     socket.onopen = () => { if (socket === this._socket) this._opened(); };
@@ -103,10 +105,11 @@ export class Link {
     }
   }
 
-  /** Tell whether the host refuses us: a WebSocket does not say why it was not opened. */
+  /** Tell whether the host refuses us: a WebSocket does not say why it was not opened. A login for one session has a stream of its own. */
   async _denied() {
     try {
-      await get("whoami");
+      const { session } = await get("whoami");
+      if (session && session !== this.only) { this.only = session; this.connect(); }
       return false;
     } catch (error) {
       return error instanceof Refusal && error.status === 401;

@@ -22,6 +22,8 @@ const SCREENS = {
   search: async () => (await import("./search.js")).Search,
   new: async () => (await import("./launch.js")).Launch,
   host: async () => (await import("./hostpage.js")).HostPage,
+  usage: async () => (await import("./spending.js")).Spending,
+  activity: async () => (await import("./activity.js")).Activity,
 };
 
 /** A part of an address that somebody may have typed. @param {string} part */
@@ -68,8 +70,8 @@ function App() {
 function Bar({ screen, search, setSearch }) {
   const asked = useSignal(approvals).length;
   const identity = useSignal(me);
-  const to = (/** @type {string} */ name, /** @type {any} */ words) => html`<a href=${`#/${name}`} aria-current=${screen === name ? "page" : undefined}>${words}</a>`;
-  return html`<nav><b class="brand">sxhost</b> ${to("inbox", html`Inbox${asked > 0 && html` <span class="badge">${asked}</span>`}`)} ${to("", "Board")} ${to("search", "Search")} ${to("new", "New")} ${to("host", "Host")}
+  const to = (/** @type {string} */ name, /** @type {any} */ words, wide = false) => html`<a class=${wide ? "wide" : undefined} href=${`#/${name}`} aria-current=${screen === name ? "page" : undefined}>${words}</a>`;
+  return html`<nav><b class="brand">sxhost</b> ${to("inbox", html`Inbox${asked > 0 && html` <span class="badge">${asked}</span>`}`)} ${to("", "Board")} ${to("search", "Search")} ${to("new", "New")} ${to("usage", "Usage", true)} ${to("activity", "Activity", true)} ${to("host", "Host")}
     <input id="search" type="search" placeholder="/ search" aria-label="Search sessions" value=${search} onInput=${(/** @type {any} */ event) => { setSearch(event.target.value); if (screen) navigate("#/"); }} />
     <span class="dim machine">${identity?.host.name}</span></nav>`;
 }

@@ -14,7 +14,7 @@ const MOST = 8, HITS = 5, PAUSE = 250;
 /** @type {Choice[]} */
 const PLACES = [
   { name: "Board", more: "g b", to: "#/" }, { name: "Inbox", more: "g i", to: "#/inbox" },
-  { name: "New agent", more: "n", to: "#/new" }, { name: "Search what was said", more: "g s", to: "#/search" }, { name: "Host", more: "g h", to: "#/host" },
+  { name: "New agent", more: "n", to: "#/new" }, { name: "Search what was said", more: "g s", to: "#/search" }, { name: "Usage", more: "g u", to: "#/usage" }, { name: "Activity", more: "g a", to: "#/activity" }, { name: "Host", more: "g h", to: "#/host" },
 ];
 
 const RANK = { needs: 0, working: 1, idle: 2, over: 3 };

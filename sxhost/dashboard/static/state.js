@@ -1,6 +1,6 @@
 // @ts-check
 // What the page knows of the host: who asks, the sessions, what is asked. All of it can be asked for again.
-import { get } from "./api.js";
+import { get, path } from "./api.js";
 import { computed, signal } from "./dom.js";
 import { Link } from "./link.js";
 
@@ -54,7 +54,7 @@ async function readList(whole) {
   const turn = ++asked;
   let found;
   try {
-    found = await get("sessions");
+    found = link.only ? [await get(path`sessions/${link.only}`)] : await get("sessions");
   } catch {
     // A lost link reads it again when it is back.
     if (link.state.peek().status === "live") setTimeout(() => { if (turn === asked) readList(whole); }, AGAIN);
@@ -96,6 +96,9 @@ function begin(/** @type {any} */ frame) {
 /** Whether the host has said yet what is asked. */
 export let approvalsListed = false;
 
+/** Where what is asked is read: by a login for one session of that one alone. */
+export const approvalsPlace = () => (link.only ? path`sessions/${link.only}/approvals` : "approvals");
+
 let loading = 0;
 
 /** Ask anew what is asked; changes that come together ask once. */
@@ -103,7 +106,7 @@ export function loadApprovals() {
   clearTimeout(loading);
   loading = window.setTimeout(async () => {
     try {
-      const found = await get("approvals");
+      const found = await get(approvalsPlace());
       approvalsListed = true;
       approvals.value = found.sort((/** @type {any} */ a, /** @type {any} */ b) => a.opened_ms - b.opened_ms);
     } catch {

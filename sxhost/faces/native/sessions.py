@@ -31,6 +31,8 @@ def routes(host: RemoteHost) -> Sequence[Route]:
         Route("GET", "/whoami", host.whoami, "Tell who asks.", scope="open", asks=True),
         Route("GET", "/status", host.status, "Summarise the host."),
         Route("GET", "/history", host.history, "Show figures over time."),
+        Route("GET", "/activity", host.activity, "Count what each session did of late."),
+        Route("GET", "/usage", host.usage, "Sum up what agents have used."),
         Route("GET", "/sessions", host.sessions, "List sessions."),
         Route("GET", SESSION, host.session, "Show a session."),
         Route(

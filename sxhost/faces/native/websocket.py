@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -10,7 +11,7 @@ from msgspec import Meta, Struct
 from sxhost.codec.compact import compact_encoding
 from sxhost.codec.frames import TEXT
 from sxhost.codec.json import decode
-from sxhost.errors import BadField, BadRequest, HostError
+from sxhost.errors import BadField, BadRequest, ForbiddenScope, HostError
 from sxhost.http.routes import NDJSON, Route
 from sxhost.http.site import HostRequest
 from sxhost.http.websocket import Connection
@@ -51,11 +52,16 @@ class Subscribe(Struct, frozen=True, kw_only=True):
         types = ",".join(self.types)
         return EventQuery(types=types, native=self.native, deltas=self.deltas)
 
-    @property
-    def selection(self) -> Selection:
-        """The selection of events."""
+    def selection(self, only: str | None) -> Selection:
+        """Return the selection of events; `only` is the one session of which any are told.
+
+        :raises ForbiddenScope: it names another session.
+        """
+        if only is not None and not {only}.issuperset(self.sessions):
+            raise ForbiddenScope("read", only)
+        sessions = frozenset(self.sessions if only is None else [only])
         labels, query = frozenset(self.labels.items()), self.query
-        return Selection(frozenset(self.sessions), labels, query.names(), query.without())
+        return Selection(sessions, labels, query.names(), query.without())
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -121,10 +127,13 @@ class Sink:
 
 
 class LiveConnection(Connection):
-    """One client, and its subscriptions."""
+    """One client, and its subscriptions: of all sessions, or of one `only`."""
 
-    def __init__(self, host: Host, request: HostRequest, first: Command | None) -> None:
+    def __init__(
+        self, host: Host, request: HostRequest, first: Command | None, only: str | None
+    ) -> None:
         super().__init__(request)
+        self._only = only
         self.readers: dict[str | None, Subscription] = {}
         self._host = host
         self._first = first
@@ -198,7 +207,7 @@ class LiveConnection(Connection):
             most = f"A connection has at most {MOST_SUBSCRIPTIONS} subscriptions."
             raise BadField("subscribe", most)
         await self._host.subscribe(
-            request.selection,
+            request.selection(self._only),
             str(request.after),
             compact_encoding(TEXT, request.query),
             Sink(self, request.id),
@@ -218,15 +227,26 @@ class StreamHandler:
 
     async def stream(self, query: StreamQuery) -> Upgrade:
         """Follow events over a WebSocket."""
+        return await self._upgrade(query, None)
+
+    async def session_stream(self, session_id: str, query: StreamQuery) -> Upgrade:
+        """Follow the events of one session over a WebSocket."""
+        return await self._upgrade(query, session_id)
+
+    async def _upgrade(self, query: StreamQuery, only: str | None) -> Upgrade:
         first = query.command()
-        session_id = first and first.subscribe and first.subscribe.selection.only
-        if session_id:
-            await self._host.session(session_id)  # refuse an unknown one before the upgrade
-        return Upgrade(lambda request: LiveConnection(self._host, request, first))
+        named = first.subscribe.selection(only).only if first and first.subscribe else only
+        if named:
+            await self._host.session(named)  # refuse an unknown one before the upgrade
+        return Upgrade(lambda request: LiveConnection(self._host, request, first, only))
 
 
 def routes(host: Host) -> Sequence[Route]:
     """Return the route of the WebSocket."""
-    stream = StreamHandler(host).stream
-    summary = "Follow events over a WebSocket."
-    return (Route("GET", "/v1/stream", stream, summary, status=101, produces=NDJSON),)
+    handler = StreamHandler(host)
+    route = partial(Route, "GET", status=101, produces=NDJSON)
+    one = "Follow the events of one session over a WebSocket."
+    return (
+        route("/v1/stream", handler.stream, "Follow events over a WebSocket."),
+        route("/sessions/<session_id>/stream", handler.session_stream, one),
+    )

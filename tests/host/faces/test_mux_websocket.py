@@ -68,6 +68,18 @@ def test_too_large_command_is_answered_with_an_error() -> None:
     assert socket.messages[-1]["success"], "the connection goes on"
 
 
+@pytest.mark.parametrize("step", [1, 100, 5000])
+def test_too_large_command_is_not_kept(step: int) -> None:
+    socket = Socket(Wire(mux_message=1000), path="/ws")
+    socket.forget()
+    frame = masked(TEXT, b" " * 4000)
+    for at in range(0, len(frame), step):
+        socket.say(frame[at : at + step])
+        assert len(socket.protocol._text or b"") <= 1000
+    (answer,) = socket.messages
+    assert answer["error"] == "Message size 4000 exceeds limit 1000"
+
+
 def test_excess_websocket_is_refused() -> None:
     wire = Wire(mux_connections=1)
     first, second = Socket(wire, path="/ws"), Socket(wire, path="/ws")

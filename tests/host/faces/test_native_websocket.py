@@ -427,3 +427,39 @@ def test_excess_subscription_is_refused_and_the_connection_stays() -> None:
         "two",
     )
     assert socket.closed is None
+
+
+# One session.
+
+
+def test_stream_of_a_session_tells_of_that_one_alone(wire: Wire) -> None:
+    socket = Socket(wire, path="/sessions/a/stream")
+    socket.subscribe(after="now", summary="changes", id="board")
+    fire(wire, "b")
+    fire(wire, "a", "mine")
+    for session_id in "ab":
+        wire.lab.request("POST", f"/sessions/{session_id}/register", {"title": "New"})
+    wire.lab.clock.advance(LOOK_EVERY)
+    events = [each["session"] for each in socket.messages if "event" in each]
+    summaries = [
+        each["summary"]["id"] for each in socket.messages if each.get("frame") == "summary"
+    ]
+    assert (events, summaries) == (["a"], ["a"])
+    assert "listed" in socket.kinds
+    socket.forget()
+    socket.subscribe(sessions=["b"], id="other")
+    socket.subscribe(sessions=["a", "b"], id="both")
+    assert [(each["error"], each["session"], each["id"]) for each in socket.messages] == [
+        ("forbidden_scope", "a", "other"),
+        ("forbidden_scope", "a", "both"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status"),
+    [("/sessions/nobody/stream", "", 404), ("/sessions/a/stream", "?session=b", 403)],
+)
+def test_stream_of_a_session_is_refused_before_it_begins(
+    wire: Wire, path: str, query: str, status: int
+) -> None:
+    assert Socket(wire, query, path=path).http.status == status

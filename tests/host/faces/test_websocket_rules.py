@@ -217,6 +217,11 @@ def test_valid_close_frame_is_answered(socket: Socket, payload: bytes) -> None:
     assert not socket.http.open
 
 
+def test_close_within_a_message_is_answered(socket: Socket) -> None:
+    socket.say(masked(TEXT, HELLO[:5], fin=False) + closing(1001))
+    assert (socket.closed, socket.messages, socket.http.open) == (1000, [], False)
+
+
 def test_frames_after_a_close_are_ignored(socket: Socket) -> None:
     socket.say(closing(1000) + masked(TEXT, HELLO) + masked(PING, b"x") + closing(1000))
     assert [frame.opcode for frame in socket.frames] == [CLOSE]

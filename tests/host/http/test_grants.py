@@ -55,6 +55,7 @@ LASTING: dict[tuple[str, str], Asks] = {
     ("POST", "/hooks/claude"): Asks("?wait=60", HOOK),
     ("POST", "/hooks/codex"): Asks("?wait=60", {**HOOK, "session_id": "other"}),
     ("GET", "/v1/stream"): Asks(),
+    ("GET", "/sessions/<session_id>/stream"): Asks(),
     ("GET", "/v1/codexd/events"): Asks(),
     ("GET", "/ws"): Asks(),
     ("GET", "/"): Asks(),

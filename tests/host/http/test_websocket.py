@@ -124,6 +124,7 @@ def test_each_message_has_its_own_deadline(wire: Wire, socket: Socket) -> None:
 def test_messages_count_as_pongs(wire: Wire, socket: Socket) -> None:
     trickle(wire, socket, masked(TEXT, b"{}") * 40, size=len(masked(TEXT, b"{}")), every=5)
     assert (socket.http.open, len(socket.messages)) == (True, 40)
+    assert len(socket.pings) == 40 * 5 // PING_EVERY_S
     wire.lab.clock.pump([0.5] * 2 * (PING_EVERY_S + PONG_WITHIN_S))
     assert not socket.http.open
 
@@ -145,6 +146,12 @@ def test_malformed_close_frame_is_answered(
     assert (socket.closed, socket.http.open, socket.transport.aborted) == (code, False, False)
     wire.lab.clock.advance(0)
     assert ours(wire) == []
+
+
+def test_long_reason_of_a_close_is_cut(wire: Wire, socket: Socket) -> None:
+    socket.protocol.close(4000, "é" * 100)
+    assert socket.closed == 4000
+    assert socket.frames[-1].payload[2:].decode() == "é" * 61
 
 
 def test_stop_ends_subscriptions_and_then_the_connection(wire: Wire, socket: Socket) -> None:

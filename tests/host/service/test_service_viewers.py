@@ -149,3 +149,6 @@ def test_figures_over_time_are_told_a_minute_each(lab: HostInMemory) -> None:
     assert (last["sessions"], last["tokens"], last["cost_usd"]) == (1, 10, 0.75)
     after = lab.request("GET", f"/history?after_ms={before['at_ms']}").json()
     assert after["samples"] == [last]
+    activity = lab.request("GET", "/activity").json()
+    assert activity["every_s"] * len(activity["sessions"]["a"]) == 3600
+    assert sum(activity["sessions"]["a"]) == 2

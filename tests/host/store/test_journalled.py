@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import Raw
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
@@ -18,12 +20,14 @@ from sxhost.model.message import MessageDraft
 from sxhost.model.session import Hosting, Registration
 from sxhost.model.turn import Launch, Process
 from sxhost.store.contracts import Draft, StoreUnusable
+from sxhost.store.group_commit import Threads
+from sxhost.store.journal import ReadLimit
 from sxhost.store.journalled import JournalledStore
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.transaction import Transaction
 from sxhost.testing import result_of
 from tests.support.durable_stores import Open, append, draft, fill
-from tests.support.stores import HERE, audited, end, note, question
+from tests.support.stores import HERE, at_once, audited, end, note, question
 
 
 class TestReopening:
@@ -52,6 +56,19 @@ class TestReopening:
             result_of(again.read_events(None)),
             result_of(again.counts()),
         )
+
+    def test_whoever_wants_few_events_has_few_read(self, reopen: Open) -> None:
+        append(reopen(), "a", *(draft() for _ in range(100)))
+        bounds: list[int] = []
+
+        def read(function: Callable[..., Any], *given: Any) -> Deferred[Any]:
+            bounds.extend(one.events for one in given if isinstance(one, ReadLimit))
+            return at_once(function, *given)
+
+        store = reopen(Threads(at_once, read, at_once))
+        events = result_of(store.read_events("a", seq=7, limit=10))
+        assert [event.seq for event in events] == list(range(8, 18))
+        assert bounds == [10]
 
     def test_leases_return_to_their_queue(self, reopen: Open) -> None:
         fill(reopen())

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from websockets.frames import Close, Frame, Opcode
 from websockets.utils import accept_key
 
+from sxhost.client.endpoints import CONNECT_WITHIN
 from sxhost.client.websocket import WebSocketClient
-from sxhost.testing import is_done
+from sxhost.testing import is_done, started
 
 
 class Client(WebSocketClient):
@@ -97,8 +99,27 @@ def test_refused_handshake_says_what_was_answered(link: Link) -> None:
 
 def test_what_is_no_websocket_is_refused(link: Link) -> None:
     link.say(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
-    assert failure_of(link) == "did not receive a valid HTTP response"
+    assert failure_of(link) == "it does not answer as a host does"
     link.lose()
+
+
+def test_silence_ends_the_wait(link: Link) -> None:
+    clock = Clock()
+    waited = started(link.client.wait_until_open(clock))
+    clock.advance(CONNECT_WITHIN)
+    found: list[Failure] = []
+    waited.addErrback(found.append)
+    assert [str(failure.value) for failure in found] == ["it was silent for 5 s"]
+    assert link.transport.disconnecting
+    link.lose()
+
+
+def test_wait_ends_once_messages_may_be_sent(link: Link) -> None:
+    clock = Clock()
+    waited = started(link.client.wait_until_open(clock))
+    link.accept()
+    assert is_done(waited)
+    assert clock.getDelayedCalls() == []
 
 
 def test_connection_lost_before_the_answer_fails(link: Link) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sxhost.history import HistoryRecorder
+from sxhost.history import SAMPLES, SPANS, ActivityRecorder, HistoryRecorder
 from sxhost.model.history import Sample
 from sxhost.model.session import Session, State, StateName
 
@@ -62,3 +62,29 @@ def test_as_many_are_kept_as_may_be() -> None:
         recorder.note(at, at, [])
     assert [sample.at_ms for sample in recorder.after(0).samples] == [7, 8, 9]
     assert [sample.at_ms for sample in recorder.after(8).samples] == [9]
+
+
+def test_events_are_counted_by_session_for_an_hour() -> None:
+    recorder = ActivityRecorder()
+
+    def note(**events: int) -> None:
+        recorder.note([counted(name, count) for name, count in events.items()])
+
+    note(a=100)  # nobody knows when these were
+    assert recorder.current().sessions == {}
+    note(a=103, b=2)
+    assert recorder.current().sessions == {"a": [0] * 11 + [3], "b": [0] * 11 + [2]}
+    for _ in range(SAMPLES):
+        note(a=104, b=2, c=0)
+    assert recorder.current().sessions == {"a": [0] * 10 + [4, 0], "b": [0] * 10 + [2, 0]}
+    note(a=104)  # the other was deleted
+    assert recorder.current().sessions.keys() == {"a"}
+    for _ in range(SPANS * SAMPLES):
+        note(a=104)
+    assert recorder.current().sessions == {}
+
+
+def counted(name: str, events: int) -> Session:
+    return Session(
+        id=name, start_ms=0, last_seen_ms=0, state=State("idle", "", 0), event_count=events
+    )
