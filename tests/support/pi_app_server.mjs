@@ -1,4 +1,4 @@
-// How pi-app-server answers commands: node pi_app_server.mjs DIST <frames >answers, both as JSON.
+// How pi-app-server answers commands, and what it announces: node pi_app_server.mjs DIST <frames >answers, as JSON.
 // Each command is the first of a new server, without limits of their rate.
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -10,11 +10,20 @@ const many = 1e9;
 const limits = { ...DEFAULT_CONFIG, maxCommandsPerMinute: many, maxGlobalCommandsPerMinute: many };
 
 async function answer(frame) {
+  const phases = [];
+  const send = (text) => {
+    const { type, data } = JSON.parse(text);
+    if (type.startsWith("command_")) phases.push({ type, success: data.success });
+  };
   try {
     const manager = new PiSessionManager(new ResourceGovernor(limits));
-    return await manager.executeCommand(JSON.parse(frame), {});
+    const client = { send, subscribedSessions: new Set() };
+    manager.addSubscriber(client);
+    const response = await manager.executeCommand(JSON.parse(frame), client);
+    return { response, phases };
   } catch (error) {
-    return { type: "response", command: "unknown", success: false, error: error.message };
+    const failed = { type: "response", command: "unknown", success: false };
+    return { response: { ...failed, error: error.message }, phases };
   }
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -232,23 +232,33 @@ SCRIPT = Path(__file__).with_name("pi_app_server.mjs")
 
 
 class Answer(NamedTuple):
-    """What matters of a response: texts, and the id if there is one."""
+    """What matters of a response: texts, the id if there is one, and what is announced."""
 
     command: Any
     success: bool
     error: str | None
     has_id: bool
     id: Any
+    phases: str
+    """What all clients are told of the command meanwhile."""
 
 
-def answer_of(response: Object) -> Answer:
+def answer_of(response: Object, told: Iterable[Object]) -> Answer:
+    """Return what matters of a response, and of the frames for everybody (`told`)."""
     return Answer(
         response.get("command"),
         response["success"],
         response.get("error"),
         "id" in response,
         response.get("id"),
+        " ".join(_phase(each) for each in told if each["type"].startswith("command_")),
     )
+
+
+def _phase(told: Object) -> str:
+    success = told.get("success", told.get("data", {}).get("success"))
+    end = "" if success is None else "+" if success else "-"
+    return f"{told['type'].removeprefix('command_')}{end}"
 
 
 def cases() -> list[tuple[str, Answer]]:
@@ -282,7 +292,8 @@ def gather(place: str) -> list[Answer]:
         text=True,
         check=True,
     )
-    return [answer_of(response) for response in json.loads(asked.stdout)]
+    answers = json.loads(asked.stdout)
+    return [answer_of(answer["response"], answer["phases"]) for answer in answers]
 
 
 def store(answers: list[Answer]) -> None:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from sxhost.faces.pi import session_commands
 from sxhost.faces.pi.commands import Bash, Command, SetSessionName
 from sxhost.faces.pi.session_commands import CommandContext, CommandFunction, by_name
+from sxhost.faces.pi.session_info import model_of
 from sxhost.model.host import Host
 
 __all__ = ["CODEX_COMMANDS", "thread_names"]
@@ -34,12 +35,17 @@ async def bash(context: CommandContext, command: Bash) -> object:
 
 async def get_available_models(context: CommandContext, _command: Command) -> object:
     """List the models that can be used."""
-    provider, models = context.detail.provider, []
-    for model in (await context.call_agent("model/list")).get("data", []):
-        name = model.get("model") or model.get("id")
-        shown = model.get("displayName") or name
-        models.append({"id": name, "name": shown, "provider": provider})
-    return {"models": models}
+    listed = (await context.call_agent("model/list")).get("data", [])
+    return {"models": [_model(context, model) for model in listed]}
+
+
+def _model(context: CommandContext, model: Mapping[str, object]) -> dict[str, object]:
+    name = str(model.get("model") or model.get("id"))
+    return {
+        **model_of(context.detail, name, context.detail.provider),
+        "name": model.get("displayName") or name,
+        "reasoning": bool(model.get("supportedReasoningEfforts")),
+    }
 
 
 async def set_session_name(context: CommandContext, command: SetSessionName) -> object:

@@ -19,7 +19,7 @@ from sxhost.faces.pi.dialogs import decision_of, has_request_id
 from sxhost.faces.pi.fields import ImageData
 from sxhost.faces.pi.messages import plain_message
 from sxhost.faces.pi.responses import CommandFailed
-from sxhost.faces.pi.session_info import Sessions
+from sxhost.faces.pi.session_info import Sessions, model_of, usage_numbers
 from sxhost.faces.pi.session_names import name_of
 from sxhost.faces.pi.translate_pi import LOST_AGENT
 from sxhost.model import turn as turns
@@ -37,7 +37,6 @@ __all__ = [
     "check_images",
     "input_of",
     "run_turn",
-    "usage_numbers",
 ]
 
 
@@ -237,12 +236,6 @@ async def get_session_stats(context: CommandContext, _command: commands.Command)
     }
 
 
-def usage_numbers(usage: object) -> dict[str, float]:
-    """Return the numbers of a usage report: attached agents may report anything."""
-    fields = usage if isinstance(usage, dict) else {}
-    return {name: value for name, value in fields.items() if type(value) in (int, float)}
-
-
 async def get_context_usage(context: CommandContext, _command: commands.Command) -> object:
     """Return how full the context is, if the agent has reported its size."""
     usage = usage_numbers(context.detail.usage)
@@ -260,7 +253,7 @@ async def set_model(context: CommandContext, command: commands.SetModel) -> obje
     """Use another model."""
     draft = turns.ModelDraft(model=command.model_id, provider=command.provider)
     await context.host.set_model(context.id, draft)
-    return {"model": {"id": command.model_id, "provider": command.provider}}
+    return {"model": model_of(context.detail, command.model_id, command.provider)}
 
 
 async def set_thinking_level(
@@ -286,7 +279,8 @@ async def compact(context: CommandContext, _command: commands.Command) -> object
     await context.host.wait_for_turn_start(context.id, context.next_turn)
     context.work_started()
     await context.wait_for_turn(context.next_turn)
-    return {}
+    before = usage_numbers(context.detail.usage).get("total_tokens") or 0
+    return {"summary": "", "firstKeptEntryId": "", "tokensBefore": before}
 
 
 # Approvals.

@@ -22,7 +22,7 @@ from sxhost.transcripts.messages import Message
 from sxhost.transcripts.transcript import Transcript
 from sxhost.waiting import RunInThread
 
-__all__ = ["AGENT_TIMEOUT_S", "Sessions"]
+__all__ = ["AGENT_TIMEOUT_S", "Sessions", "model_of", "usage_numbers"]
 
 AGENT_TIMEOUT_S = 2.0
 """Seconds that an agent has to describe itself: a list of sessions waits for each."""
@@ -92,8 +92,33 @@ def _info_of(detail: Detail) -> dict[str, object]:
     if detail.native_id.startswith("/"):
         info["sessionFile"] = detail.native_id
     if detail.model:
-        info["model"] = {"id": detail.model, "provider": detail.provider}
+        info["model"] = model_of(detail, detail.model, detail.provider)
     return info
+
+
+def model_of(detail: Detail, model: str, provider: str) -> dict[str, object]:
+    """Describe a session's model as pi does its own: clients read these fields unasked.
+
+    What the host does not know of it is nothing, as pi has it of a model that it does not know.
+    """
+    return {
+        "id": model,
+        "name": model,
+        "api": detail.agent,
+        "provider": provider,
+        "baseUrl": "",
+        "reasoning": False,
+        "input": [],
+        "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
+        "contextWindow": usage_numbers(detail.usage).get("context_window") or 0,
+        "maxTokens": 0,
+    }
+
+
+def usage_numbers(usage: object) -> dict[str, float]:
+    """Return the numbers of a usage report: attached agents may report anything."""
+    fields = usage if isinstance(usage, dict) else {}
+    return {name: value for name, value in fields.items() if type(value) in (int, float)}
 
 
 _PI_STATE = (

@@ -163,9 +163,22 @@ def turn_end(at: LoggedEvent, seq: int | None = None) -> bytes:
     messages = at.transcript.answer_at(at.seq if seq is None else seq)
     agent = at.transcript.agent
     last = next((each for each in reversed(messages) if each.role == "assistant"), None)
-    answer = b"" if last is None else b',"message":' + encode_message(last, agent)
+    answer = encode_message(last or _no_answer(at), agent)
     results = [encode_message(each, agent) for each in messages if each.role == "tool"]
-    return b'{"type":"turn_end"%s,"toolResults":[%s]}' % (answer, b",".join(results))
+    return b'{"type":"turn_end","message":%s,"toolResults":[%s]}' % (answer, b",".join(results))
+
+
+def _no_answer(at: LoggedEvent) -> Message:
+    """Return an empty message, for a turn of which there is none: pi always has one."""
+    end = at.data if isinstance(at.data, events.CompleteEvent | events.ErrorEvent) else None
+    return Message(
+        seq=at.seq,
+        first=at.seq,
+        ts_ms=at.event.ts_ms,
+        role="assistant",
+        status=(end and end.status) or "completed",
+        reason=(end and end.reason) or "",
+    )
 
 
 def run_end(at: LoggedEvent, more: bytes) -> bytes:
