@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
 from sxhost.http.compression import gzip_stream
@@ -30,6 +31,7 @@ class StreamResponse:
         """Send the head, and let the transport pause and resume the reader."""
         self._request.registerProducer(reader, streaming=True)
         self._request.write(b"")
+        self._request.responseHeaders = Headers()  # 2 kB that were sent, for hours
 
     def write(self, data: bytes) -> None:
         """Send bytes, or buffer them until they can be sent; none are no chunk, but its end.
