@@ -104,7 +104,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def engine(self) -> str:
         """The URL of the PostgreSQL database that is the store; empty if none is."""
-        return self.store if _is_url(self.store) else ""
+        return self.store if self.store.startswith(("postgresql:", "postgres:")) else ""
 
     @property
     def is_active_node(self) -> bool:
@@ -126,10 +126,6 @@ class Settings(Struct, frozen=True, kw_only=True):
         """The store's file; None for one in memory, or in PostgreSQL."""
         kind, _, path = self.store.partition(":")
         return None if kind != "sqlite" else Path(path or self.state_dir / "sxhost.db")
-
-
-def _is_url(store: str) -> bool:
-    return store.startswith(("postgresql:", "postgres:"))
 
 
 def state_dir(environ: Mapping[str, str]) -> Path:
