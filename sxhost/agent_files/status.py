@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from sxhost.agent_files.records import decode_record
 from sxhost.files import read_private
+from sxhost.process.table import Processes
 
 __all__ = ["ClaudeStatus", "read_statuses", "status_of"]
 
@@ -62,4 +63,5 @@ def _read(path: Path) -> list[ClaudeStatus]:
         os.kill(status.pid, 0)
     except OSError:
         return []
-    return [status]
+    seen = Processes().see(status.pid)
+    return [status] if seen is None or seen.lives else []  # a zombie takes signals, too

@@ -209,11 +209,6 @@ class Supervisor:
         while (ending := self._ending.get(session_id)) is not None:
             await ending.wait()
 
-    def _put_to_sleep(self, hosted: HostedSession, idle_s: float) -> None:
-        if self._hosted.get(hosted.id) is hosted and not self._closed:
-            work = self.release(hosted.id, "asleep", idle_s)
-            background(work, log, hosted.id, (HostError,))
-
     # Messages.
 
     def delivery(self, session: Session, mode: Mode) -> Delivery:
@@ -314,7 +309,9 @@ class Supervisor:
                 self.deliver_messages(session_id)
 
         def sleepy(idle_s: float) -> None:
-            self._put_to_sleep(hosted, idle_s)
+            if self._hosted.get(session_id) is hosted and not self._closed:
+                work = self.release(session_id, "asleep", idle_s)
+                background(work, log, session_id, (HostError,))
 
         hosted = HostedSession(
             session_id,

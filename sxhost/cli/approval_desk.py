@@ -98,8 +98,8 @@ class ApprovalDesk:
         """Whether words are typed, or an answer is on its way."""
         self._rests = False
         """Whether it was said that nobody waits."""
-        self._answered_here: set[tuple[str, int]] = set()
-        """What was answered here and printed: the stream brings it once more."""
+        self._printed: set[tuple[str, int]] = set()
+        """Decisions that were printed: what is answered here comes by the stream, too."""
         self._stream: EventStream | None = None
 
     async def run(self) -> None:
@@ -171,14 +171,13 @@ class ApprovalDesk:
             return
         shown = await approval_of(self._host, value)
         if isinstance(shown, Event) and await self._chosen(self._host, value):
-            done = decode(bytes(shown.data), Approval)
-            if _key(done) in self._answered_here:
-                self._answered_here.discard(_key(done))
-            else:
-                self._put_decision(done)
+            self._put_decision(decode(bytes(shown.data), Approval))
 
     def _put_decision(self, done: Approval) -> None:
-        """Print how an approval was closed, and the prompt again of what is still open."""
+        """Print once how an approval was closed, and again the prompt of what is still open."""
+        if _key(done) in self._printed:
+            return
+        self._printed.add(_key(done))
         at_prompt = self._open is not None and not self._busy
         if at_prompt:
             put("")
@@ -240,9 +239,7 @@ class ApprovalDesk:
     async def _send(self, approval: Approval, answer: Answer) -> None:
         """Send an answer; the stream tells what became of it, also if somebody was faster."""
         try:
-            done = await self._host.answer(approval.session, approval.id, answer)
-            self._answered_here.add(_key(done))
-            self._put_decision(done)
+            self._put_decision(await self._host.answer(approval.session, approval.id, answer))
         except AlreadyAnswered:
             pass
         except (HostError, HostUnreachable) as error:

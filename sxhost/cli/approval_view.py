@@ -117,13 +117,10 @@ def _how(approval: Approval) -> Iterator[str]:
 
 def _decided_row(approval: Approval, now_ms: int) -> TableRow:
     how = approval.resolution
+    what = approval.title or "; ".join(inquiry.text for inquiry in approval.inquiries)
     at_ms = how.at_ms if how is not None else approval.opened_ms
     cells = (
-        *(str(approval.id), approval.kind, approval.session, _what(approval)),
+        *(str(approval.id), approval.kind, approval.session, what),
         *(decision_text(approval), age((now_ms - at_ms) / 1000)),
     )
     return TableRow(cells)
-
-
-def _what(approval: Approval) -> str:
-    return approval.title or "; ".join(inquiry.text for inquiry in approval.inquiries)

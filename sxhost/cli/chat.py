@@ -96,7 +96,8 @@ class Chat:
         async with stream:
             self._stream = stream
             self._greet()
-            await self._look_again()
+            # only now: the stream tells what changes from here on
+            self._works = (await self._host.session(self._id)).state == "active"
             await self._prompts.look(self._host)
             keyboard = Keyboard(self._link.reactor, LONGEST_LINE)
             keyboard.on_line = self._take
@@ -107,10 +108,6 @@ class Chat:
             finally:
                 keyboard.close()
         return self._farewell(stream.ended)
-
-    async def _look_again(self) -> None:
-        """Note whether the agent works, now that the stream tells what changes from here on."""
-        self._works = (await self._host.session(self._id)).state == "active"
 
     async def _follow(self, stream: EventStream) -> None:
         async for value in stream:

@@ -62,10 +62,10 @@ FIGURES: Final = (
 def cost(
     link: HostLink, *, today: bool, since: float | None, session: str, **where: Any
 ) -> None:
-    """Print what agents have used, and what it costs, the dearest first.
+    """Print what agents have used, and what that costs.
 
-    What the agent says of the cost counts, else the host's table of prices (~). What has no
-    price is unknown (?), and in no sum.
+    The dearest comes first. What the agent says of the cost counts, else the host's table
+    of prices (~). What has no price is unknown (?), and in no sum.
     """
     from sxhost.model.usage import UsageQuery
 

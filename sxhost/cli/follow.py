@@ -121,7 +121,8 @@ class LinePrinter:
             put_json(value)
             return
         text, colour = self.line(value)
-        put(text, *([] if self._raw else _details(value)), **looks(colour))
+        approval = None if self._raw else _approval(value)
+        put(text, *(approval_details(approval) if approval else []), **looks(colour))
 
 
 def _approval(value: Value) -> Approval | None:
@@ -132,11 +133,6 @@ def _approval(value: Value) -> Approval | None:
         return json.decode(value.data, type=Approval)
     except (DecodeError, RecursionError):
         return None  # attached agents fire any data
-
-
-def _details(value: Value) -> list[str]:
-    approval = _approval(value)
-    return [] if approval is None else approval_details(approval)
 
 
 def _columns(value: Value, *, raw: bool, flat: bool) -> tuple[str, str, str]:

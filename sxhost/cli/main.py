@@ -27,7 +27,7 @@ __all__ = ["main"]
 SECTIONS: Mapping[str, Sequence[str]] = {
     "See what your agents do": (
         *("sessions", "show", "log", "transcript", "top", "events", "tail", "search"),
-        *("discover", "usage"),
+        *("discover", "cost"),
     ),
     "Answer what they ask": ("approvals", "approve", "deny", "answer"),
     "Run agents, and talk to them": (

@@ -116,10 +116,12 @@ class Hook:
     def events(self, *, goes_on: bool = False) -> list[EventDraft]:
         """Return the events of the hook; without `complete` if the agent `goes_on`."""
         happened = EVENTS.get(self.name, _other)(self)
+        parent = self.text("agent_id")
+        of_subagent = {"parent": parent} if parent else {}
         return [
             EventDraft.of(
                 name,
-                shorten_to_fit(self._with_parent(data)),
+                shorten_to_fit({**data, **of_subagent}),
                 key=self._key(name, data),
             )
             for name, data in happened
@@ -135,10 +137,6 @@ class Hook:
         if not turn or name not in ("message", "complete"):
             return None
         return f"{name}:{turn[:128]}:{sha256(encode(data)).hexdigest()[:16]}"
-
-    def _with_parent(self, data: dict[str, Any]) -> dict[str, Any]:
-        parent = self.text("agent_id")
-        return {**data, "parent": parent} if parent else data
 
     # Messages.
 

@@ -379,14 +379,11 @@ class HostChannel(http.HTTPChannel):
             self.loseConnection()
             return
         self._handlingRequest = False
-        self._await_next()
+        if self._deadline.awaited == NOTHING:
+            self._deadline.set(IDLE, self.factory.limits.idle, self._idle_too_long)
         self._read_on()
         if not (self._reading or self._handlingRequest or self.ignores_input):
             self._await_rest_of_request()
-
-    def _await_next(self) -> None:
-        if self._deadline.awaited == NOTHING:
-            self._deadline.set(IDLE, self.factory.limits.idle, self._idle_too_long)
 
     # The straight way.
 

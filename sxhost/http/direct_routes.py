@@ -116,13 +116,13 @@ class DirectRoutes:
 
     def plan(self, head: RequestHead) -> Plan | None:
         """Return how a request with this head is answered; None if the tree has to."""
-        plain = head.persists and head.length is not None and not head.has_any(UNUSUAL)
-        if not plain or b"?" in head.target or b"%" in head.target:
+        length, plain = head.length, head.persists and not head.has_any(UNUSUAL)
+        if length is None or not plain or b"?" in head.target or b"%" in head.target:
             return None
         segments = head.path[1:].split(b"/")
         group = self._group(head.method, segments)
         route = group.choose(head) if group is not None else None
-        if group is None or route is None or self._is_too_long(route, head):
+        if group is None or route is None or length > route.body_limit(self._limits):
             return None
         try:
             path = route.path_arguments(
@@ -149,9 +149,6 @@ class DirectRoutes:
             if group is not None:
                 return group
         return None
-
-    def _is_too_long(self, route: Route, head: RequestHead) -> bool:
-        return head.length is None or head.length > route.body_limit(self._limits)
 
 
 class _Group:

@@ -53,7 +53,8 @@ ERROR: Schema = {
 
 def document(routes: Sequence[Route]) -> Schema:
     """Return the OpenAPI document of `routes`."""
-    kinds = [*_kinds(routes), *EVENT_TYPES.values()]
+    of_routes = ((*_bodies(route), route.query, _answer(route)) for route in routes)
+    kinds = [*(kind for kinds in of_routes for kind in kinds if kind), *EVENT_TYPES.values()]
     schemas, components = msgspec.json.schema_components(
         kinds, schema_hook=_any_json, ref_template=REFERENCE
     )
@@ -83,11 +84,6 @@ def _any_json(kind: type) -> Schema:
     if kind is not object:
         raise NotImplementedError(kind)
     return {"description": "Any JSON."}
-
-
-def _kinds(routes: Sequence[Route]) -> Iterator[Any]:
-    for route in routes:
-        yield from (kind for kind in (*_bodies(route), route.query, _answer(route)) if kind)
 
 
 def _bodies(route: Route) -> tuple[Any, ...]:

@@ -164,7 +164,11 @@ class Route:
             arguments["base_url"] = base_url(request)
         if self._body_name is not None:
             body = read_body(request, self.body_limit(limits))
-            arguments[self._body_name] = await self._body_value(body, limits, slices)
+            arguments[self._body_name] = (
+                await self._lines(body, limits, slices)
+                if self._has_lines
+                else self._decode(body, limits)
+            )
         if self.query is not None:
             arguments["query"] = convert(self._query_with_cursor(request), self.query)
         return arguments
@@ -199,11 +203,6 @@ class Route:
     def needs_address(self) -> bool:
         """Whether the handler is told the host's address as the client wrote it."""
         return "base_url" in self._annotations
-
-    async def _body_value(self, body: bytes, limits: Limits, slices: TimeSlicer | None) -> Any:
-        if self._has_lines:
-            return await self._lines(body, limits, slices)
-        return self._decode(body, limits)
 
     @cached_property
     def _has_lines(self) -> bool:

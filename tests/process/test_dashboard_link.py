@@ -86,11 +86,10 @@ def test_page_goes_on_after_connections_ended(
 
 
 def test_page_goes_on_after_the_network_swallowed_everything(
-    browser: Browser, feed: Feed, network: Wire
+    dashboard: Dashboard, feed: Feed, network: Wire
 ) -> None:
-    shown = Dashboard(browser, network.url)
-    shown.page.clock.install()
-    page = opened(shown, feed)
+    dashboard.page.clock.install()
+    page = opened(dashboard, feed)
     network.stall()
     say(feed, 4, 6)
     page.clock.fast_forward(SLEEP_S * 1000)
@@ -99,16 +98,14 @@ def test_page_goes_on_after_the_network_swallowed_everything(
     page.clock.fast_forward(SLEEP_S * 1000)
     page.clock.resume()
     expect_well(page, feed, 6)
-    shown.close()
 
 
 def test_page_goes_on_after_the_machine_slept(
-    browser: Browser, feed: Feed, network: Wire
+    dashboard: Dashboard, feed: Feed, network: Wire
 ) -> None:
-    shown = Dashboard(browser, network.url)
-    shown.page.clock.install()
-    page = opened(shown, feed)
-    devtools = shown.context.new_cdp_session(page)
+    dashboard.page.clock.install()
+    page = opened(dashboard, feed)
+    devtools = dashboard.context.new_cdp_session(page)
     devtools.send("Page.setWebLifecycleState", {"state": "frozen"})
     network.stall()  # what was on its way when the lid was closed never comes
     say(feed, 4, 8)
@@ -118,31 +115,25 @@ def test_page_goes_on_after_the_machine_slept(
     page.clock.fast_forward(SLEEP_S * 1000)
     page.clock.resume()
     expect_well(page, feed, 8)
-    shown.close()
 
 
-def test_page_goes_on_after_the_browser_was_offline(
-    browser: Browser, running_host: Host, feed: Feed
-) -> None:
-    shown = Dashboard(browser, running_host.url)
-    shown.page.clock.install()
-    page = opened(shown, feed)
-    shown.context.set_offline(True)
+def test_page_goes_on_after_the_browser_was_offline(dashboard: Dashboard, feed: Feed) -> None:
+    dashboard.page.clock.install()
+    page = opened(dashboard, feed)
+    dashboard.context.set_offline(True)
     say(feed, 4, 6)
     page.clock.fast_forward(SLEEP_S * 1000)
     expect(page.get_by_text("Link lost")).to_be_visible()
-    shown.context.set_offline(False)
+    dashboard.context.set_offline(False)
     page.clock.resume()
     expect_well(page, feed, 6)
-    shown.close()
 
 
 def test_page_goes_on_after_the_host_slept(
-    browser: Browser, running_host: Host, feed: Feed
+    dashboard: Dashboard, running_host: Host, feed: Feed
 ) -> None:
-    shown = Dashboard(browser, running_host.url)
-    shown.page.clock.install()
-    page = opened(shown, feed)
+    dashboard.page.clock.install()
+    page = opened(dashboard, feed)
     with asleep(running_host):
         page.clock.fast_forward(SLEEP_S * 1000)
         expect(page.get_by_text("Link lost")).to_be_visible()
@@ -150,7 +141,6 @@ def test_page_goes_on_after_the_host_slept(
     page.clock.resume()
     say(feed, 4, 6)
     expect_well(page, feed, 6)
-    shown.close()
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from sxhost.drivers.codex.notifications import (
 from sxhost.drivers.codex.tools import TOOLS, Item, text_of, tool_done, tool_started
 from sxhost.drivers.contracts import Reports
 from sxhost.drivers.kit.background_tasks import TASKS_MOST, background_task
-from sxhost.drivers.kit.open_items import OpenItem, OpenItems
+from sxhost.drivers.kit.open_items import OpenItems
 from sxhost.model.event_types import (
     AgentEvent,
     BackgroundEvent,
@@ -191,7 +191,7 @@ class ItemTranslator:
         self._turn_began.fire()
         self.open_items.cut(
             lambda opened: (
-                not _is_command(opened)
+                opened.tool != "commandExecution"
                 or (status == "interrupted" and opened.beginning.item not in self._background)
             ),
             interrupted=status == "interrupted",
@@ -284,10 +284,6 @@ class ItemTranslator:
     def _warn(self, notification: Notification, *parts: str) -> None:
         text = ": ".join(filter(None, parts))
         self.open_items.report(WarningEvent(text=text, native=notification.native))
-
-
-def _is_command(opened: OpenItem) -> bool:
-    return opened.tool == "commandExecution"
 
 
 def _whole_event(item: Item, notification: Notification) -> AgentEvent | None:

@@ -190,8 +190,11 @@ class Messages:
         known = await self._host.session_approvals(session_id, ApprovalQuery(all=True))
         waiting = [approval for approval in known if approval.state == "pending"]
         if wanted is not None:
-            names = (a for a in (*waiting, *reversed(known)) if str(wanted) in _ids_of(a))
-            waiting = list(names)[:1]
+            waiting = [
+                approval
+                for approval in (*waiting, *reversed(known))
+                if str(wanted) in (str(approval.id), approval.key, call_id_of(approval))
+            ][:1]
         if not waiting:
             raise UnknownApproval(session_id, wanted)
         if len(waiting) > 1:
@@ -247,10 +250,6 @@ def _outcome(
 ) -> RequestOutcome:
     name, session = found.conversation.id, found.session.id
     return RequestOutcome(id=name, session=session, turn=turn, approval=approval)
-
-
-def _ids_of(approval: Approval) -> tuple[str, str, str]:
-    return str(approval.id), approval.key, call_id_of(approval)
 
 
 def _text(message: CodexMessage) -> str:

@@ -93,8 +93,8 @@ def _parsed(action: dict[str, object]) -> dict[str, object]:
 
 
 def _patch_begin(event: EventFields[ToolStartEvent]) -> Frame:
-    fields = _patch(event)
-    return "patch_apply_begin", {**fields, "auto_approved": _never_asks(event)}
+    never_asks = event.conversation.approval_policy == "never"
+    return "patch_apply_begin", {**_patch(event), "auto_approved": never_asks}
 
 
 def _patch_end(event: EventFields[ToolDoneEvent]) -> Frame:
@@ -111,10 +111,6 @@ def _patch(event: EventFields[ToolStartEvent | ToolDoneEvent]) -> dict[str, obje
     item = item_of(event)
     turn = event.params.turn_id or ""
     return {"call_id": item.id, "turn_id": turn, "changes": changes_by_path(item.changes)}
-
-
-def _never_asks(event: EventFields[ToolStartEvent | ToolDoneEvent]) -> bool:
-    return event.conversation.approval_policy == "never"
 
 
 # Tools of servers, and whatever else there is.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,15 @@ def test_the_one_heard_of_last_comes_first(tmp_path: Path) -> None:
     assert [status.status for status in found] == ["waiting", "busy"]
     assert status_of("a", found) == found[0]
     assert status_of("b", found) is None
+
+
+def test_a_claude_that_has_ended_says_nothing_also_before_its_parent_looks(
+    tmp_path: Path,
+) -> None:
+    with subprocess.Popen(["true"]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        say(tmp_path, "zombie.json", pid=child.pid)
+        assert read_statuses(str(tmp_path)) == []
 
 
 def test_what_is_no_status_is_passed_over(tmp_path: Path) -> None:
