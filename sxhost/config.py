@@ -39,6 +39,8 @@ LogLevelName = Literal["debug", "info", "warn", "error", "critical"]
 TokensFor = Literal["others", "all", "none"]
 """Who needs a token: everybody but the host's own user, everybody, or nobody."""
 
+ClusterMode = Literal["standby", "active"]
+
 DEFAULT_HOST = "127.0.0.1"
 """Nobody on the network can reach a host unless it is told to listen there."""
 
@@ -61,6 +63,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     durability: Durability = "power"
     require_durability: Promise = "none"
     """What the store has to promise, or the host does not start."""
+    cluster: ClusterMode = "standby"
+    """What hosts over one PostgreSQL do: one serves and others stand by, or all are active."""
     drain: float = 0
     """Seconds for which a host that is to stop still serves, and says that it is not ready."""
     native: KeptNative = "facts"
@@ -101,6 +105,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def engine(self) -> str:
         """The URL of the PostgreSQL database that is the store; empty if none is."""
         return self.store if self.store.startswith(("postgresql:", "postgres:")) else ""
+
+    @property
+    def is_active_node(self) -> bool:
+        """Whether this host writes to that database together with others."""
+        return bool(self.engine) and self.cluster == "active"
 
     @property
     def store_id(self) -> str:

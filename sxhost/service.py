@@ -119,6 +119,8 @@ class SessionService(MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVerbs, Service
         """Begin to sweep, and put right what an earlier process of the host has left."""
         super().startService()
         self._sweeper.start(SAMPLE_EVERY, now=True)
+        if self._core.store.is_shared:
+            return  # what others run and ask is no former life of this host
         leaving = self._core.approvals.leave_former_life()  # before a hook can ask again
         background(leaving, log, "finding the questions of a former life")
         core = self._core

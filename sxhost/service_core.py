@@ -26,7 +26,7 @@ from sxhost.model.summaries import summarize
 from sxhost.prices import Prices
 from sxhost.project import project_name
 from sxhost.slices import TimeSlicer
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import Committed, Store
 from sxhost.streams.notifier import LogNotifier
 from sxhost.streams.presence import Presence
 from sxhost.streams.topics import inbox_topic
@@ -59,8 +59,8 @@ class ServiceCore:
         self.prices = prices
         self.slices = TimeSlicer(clock)
         self.notifier = LogNotifier(clock, store, store.known, limits, self.slices)
-        store.watch(self.notifier.committed)
         self.presence = Presence(clock, wall_ms, limits)
+        store.watch(self._committed if store.is_shared else self.notifier.committed)
         self.audit = Audit(store, clock, wall_ms, limits)
         self.history = HistoryRecorder(limits.history)
         self.activity = ActivityRecorder()
@@ -84,6 +84,12 @@ class ServiceCore:
             current=self.current,
             limits=limits,
         )
+
+    def _committed(self, committed: Committed) -> None:
+        """Take what any node has committed for a sign of life, and wake whom it concerns."""
+        for session_id in committed.logs:
+            self.presence.hear(session_id)
+        self.notifier.committed(committed)
 
     async def append(self, session_id: str, drafts: Sequence[EventDraft]) -> list[Event]:
         """Append events, all of them or none; an unknown session is registered by them.

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sxhost.agents.dependencies import Agents
+from sxhost.agents.dependencies import NO_AGENTS, Agents
 from sxhost.agents.rules import Rules
 from sxhost.agents.workdirs import WorkDirs, started_in
 from sxhost.config import Settings
@@ -44,6 +44,10 @@ def make_agents(
     :param run_in_thread: runs what blocks while it looks for agents' programs.
     """
     limits, host = settings.limits, host_id(settings)
+    if settings.is_active_node:
+        # No other node could go on with one, or be kept from it.
+        watch = ProcessWatcher(reactor, limits.watched_processes).watch
+        return NO_AGENTS._replace(rules=rules, watch=watch)
     spawn = ProcessSpawner(reactor, limits, host, environ=os.environ, keep=settings.agent_env)
     drivers = DriverFactory(spawn, reactor)
     return Agents(

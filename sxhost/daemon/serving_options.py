@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, get_args
 from sxhost.config import (
     DEFAULT_HOST,
     DEFAULT_PORT,
+    ClusterMode,
     Durability,
     EmitContent,
     LogFormat,
@@ -190,6 +191,12 @@ SERVING_OPTIONS: Final = (
         "What the store must promise, or nothing starts: none, process, power or replicas",
         choice(Promise),
         "require_durability",
+    ),
+    ServingOption(
+        "cluster",
+        "What hosts over one PostgreSQL do: one is active (standby), or all are (active)",
+        choice(ClusterMode),
+        "cluster",
     ),
     ServingOption(
         "drain",

@@ -44,14 +44,21 @@ def _make_shared_store(
     # psycopg is installed only where it is wanted: `preflight` has looked.
     from sxhost.store.postgresql.bounds import bounded
     from sxhost.store.postgresql.journal import PostgreSQLJournal
+    from sxhost.store.postgresql.shared import SharedPostgreSQLJournal
 
-    journal = PostgreSQLJournal(
-        settings.engine,
-        settings.state_dir / f"postgresql-{settings.store_id}",
-        required=settings.required_durability,
-        superseded=lambda: reactor.callFromThread(superseded),
-    )
+    place = settings.engine, settings.state_dir / f"postgresql-{settings.store_id}"
+    given: dict[str, Any] = {
+        "required": settings.required_durability,
+        "superseded": lambda: reactor.callFromThread(superseded),
+    }
+    others = SharedPostgreSQLJournal(*place, **given) if settings.is_active_node else None
+    journal = others or PostgreSQLJournal(*place, **given)
     threads = bounded(store_threads(reactor), reactor, journal)
     return JournalledStore(
-        settings.limits, reactor.seconds, journal, threads, native=settings.native
+        settings.limits,
+        reactor.seconds,
+        journal,
+        threads,
+        native=settings.native,
+        others=others,
     )

@@ -7,6 +7,7 @@ alone, `JournalledStore` to a journal first.
 approvals       one session's approvals: open, closed, asked again
 contracts       what a store can do, as six Protocols, and all of them as `Store`
 event_ring      the newest events of one session
+follower        looks what other nodes have committed, again and again
 group_commit    commits to a journal that are shared by all that waits
 high_water      how far a journal was acknowledged: an older one in its place is noticed
 journal         what a durable store asks of its journal, and what is exchanged
@@ -16,7 +17,9 @@ log_indexer     keeps the index of a journal's log up to date, and searches it
 memory          the store that forgets with its process
 metering        cumulative counters of agents, made into what was spent: one pure fold
 message_queue   one session's messages: queue, leases, keys
+news            what other nodes have committed, as it is told to those who follow
 recent_events   a cache of the newest events of all logs, which a store feeds
+replica         what other nodes have committed, made part of this node's state
 retention       what a journal drops, and when
 runs            events as a journal has them: rows of facts, or of pieces
 session_draft   what a transaction makes of one session

@@ -138,6 +138,19 @@ class ApprovalBook:
             self.forgotten.append(oldest.id)
         return closed
 
+    def replicate(self, approval: Approval) -> None:
+        """Take an approval as another node has committed it."""
+        self._open.pop(approval.id, None)
+        self._closed.pop(approval.id, None)
+        self._sizes.pop(approval.id, None)
+        self.restore([approval])
+
+    def forget(self, approval_ids: Iterable[int]) -> None:
+        """Forget closed approvals, as another node has."""
+        for approval_id in approval_ids:
+            if (known := self._closed.pop(approval_id, None)) is not None:
+                del self._ids[known.key], self._sizes[approval_id]
+
     def _refusal(self, approval_id: int) -> UnknownApproval | AlreadyAnswered:
         known = self._closed.get(approval_id)
         if known is None or known.resolution is None:

@@ -319,6 +319,10 @@ class Store(Sessions, EventLog, Inbox, Approvals, AuditLog, Ledger, Protocol):
         """The kind of store: ``memory``, ``sqlite``, ``postgresql``."""
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other nodes write to it as well."""
+
+    @property
     def durability(self) -> str:
         """What an acknowledged write survives: none, a process, power, or replicas."""
 

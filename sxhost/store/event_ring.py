@@ -81,6 +81,10 @@ class EventRing:
             self._keys.pop(self._key_of.pop(event.seq), None)
         self.keys_start = max(self.keys_start, event.id)
 
+    def lose_keys(self, until: int) -> None:
+        """Take note that keys of events up to an id may be found in the journal alone."""
+        self.keys_start = max(self.keys_start, until)
+
     def drop_pieces(self, ends: Mapping[str, int], *, but_keys: bool) -> list[Event]:
         """Remove the pieces of streams that precede the streams' ends; return them.
 

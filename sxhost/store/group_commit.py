@@ -8,6 +8,8 @@ none of it can be seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import count
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -19,6 +21,8 @@ from sxhost.logs import logger
 from sxhost.model.names import KeptNative
 from sxhost.store.event_ring import EventRing
 from sxhost.store.journal import CommitUnknown, Drop, Dropped, EngineAway, Journal
+from sxhost.store.news import Behind, News, SharedJournal
+from sxhost.store.replica import follow
 from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
 from sxhost.store.transaction import Transaction
 from sxhost.store.write_batch import write_batch
@@ -31,6 +35,9 @@ T = TypeVar("T")
 
 Run = Callable[..., "Deferred[Any]"]
 """Runs a function with its arguments where it may block."""
+
+PATIENCE = 5
+"""Refusals in a row after which a node has its turn: else a slow one might never be first."""
 
 GROUP = 2048
 """Events of one commit, unless one batch alone has more: some milliseconds of work."""
@@ -66,6 +73,8 @@ class GroupCommitter:
     """Commits operations to a journal, and once it has them to the state.
 
     :param committed: called after each commit that has not dropped anything, before the next.
+    :param others: the journal, if other nodes write to it as well.
+    :param followed: called after each commit of theirs that the state has now.
     """
 
     def __init__(
@@ -75,7 +84,12 @@ class GroupCommitter:
         threads: Threads,
         committed: Callable[[Transaction], object],
         native: KeptNative = "facts",
+        *,
+        others: SharedJournal | None = None,
+        followed: Callable[[Transaction], object] = lambda _: None,
     ) -> None:
+        self._others = others
+        self._followed = followed
         self._state = state
         self._journal = journal
         self._threads = threads
@@ -110,6 +124,15 @@ class GroupCommitter:
         if self._doubt is not None:
             await self.run(lambda _: None)
 
+    async def catch_up(self) -> None:
+        """Have the state contain what other nodes have committed by now.
+
+        All that ask meanwhile share one trip.  While the engine is away, it stays behind.
+        """
+        if self._others is not None:
+            with suppress(EngineAway):
+                await self.run(lambda _: None)
+
     async def settled(self, page: T) -> T:
         """Return what was read, once it is known what was dropped before it was."""
         async with self._dropping:
@@ -117,6 +140,7 @@ class GroupCommitter:
 
     async def record(self, session_id: str) -> SessionRecord:
         """Return what is known of a session; of an archived one what the journal has."""
+        await self.catch_up()
         if session_id in self._state.archived:
             stored = await self._stored(session_id)
             if stored is not None:
@@ -161,8 +185,8 @@ class GroupCommitter:
             while self._queue:
                 if self._doubt is not None and not await self._settle(self._doubt):
                     continue
-                count = _group_size([operation.size for operation in self._queue])
-                group, self._queue = self._queue[:count], self._queue[count:]
+                size = _group_size([operation.size for operation in self._queue])
+                group, self._queue = self._queue[:size], self._queue[size:]
                 # An operation whose caller has left by now (`done` was cancelled) is not run.
                 await self._commit([one for one in group if not one.done.called])
         finally:
@@ -192,12 +216,10 @@ class GroupCommitter:
 
     async def _commit(self, group: Sequence[QueuedOperation]) -> None:
         """Commit a group in one transaction, then fire what each of them waits for."""
-        transaction = Transaction(self._state)
         try:
-            results = [_attempt(operation.run, transaction) for operation in group]
-            await self._write(transaction)
+            transaction, results = await self._run_group(group)
         except Exception as error:  # noqa: BLE001 - it is raised where each operation waits
-            self._note_failure(transaction, error)
+            self._note_failure(error)
             for operation in group:
                 operation.done.errback(Failure(error))
             return
@@ -205,6 +227,28 @@ class GroupCommitter:
             operation.done.callback(result)
         if transaction.drop is None:  # a drop is no reason for the next
             self._committed(transaction)
+
+    async def _run_group(
+        self, group: Sequence[QueuedOperation]
+    ) -> tuple[Transaction, Sequence[Any]]:
+        """Run operations in one transaction and write it; again if another node was first."""
+        for tries in count(1):
+            transaction = Transaction(self._state)
+            results = [_attempt(operation.run, transaction) for operation in group]
+            try:
+                await self._write(transaction)
+            except Behind as behind:
+                self._follow(behind.news)
+                if tries >= PATIENCE and self._others is not None:
+                    self._follow(await self._threads.write(self._others.hold))
+            else:
+                break
+        return transaction, results
+
+    def _follow(self, news: News | None) -> None:
+        """Make what other nodes have committed part of the state."""
+        for transaction in follow(self._state, news) if news is not None else ():
+            self._followed(transaction)
 
     async def _write(self, transaction: Transaction) -> None:
         if transaction.drop is not None:
@@ -216,14 +260,22 @@ class GroupCommitter:
     async def _commit_to_journal(self, transaction: Transaction) -> None:
         if transaction.writes:
             # It is encoded in the thread: nothing changes it meanwhile.
-            transaction.dropped = await self._threads.write(
-                lambda: self._journal.write(write_batch(transaction, self._native))
-            )
+            try:
+                transaction.dropped = await self._threads.write(
+                    lambda: self._journal.write(write_batch(transaction, self._native))
+                )
+            except CommitUnknown:
+                self._doubt = transaction
+                raise
+        elif self._others is not None:
+            # What refuses, or only reads, speaks for all nodes too.
+            news = await self._threads.write(self._others.look)
+            if news is not None:
+                raise Behind(news)
+            return
         transaction.commit()
 
-    def _note_failure(self, transaction: Transaction, error: Exception) -> None:
-        if isinstance(error, CommitUnknown):
-            self._doubt = transaction
+    def _note_failure(self, error: Exception) -> None:
         if isinstance(error, EngineAway):
             self._refuse_queue(Failure(error))
         if not isinstance(error, HostError):
@@ -233,10 +285,10 @@ class GroupCommitter:
 def _group_size(sizes: Sequence[int]) -> int:
     """Return how many of the operations that wait go into one commit: at least one."""
     left = GROUP
-    for count, size in enumerate(sizes):
+    for number, size in enumerate(sizes):
         left -= size
-        if count and left < 0:
-            return count
+        if number and left < 0:
+            return number
     return len(sizes)
 
 

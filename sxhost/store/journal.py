@@ -32,6 +32,7 @@ __all__ = [
     "EngineAway",
     "EventCounts",
     "Journal",
+    "Lease",
     "Numbers",
     "ReadLimit",
     "Restored",
@@ -42,6 +43,14 @@ __all__ = [
 
 Row = tuple[Any, ...]
 """The columns of one row."""
+
+
+class Lease(NamedTuple):
+    """Until when a message is leased, by this host's monotonic clock."""
+
+    message: int
+    session: str
+    until: float
 
 
 class EventCounts(NamedTuple):
@@ -94,8 +103,10 @@ class WriteBatch(Struct):
     deleted_sessions: list[str] = []
     deleted_messages: list[int] = []
     deleted_approvals: list[int] = []
-    revived_sessions: list[str] = []
+    revived_sessions: list[StoredSession] = []
     """Sessions that are archived no longer."""
+    leases: list[Lease] = []
+    """Leases that other nodes are to know of."""
     deleted_usage: list[tuple[str, int]] = []
     deleted_readings: list[str] = []
     deleted_entries: int = 0
@@ -138,6 +149,8 @@ class Restored(Struct):
     superseded: list[Superseded]
     """Pieces that are to leave."""
     audit: list[AuditEntry]
+    leases: list[Lease] = []
+    """Leases of other nodes."""
     usage: list[UsageEntry] = []
     """The ledger, in the order of its entries."""
     readings: list[StoredReading] = []

@@ -11,9 +11,11 @@ from sxhost.model.limits import Limits
 from sxhost.model.names import KeptNative
 from sxhost.model.search import EventSearch
 from sxhost.store.contracts import Draft, FoundEvents, StandingBy
+from sxhost.store.follower import NodeFollower
 from sxhost.store.group_commit import GroupCommitter, Threads
 from sxhost.store.journal import Journal, ReadLimit, Restored
 from sxhost.store.log_indexer import LogIndexer
+from sxhost.store.news import SharedJournal
 from sxhost.store.recent_events import take_enough
 from sxhost.store.retention import Retention
 from sxhost.store.state import StoreState
@@ -33,6 +35,7 @@ class JournalledStore(TransactionVerbs):
 
     :param seconds: a monotonic clock.
     :param native: which events are kept with the agent's own message.
+    :param others: the journal again, if other nodes write to it as well.
     """
 
     def __init__(
@@ -43,13 +46,24 @@ class JournalledStore(TransactionVerbs):
         threads: Threads,
         *,
         native: KeptNative = "facts",
+        others: SharedJournal | None = None,
     ) -> None:
         self.epoch = ""
         self._journal = journal
         self._threads = threads
         state = StoreState(limits, seconds, only_copy=False)
-        self._group = GroupCommitter(state, journal, threads, self._after_commit, native)
+        state.shares_leases = others is not None
+        self._group = GroupCommitter(
+            state,
+            journal,
+            threads,
+            self._after_commit,
+            native,
+            others=others,
+            followed=self._after_others,
+        )
         self._retention = Retention(state, self._group)
+        self._follower = NodeFollower(self._group, threads) if others is not None else None
         self._indexer = LogIndexer(state, journal, threads)
         super().__init__(state, self._group)
 
@@ -57,6 +71,11 @@ class JournalledStore(TransactionVerbs):
     def name(self) -> str:
         """The kind of store: that of its journal."""
         return self._journal.name
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes write to it as well."""
+        return self._follower is not None
 
     @property
     def durability(self) -> str:
@@ -83,6 +102,13 @@ class JournalledStore(TransactionVerbs):
         self._begin(await self._threads.write(self._journal.open))
 
     def _begin(self, restored: Restored) -> None:
+        self._warn(restored)
+        self._restore(restored)
+        self._retention.begin()
+        if self._follower is not None:
+            self._follower.begin()
+
+    def _warn(self, restored: Restored) -> None:
         if self._journal.missing:
             log.warn("{missing}", missing=self._journal.missing)
         if self._journal.lacking:
@@ -92,6 +118,8 @@ class JournalledStore(TransactionVerbs):
                 "the end of the log may be lost: a new epoch begins, {epoch}",
                 epoch=restored.epoch,
             )
+
+    def _restore(self, restored: Restored) -> None:
         self.epoch = restored.epoch
         state = self._state
         numbers = restored.numbers
@@ -106,7 +134,9 @@ class JournalledStore(TransactionVerbs):
             if state.known.holds(session_id):
                 state.recent.drop(session_id, floor)
         state.recent.superseded.add(restored.superseded, float("-inf"))
-        self._retention.begin()
+        for message_id, session_id, until in restored.leases:
+            if (record := state.records.get(session_id)) is not None:
+                record.messages.lease_until(message_id, until)
 
     # The log.
 
@@ -131,7 +161,9 @@ class JournalledStore(TransactionVerbs):
             now = records.get(session_id)
             if keys and (now is not record or (record and record.ring.keys_start > as_of)):
                 return None
-            return transaction.append_events(session_id, drafts, at, older)
+            begins = self.recent.floor(session_id).seq if older else 0
+            retained = {key: event for key, event in older.items() if event.seq >= begins}
+            return transaction.append_events(session_id, drafts, at, retained)
 
         return await self._committer.run(append, len(drafts))
 
@@ -158,6 +190,7 @@ class JournalledStore(TransactionVerbs):
         names: frozenset[str] = frozenset(),
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`."""
+        await self._group.catch_up()
         if session_id is not None and not self.known.holds(session_id):
             raise UnknownSession(session_id)
         end = self.recent.position
@@ -192,6 +225,7 @@ class JournalledStore(TransactionVerbs):
 
     async def seq_before(self, session_id: str, count: int) -> int:
         """Return the number after which a session's last `count` facts come; 0 for all."""
+        await self._group.catch_up()
         if not self.known.holds(session_id):
             raise UnknownSession(session_id)
         seq = self.recent.seq_before(session_id, count)
@@ -201,11 +235,15 @@ class JournalledStore(TransactionVerbs):
 
     async def search_events(self, search: EventSearch, before: int, limit: int) -> FoundEvents:
         """Search some of the facts that are older than the id `before`, the newest first."""
+        await self._group.catch_up()
         return await self._indexer.search(search, before, limit)
 
     def _after_commit(self, transaction: Transaction) -> None:
         self._retention.after_commit(transaction)
         self._indexer.after_commit()
+
+    def _after_others(self, transaction: Transaction) -> None:
+        self._retention.after_others(transaction)
 
     async def sweep(self, at: int) -> None:
         """Drop what is superseded or too old, step by step, between other writes."""
@@ -226,6 +264,8 @@ class JournalledStore(TransactionVerbs):
 
     async def close(self) -> None:
         """Finish what is being written, and let go of the journal."""
+        if self._follower is not None:
+            self._follower.end()
         self._group.begin()
         await self._threads.read(self._journal.stop_reading)
         await self._indexer.close()

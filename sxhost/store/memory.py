@@ -42,6 +42,9 @@ class ImmediateCommitter:
         transaction.commit()
         self._state.drop_superseded()
 
+    async def catch_up(self) -> None:
+        """Nobody else writes."""
+
     async def record(self, session_id: str) -> SessionRecord:
         """Return what is known of a session."""
         return self._state.record(session_id)
@@ -54,6 +57,7 @@ class MemoryStore(TransactionVerbs):
     """
 
     name = "memory"
+    is_shared = False
     durability = "none"
     missing = ""
 

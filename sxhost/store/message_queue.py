@@ -133,6 +133,44 @@ class MessageQueue:
             raise MessageClosed(message_id, message.state)
         return message if message.state == "withdrawn" else self._close(message, "withdrawn")
 
+    # What other nodes have done.
+
+    def replicate(self, message: Message, key: str | None, at: float) -> None:
+        """Take a message as another node has committed it: put, given back or closed.
+
+        :param at: when that was, by this node's monotonic clock.
+        """
+        self._leases.pop(message.id, None)
+        if message.state == "queued":
+            self._open[message.id] = message
+            if message.id not in self._expiries:
+                self._count_down(message, at)
+        else:
+            self._open.pop(message.id, None)
+            self._expiries.pop(message.id, None)
+            self._closed[message.id] = message
+        if key is not None:
+            self._keys[key] = message.id
+
+    def lease_until(self, message_id: int, until: float) -> Message | None:
+        """Have an open message leased until a time, or queued again if that is over."""
+        message = self._open.get(message_id)
+        if message is None:
+            return None
+        if until <= self._seconds():
+            return self._requeue(message)
+        return self._lease(message, until - self._seconds())
+
+    def lease_end(self, message_id: int) -> float:
+        """Return when the lease of a message ends; 0 if it has none."""
+        return self._leases.get(message_id, 0.0)
+
+    def forget(self, message_ids: Iterable[int]) -> None:
+        """Forget closed messages, as another node has."""
+        for message_id in message_ids:
+            if self._closed.pop(message_id, None) is not None:
+                self._keys = {key: m for key, m in self._keys.items() if m != message_id}
+
     def _find(self, message_id: int) -> Message:
         self._expire()
         message = self._open.get(message_id) or self._closed.get(message_id)
@@ -154,10 +192,11 @@ class MessageQueue:
         expired, self._expired = self._expired, {}
         return expired
 
-    def _count_down(self, message: Message) -> None:
+    def _count_down(self, message: Message, since: float | None = None) -> None:
         """Start the clock of a message that expires; a restart of the host starts it anew."""
         if message.ttl_s is not None and message.state == "queued":
-            self._expiries[message.id] = self._seconds() + message.ttl_s
+            begins = self._seconds() if since is None else since
+            self._expiries[message.id] = begins + message.ttl_s
 
     def _lease(self, message: Message, lease: float) -> Message:
         self._leases[message.id] = self._seconds() + lease

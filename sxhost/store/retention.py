@@ -58,6 +58,15 @@ class Retention:
                 self._count(session_id, draft)
         background(self._drop_some_superseded(first=True), log, "dropping pieces")
 
+    def after_others(self, transaction: Transaction) -> None:
+        """Count what another node has written; it has shortened what it has made too long."""
+        for session_id, draft in transaction.sessions.items():
+            counts = self._counts.get(session_id)
+            if draft.is_new or draft.deleted or draft.archived:
+                self._counts.pop(session_id, None)
+            elif counts is not None:
+                self._counts[session_id] = _more(counts, draft)
+
     def _count(self, session_id: str, draft: SessionDraft) -> None:
         """Count the events of a session's log, and shorten it if it may have too many."""
         most = EventCounts(self._state.limits.retain, self._state.limits.retain_pieces)
@@ -66,10 +75,7 @@ class Retention:
             return
         counts = self._counts.get(session_id)
         if counts is not None:
-            pieces = sum(event.event in PIECES for event in draft.new_events)
-            facts = len(draft.new_events) - pieces
-            counts = EventCounts(counts.facts + facts, counts.pieces + pieces)
-            self._counts[session_id] = counts
+            counts = self._counts[session_id] = _more(counts, draft)
             if all(count <= limit * SLACK for count, limit in zip(counts, most, strict=True)):
                 return
         background(self._shorten(session_id, most), log, "shortening a log")
@@ -122,3 +128,10 @@ class Retention:
         except HostError as error:
             log.warn("the log is not shortened for now: {error}", error=error)
             return None
+
+
+def _more(counts: EventCounts, draft: SessionDraft) -> EventCounts:
+    """Return how many events a log has after a draft's."""
+    pieces = sum(event.event in PIECES for event in draft.new_events)
+    facts = len(draft.new_events) - pieces
+    return EventCounts(counts.facts + facts, counts.pieces + pieces)

@@ -27,8 +27,8 @@ class SessionDraft:
 
     __slots__ = (
         *("archived", "changed_approvals", "changed_messages", "copied_approvals"),
-        *("copied_messages", "deleted", "is_new", "new_events", "new_keys", "replaces"),
-        *("session", "superseded", "_approvals", "_copied_streams", "_messages"),
+        *("copied_messages", "deleted", "is_new", "leases", "new_events", "new_keys"),
+        *("replaces", "session", "superseded", "_approvals", "_copied_streams", "_messages"),
         *("_record", "_streams"),
     )
 
@@ -50,6 +50,8 @@ class SessionDraft:
         """Pieces that the new events have whole."""
         self.changed_messages: dict[int, Message] = {}
         self.changed_approvals: dict[int, Approval] = {}
+        self.leases: dict[int, float] = {}
+        """When leases end that other nodes are to know of, by the monotonic clock; 0: now."""
         self.copied_messages = self.copied_approvals = self.is_new
         """Whether the transaction has copies of them, and is free to change these."""
         self._record = record
@@ -76,11 +78,11 @@ class SessionDraft:
 
     @property
     def writes(self) -> bool:
-        """Whether a journal has something to write: a lease, for one, is not kept."""
+        """Whether a journal has something to write: a lease of this host alone is not kept."""
         changes = (
             *(self.session_changed, self.deleted, self.archived, self.replaces),
             *(self.new_events, self.new_keys, self.changed_messages, self.changed_approvals),
-            *(self.forgotten_messages, self.forgotten_approvals),
+            *(self.forgotten_messages, self.forgotten_approvals, self.leases),
         )
         return any(changes)
 

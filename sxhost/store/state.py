@@ -70,6 +70,8 @@ class StoreState:
         self.limits = limits
         self.seconds = seconds
         self.only_copy = only_copy
+        self.shares_leases = False
+        """Whether other nodes write too, which are to know of this one's leases."""
         self.records: dict[str, SessionRecord] = {}
         self.archived: dict[str, object] = {}
         """Archived sessions, oldest first; each value is there for its identity alone."""

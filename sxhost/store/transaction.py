@@ -190,17 +190,27 @@ class Transaction:
         return message, len(changed.messages)
 
     def take_messages(self, session_id: str, lease: float) -> list[Message]:
-        """Take what is queued; a journal keeps deliveries, but no leases."""
+        """Take what is queued; a journal keeps deliveries, and leases that nodes share."""
         changed = self._draft(session_id)
         changed.changed_messages.update(changed.messages.expired())
         taken = changed.messages.take(lease)
         if not lease:
             changed.changed_messages.update((message.id, message) for message in taken)
+        self._share_leases(changed, taken)
         return taken
 
     def lease_message(self, session_id: str, message_id: int, seconds: float) -> Message:
-        """Take one queued message on lease; no journal keeps that, so it ends with its host."""
-        return self._draft(session_id).messages.lease(message_id, seconds)
+        """Take one queued message on lease, which ends with its host."""
+        changed = self._draft(session_id)
+        message = changed.messages.lease(message_id, seconds)
+        self._share_leases(changed, [message])
+        return message
+
+    def _share_leases(self, changed: SessionDraft, messages: Sequence[Message]) -> None:
+        """Note when the leases of messages end, if there is anybody else to know it."""
+        if self._state.shares_leases:
+            ends = ((one.id, changed.messages.lease_end(one.id)) for one in messages)
+            changed.leases.update(ends)
 
     def change_message(
         self,
@@ -212,6 +222,8 @@ class Transaction:
         changed = self._draft(session_id)
         message = act(changed.messages)
         changed.changed_messages[message.id] = message
+        if message.state == "queued":
+            self._share_leases(changed, [message])
         self._record_message(by, message)
         return message
 

@@ -7,7 +7,7 @@ that is none costs nothing.  Changes are made to a `LedgerDraft` first, a part o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Final
@@ -126,6 +126,25 @@ class LedgerDraft:
             self.dropped_readings.discard(session.id)
         if spent:
             self._enter_all(session, event, _turn_of(session, data), spent)
+
+    def replicate(
+        self,
+        written: Iterable[UsageEntry],
+        dropped: Iterable[tuple[str, int]],
+        readings: Mapping[str, UsageReading],
+        dropped_readings: Iterable[str],
+    ) -> None:
+        """Take what another node has made of the ledger; what it has spent it counts itself."""
+        self.readings |= readings
+        self.dropped_readings |= self._ledger.readings.keys() & set(dropped_readings)
+        self.written = {(entry.session, entry.number): entry for entry in written}
+        self.dropped = set(dropped)
+        for session_id in {name for name, _ in (*self.written, *self.dropped)}:
+            entries = {(session_id, one.number): one for one in self._draft(session_id)}
+            new = (name for name in self.written if name[0] == session_id)
+            entries |= {name: self.written[name] for name in new}
+            left = sorted(entries.keys() - self.dropped)
+            self._entries[session_id] = [entries[name] for name in left]
 
     def _enter_all(
         self, session: Session, event: Event, turn: int | None, spent: Sequence[Spent]

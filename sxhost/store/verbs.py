@@ -39,6 +39,9 @@ class Committer(Protocol):
         :param size: how many events it appends.
         """
 
+    async def catch_up(self) -> None:
+        """Have the state contain all that anybody was told of by now."""
+
     async def record(self, session_id: str) -> SessionRecord:
         """Return what is known of a session, archived or not, to be read and not changed.
 
@@ -85,6 +88,7 @@ class TransactionVerbs:
 
     async def sessions(self) -> Sequence[Session]:
         """Return all sessions that are not archived, in the order of their ids."""
+        await self._committer.catch_up()
         records = self._state.records
         return [records[session_id].session for session_id in sorted(records)]
 
@@ -98,6 +102,7 @@ class TransactionVerbs:
 
     async def counts(self) -> SessionCounts:
         """Count what the store holds."""
+        await self._committer.catch_up()
         waiting = sum(len(record.messages) for record in self._state.records.values())
         return SessionCounts(self._state.last_event, waiting)
 
@@ -189,6 +194,7 @@ class TransactionVerbs:
     async def approvals(self, session_id: str | None) -> list[Approval]:
         """Return the approvals that are remembered, in order; no session means of all."""
         if session_id is None:
+            await self._committer.catch_up()
             return self._state.approvals()
         return (await self._committer.record(session_id)).approvals.all
 
@@ -200,12 +206,14 @@ class TransactionVerbs:
 
     async def audit_entries(self, query: AuditQuery) -> list[AuditEntry]:
         """Return entries of the audit in order."""
+        await self._committer.catch_up()
         return self._state.audit_entries(query)
 
     # The ledger.
 
     async def usage_entries(self, since_ms: int, until_ms: int) -> list[UsageEntry]:
         """Return the entries that have something of a time, those of a session in order."""
+        await self._committer.catch_up()
         return self._state.ledger.within(since_ms, until_ms)
 
     async def usage_spent(self) -> list[SpentByModel]:

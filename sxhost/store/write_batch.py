@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sxhost.codec.json import encode
 from sxhost.model.names import KeptNative
-from sxhost.store.journal import WriteBatch
+from sxhost.store.journal import Lease, WriteBatch
 from sxhost.store.runs import pack, runs_of, stored
 from sxhost.store.session_draft import SessionDraft
 from sxhost.store.transaction import Transaction
@@ -31,7 +31,7 @@ def write_batch(transaction: Transaction, native: KeptNative = "facts") -> Write
             since = (ARCHIVED + session_id, str(transaction.at_ms))
             batch.rows.setdefault("meta", []).append(since)
     batch.deleted_sessions.extend(transaction.deleted_archives)
-    batch.revived_sessions.extend(transaction.revived)
+    batch.revived_sessions.extend(transaction.revived.values())
     if transaction.audit:
         batch.rows["audit"] = [(entry.id, encode(entry)) for entry in transaction.audit]
         batch.deleted_entries = transaction.forgotten_entry
@@ -63,6 +63,7 @@ def _add_session(
     for message in draft.changed_messages.values():
         key = draft.messages.key_of(message.id)
         rows.setdefault("message", []).append((message.id, session_id, encode(message), key))
+    batch.leases += [Lease(number, session_id, end) for number, end in draft.leases.items()]
     for approval in draft.changed_approvals.values():
         asked = (approval.id, session_id, encode(approval))
         rows.setdefault("approval", []).append(asked)

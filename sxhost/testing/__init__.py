@@ -3,6 +3,7 @@
 Their clock stands until the test moves it.
 
 ========= ====================================================================================
+cluster   nodes over one log in memory, on one clock
 agents    fake agents and their drivers: they record their calls, the test reports for them
 host      a whole host in memory: routes, service and store on one clock
 processes processes of attached agents, which the test ends
@@ -16,6 +17,7 @@ Nothing here needs pytest, opens a socket, starts a process or sleeps.
 from __future__ import annotations
 
 from .agents import FakeAgent, FakeDriver, FakeDrivers, question
+from .cluster import LogInMemory, NodeJournal, node_store
 from .host import MIDNIGHT_MS, UID, URL, BufferedResponse, HostInMemory
 from .network import UNLIMITED, NetworkInMemory
 from .processes import FakeProcesses
@@ -32,9 +34,12 @@ __all__ = [
     "FakeDrivers",
     "FakeProcesses",
     "HostInMemory",
+    "LogInMemory",
     "NetworkInMemory",
+    "NodeJournal",
     "finished",
     "is_done",
+    "node_store",
     "question",
     "result_of",
     "started",

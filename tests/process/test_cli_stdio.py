@@ -70,6 +70,26 @@ def test_stdio_beside_a_running_host_joins_it(start_host: StartHost, tmp_path: P
     assert (tmp_path / "stdio.log").read_text() == joined
 
 
+def test_stdio_that_joins_works_where_its_caller_is(running_host: Host, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        place = tmp_path / name
+        place.mkdir()
+        with over_stdio(place, {}, *state_of(tmp_path)) as talk:
+            create(talk, name)
+            create(talk, f"{name}-told", cwd=str(tmp_path))
+    with over_websocket(running_host) as talk:
+        create(talk, "host")
+    found = run(tmp_path, SXHOST, "sessions", "--json", SXHOST_URL=running_host.url)
+    listed = map(json.loads, found.stdout.splitlines())
+    assert {each["id"]: each["cwd"] for each in listed} == {
+        "one": str(tmp_path / "one"),
+        "other": str(tmp_path / "other"),
+        "one-told": str(tmp_path),
+        "other-told": str(tmp_path),
+        "host": str(tmp_path),
+    }
+
+
 def test_stdio_beside_a_host_that_it_cannot_join_says_so(
     running_host: Host, tmp_path: Path
 ) -> None:
@@ -94,6 +114,13 @@ def test_stdio_beside_another_stdio_says_that_it_listens_nowhere(tmp_path: Path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     why = "It listens nowhere, so nobody can join it; --state-dir DIR gives another.\n"
     assert done.stderr.endswith(why)
+
+
+def create(talk: Talk, name: str, **fields: str) -> None:
+    """Create a session, without an id of the command: clients share them."""
+    command = {"type": "create_session", "sessionId": name, "agent": "echo", **fields}
+    talk.wire.write(json.dumps(command).encode())
+    talk.until(lambda one: one["type"] == "session_created")
 
 
 def state_of(home: Path) -> tuple[str, str]:

@@ -63,9 +63,10 @@ TABLES = (
         "reading",
     ),
 )
+SHARED = ("change", "lease")
 CLEAN = "; ".join(
     [
-        *(f"DELETE FROM {table}" for table in TABLES),
+        *(f"DELETE FROM {table}" for table in (*TABLES, *SHARED)),
         "UPDATE tip SET version = 0, nonce = '', timeline = '', promise = ''",
         f"INSERT INTO meta VALUES ('epoch', 'e', {checksum(('epoch', 'e'))})",
     ]
@@ -213,3 +214,20 @@ def journal_at(url: str, mark: Path) -> Journal:
     from sxhost.store.postgresql.journal import PostgreSQLJournal
 
     return PostgreSQLJournal(url, mark)
+
+
+def node_at(url: str, mark: Path, seconds: Callable[[], float]) -> Any:
+    """Return the journal of one of several nodes that write to a database.
+
+    The engine's clock is the nodes' own, which stands until a test moves it; and a test that
+    has to wait for the processor in its turn loses that for nothing.
+    """
+    from sxhost.store.postgresql.shared import SharedPostgreSQLJournal
+
+    class Node(SharedPostgreSQLJournal):
+        HOLD_MS = 60_000
+
+        def _see_clock(self, connection: Any) -> None:
+            self._ahead_ms = 1_000_000
+
+    return Node(url, mark, seconds=seconds)

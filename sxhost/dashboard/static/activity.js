@@ -51,20 +51,21 @@ class Feed {
 
   /** @param {any} frame */
   _frame(frame) {
-    if (frame.frame === "hello" && !this._cursor) this._begin(frame.cursor);
+    if (frame.frame === "hello" && frame.epoch !== this._epoch) this._begin(frame);
     else if (frame.frame === "gap") this._missing = true;
-    if (!frame.event || frame.id <= this._newest) return;
+    // Events of other subscriptions may come before this one has begun.
+    if (!frame.event || !this._epoch || frame.id <= this._newest) return;
     this._newest = frame.id;
     this._cursor = `${this._epoch}:${frame.id}`;
     this._take([lineOf(frame)]);
   }
 
-  /** Read a little of what was before. @param {string} cursor */
-  _begin(cursor) {
+  /** Begin with a log, at first or when it is another one, and read a little of what was before. @param {{cursor: string, epoch: string}} hello */
+  _begin({ cursor, epoch }) {
     this._cursor = cursor;
-    const [epoch, id] = cursor.split(":");
     this._epoch = epoch;
-    this._newest = Number(id);
+    this._newest = Number(cursor.split(":")[1]) || 0;
+    this._lines = [];
     const query = new URLSearchParams({ after: String(Math.max(0, this._newest - BEFORE)), limit: String(BEFORE), types: TYPES.join(), native: "0" });
     get(`events?${query}`).then((events) => this._take(events.map(lineOf)), () => {});
   }

@@ -1,8 +1,8 @@
-"""The journal of hosts that stand by for each other: a PostgreSQL database.
+"""The journals of hosts over one PostgreSQL database: one is active, or all are.
 
-One host is the active one; it holds an advisory lock for as long as its connection lives.
-Each of its commits moves the one row of `tip`, from the version and nonce that it knows: so it
-learns that another host was active meanwhile, and what became of a commit whose answer was
+In the first case the active one holds an advisory lock for as long as its connection lives.
+Each commit moves the one row of `tip`, from the version and nonce that its host knows: so that
+learns that another one has written meanwhile, and what became of a commit whose answer was
 lost.
 
 ============ ===================================================================
@@ -11,6 +11,7 @@ commit       a commit as one statement, so one trip
 connection   one connection, as the SQL of `sxhost.store.sql` wants it
 journal      the journal: the active host's three connections; it blocks, so it runs in threads
 promises     what an engine promises of a commit
-tip          who may write, and how far the log was written; the schema's versions
+shared       the journal of nodes that are all active: who is not first is told the news
+tip          who may write; the schema's versions
 ============ ===================================================================
 """

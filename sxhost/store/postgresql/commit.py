@@ -10,13 +10,15 @@ from functools import lru_cache
 from typing import Any, Final
 
 from sxhost.store.journal import Row, WriteBatch
-from sxhost.store.postgresql.tip import Tip
-from sxhost.store.sql.rows import COLUMNS, checksum, replacing
+from sxhost.store.sql.rows import ALL_COLUMNS, checksum, replacing
+from sxhost.store.sql.shared import KEPT_CHANGES, Tip
 
 __all__ = ["commit_statement", "is_addition"]
 
 TYPES: Final = {
-    **dict.fromkeys(("id", "seq", "count", "at", "number", "crc"), "bigint"),
+    **dict.fromkeys(
+        ("id", "seq", "count", "at", "number", "until_ms", "version", "crc"), "bigint"
+    ),
     "body": "bytea",
 }
 """Of columns; others are texts, as is the id of a session."""
@@ -45,6 +47,8 @@ def commit_statement(old: Tip, new: Tip, batch: WriteBatch) -> tuple[str, list[A
     given += [deleted[table] for table in shortened]
     if batch.deleted_entries > 0:
         given.append(batch.deleted_entries)
+    if "change" in tables:
+        given.append(new.version - KEPT_CHANGES)
     return _statement(tuple(tables), tuple(shortened), batch.deleted_entries > 0), given
 
 
@@ -61,6 +65,8 @@ def _statement(tables: Sequence[str], shortened: Sequence[str], audit: bool) -> 
         parts.append(f"old_{table} AS (DELETE FROM {table} WHERE id = ANY(%b) AND {_IF_MOVED})")
     if audit:
         parts.append(f"old_audit AS (DELETE FROM audit WHERE id <= ? AND {_IF_MOVED})")
+    if "change" in tables:
+        parts.append(f"old_change AS (DELETE FROM change WHERE version = ? AND {_IF_MOVED})")
     return f"WITH {', '.join(parts)} SELECT 1 AS committed FROM moved"
 
 
@@ -68,7 +74,7 @@ _IF_MOVED = "EXISTS (SELECT FROM moved)"
 
 
 def _insert(table: str) -> str:
-    columns = (*COLUMNS[table], "crc")
+    columns = (*ALL_COLUMNS[table], "crc")
     types = [
         "text" if (table, n) == ("session", "id") else TYPES.get(n, "text") for n in columns
     ]

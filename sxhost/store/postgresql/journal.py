@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
@@ -31,18 +31,10 @@ from sxhost.store.journal import (
 from sxhost.store.postgresql.commit import commit_statement, is_addition
 from sxhost.store.postgresql.connection import EngineConnection, errors_for_clients, first_line
 from sxhost.store.postgresql.promises import LACKING, PROMISES, Promise, promise_of, timeline_of
-from sxhost.store.postgresql.tip import (
-    Tip,
-    advance,
-    lock,
-    migrate,
-    read_tip,
-    schema_scripts,
-    unlock,
-    wait_for_lock,
-)
+from sxhost.store.postgresql.tip import lock, migrate, schema_scripts, unlock, wait_for_lock
 from sxhost.store.sql import pruning, reading, rows
 from sxhost.store.sql.contracts import DamagedRow
+from sxhost.store.sql.shared import Tip, advance, hold_tip, read_tip
 from sxhost.store.state import StoredSession
 
 __all__ = ["SILENCE_S", "PostgreSQLJournal"]
@@ -110,7 +102,8 @@ class PostgreSQLJournal:
         except StandingBy:
             raise
         except (StoreUnusable, psycopg.Error, DamagedRow, OSError, KeyError) as error:
-            self._drop_writer()  # whoever stands by may find it usable
+            self._unlock()  # whoever stands by may find it usable
+            self._drop_writer()
             self._mark.close()
             if isinstance(error, StoreUnusable):
                 raise
@@ -160,19 +153,24 @@ class PostgreSQLJournal:
     def _begin(self, connection: EngineConnection) -> Restored:
         if migrate(connection, schema_scripts()):
             rows.insert(connection, "meta", [("epoch", _new_epoch())])
-        old = read_tip(connection)
+        connection.execute("BEGIN")
+        old = hold_tip(connection)
         found = reading.last_numbers(connection)
         self.missing = self._what_is_missing(connection)
         self.renewed = bool(self.missing)
         new = old.next()
-        connection.execute("BEGIN")
         if self.renewed:
             rows.insert(connection, "meta", [("epoch", _new_epoch())])
         advance(connection, old, new)
         self._note_engine(connection)
+        restored = self._restore(connection, new)
         connection.execute("COMMIT")
         self._tip, self._doubt, self._is_open = new, None, True
         self._mark.begin(found)
+        return restored
+
+    def _restore(self, connection: EngineConnection, _new: Tip) -> Restored:
+        """Return what the database holds, in the transaction that ends at a tip."""
         return reading.restore(connection)
 
     def _note_engine(self, connection: EngineConnection) -> None:
@@ -218,16 +216,28 @@ class PostgreSQLJournal:
         connection, new = self._active(), self._tip.next()
         connection.not_replicated = False
         try:
-            moved = connection.execute(*commit_statement(self._tip, new, batch)).fetchone()
+            moved = connection.execute(*self._statement(new, batch)).fetchone()
         except psycopg.OperationalError as error:
             self._see_failed_commit(connection, new, batch, error)
             return self._found_out(connection, error)
         if moved is None:
-            raise self._lost()
+            raise self._refusal(connection)
         self._see_replicated(connection, new, batch)
+        self._acknowledge(new, batch)
+        return True
+
+    def _statement(self, new: Tip, batch: WriteBatch) -> tuple[str, list[Any]]:
+        """Return the statement that commits a batch, with its parameters."""
+        return commit_statement(self._tip, new, batch)
+
+    def _acknowledge(self, new: Tip, batch: WriteBatch) -> None:
+        """Take note that a batch was committed."""
         self._tip = new
         self._mark.acknowledge(batch)
-        return True
+
+    def _refusal(self, _connection: EngineConnection) -> Exception:
+        """Return what a commit is refused with: the log does not end where it should."""
+        return self._lost()
 
     def _found_out(self, connection: EngineConnection, error: Exception) -> bool:
         """Find out what became of a commit whose connection was lost; return whether it was.
@@ -246,22 +256,31 @@ class PostgreSQLJournal:
         new = self._tip.next()
         with self._transaction() as connection:
             if not advance(connection, self._tip, new):
-                raise self._lost()
+                raise self._refusal(connection)
             rows.write(connection, batch)
             dropped = pruning.drop(connection, batch.drop)
+            self._tell(connection, new, batch, dropped)
         self._commit(connection, new, batch)
         return dropped
+
+    def _tell(
+        self, connection: EngineConnection, new: Tip, batch: WriteBatch, dropped: Dropped
+    ) -> None:
+        """Tell other nodes of a commit; here there are none."""
 
     @contextmanager
     def _transaction(self) -> Iterator[EngineConnection]:
         """Begin a transaction; undo it if it fails, and leave its end to the caller."""
-        connection = self._reached("BEGIN")
+        connection = self._begin_transaction()
         try:
             yield connection
         except BaseException:
             with suppress(psycopg.Error):
                 connection.execute("ROLLBACK")
             raise
+
+    def _begin_transaction(self) -> EngineConnection:
+        return self._reached("BEGIN")
 
     def _reached(self, statement: str) -> EngineConnection:
         """Run a statement; return the connection, which is another where it was lost."""
@@ -281,8 +300,7 @@ class PostgreSQLJournal:
             self._see_failed_commit(connection, new, batch, error)
             raise CommitUnknown(first_line(error)) from error
         self._see_replicated(connection, new, batch)
-        self._tip = new
-        self._mark.acknowledge(batch)
+        self._acknowledge(new, batch)
 
     def _see_failed_commit(
         self, connection: EngineConnection, new: Tip, batch: WriteBatch, error: Exception
@@ -315,7 +333,7 @@ class PostgreSQLJournal:
         doubt, self._doubt = self._doubt, None
         if doubt is None or doubt[0] != self._tip:
             return False
-        self._mark.acknowledge(doubt[1])
+        self._acknowledge(*doubt)
         return True
 
     def beat(self) -> None:
@@ -375,13 +393,18 @@ class PostgreSQLJournal:
             self._writer.close()
             self._writer = None
 
+    def _unlock(self) -> None:
+        """Let whoever stands by be next at once: a connection ends a moment later."""
+        if self._writer is not None:
+            with suppress(psycopg.Error):
+                unlock(self._writer)
+
     def close(self) -> None:
         """Let go of all: whoever stands by is next."""
         self.stop_reading()
         self.stop_searching()
-        if self._writer is not None and self._is_open:
-            with suppress(psycopg.Error):
-                unlock(self._writer)
+        if self._is_open:
+            self._unlock()
         self._drop_writer()
         self._newest, self._is_open = None, False
         self._mark.close()

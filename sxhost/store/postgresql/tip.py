@@ -1,14 +1,13 @@
-"""The row of `tip`: who may write, and how far the log was written; and the schema's versions.
+"""Who may write to a schema, and the schema's versions.
 
 PostgreSQL's errors pass as they are.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from importlib import resources
-from typing import Final, NamedTuple
+from typing import Final
 
 from psycopg.errors import LockNotAvailable
 
@@ -16,29 +15,18 @@ from sxhost.store.contracts import StoreUnusable
 from sxhost.store.postgresql.connection import EngineConnection
 
 __all__ = [
-    "Tip",
-    "advance",
     "lock",
+    "lock_together",
     "migrate",
-    "read_tip",
+    "schema_is_present",
     "schema_scripts",
     "unlock",
+    "unlock_alone",
     "wait_for_lock",
 ]
 
 LOCK: Final = 0x73786873  # "sxhs"
 LOCK_WAIT_MS: Final = 500
-
-
-class Tip(NamedTuple):
-    """How far the log was written: a number that counts commits, and a name of the last."""
-
-    version: int
-    nonce: str
-
-    def next(self) -> Tip:
-        """Return the tip after one more commit."""
-        return Tip(self.version + 1, secrets.token_hex(8))
 
 
 def lock(connection: EngineConnection) -> bool:
@@ -48,6 +36,18 @@ def lock(connection: EngineConnection) -> bool:
     """
     query = "SELECT pg_try_advisory_lock(?::int, hashtext(current_schema()))"
     return bool(connection.execute(query, (LOCK,)).fetchone()[0])
+
+
+def lock_together(connection: EngineConnection) -> bool:
+    """Become one of those who write to this schema; False: somebody has it alone."""
+    query = "SELECT pg_try_advisory_lock_shared(?::int, hashtext(current_schema()))"
+    return bool(connection.execute(query, (LOCK,)).fetchone()[0])
+
+
+def unlock_alone(connection: EngineConnection) -> None:
+    """Let others write to this schema together with this host, which is to have that lock."""
+    query = "SELECT pg_advisory_unlock(?::int, hashtext(current_schema()))"
+    connection.execute(query, (LOCK,))
 
 
 def wait_for_lock(connection: EngineConnection) -> bool:
@@ -69,17 +69,6 @@ def wait_for_lock(connection: EngineConnection) -> bool:
 def unlock(connection: EngineConnection) -> None:
     """Let whoever stands by be the next, at once: a connection ends a moment later."""
     connection.execute("SELECT pg_advisory_unlock_all()")
-
-
-def read_tip(connection: EngineConnection) -> Tip:
-    """Return how far the log was written."""
-    return Tip(*connection.execute("SELECT version, nonce FROM tip").fetchone())
-
-
-def advance(connection: EngineConnection, old: Tip, new: Tip) -> bool:
-    """Move the tip, in a transaction that has begun; return whether it was where it should."""
-    moved = "UPDATE tip SET version = ?, nonce = ? WHERE version = ? AND nonce = ? RETURNING 1"
-    return connection.execute(moved, (*new, *old)).fetchone() is not None
 
 
 def schema_scripts() -> list[str]:
@@ -108,6 +97,11 @@ def migrate(connection: EngineConnection, scripts: Sequence[str]) -> bool:
         connection.execute("INSERT INTO schema_version VALUES (?)", (len(scripts),))
         connection.execute("COMMIT")
     return version == 0
+
+
+def schema_is_present(connection: EngineConnection) -> bool:
+    """Return whether the schema is of the version that this sxhost knows."""
+    return _version(connection) == len(schema_scripts())
 
 
 def _version(connection: EngineConnection) -> int:

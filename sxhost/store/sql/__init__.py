@@ -7,5 +7,6 @@ contracts    what is asked of a connection to an engine
 pruning      drops old rows of the log, a step at a time
 reading      reads back sessions and events
 rows         rows with their checksums, written and checked
+shared       a log that several nodes write to: its end, what each commit has changed, leases
 ============ ===================================================================
 """

@@ -15,6 +15,7 @@ from sxhost.store.sql.contracts import DamagedRow, SQLConnection
 from sxhost.store.write_batch import ARCHIVED
 
 __all__ = [
+    "ALL_COLUMNS",
     "COLUMNS",
     "PRUNED",
     "check_row",
@@ -38,6 +39,13 @@ COLUMNS = {
     "reading": ("session", "body"),
 }
 
+ALL_COLUMNS = {
+    **COLUMNS,
+    "lease": ("id", "session", "until_ms", "life"),
+    "change": ("version", "nonce", "body"),
+}
+"""Also of the tables that only a log has which several nodes write to."""
+
 NAMED_BY = {"meta": 1, "key": 2, "superseded": 3, "usage": 2}
 """How many columns, from the first, name a row; the others are named by their first alone."""
 
@@ -52,8 +60,8 @@ def write(connection: SQLConnection, batch: WriteBatch) -> None:
     """Write a batch."""
     for session_id in batch.deleted_sessions:
         _delete_session(connection, session_id)
-    for session_id in batch.revived_sessions:
-        connection.execute("DELETE FROM meta WHERE name = ?", (ARCHIVED + session_id,))
+    for kept in batch.revived_sessions:
+        connection.execute("DELETE FROM meta WHERE name = ?", (ARCHIVED + kept.session.id,))
     for table, rows in batch.rows.items():
         insert(connection, table, rows)
     for table, numbers in (
@@ -90,20 +98,20 @@ def delete(connection: SQLConnection, table: str, numbers: Sequence[int]) -> Non
 
 def _insert(table: str, size: int) -> str:
     """Return the statement that inserts or replaces so many rows."""
-    columns = (*COLUMNS[table], "crc")
+    columns = (*ALL_COLUMNS[table], "crc")
     marks = ", ".join([f"({', '.join('?' * len(columns))})"] * size)
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks} {replacing(table)}"
 
 
 def replacing(table: str) -> str:
     """Return the end of an INSERT that replaces rows."""
-    columns = (*COLUMNS[table], "crc")
+    columns = (*ALL_COLUMNS[table], "crc")
     named = NAMED_BY.get(table, 1)
     replaced = ", ".join(f"{name} = excluded.{name}" for name in columns[named:])
     return f"ON CONFLICT ({', '.join(columns[:named])}) DO UPDATE SET {replaced}"
 
 
-_INSERTS = {table: [_insert(table, size) for size in CHUNKS] for table in COLUMNS}
+_INSERTS = {table: [_insert(table, size) for size in CHUNKS] for table in ALL_COLUMNS}
 
 
 def _delete_session(connection: SQLConnection, session_id: str) -> None:

@@ -33,7 +33,7 @@ class AilingCommitter:
     def __init__(self, store: Ailing, working: Committer) -> None:
         self._store = store
         self._working = working
-        self.record = working.record
+        self.record, self.catch_up = working.record, working.catch_up
 
     async def run(self, operation: Callable[[Transaction], T], size: int = 1) -> T:
         if self._store.broken:

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from sxhost.model.session import Session, State
 from sxhost.store.journal import DropSurplus, EventCounts, Row, WriteBatch
 from sxhost.store.postgresql.commit import commit_statement, is_addition
 from sxhost.store.postgresql.connection import EngineConnection
-from sxhost.store.postgresql.tip import Tip, migrate, read_tip, schema_scripts
+from sxhost.store.postgresql.tip import migrate, schema_scripts
 from sxhost.store.sql.rows import COLUMNS, check_row
+from sxhost.store.sql.shared import Tip, read_tip
+from sxhost.store.state import StoredSession
 from tests.support.postgresql import Cluster
 
 ROWS: dict[str, list[Row]] = {
@@ -87,6 +90,9 @@ def test_it_deletes_by_numbers(connection: EngineConnection) -> None:
 
 def test_what_deletes_much_is_no_addition() -> None:
     assert is_addition(WriteBatch(rows=ROWS, deleted_messages=[1], deleted_entries=3))
+    idle = State("idle", "registered", 0)
+    session = Session(id="s", start_ms=0, last_seen_ms=0, state=idle)
+    kept = StoredSession(session, [], [])
     assert not is_addition(WriteBatch(deleted_sessions=["s"]))
-    assert not is_addition(WriteBatch(revived_sessions=["s"]))
+    assert not is_addition(WriteBatch(revived_sessions=[kept]))
     assert not is_addition(WriteBatch(drop=DropSurplus("s", EventCounts(1, 1))))

@@ -10,15 +10,13 @@ import pytest
 from sxhost.store.contracts import StoreUnusable
 from sxhost.store.postgresql.connection import EngineConnection
 from sxhost.store.postgresql.tip import (
-    Tip,
-    advance,
     lock,
     migrate,
-    read_tip,
     schema_scripts,
     unlock,
     wait_for_lock,
 )
+from sxhost.store.sql.shared import Tip, advance, read_tip
 from tests.support.postgresql import Cluster
 
 
