@@ -77,14 +77,16 @@ def report(axis: Axis, sizes: Sequence[int], store: str) -> None:
         hosts = []
         for size in sizes:
             host = stack.enter_context(running_host(f"--store={store}", *axis.options))
-            client = stack.enter_context(Client(host.port))
-            client.exchange(REQUESTS["POST one event"])
-            axis.grow(stack, host, client, size)
-            hosts.append((host, client))
+            with Client(host.port) as client:
+                client.exchange(REQUESTS["POST one event"])
+                axis.grow(stack, host, client, size)
+            hosts.append(host)
+        # A connection that was idle while the others grew would be closed by now.
+        clients = [stack.enter_context(Client(host.port)) for host in hosts]
         for name, message in REQUESTS.items():
             figures: list[list[float]] = [[] for _ in sizes]
             for _ in range(ROUNDS):
-                for (host, client), costs in zip(hosts, figures, strict=True):
+                for host, client, costs in zip(hosts, clients, figures, strict=True):
                     costs.append(exchanges(host, client, message, SECONDS)[1])
             for size, costs in zip(sizes, figures, strict=True):
                 print(f"{axis.name:20}{size:12,}  {name:18}{spread(costs, '.0f')}", flush=True)

@@ -441,7 +441,7 @@ def test_daemon_says_at_its_terminal_that_it_brings_a_database_up_to_date(
     Daemon(tmp_path / "d" / "sxhost.pid").close()
     lines = shown.decode().split("\r\n")
     assert lines[1:4] == [
-        "Bringing sxhost.db up to date, from version 3 to 4 ...",
+        "Bringing sxhost.db up to date, from version 3 to 5 ...",
         "Checking sxhost.db ...",
         lines[3],
     ]
