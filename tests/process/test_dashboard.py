@@ -503,7 +503,7 @@ def test_changes_events_and_usage_have_views(dashboard: Dashboard, feed: Feed) -
     page = dashboard.open("s/a/changes")
     expect(page.locator(".diff .added")).to_have_text(["+new"])
     expect(page.locator(".log summary")).to_contain_text("+1")
-    page.get_by_role("link", name="Usage").click()
+    page.get_by_label("Views").get_by_role("link", name="Usage").click()
     expect(page.locator("dl")).to_contain_text("$0.15")
     expect(page.get_by_role("meter")).to_have_attribute("value", "0.45")
     bars = page.get_by_role("img", name="Tokens a turn, 160 tokens at the most").locator("g")
