@@ -305,7 +305,7 @@ class Ledger(Protocol):
         """Return the entries that have something of a time, those of a session in order."""
 
     async def usage_spent(self) -> list[SpentByModel]:
-        """Return what was used since the store was opened, by agent and model."""
+        """Return what this process has entered since it began, by agent and model."""
 
     async def drop_usage(self, at: int) -> None:
         """Drop what is older than the host keeps it; `sweep` does."""

@@ -217,7 +217,7 @@ class TransactionVerbs:
         return self._state.ledger.within(since_ms, until_ms)
 
     async def usage_spent(self) -> list[SpentByModel]:
-        """Return what was used since the store was opened, by agent and model."""
+        """Return what this process has entered since it began, by agent and model."""
         return self._state.ledger.spent()
 
     async def drop_usage(self, at: int) -> None:

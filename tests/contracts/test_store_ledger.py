@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from sxhost.codec.json import encode
 from sxhost.errors import SessionLimit
-from sxhost.model.session import Hosting, Registration
+from sxhost.model.session import Hosting
 from sxhost.model.turn import Launch
 from sxhost.model.usage import TokenCounts, UsageEntry
 from sxhost.store.contracts import Draft, Store
@@ -191,16 +191,3 @@ class TestBounds:
             append(store, f"s{number}", usage(number, output_tokens=1))
         assert 19 <= len(entries(store)) <= 21
         assert entries(store)[-1].session == "s99"
-
-
-def test_what_was_used_since_the_start_only_grows(make_store: MakeStore) -> None:
-    store = make_store(usage_labels=2)
-    for name, model in (("a", "x"), ("b", "y"), ("c", "z"), ("d", "w")):
-        result_of(store.register(name, Registration(agent="claude", model=model), 0))
-        append(store, name, usage(output_tokens=2, cost_usd=0.5))
-    result_of(store.delete("a"))
-    spent = result_of(store.usage_spent())
-    assert [(one.agent, one.model, one.tokens.output_tokens) for one in spent] == [
-        *(("claude", "x", 2), ("claude", "y", 2), ("other", "other", 4))
-    ]
-    assert [one.cost for one in spent] == [Decimal("0.5"), Decimal("0.5"), Decimal(1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
@@ -71,6 +72,22 @@ def test_what_is_dropped_and_used_in_one_commit_stays() -> None:
     draft.commit()
     assert [entry.tokens.output_tokens for entry in all_of(ledger)] == [2]
     assert ledger.readings.keys() == {"a"}
+
+
+def test_what_was_used_since_the_start_only_grows() -> None:
+    """Also where entries are dropped; what there is no room for is counted under one name."""
+    ledger, limits = UsageLedger(), Limits(usage_labels=2, usage_days=1)
+    for number, model in enumerate("xyzw"):
+        draft = LedgerDraft(ledger, limits)
+        note(draft, f"s{number}", 2, model=model, cost_usd=0.5)
+        draft.commit()
+    draft = LedgerDraft(ledger, limits)
+    draft.drop_older(DAY, lambda _: False)
+    draft.commit()
+    assert all_of(ledger) == []
+    assert [(one.model, one.tokens.output_tokens, one.cost) for one in ledger.spent()] == [
+        *(("x", 2, Decimal("0.5")), ("y", 2, Decimal("0.5")), ("other", 4, Decimal(1)))
+    ]
 
 
 @given(
