@@ -5,9 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-from sxhost.errors import MessageTooLarge, StorageFull, StoreUnavailable, Unsupported
+from sxhost.errors import MessageTooLarge, Stopping, StorageFull, StoreUnavailable, Unsupported
 from sxhost.model.caller import current_caller
-from sxhost.model.delivery import DELIVERY_NOTES, Delivery, attached_delivery
+from sxhost.model.delivery import (
+    DELIVERY_NOTES,
+    OVER,
+    Delivery,
+    attached_delivery,
+    is_at_rest,
+)
 from sxhost.model.message import (
     Message,
     MessageDraft,
@@ -16,10 +22,16 @@ from sxhost.model.message import (
 )
 from sxhost.model.session import Done, Registration, Session
 from sxhost.service_core import ServiceCore
-from sxhost.streams.topics import inbox_topic
+from sxhost.streams.topics import inbox_topic, wake_topic
 
 __all__ = ["MessageVerbs", "queue_message"]
 
+
+REST_LOOK_S = 1.0
+"""Seconds between two looks at whether an agent rests for which a message waits."""
+
+END_LOOK_S = 30.0
+"""Seconds between two looks at whether one has ended that there is no message for."""
 
 MOVE_LEASE_S = 30.0
 """Seconds after which a message that was not moved is back in its queue."""
@@ -65,6 +77,34 @@ class MessageVerbs:
                 if messages or left <= 0 or core.notifier.closed:
                     return messages
                 await watch.wait(left)
+
+    async def wait_to_wake(self, session_id: str) -> bool:
+        """Return True once a message waits for an attached agent at rest, which hooks serve.
+
+        False: its agent has ended, or another call has taken this one's place.
+
+        :raises Stopping: the host is; a later life of it may be asked again.
+        """
+        core = self._core
+        await self._check_attached(session_id)
+        caller, topic = current_caller.get(), wake_topic(session_id)
+        # The hook that was run beside the one that asks may still take what waits.
+        from_then_on = core.clock.seconds() + REST_LOOK_S
+        with core.notifier.topics.take_over(topic) as watch, caller.on_end(watch.poke):
+            while not watch.is_replaced:
+                caller.check_ended()
+                if core.notifier.closed:
+                    raise Stopping
+                session = core.current(await core.store.session(session_id))
+                if session.state.name in OVER:
+                    return False
+                waiting = await core.store.peek_messages(session_id)
+                rests = is_at_rest(session.state.name, turn_over=session.turn_over)
+                is_queued = any(message.state == "queued" for message in waiting)
+                if rests and is_queued and core.clock.seconds() >= from_then_on:
+                    return True
+                await watch.wait(REST_LOOK_S if waiting else END_LOOK_S)
+        return False
 
     async def move_messages(self, old_id: str, new_id: str) -> None:
         """Move what is queued for one session's agent to another's, in order."""
@@ -139,17 +179,20 @@ async def queue_message(core: ServiceCore, session_id: str, draft: MessageDraft)
     if size > core.limits.message_size:
         raise MessageTooLarge(size, core.limits.message_size)
     entry = core.audit.entry("send", session_id)
-    pulls = core.notifier.topics.watched(inbox_topic(session_id))
+    topics = core.notifier.topics
+    pulls = topics.watched(inbox_topic(session_id))
+    can_wake = topics.watched(wake_topic(session_id))  # as it was before this message came
     put = partial(core.store.put_message, session_id, draft, entry.at_ms, entry)
     message, queued = await core.eviction.run_with_room(put)
-    delivery = _delivery(core, await core.store.session(session_id), message, pulls=pulls)
+    session = await core.store.session(session_id)
+    delivery = _delivery(core, session, message, pulls=pulls, can_wake=can_wake)
     core.supervisor.deliver_messages(session_id)
     note = DELIVERY_NOTES[delivery]
     return Sent(id=message.id, queued=queued, delivery=delivery, note=note)
 
 
 def _delivery(
-    core: ServiceCore, session: Session, message: Message, *, pulls: bool
+    core: ServiceCore, session: Session, message: Message, *, pulls: bool, can_wake: bool
 ) -> Delivery:
     """Return when a message that was just queued reaches its agent."""
     if message.state != "queued":
@@ -162,4 +205,5 @@ def _delivery(
         message.mode,
         turn_over=session.turn_over,
         pulls=pulls,
+        can_wake=can_wake,
     )

@@ -83,7 +83,7 @@ class SessionMerger:
         fields = _fields_of(draft)
         if fields.parent:  # a subagent's: the transcript does not have it
             return draft
-        if draft.event == "user-message" and fields.by == "prompt":
+        if draft.event == "user-message" and fields.by in ("prompt", "task"):
             self._has_turns = bool(turn)
             return self._text_from_hook(turn, fields.text, draft)
         turn = turn or self.turn

@@ -47,6 +47,11 @@ def hook() -> None:
     is_flag=True,
     help="Claude posts to the host itself; without a host it shows errors.",
 )
+@click.option(
+    "--wake/--no-wake",
+    default=True,
+    help="Wake an idle Claude for a message, by a process that waits beside it.  [yes]",
+)
 @click.option("--url", help="The host.  [SXHOST_URL, or port 7432 of this machine]")
 @click.option("--token-file", type=FILE, help="The file of the host's token, for the command.")
 @click.option("--token-env", help="The variable with the token, for --http.  [SXHOST_TOKEN]")
@@ -106,6 +111,8 @@ def status(*, as_json: bool) -> None:
         put(f"{found.agent:<7} {found.file}: {hooks}")
         if found.missing:
             put(f"        without {', '.join(found.missing)}: {again(found.agent)}")
+        if found.agent == "claude" and found.hooks and not found.wakes:
+            put(f"        not woken for messages while idle: {again(found.agent)}")
         for program in found.absent:
             put(f"        {program} is not there any more: {again(found.agent)}")
 

@@ -6,6 +6,7 @@ command       `sxhost hook claude`: a hook's JSON to the host, its answer back; 
 body          what that command sends: the JSON within the host's limit, and what we add
 connection    its way to the host: address, token, one request
 deadline      how long an agent waits for its hook at the most
+listener      `sxhost hook claude --listen`: wakes an idle agent once a message waits
 sessions      agents that report by hooks: registered, heard, asked for, handed messages
 questions     what agents ask by hooks: opened as approvals, ended when they ask no more
 session_links which session goes on with which, when an agent begins another conversation

@@ -27,6 +27,9 @@ IN_ALL = 1.0
 TIMEOUT = "SXHOST_HOOK_TIMEOUT"
 """The variable that sets others."""
 
+CONFIRM_S = 2.0
+"""Seconds that it may take to tell the host that its agent has its messages."""
+
 DECISION_MARGIN = 2.0
 """Seconds that the host's answer may take beyond those in which somebody could decide."""
 
@@ -35,7 +38,7 @@ RETRY_FIRST, RETRY_MOST = 0.5, 5.0
 
 USAGE = """\
 usage: sxhost hook claude|codex [--ask] [--wait SECONDS] [--url URL] [--token-file FILE]
-                   [--ca FILE] [--verbose] [JSON]
+                   [--ca FILE] [--listen] [--verbose] [JSON]
 
 Tells the host what an agent's hook was told: JSON, or standard input. Prints the host's answer.
 
@@ -46,10 +49,12 @@ Tells the host what an agent's hook was told: JSON, or standard input. Prints th
   --token-file  where its token is  [SXHOST_TOKEN_FILE, SXHOST_TOKEN, or your own host's]
   --ca          authorities to believe  [SXHOST_CA, or the system's]
   --lines       send the last lines of the agent's own file along, as to a host elsewhere
+  --listen      wait beside an idle Claude Code until a message is there, then exit with 2
   --verbose     say on stderr what goes wrong; SXHOST_HOOK_DEBUG=1 does the same
 
 Where nobody has to decide, the agent waits for 1 second in all: SXHOST_HOOK_TIMEOUT.
 """
+LISTEN = "--listen"
 VALUES = ("--wait", "--url", "--token-file", "--ca")
 JSON = ""
 
@@ -60,10 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] not in AGENTS or "--help" in arguments:
         sys.stdout.write(USAGE)
         return 0
+    if LISTEN in arguments:
+        return _listen(arguments)
     verbose = "--verbose" in arguments or os.environ.get("SXHOST_HOOK_DEBUG") == "1"
     try:
         deadline = Deadline(float(os.environ.get(TIMEOUT) or IN_ALL))
-        answer = deadline.run(lambda: run(arguments, os.environ, deadline))
+        receipt = os.urandom(16).hex()
+        answer = deadline.run(lambda: run(arguments, os.environ, deadline, receipt))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it fails in silence
         if verbose:
             from sxhost.visible import print_error
@@ -72,7 +80,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if answer not in (b"", b"{}"):
         _print(answer)
+        if not deadline.is_extended:  # no decision: the agent has been given messages
+            _confirm(arguments, receipt)
     return 0
+
+
+def _confirm(arguments: Sequence[str], receipt: str) -> None:
+    """Tell the host that the agent has the messages; else it gives them once more."""
+    environ = environ_with_options(parse(arguments[1:]), os.environ)
+    body = b'{"receipt":"%s"}' % receipt.encode()
+    deadline = Deadline(CONFIRM_S)
+    try:  # noqa: SIM105 - one import less
+        deadline.run(lambda: post("/hooks/receipts", body, 0.0, environ, deadline))
+    except Exception:  # noqa: BLE001, S110 - it fails in silence
+        pass
+
+
+def _listen(arguments: Sequence[str]) -> int:
+    """Wait beside an idle Claude, which the exit status wakes."""
+    from sxhost.hooks.listener import listen
+
+    if os.environ.get(HOSTED):
+        return 0
+    return listen(environ_with_options(parse(arguments[1:]), os.environ))
 
 
 def _print(answer: bytes) -> None:
@@ -83,8 +113,12 @@ def _print(answer: bytes) -> None:
         os._exit(0)
 
 
-def run(arguments: Sequence[str], environ: Mapping[str, str], deadline: Deadline) -> bytes:
+def run(
+    arguments: Sequence[str], environ: Mapping[str, str], deadline: Deadline, receipt: str = ""
+) -> bytes:
     """Post a hook to the host and return its answer; a decision puts the `deadline` off.
+
+    Messages in the answer are delivered once the host is told their `receipt`.
 
     Raises HookError, OSError or ValueError when that cannot be done.
     """
@@ -105,7 +139,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], deadline: Deadline
     path = f"/hooks/{arguments[0]}?" + ("ask=1&" if ask else "")
     if wait and (asked == "PermissionRequest" or (ask and asked)):
         return decision(path, body, wait, environ, deadline)
-    return post(f"{path}wait={wait:g}", body, 0.0, environ, deadline)
+    return post(f"{path}wait={wait:g}&receipt={receipt}", body, 0.0, environ, deadline)
 
 
 def _names(hook: str, body: bytes) -> bool:

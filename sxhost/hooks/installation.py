@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from sxhost.hooks.command import LISTEN
 from sxhost.hooks.settings import (
     CLAUDE_HOOKS,
     CODEX_HOOKS,
@@ -32,6 +33,8 @@ class HookSettings(Struct, frozen=True, kw_only=True):
     """Hooks that this version of sxhost has besides: the file was written by an older one."""
     absent: list[str] = []
     """Programs that its hooks run and that are not there any more."""
+    wakes: bool = False
+    """Whether its agent is woken for a message while it is idle."""
     error: str = ""
     """Why the file cannot be understood, in a sentence."""
 
@@ -59,26 +62,25 @@ def _look_at(agent: str, what: str, path: Path, names: Sequence[str]) -> HookSet
         found = our_hooks(what, read(path))
     except BadSettings as error:
         return HookSettings(agent=agent, file=str(path), hooks=[], error=str(error))
+    commands = [_words(hook) for hooks in found.values() for hook in hooks]
     expected = names if found and what == "hooks" else ()
     return HookSettings(
         agent=agent,
         file=str(path),
         hooks=list(found),
         missing=[name for name in expected if name not in found],
-        absent=sorted(
-            {p for hooks in found.values() for p in map(_program, hooks) if _gone(p)}
-        ),
+        absent=sorted({words[0] for words in commands if words and _gone(words[0])}),
+        wakes=any(LISTEN in words for words in commands),
     )
 
 
-def _program(hook: Mapping[str, Any]) -> str:
-    """Return the program of a hook, which is the first word of its command."""
+def _words(hook: Mapping[str, Any]) -> list[str]:
+    """Return the words of a hook's command, the first of which is its program."""
     command = hook.get("command")
     try:
-        words = shlex.split(command) if isinstance(command, str) else []
+        return shlex.split(command) if isinstance(command, str) else []
     except ValueError:
-        return ""
-    return words[0] if words else ""
+        return []
 
 
 def _gone(program: str) -> bool:

@@ -26,6 +26,7 @@ from sxhost.drivers.claude.background import TASKS_MOST, claude_task
 from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
 from sxhost.hooks.body import PROCESS_FIELD
 from sxhost.hooks.deadline import default_wait
+from sxhost.hooks.listener import WAKE_SUMMARY
 from sxhost.model.approval import Answer, Approval, Question, TerminalAnswer, unseen
 from sxhost.model.event import EventDraft
 from sxhost.model.names import EVENT_NAME
@@ -57,6 +58,15 @@ TASK_ENDS: Final = frozenset({"completed", "failed", "killed", "stopped"})
 MESSAGE_INTRODUCTION: Final = (
     "The user sent this message through sxhost while you were working:\n\n"
 )
+WAKING_INTRODUCTION: Final = (
+    "The user, who is not at this terminal, has sent this prompt through sxhost:\n\n"
+)
+NOTIFICATION: Final = re.compile(
+    r"\s*<task-notification>.*?<summary>(?P<summary>.*?)</summary>", re.DOTALL
+)
+"""Begins a prompt that Claude Code gives itself: a task in the background has ended, or a hook
+has woken it.
+"""
 SHORT_TEXT: Final = 512
 
 OURS: Final = frozenset({PROCESS_FIELD, CUT_FIELD})
@@ -111,7 +121,14 @@ class Hook:
     @property
     def deliverable_modes(self) -> frozenset[str]:
         """The modes of the messages that can be handed over in the answer."""
-        return frozenset() if self.text("agent_id") else TAKES.get(self.name, frozenset())
+        if self.text("agent_id"):
+            return frozenset()
+        return ANY_MODE if self.was_woken else TAKES.get(self.name, frozenset())
+
+    @property
+    def was_woken(self) -> bool:
+        """Whether a turn begins for a message that waits (`sxhost.hooks.listener`)."""
+        return self.name == "UserPromptSubmit" and notified_of(self) == WAKE_SUMMARY
 
     def events(self, *, goes_on: bool = False) -> list[EventDraft]:
         """Return the events of the hook; without `complete` if the agent `goes_on`."""
@@ -145,7 +162,8 @@ class Hook:
         joined = "\n\n".join(texts)
         if self.name == "Stop":
             return {"decision": "block", "reason": joined}
-        return self._specific(additionalContext=MESSAGE_INTRODUCTION + joined)
+        introduction = WAKING_INTRODUCTION if self.was_woken else MESSAGE_INTRODUCTION
+        return self._specific(additionalContext=introduction + joined)
 
     # Approvals.
 
@@ -304,7 +322,18 @@ def _began(hook: Hook) -> list[Event]:
 
 
 def _prompted(hook: Hook) -> list[Event]:
+    if hook.was_woken:
+        return []  # the message that it was woken for is told
+    summary = notified_of(hook)
+    if summary:
+        return [("user-message", {"text": summary, "by": "task"})]
     return [("user-message", {"text": hook.text("prompt"), "by": "prompt"})]
+
+
+def notified_of(hook: Hook) -> str:
+    """Return of what Claude Code has notified itself by a prompt; "" if that is its user's."""
+    found = NOTIFICATION.match(hook.text("prompt")) if hook.agent == "claude" else None
+    return found["summary"].strip() if found else ""
 
 
 def _uses(hook: Hook) -> list[Event]:

@@ -50,11 +50,13 @@ class HookQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `wait` is for how many seconds the agent waits for a decision before only its own user is
     asked; with 0 the host is only told.  Without it, it is long where the agent asks its user
     meanwhile.  `key` names the call of the hook, which asks the same question again under it.
+    `receipt` names what it will confirm once its agent has the messages in the answer.
     """
 
     ask: bool = False
     wait: Annotated[float, Meta(ge=0, le=86_400)] | None = None
     key: Annotated[str, Meta(max_length=64)] = ""
+    receipt: Annotated[str, Meta(max_length=64)] = ""
 
 
 class HookReply(Struct, frozen=True):
@@ -96,6 +98,8 @@ class HookHandler:
         )
         self._links = SessionLinks(host, serves_one)
         self._registrations: OrderedDict[str, Registration] = OrderedDict()
+        self._receipts: OrderedDict[str, HookReply] = OrderedDict()
+        """Answers with messages that were not confirmed yet, by their receipts."""
         self._hooked_places: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def handle_hook(
@@ -134,6 +138,17 @@ class HookHandler:
             return HookReply()
         answer = hook.answer_with_messages([message.content for message in messages])
         return HookReply(answer, session_id, messages)
+
+    async def wait_to_wake(self, session_id: str) -> bool:
+        """Return True once an idle agent is to be woken, since a message waits for it.
+
+        False: that is not to be, or another call has taken this one's place.
+
+        :raises UnknownSession: no hook has told of it yet.
+        """
+        if self._host.is_hosted(session_id):
+            return False
+        return await self._host.wait_to_wake(session_id)
 
     async def discover(self, uid: int) -> list[Discovered]:
         """Show agents that run for a user without hooks as attached sessions.
@@ -185,6 +200,21 @@ class HookHandler:
         """Follow no transcript any more."""
         self._transcripts.close()
         self._questions.close()
+
+    async def expect_receipt(self, receipt: str, reply: HookReply) -> None:
+        """Acknowledge the messages of an answer once its receipt is confirmed.
+
+        If that never comes, their lease ends, and they are in the queue again.
+        """
+        self._receipts[receipt] = reply
+        if len(self._receipts) > MOST_SESSIONS:
+            self._receipts.popitem(last=False)
+
+    async def confirm_receipt(self, receipt: str) -> None:
+        """Take note that an agent has the messages of an answer."""
+        reply = self._receipts.pop(receipt, None)
+        if reply is not None:
+            await self.acknowledge_messages(reply)
 
     async def acknowledge_messages(self, reply: HookReply) -> None:
         """Acknowledge the messages of an answer that the agent has read."""

@@ -17,8 +17,10 @@ from msgspec import Struct
 
 from sxhost import files
 from sxhost.codec.json_edit import NotJSON, append_value, remove_values, value_at
+from sxhost.hooks.command import LISTEN
 from sxhost.hooks.connection import is_local
 from sxhost.hooks.deadline import default_wait
+from sxhost.hooks.listener import WAKE_MESSAGE, WAKE_SUMMARY
 
 __all__ = [
     "CLAUDE_HOOKS",
@@ -69,6 +71,15 @@ TELL_LINES: Final = ("Stop", "StopFailure")
 USUAL_VARIABLE: Final = "SXHOST_TOKEN"
 """The variable in which a command finds a token, too."""
 
+LISTENS_FROM: Final = ("SessionStart", "UserPromptSubmit")
+"""Hooks of Claude that have a listener beside them: whenever it falls idle, one is there.
+
+It is armed as a turn begins, and not as it ends: after Esc no hook tells of the end.
+"""
+
+LISTEN_S: Final = 2_000_000
+"""Seconds that a listener may take, 23 days: more milliseconds than 2**31 would be none."""
+
 DECISION_HOOKS: Final = ("PermissionRequest", "PreToolUse")
 
 
@@ -93,6 +104,8 @@ class Wiring(Struct, frozen=True, kw_only=True):
     wait: float | None = None
     """Seconds that a decision may take; None: as long as is good for each hook."""
     token_variable: str = ""
+    wake: bool = True
+    """Whether an idle Claude is to be woken for a message."""
 
 
 def settings_files(
@@ -121,7 +134,8 @@ def with_our_hooks(agent: str, what: str, text: str, wiring: Wiring) -> str:
     try:
         text = without_our_hooks(what, text) or "{}\n"
         for name in CLAUDE_HOOKS if agent == "claude" else CODEX_HOOKS:
-            text = append_value(text, ("hooks", name), {"hooks": [_entry(agent, name, wiring)]})
+            entries = [_entry(agent, name, wiring), *_listeners(agent, name, wiring)]
+            text = append_value(text, ("hooks", name), {"hooks": entries})
     except NotJSON as error:
         raise BadSettings(str(error)) from None
     return text
@@ -240,6 +254,27 @@ def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
         entry["headers"] = {"Authorization": f"Bearer ${wiring.token_variable}"}
         entry["allowedEnvVars"] = [wiring.token_variable]
     return entry
+
+
+def _listeners(agent: str, name: str, wiring: Wiring) -> Sequence[dict[str, Any]]:
+    """Return the hook that wakes an idle Claude, if this is where it is to be armed.
+
+    Versions that know no `asyncRewake` may wait for it: it ends at once there.
+    """
+    if agent != "claude" or name not in LISTENS_FROM or not wiring.wake:
+        return ()
+    arguments = [*wiring.command, "hook", agent, LISTEN, *wiring.options]
+    return [
+        {
+            "type": "command",
+            "command": shlex.join(arguments),
+            "timeout": LISTEN_S,
+            "async": True,
+            "asyncRewake": True,
+            "rewakeMessage": WAKE_MESSAGE,
+            "rewakeSummary": WAKE_SUMMARY,
+        }
+    ]
 
 
 def _is_better_as_command(name: str, wiring: Wiring) -> bool:

@@ -111,7 +111,7 @@ class AttachedTranscripts:
     ) -> list[EventDraft]:
         """Return the events of a hook that the transcript has not said before."""
         merger = self._of(session_id).merger
-        if hook.may_ask and not hook.text("agent_id"):
+        if hook.was_woken or (hook.may_ask and not hook.text("agent_id")):
             merger.note_work(hook.turn)
         return merger.merge_hook(hook.turn, drafts)
 

@@ -229,7 +229,9 @@ class UserMessageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     images: list[Picture] = []
     """Its pictures, each with `mime_type` and `data` (base64), as far as there is room."""
     by: str = ""
-    """``turn``, ``steer`` or ``message``; ``prompt`` where a hook tells of the user's own."""
+    """``turn``, ``steer`` or ``message``; ``prompt`` where a hook tells of the user's own, and
+    ``task`` where Claude Code goes on by itself, since a task in the background has ended.
+    """
     turn: int | UnsetType | None = UNSET
     """The turn that it belongs to; hooks have none."""
     parent: str | None = None

@@ -343,6 +343,15 @@ class Host(RemoteHost, Protocol):
         :raises Stopping: the host is; the approval stays open, and may be asked for again.
         """
 
+    async def wait_to_wake(self, session_id: str) -> bool:
+        """Return True once a message waits for an attached agent at rest, to have it woken.
+
+        False: its agent has ended, or another call has taken this one's place.
+
+        :raises Stopping: the host is; a later life of it may be asked again.
+        :raises Unsupported: the host runs the agent itself.
+        """
+
     async def continue_session(self, old_id: str, new_id: str) -> None:
         """Have an attached session go on with another one.
 

@@ -24,7 +24,7 @@ from sxhost.store.contracts import Committed, EventLog
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.feed_index import FeedIndex
 from sxhost.streams.subscription import ChunkCache, Feed, LogSubscription
-from sxhost.streams.topics import Topics, inbox_topic
+from sxhost.streams.topics import Topics, inbox_topic, wake_topic
 from sxhost.waiting import Signal
 
 __all__ = ["HEARTBEAT_S", "LogNotifier"]
@@ -151,6 +151,7 @@ class LogNotifier:
         """Wake whoever a commit concerns."""
         for session_id in (*committed.inboxes, *committed.removed):
             self.topics.poke(inbox_topic(session_id))
+            self.topics.poke(wake_topic(session_id))
         for session_id in (*committed.logs, *committed.removed):
             self.events_appended(session_id)
 

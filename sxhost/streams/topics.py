@@ -12,12 +12,17 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from sxhost.waiting import Signal
 
-__all__ = ["Topics", "Waiter", "inbox_topic"]
+__all__ = ["Topics", "Waiter", "inbox_topic", "wake_topic"]
 
 
 def inbox_topic(session_id: str) -> str:
     """Return the topic that is poked when there may be messages for a session's agent."""
     return f"inbox:{session_id}"
+
+
+def wake_topic(session_id: str) -> str:
+    """Return the topic that is poked when a session's agent may have to be woken."""
+    return f"wake:{session_id}"
 
 
 class Waiter:
@@ -31,6 +36,8 @@ class Waiter:
         self._clock = clock
         self._poked = False
         self._signal = Signal()
+        self.is_replaced = False
+        """Whether another one has taken its place (`Topics.take_over`)."""
 
     def __enter__(self) -> Self:
         self._waiters.setdefault(self._topic, set()).add(self)
@@ -83,6 +90,13 @@ class Topics:
     def watch(self, topic: str) -> Waiter:
         """Return a waiter for a topic."""
         return Waiter(self._waiters, topic, self._clock)
+
+    def take_over(self, topic: str) -> Waiter:
+        """Return a waiter for a topic, in place of those that wait for it now."""
+        for waiter in tuple(self._waiters.get(topic, ())):
+            waiter.is_replaced = True
+            waiter.poke()
+        return self.watch(topic)
 
     def poke(self, topic: str) -> None:
         """Wake every waiter of `topic`: there may be more."""

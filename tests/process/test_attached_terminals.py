@@ -144,6 +144,27 @@ def kill(bench: Bench) -> str:
     return str(ended["reason"])
 
 
+def test_an_idle_claude_is_woken_and_what_is_half_typed_stays(
+    claude: Bench, real_agents: RealAgents
+) -> None:
+    with on_a_terminal(claude, *MANUAL, "SAY: ready-1187") as terminal:
+        claude.until_told("complete")
+        until(lambda: "idle" in state(claude))
+        (session,) = claude.ask("/sessions")
+        terminal.press(b"half-typed")
+        until(lambda: b"half-typed" in terminal.shown)
+        assert "woken for it" in claude.sxhost("send", session["id"], "SAY: awake-2291")
+        until(lambda: claude.names().count("complete") == 2)
+        said = [data for name, data in claude.events() if name == "user-message"]
+        assert [(one["by"], one["text"]) for one in said] == [
+            ("prompt", "SAY: ready-1187"),
+            ("message", "SAY: awake-2291"),
+        ]
+        assert real_agents.model.notes("request", "awake-2291")
+        terminal.press_until(ENTER, lambda: claude.names().count("complete") > 2)
+        assert real_agents.model.notes("request", "half-typed")
+
+
 def test_a_claude_that_is_killed_has_ended_and_comes_back(claude: Bench) -> None:
     with on_a_terminal(claude, *FREE, LONG):
         claude.until_told("tool-start", "usage")  # its file is there to be resumed

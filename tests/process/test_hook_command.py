@@ -272,3 +272,60 @@ def test_hook_imports_no_heavy_module() -> None:
 def test_hook_help_is_printed() -> None:
     done = run(Path("/"), "", "claude", "--help")
     assert done.stdout.startswith(b"usage: sxhost hook claude|codex")
+
+
+WOKEN = b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"wake":true}'
+LEFT = b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{"wake":false}'
+ATTENDED = {"AI_AGENT": "claude-code_2-1-329_harness", "CLAUDE_CODE_SESSION_ATTENDED": "1"}
+
+
+@contextmanager
+def beside_claude(home: Path, url: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a listener below a process that is called ``claude``, which prints how it ended."""
+    claude = home / "claude"
+    claude.symlink_to("/bin/sh")
+    program = f"{sys.executable} -m sxhost hook claude --listen; echo ended $?"
+    with subprocess.Popen(
+        [claude, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**clean_environ(home), "SXHOST_URL": url, **ATTENDED, **environ},
+    ) as running:
+        assert running.stdin is not None
+        running.stdin.write(json.dumps(SAID).encode())
+        running.stdin.close()
+        running.stdin = None
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+@pytest.mark.parametrize(
+    ("answer", "environ", "ended"),
+    [
+        (WOKEN, {}, (b"ended 2\n", b"(sxhost)\n")),
+        (LEFT, {}, (b"ended 0\n", b"")),
+        (WOKEN, {"CLAUDE_CODE_SESSION_ATTENDED": "0"}, (b"ended 0\n", b"")),
+        (WOKEN, {"SXHOST_AGENT": "h.1"}, (b"ended 0\n", b"")),
+    ],
+    ids=["woken", "replaced", "headless", "hosted"],
+)
+def test_listener_wakes_with_its_exit_status(
+    tmp_path: Path, answer: bytes, environ: dict[str, str], ended: tuple[bytes, bytes]
+) -> None:
+    with server(answer) as url, beside_claude(tmp_path, url, **environ) as claude:
+        assert claude.communicate(timeout=60) == ended
+
+
+def test_listener_waits_for_a_host_that_is_away_and_ends_with_its_agent(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ear:
+        url = f"http://127.0.0.1:{ear.getsockname()[1]}"
+        with beside_claude(tmp_path, url) as claude:
+            ear.accept()[0].close()  # it is asked, and goes away
+            link, _ = ear.accept()  # and is asked again
+            with link:
+                link.recv(1 << 16)
+                claude.kill()
+                assert link.recv(1 << 16) == b"", "the listener is there, and its agent is not"

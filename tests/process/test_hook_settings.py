@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from sxhost.hooks.listener import WAKE_MESSAGE, WAKE_SUMMARY
 from sxhost.hooks.settings import (
     CLAUDE_HOOKS,
     BadSettings,
@@ -96,12 +97,35 @@ def test_notify_is_ours_however_it_is_written(text: str) -> None:
 
 def test_session_start_hook_is_always_a_command() -> None:
     hooks = json.loads(with_our_hooks("claude", "hooks", "", WIRING))["hooks"]
-    (entry,) = hooks["SessionStart"][0]["hooks"]
+    entry, _listener = hooks["SessionStart"][0]["hooks"]
     assert entry == {
         "type": "command",
         "command": "'/my place/sxhost' hook claude",
         "timeout": 5,
     }
+
+
+LISTENER = {
+    "type": "command",
+    "command": "'/my place/sxhost' hook claude --listen",
+    "timeout": 2_000_000,
+    "async": True,
+    "asyncRewake": True,
+    "rewakeMessage": WAKE_MESSAGE,
+    "rewakeSummary": WAKE_SUMMARY,
+}
+
+
+@pytest.mark.parametrize("http", [False, True])
+def test_listener_is_armed_as_a_session_and_a_turn_begin(http: bool) -> None:
+    wiring = replace(WIRING, http=http)
+    text = with_our_hooks("claude", "hooks", "", wiring)
+    hooks = json.loads(text)["hooks"]
+    listeners = [name for name in hooks if LISTENER in hooks[name][0]["hooks"]]
+    assert listeners == ["SessionStart", "UserPromptSubmit"]
+    assert json.loads(without_our_hooks("hooks", text)) in ({}, {"hooks": {}})
+    assert "--listen" not in with_our_hooks("claude", "hooks", "", replace(wiring, wake=False))
+    assert "--listen" not in with_our_hooks("codex", "hooks", "", wiring)
 
 
 ELSEWHERE = "http://box.example:7432"
@@ -272,6 +296,7 @@ def test_hook_status_json(tmp_path: Path) -> None:
         "hooks": [],
         "missing": [],
         "absent": [],
+        "wakes": False,
         "error": "",
     }
 

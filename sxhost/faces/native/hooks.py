@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -19,7 +20,7 @@ from sxhost.http.routes import Handler, Route
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
 from sxhost.model.names import SessionId
-from sxhost.model.session import Discovered
+from sxhost.model.session import Discovered, Done
 from sxhost.waiting import background
 
 __all__ = ["HookAnswer", "routes"]
@@ -71,6 +72,24 @@ class HookAnswer(Struct, frozen=True, rename="camel", omit_defaults=True):
     hook_specific_output: dict[str, object] = {}
 
 
+class WakeRequest(Struct, frozen=True):
+    """The session whose agent is to be woken for a message."""
+
+    session_id: SessionId
+
+
+class WakeReply(Struct, frozen=True):
+    """Whether the agent is to be woken now, and to go on with the message that waits for it."""
+
+    wake: bool
+
+
+class Receipt(Struct, frozen=True):
+    """The receipt of an answer whose messages the agent has."""
+
+    receipt: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
 class HookResponse:
     """A response to a hook that is written once the answer is known, while the agent waits."""
 
@@ -95,11 +114,20 @@ class HookResponse:
         request.write(body)
 
     def _confirm_once_sent(self, request: Request, reply: HookReply) -> None:
-        """Confirm the messages in an answer once it was sent; else give them back."""
+        """Confirm the messages in an answer once it was sent; else give them back.
+
+        Whoever has named a receipt confirms them itself, once its agent has them.
+        """
+        sessions, receipt = self._sessions, self._query.receipt
+        sent = (
+            partial(sessions.expect_receipt, receipt)
+            if receipt
+            else sessions.acknowledge_messages
+        )
         finished: Deferred[None] = request.notifyFinish()
         finished.addCallbacks(
-            lambda _: _confirm(self._sessions.acknowledge_messages(reply)),
-            lambda _: _confirm(self._sessions.return_messages(reply)),
+            lambda _: _confirm(sent(reply)),
+            lambda _: _confirm(sessions.return_messages(reply)),
         )
 
 
@@ -124,6 +152,15 @@ class HookHandlers:
     async def claude(self, hook: dict[str, object], query: HookQuery) -> HookResponse:
         """Handle a hook of Claude Code."""
         return HookResponse(self._sessions, Hook("claude", hook), query, self._host_uid)
+
+    async def listen(self, wanted: WakeRequest) -> WakeReply:
+        """Answer once an idle agent is to be woken, or another request listens for it."""
+        return WakeReply(await self._sessions.wait_to_wake(wanted.session_id))
+
+    async def confirm(self, given: Receipt) -> Done:
+        """Take note that an agent has the messages in the answer to its hook."""
+        await self._sessions.confirm_receipt(given.receipt)
+        return Done()
 
     async def codex(self, hook: dict[str, object], query: HookQuery) -> HookResponse:
         """Handle a hook or a notification of Codex."""
@@ -155,6 +192,20 @@ def routes(
         Route("GET", "/hooks", handlers.settings, "Show installed hooks.", scope="admin"),
         Route("POST", "/discover", handlers.discover, "Find running agents."),
         _route("/hooks/claude", handlers.claude, "Take a hook of Claude Code.", HookInput),
+        Route(
+            "POST",
+            "/hooks/claude/listen",
+            handlers.listen,
+            "Wait until an idle Claude Code is to be woken for a message.",
+            scope="send",
+        ),
+        Route(
+            "POST",
+            "/hooks/receipts",
+            handlers.confirm,
+            "Confirm that an agent has the messages in the answer to its hook.",
+            scope="send",
+        ),
         _route(
             "/hooks/codex", handlers.codex, "Take a hook of Codex.", (HookInput, NoticeInput)
         ),

@@ -65,6 +65,8 @@ LEFT_OUT = {
     "POST /sessions/<session_id>/messages/<message_id>/ack": "an agent has taken it",
     "POST /sessions/<session_id>/messages/<message_id>/nack": "an agent gives it back",
     "POST /hooks/claude": "an agent reports",
+    "POST /hooks/claude/listen": "it waits",
+    "POST /hooks/receipts": "an agent has taken them",
     "POST /discover": "it reads what is there",
     "POST /hooks/codex": "an agent reports",
     "POST /telemetry": "the log is its own record",

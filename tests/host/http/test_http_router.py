@@ -75,6 +75,7 @@ def test_unknown_session_is_404(lab: HostInMemory, route: Route) -> None:
     assert_refused(lab.request(route.method, path_of(route), body), 404, "unknown_session")
 
 
+HOOKS = ("/hooks/claude", "/hooks/codex")
 BODIES = [route for route in ROUTES if route.body is not None]
 
 
@@ -95,7 +96,7 @@ BODIES = [route for route in ROUTES if route.body is not None]
 def test_bad_body_is_400(lab: HostInMemory, route: Route, body: bytes, code: str) -> None:
     lab.request("POST", "/sessions/a/register")
     answer = lab.request(route.method, path_of(route), body, content_type=route.consumes)
-    if "/hooks/" in route.path and body.startswith(b'{"a":{"a":'):
+    if route.path in HOOKS and body.startswith(b'{"a":{"a":'):
         code = "bad_field"  # of deep fields the beginning is read
     assert_refused(answer, 400, code)
 

@@ -71,6 +71,13 @@ def hooked_idle(lab: HostInMemory) -> None:
     hook(lab, "SessionStart", source="startup")
 
 
+def hooked_listening(lab: HostInMemory) -> None:
+    """Something waits beside it that wakes it."""
+    hooked_idle(lab)
+    lab.begin("POST", "/hooks/claude/listen", {"session_id": "a"})
+    lab.clock.advance(0)
+
+
 def hooked_working(lab: HostInMemory) -> None:
     hooked_idle(lab)
     hook(lab, "UserPromptSubmit", prompt="go")
@@ -146,7 +153,7 @@ SESSIONS: dict[str, Callable[[HostInMemory], None]] = {
     function.__name__: function
     for function in (
         *(hosted, hosted_running, hosted_waiting, hosted_asleep, hosted_ended, hosted_dead),
-        *(hooked_idle, hooked_working, hooked_waiting, hooked_at_terminal),
+        *(hooked_idle, hooked_listening, hooked_working, hooked_waiting, hooked_at_terminal),
         *(hooked_in_background, hooked_ended),
         *(discovered, program_pulling, program_deaf, program_ended, registered),
     )
@@ -205,6 +212,7 @@ WORKS = ("next_tool", "after_turn")
 RESTS = ("next_prompt", "next_prompt")
 ANSWERS |= {
     "hooked_idle": attached_answers(*RESTS, UNKNOWN),
+    "hooked_listening": attached_answers("wakes", "wakes", UNKNOWN),
     "hooked_working": attached_answers(*WORKS, UNKNOWN),
     "hooked_waiting": attached_answers(*WORKS, OK),
     "hooked_at_terminal": attached_answers(*WORKS, (409, "only_at_terminal")),
