@@ -128,6 +128,7 @@ ROOMS = {
             "service_core.py",
             "service_messages.py",
             "service_policy.py",
+            "service_events.py",
             "service_viewers.py",
             "usage_report.py",
         ),
