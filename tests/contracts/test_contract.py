@@ -35,7 +35,7 @@ checks.positive_data_acceptance.enabled = false  # no schema says what has a wor
 # Streams have no end; `test_stream`, `test_websocket` and `test_messages` ask them.
 ENDLESS = (
     *("events", "live_events", "log", "live_log", "stream", "session_stream"),
-    *("say_to_codex", "follow_codex", "commands"),
+    *("say_to_codex", "follow_codex", "commands", "listen"),
 )
 # It runs programs of this machine; `test_fleet` asks it.
 STARTING = ("start",)

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.process.test_real_hosts import Stage, on, stage
+from tests.process.test_real_hosts import Stage, kept_stage, on, stage
 from tests.support.agents.real_agents import RealAgents, agent_home, fake_model, real_agents
 from tests.support.driving import ask
 from tests.support.hooked_agents import Bench
 from tests.support.hosts import PATIENCE, Host, until
 
-__all__ = ["agent_home", "fake_model", "real_agents", "stage"]
+__all__ = ["agent_home", "fake_model", "kept_stage", "real_agents", "stage"]
 
 SUBAGENT = "CALL: Agent " + json.dumps(
     {

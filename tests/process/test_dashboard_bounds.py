@@ -28,8 +28,8 @@ NODES_PER_ROW, NODES_PER_ITEM, FRAME = 45, 20, 500
 ROUNDS = 7
 """Times that all screens are gone through: a leak grows each time."""
 
-SLACK = 2
-"""Nodes and listeners by which rounds differ without a reason: a screen has more of them."""
+SLACK = {"documents": 0, "nodes": 20, "jsEventListeners": 2}
+"""By how much rounds may differ: plots grow with time, and a screen has more than that."""
 
 SCREENS = ("s/a", "inbox", "search", "s/b", "new", "host", "s/b/events", "s/b/usage", "")
 
@@ -79,7 +79,7 @@ def test_screens_that_were_left_leave_nothing_behind(dashboard: Dashboard, feed:
         return counted(page)
 
     held = [visit() for _ in range(ROUNDS)]
-    for what in ("documents", "nodes", "jsEventListeners"):
+    for what, slack in SLACK.items():
         # The browser may hold one screen that was left, now this one and then none: no leak.
         grown = [later[what] - earlier[what] for earlier, later in pairwise(held)]
-        assert median(grown) <= SLACK, held
+        assert median(grown) <= slack, held

@@ -224,6 +224,7 @@ ALLOWED = {
     "cli/board/items.py": {"Console"},  # lays out Markdown, and prints nothing
     "visible.py": {"write"},  # the one place of all others
     "hooks/command.py": {"write"},  # its usage, and the host's answer to the agent that runs it
+    "hooks/listener.py": {"write"},  # a word to the agent, which is woken by its exit status
     "telemetry/command.py": {"write"},  # its usage
     "daemon/options.py": {"write"},  # the version
 }
