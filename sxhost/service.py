@@ -242,6 +242,10 @@ class SessionService(EventVerbs, MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVe
         """
         self._core.processes.on_gone = look
 
+    def on_hand_over(self, look: Callable[[str], object]) -> None:
+        """Have `look` called with a session's id when it goes to a terminal."""
+        self._core.handover.on_terminal = look
+
     def knows(self, session_id: str) -> bool:
         """Tell whether there is such a session, archived ones included."""
         return self._core.store.known.holds(session_id)

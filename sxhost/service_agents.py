@@ -25,6 +25,7 @@ from sxhost.model.approval import (
     TerminalAnswer,
 )
 from sxhost.model.caller import current_caller
+from sxhost.model.handover import HandedOver, HandoverDraft
 from sxhost.model.message import MessageDraft, Steered
 from sxhost.model.session import Done, Hosted
 from sxhost.model.summaries import filter_approvals
@@ -78,7 +79,7 @@ class AgentVerbs:
         """
         core = self._core
         session = await core.store.session(session_id)
-        if session.launch is None:
+        if session.kind != "hosted" or session.launch is None:
             raise NotHosted(session_id, "Type there, or send it a message.")
         draft = core.supervisor.with_directory(draft)
         changed = check_turn(current_caller.get(), session_id, draft, session.launch)
@@ -118,6 +119,17 @@ class AgentVerbs:
     async def end(self, session_id: str) -> Done:
         """End a hosted agent's process; its next turn or message starts it again."""
         return await self._act("end", session_id, self._core.supervisor.end(session_id))
+
+    async def hand_over(self, session_id: str, draft: HandoverDraft) -> HandedOver:
+        """Hand a session over to a terminal, or to the host."""
+        core, program = self._core, None
+        if draft.to == "terminal":
+            program = await core.handover.give_to_terminal(session_id, draft)
+        else:
+            await core.handover.take_from_terminal(session_id, draft)
+        await core.audit.record("hand over", session_id, f"to the {draft.to}")
+        session = await core.store.session(session_id)
+        return HandedOver(ok=True, session=await core.summary(session), program=program)
 
     async def compact(self, session_id: str) -> Done:
         """Shorten the conversation."""
@@ -163,6 +175,11 @@ class AgentVerbs:
             await hosted.wait_for_turn_start(turn_id)
 
     # The agent itself.
+
+    def session_of(self, conversation: str) -> str:
+        """Return the session that has an agent's conversation; else one of this very name."""
+        session = self._core.store.known.of_conversation(conversation)
+        return conversation if session is None else session.id
 
     def is_hosted(self, name: str) -> bool:
         """Tell whether the host runs the agent of this session, or of this conversation."""

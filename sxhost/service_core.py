@@ -11,6 +11,7 @@ from sxhost.agents.approvals import ApprovalBroker
 from sxhost.agents.attached_processes import AttachedProcesses
 from sxhost.agents.attached_questions import AttachedQuestions
 from sxhost.agents.dependencies import Agents, Dependencies
+from sxhost.agents.handover import Handover
 from sxhost.agents.rules import Rules
 from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
@@ -21,7 +22,7 @@ from sxhost.history import ActivityRecorder, HistoryRecorder
 from sxhost.model.event import Event, EventDraft
 from sxhost.model.event_types import EndedEvent
 from sxhost.model.limits import Limits
-from sxhost.model.session import Hosting, Session, Summary
+from sxhost.model.session import Hosting, Registration, Session, Summary
 from sxhost.model.summaries import summarize
 from sxhost.prices import Prices
 from sxhost.project import project_name
@@ -76,6 +77,14 @@ class ServiceCore:
         self.processes = AttachedProcesses(
             store, store, self.questions, dependencies, agents.watch
         )
+        self.handover = Handover(
+            store,
+            self.supervisor,
+            self.processes,
+            dependencies,
+            agents=agents,
+            register=self._register,
+        )
         self.eviction = Eviction(
             store,
             store,
@@ -118,6 +127,10 @@ class ServiceCore:
         session = self.store.known.get(session_id)
         if session is not None and session.kind == "attached":
             await self.approvals.withdraw(session_id, "its agent has ended", "agent")
+
+    async def _register(self, session_id: str, registration: Registration) -> None:
+        session, _ = await self.store.register(session_id, registration, self.wall_ms())
+        self.processes.follow(session)
 
     async def set_hosting(self, session_id: str, fields: Hosting) -> None:
         """Store what the host has to know of a hosted session after a restart."""

@@ -191,6 +191,7 @@ def make_hook_handler(
     follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
     hook_handler = HookHandler(sessions, reactor, follower, os.environ)
     sessions.on_process_end(hook_handler.read_last_words)
+    sessions.on_hand_over(hook_handler.follow_terminal)
     return hook_handler
 
 

@@ -14,6 +14,7 @@ approvals          what agents ask: opened, decided, answered, withdrawn, expire
 rules              the policy in use: decides, is shown, and has rules proposed for it
 answers            which answers fit a question, and which one is a no
 attached_questions what agents elsewhere ask while their hooks wait
+handover           a conversation to a terminal, or from there to the host
 attached_processes whether the processes of agents elsewhere are gone, which ends their sessions
 unfinished         what a killed host or program has left open in the log, ended as cut
 usage              what a conversation has used, over all of its processes

@@ -17,7 +17,15 @@ from sxhost.model.event import EventDraft
 from sxhost.model.limits import Limits
 from sxhost.model.turn import AgentInfo, OSProcess, Process
 
-__all__ = ["NO_AGENTS", "Agents", "Dependencies", "Drivers", "Watch", "Watched"]
+__all__ = [
+    "NO_AGENTS",
+    "Agents",
+    "Dependencies",
+    "Drivers",
+    "LocalProcesses",
+    "Watch",
+    "Watched",
+]
 
 AppendEvents = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
 
@@ -46,6 +54,32 @@ class Watched(Protocol):
         """Watch it no longer."""
 
 
+class LocalProcesses(Protocol):
+    """Processes of this machine that are no children of ours."""
+
+    def is_here(self, process: OSProcess) -> bool:
+        """Tell whether a process can be seen from here: it is none of another machine."""
+
+    def runs(self, process: OSProcess) -> bool:
+        """Tell whether this process, and not a later one of its number, lives."""
+
+    def terminate(self, process: OSProcess) -> None:
+        """Ask a process of our own user to end (SIGTERM)."""
+
+
+class NoProcesses:
+    """Sees no process."""
+
+    def is_here(self, process: OSProcess) -> bool:  # noqa: ARG002 - there is none
+        """Return that it is not."""
+        return False
+
+    runs = is_here
+
+    def terminate(self, process: OSProcess) -> None:
+        """Do nothing."""
+
+
 Watch = Callable[[OSProcess, Callable[[], object]], Watched | None]
 """Calls back once a process is gone; returns None if it cannot be seen from here."""
 
@@ -64,7 +98,8 @@ class Agents(NamedTuple):
 
     `rules` is its policy (None: a person decides everything), `hold` makes all agents wait
     (True) or go on (False), `reap` ends the processes that a former life has left, `watch`
-    tells of the end of attached ones, `catalogue` which agents can be started.
+    tells of the end of attached ones, `catalogue` which agents can be started, `processes`
+    which of those that attached agents name run here.
     """
 
     drivers: Drivers
@@ -75,6 +110,7 @@ class Agents(NamedTuple):
     resume_at_boot: bool = False
     watch: Watch = lambda _process, _ended: None
     catalogue: Callable[[], Awaitable[list[AgentInfo]]] = no_catalogue
+    processes: LocalProcesses = NoProcesses()
 
 
 class NoDrivers:

@@ -14,12 +14,18 @@ from sxhost.agents.message_delivery import MessageDelivery, delivery_to
 from sxhost.agents.session import HostedSession
 from sxhost.agents.unfinished import cut_unfinished
 from sxhost.drivers.contracts import StoredDirectories
-from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists
+from sxhost.errors import (
+    AgentFailed,
+    ConversationInUse,
+    HostError,
+    NotHosted,
+    SessionExists,
+)
 from sxhost.logs import logger
 from sxhost.model.delivery import Delivery
 from sxhost.model.event import EventDraft
 from sxhost.model.message import Mode
-from sxhost.model.session import Hosting, Rest, Session
+from sxhost.model.session import Hosting, Session
 from sxhost.model.turn import (
     CutReason,
     Launch,
@@ -30,7 +36,7 @@ from sxhost.model.turn import (
     TurnDraft,
 )
 from sxhost.store.contracts import EventLog, Inbox, Sessions
-from sxhost.waiting import Signal, background
+from sxhost.waiting import Signal, background, uncancelled
 
 __all__ = ["Supervisor", "new_session_id"]
 
@@ -72,7 +78,8 @@ class Supervisor:
 
     def is_hosted(self, name: str) -> bool:
         """Tell whether the host itself runs the agent of this session, or conversation."""
-        session = self._sessions.known.get(name)
+        known = self._sessions.known
+        session = known.get(name) or known.of_conversation(name)
         if session is not None and session.kind == "hosted":
             return True
         return any(hosted.launch.resume == name for hosted in self._hosted.values())
@@ -104,6 +111,7 @@ class Supervisor:
         if session_id in self._hosted or self._sessions.known.get(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._directory_for(launch))
+        self._check_free(session_id, placed.resume)
         hosted = self._hosted[session_id] = self._make(
             session_id, placed, None, fresh=placed.resume is None
         )
@@ -164,7 +172,7 @@ class Supervisor:
         hosted = self._hosted.get(session.id)
         if hosted is not None:
             record = hosted.record
-        elif session.launch is not None:
+        elif session.kind == "hosted" and session.launch is not None:
             set_hosting = self._dependencies.set_hosting
             record = LaunchRecord(session.id, session.launch, set_hosting)
         else:
@@ -180,17 +188,17 @@ class Supervisor:
         if session.kind != "hosted":
             instead = "End it where it runs; deleting the session only forgets its log."
             raise NotHosted(session_id, instead)
-        await self.release(session_id, "ended")
+        await self.release(session_id, Hosting(rest="ended"))
         if (await self._sessions.session(session_id)).state.name != "ended":  # it was asleep
             ended = EventDraft.of("ended", {"reason": "it was ended while it slept"})
             await self._dependencies.append(session_id, [ended])
 
     async def release(
-        self, session_id: str, rest: Rest = "", idle_s: float | None = None
+        self, session_id: str, left: Hosting | None = None, idle_s: float | None = None
     ) -> None:
         """End a session's agent, if it runs, and let go of it.
 
-        :param rest: what is stored of why; until then nobody starts it again.
+        :param left: what is stored of it; until then nobody starts it again.
         :param idle_s: the seconds of idleness, if that is why.
         """
         await self._wait_for_end(session_id)
@@ -199,11 +207,24 @@ class Supervisor:
             hosted = self._hosted.pop(session_id, None)
             if hosted is not None:
                 await hosted.end(idle_s)
-            if rest:
-                await self._dependencies.set_hosting(session_id, Hosting(rest=rest))
+            if left is not None:
+                await self._dependencies.set_hosting(session_id, left)
         finally:
             del self._ending[session_id]
             ending.fire()
+
+    async def hand_over(self, session_id: str, *, now: bool) -> Launch:
+        """End a session's agent, once its turn is over; its conversation is others' then.
+
+        :param now: whether a turn that runs is cut.
+        :raises NotHosted: its agent is not ours.
+        """
+        hosted = await self._hosted_session(session_id)
+        while not now and hosted.turn is not None and hosted.turn.status == "running":
+            await hosted.wait_for_turn(hosted.turn.id)
+        left = Hosting(kind="attached", rest="", process=Process(0))
+        await uncancelled(self.release(session_id, left))
+        return hosted.launch
 
     async def _wait_for_end(self, session_id: str) -> None:
         while (ending := self._ending.get(session_id)) is not None:
@@ -288,10 +309,29 @@ class Supervisor:
         """
         hosted = await self._hosted_session(session_id)
         if hosted.life.name() in ("gone", "starting"):
+            self._check_free(session_id, hosted.launch.resume)
             await hosted.start()
         return hosted
 
     # How it is done.
+
+    def _check_free(self, session_id: str, conversation: str | None) -> None:
+        """Check that no other session's agent, here or at a terminal, has a conversation.
+
+        :raises ConversationInUse: one has.
+        """
+        if conversation is None:
+            return
+        for hosted in self._hosted.values():
+            is_other = hosted.id != session_id and hosted.launch.resume == conversation
+            if is_other and hosted.lives:
+                raise ConversationInUse(conversation, hosted.id)
+        known = self._sessions.known
+        for session in (known.get(conversation), known.of_conversation(conversation)):
+            if session is None or session.id == session_id or session.kind == "hosted":
+                continue
+            if session.os_process and self._agents.processes.runs(session.os_process):
+                raise ConversationInUse(conversation, session.id)
 
     def _make(
         self,
@@ -310,7 +350,7 @@ class Supervisor:
 
         def sleepy(idle_s: float) -> None:
             if self._hosted.get(session_id) is hosted and not self._closed:
-                work = self.release(session_id, "asleep", idle_s)
+                work = self.release(session_id, Hosting(rest="asleep"), idle_s)
                 background(work, log, session_id, (HostError,))
 
         hosted = HostedSession(

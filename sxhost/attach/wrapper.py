@@ -11,13 +11,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.stdio import StandardIO
-from twisted.python.failure import Failure
 
 from sxhost.attach.agent import AgentSession
+from sxhost.attach.foreground import Foreground
 from sxhost.attach.terminal import (
     STREAMS,
     InputForwarder,
@@ -34,17 +32,16 @@ __all__ = ["Detail", "Wrapped", "run_wrapped"]
 Detail = Literal["none", "lines"]
 
 
-class Wrapped(ProcessProtocol):
-    """The program as a process; `ended` fires with its wait status."""
+class Wrapped(Foreground):
+    """The program, which reports to its session."""
 
     def __init__(self, session: AgentSession, clock: IReactorTime) -> None:
-        self.ended: Deferred[int] = Deferred()
+        super().__init__()
         self._output = {
             fd: OutputLines(self._reporter(name), partial(self._report_progress, name), clock)
             for fd, name in STREAMS.items()
         }
         self._session = session
-        self._early_signals: list[int] = []
 
     def _reporter(self, stream: str) -> Callable[[list[str]], object]:
         def report(lines: list[str]) -> None:
@@ -65,26 +62,10 @@ class Wrapped(ProcessProtocol):
         if self.transport is not None:
             self.transport.writeToChild(0, text.encode() + b"\n")
 
-    def signal(self, number: int) -> None:
-        """Send it a signal if it runs; while it is being started, keep the signal."""
-        if self.transport is None:
-            self._early_signals.append(number)
-        elif self.transport.pid:
-            os.kill(self.transport.pid, number)
-
-    def connectionMade(self) -> None:
-        """Send the signals that came before its process id was known."""
-        for number in self._early_signals:
-            self.signal(number)
-
     def flush_output(self) -> None:
         """Report the rest of its output."""
         for lines in self._output.values():
             lines.flush()
-
-    def processEnded(self, reason: Failure) -> None:
-        """Fire `ended` with the wait status."""
-        self.ended.callback(getattr(reason.value, "status", None) or 0)
 
 
 async def run_wrapped(

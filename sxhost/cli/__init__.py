@@ -43,6 +43,7 @@ run              an agent at the terminal, for one turn
 policy           what the rules of a file would decide
 admin            status, stop, token, open, audit
 attach           any program as an attached session
+handover         take, give, adopt: a conversation at this terminal, or the host's
 hooks            agents' hooks, and their settings
 top              the live board (board/), where there can be one
 trust            which projects may say where telemetry goes

@@ -22,6 +22,7 @@ MODULES: Final[Mapping[str, str]] = {
     "attach": "attach",
     "cost": "cost",
     "events": "events tail fire",
+    "handover": "take give adopt",
     "hooks": "hook",
     "log": "log transcript",
     "messages": "send pull",

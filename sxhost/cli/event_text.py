@@ -22,6 +22,7 @@ from sxhost.model.event_types import (
     DiffEvent,
     EndedEvent,
     ErrorEvent,
+    HandedOverEvent,
     IdleEvent,
     MessageDeltaEvent,
     MessageEvent,
@@ -130,6 +131,8 @@ def _text(event: AgentEvent) -> str:
             text = _tool_text(event)
         case ApprovalRequestedEvent() | ApprovalMovedEvent() | ApprovalResolvedEvent():
             text = _approval_text(event)
+        case HandedOverEvent(words=text):
+            pass
         case StartedEvent() | EndedEvent() | AsleepEvent() | StalledEvent():
             text = _agent_text(event)
         case TurnStartedEvent() | CompleteEvent() | ErrorEvent() | BackgroundEvent():

@@ -46,6 +46,10 @@ WAITS: Final[Mapping[tuple[str, str], Wait]] = {
         "Waiting until the turn of {id} stops",
         "It goes on if the host has heard it: sxhost show {id}",
     ),
+    ("POST", "/sessions/:id/handover"): Wait(
+        "Waiting until {id} can be handed over: a turn ends first",
+        "It may be handed over nevertheless: sxhost show {id}",
+    ),
     ("POST", "/sessions/:id/end"): Wait(
         "Waiting until the agent of {id} has ended",
         "It goes on if the host has heard it: sxhost show {id}",

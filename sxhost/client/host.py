@@ -54,6 +54,7 @@ from sxhost.model.event import (
     Fired,
     LogQuery,
 )
+from sxhost.model.handover import HandedOver, HandoverDraft
 from sxhost.model.history import History, HistoryQuery, SessionActivity
 from sxhost.model.message import (
     Message,
@@ -91,6 +92,9 @@ T = TypeVar("T")
 
 START_WITHIN = 90.0
 """Seconds that an agent may take to start; the slowest takes three."""
+
+HANDOVER_WITHIN = 86_400.0
+"""Seconds that a turn may take which is waited for before its session is handed over."""
 
 
 class HostClient:
@@ -301,6 +305,11 @@ class HostClient:
         """End a hosted agent's process; its next turn or message starts it again."""
         path = session_path(session_id, "end")
         return await self._verbs.post(Done, path, patience=START_WITHIN)
+
+    async def hand_over(self, session_id: str, draft: HandoverDraft) -> HandedOver:
+        """Hand a session over to a terminal, or to the host; a turn that runs may take long."""
+        path = session_path(session_id, "handover")
+        return await self._verbs.post(HandedOver, path, draft, patience=HANDOVER_WITHIN)
 
     async def compact(self, session_id: str) -> Done:
         """Shorten the conversation."""

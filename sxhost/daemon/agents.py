@@ -44,10 +44,10 @@ def make_agents(
     :param run_in_thread: runs what blocks while it looks for agents' programs.
     """
     limits, host = settings.limits, host_id(settings)
+    watcher = ProcessWatcher(reactor, limits.watched_processes)
     if settings.is_active_node:
         # No other node could go on with one, or be kept from it.
-        watch = ProcessWatcher(reactor, limits.watched_processes).watch
-        return NO_AGENTS._replace(rules=rules, watch=watch)
+        return NO_AGENTS._replace(rules=rules, watch=watcher.watch)
     spawn = ProcessSpawner(reactor, limits, host, environ=os.environ, keep=settings.agent_env)
     drivers = DriverFactory(spawn, reactor)
     return Agents(
@@ -57,7 +57,8 @@ def make_agents(
         hold=drivers.hold,
         reap=OrphanReaper(reactor, limits, host).reap,
         resume_at_boot=settings.resume_at_boot,
-        watch=ProcessWatcher(reactor, limits.watched_processes).watch,
+        watch=watcher.watch,
+        processes=watcher,
         catalogue=AgentCatalogue(
             installed(),
             agent_environment(os.environ, {}, settings.agent_env),

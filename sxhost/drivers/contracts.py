@@ -31,6 +31,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from sxhost.model.approval import Answer, Question
 from sxhost.model.event_types import AgentEvent
+from sxhost.model.handover import TerminalProgram
 from sxhost.model.turn import (
     Abilities,
     Item,
@@ -52,6 +53,7 @@ __all__ = [
     "Reports",
     "Started",
     "StoredDirectories",
+    "TerminalPrograms",
 ]
 
 
@@ -197,6 +199,17 @@ class StoredDirectories(Protocol):
 
     def directory_of(self, launch: Launch) -> str | None:
         """Return where a conversation works that is resumed; None if nothing says so."""
+
+
+@runtime_checkable
+class TerminalPrograms(Protocol):
+    """What a `Driver` has besides if its agents' conversations can go on at a terminal."""
+
+    def terminal_program(self, launch: Launch) -> TerminalProgram | None:
+        """Return the agent's own program, with the conversation in ``launch.resume``.
+
+        None: it has none.
+        """
 
 
 class DriverEntryPoint(Protocol):

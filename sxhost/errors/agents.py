@@ -57,6 +57,38 @@ class NotHosted(HostError):
         )
 
 
+class AtTerminal(HostError):
+    """The session's agent may still run at a terminal, so the host cannot go on with it.
+
+    `pid` is its process, where the host can see that.
+    """
+
+    status = 409
+    code = "at_terminal"
+
+    def __init__(self, session_id: str, pid: int | None = None) -> None:
+        known = (
+            f"{session_id!r} runs at a terminal, in process {pid}. Quit it there, or have it"
+            " ended for this."
+            if pid
+            else f"Nobody knows whether the agent of {session_id!r} has ended where it runs."
+        )
+        super().__init__(known, **({"pid": pid} if pid else {}))
+
+
+class ConversationInUse(HostError):
+    """Another session's agent has the conversation, and one may have it at a time."""
+
+    status = 409
+    code = "conversation_in_use"
+
+    def __init__(self, conversation: str, session_id: str) -> None:
+        super().__init__(
+            f"The conversation {conversation!r} goes on in the session {session_id!r}.",
+            session=session_id,
+        )
+
+
 class Unsupported(HostError):
     """The agent's driver does not offer this."""
 

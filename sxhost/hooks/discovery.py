@@ -51,7 +51,10 @@ class Discovery(Service):
 
 
 class Reunion(Service):
-    """Finds, once, the agents of the user `uid` that have asked a former life of the host."""
+    """Finds, once, the agents of the user `uid` that a former life of the host knew.
+
+    Those that have asked it, and those that it has handed over to a terminal.
+    """
 
     def __init__(self, hooks: HookHandler, uid: int) -> None:
         self._hooks = hooks
@@ -60,5 +63,5 @@ class Reunion(Service):
     def startService(self) -> None:
         """Look for them."""
         super().startService()
-        finding = self._hooks.follow_asking(self._uid)
-        background(finding, log, "finding agents that wait for an answer", (HostError,))
+        for finding in (self._hooks.follow_asking(self._uid), self._hooks.follow_terminals()):
+            background(finding, log, "finding agents at terminals", (HostError,))

@@ -1,7 +1,8 @@
 """Handles the hooks of agents: events, decisions, and messages in the answers.
 
-Their sessions are attached ones, named as the agent names its conversation.  Hooks of an
-agent that the host itself runs are ignored: its driver reports already.
+Their sessions are attached ones, named as the agent names its conversation; one that the host
+has handed over keeps its name.  Hooks of an agent that the host itself runs are ignored: its
+driver reports already.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from sxhost.model.delivery import InboxKind
 from sxhost.model.event import EventDraft
 from sxhost.model.host import Host
 from sxhost.model.message import Message, PullQuery
-from sxhost.model.names import check_session_id
-from sxhost.model.session import Discovered, Registration
+from sxhost.model.names import check_session_id, conversation_name
+from sxhost.model.session import Discovered, Registration, SessionQuery
 from sxhost.model.turn import OSProcess
 from sxhost.project import git_branch, project_root
 
@@ -112,7 +113,7 @@ class HookHandler:
         """
         if not hook.name:
             raise BadField("hook_event_name", "The field `hook_event_name` is missing.")
-        session_id = check_session_id(hook.session_id)
+        session_id = self._host.session_of(check_session_id(hook.session_id))
         if self._host.is_hosted(session_id) or self._is_internal(session_id, hook):
             return HookReply()
         self._transcripts.follow(session_id, hook, self._environ, is_local=is_local)
@@ -139,13 +140,14 @@ class HookHandler:
         answer = hook.answer_with_messages([message.content for message in messages])
         return HookReply(answer, session_id, messages)
 
-    async def wait_to_wake(self, session_id: str) -> bool:
+    async def wait_to_wake(self, conversation: str) -> bool:
         """Return True once an idle agent is to be woken, since a message waits for it.
 
         False: that is not to be, or another call has taken this one's place.
 
         :raises UnknownSession: no hook has told of it yet.
         """
+        session_id = self._host.session_of(conversation)
         if self._host.is_hosted(session_id):
             return False
         return await self._host.wait_to_wake(session_id)
@@ -158,8 +160,9 @@ class HookHandler:
         if self._follower is None:
             return []
         found, find = list[Discovered](), partial(self._find_running, uid)
-        for running in await self._follower.run_in_thread(find):
-            session_id = running.session_id
+        for seen in await self._follower.run_in_thread(find):
+            session_id = self._host.session_of(seen.session_id)
+            running = replace(seen, session_id=session_id)
             if self._host.is_hosted(session_id):
                 continue
             if not session_id:
@@ -189,8 +192,25 @@ class HookHandler:
             return
         find = partial(self._find_running, uid)
         for running in await self._follower.run_in_thread(find):
-            if running.session_id in asking:
-                self._transcripts.follow_asking(running)
+            session_id = self._host.session_of(running.session_id)
+            if session_id in asking:
+                self._transcripts.follow_asking(replace(running, session_id=session_id))
+
+    def follow_terminal(self, session_id: str) -> None:
+        """Follow the transcript of a session that goes on at a terminal."""
+        session = self._host.stored_session(session_id)
+        if session is not None:
+            conversation = conversation_name(session.native_id)
+            self._transcripts.follow_conversation(
+                session_id, session.agent, conversation, self._environ
+            )
+
+    async def follow_terminals(self) -> None:
+        """Follow those that went to a terminal in a former life of the host, and are there."""
+        for summary in await self._host.sessions(SessionQuery()):
+            session = self._host.stored_session(summary.id)
+            if session is not None and session.is_at_terminal:
+                self.follow_terminal(session.id)
 
     def read_last_words(self, session_id: str) -> None:
         """Look at a session's transcript once more: its agent's process is gone."""

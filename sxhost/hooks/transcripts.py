@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -91,6 +91,14 @@ class Attached(Struct):
     lines: OrderedDict[int, None] = field(default_factory=OrderedDict)
 
 
+class Sought(NamedTuple):
+    """The transcript of a conversation; `path` is where a hook says that it lies."""
+
+    agent: str
+    conversation: str
+    path: str = ""
+
+
 class AttachedTranscripts:
     """Merges transcripts with hooks; appends what hooks have not said.
 
@@ -165,22 +173,33 @@ class AttachedTranscripts:
             self._follower.wake(session_id)
             return
         attached.named = named
-        finding = self._begin_following(self._follower, session_id, hook.agent, named, environ)
+        sought = Sought(hook.agent, hook.session_id, named)
+        finding = self._begin_following(self._follower, session_id, sought, environ)
         self._in_background(session_id, finding)
+
+    def follow_conversation(
+        self, session_id: str, agent: str, conversation: str, environ: Mapping[str, str]
+    ) -> None:
+        """Follow the transcript of a conversation that goes on at a terminal."""
+        if self._follower is not None and agent in READERS:
+            self._of(session_id)
+            sought = Sought(agent, conversation)
+            finding = self._begin_following(self._follower, session_id, sought, environ)
+            self._in_background(session_id, finding)
 
     async def _begin_following(
         self,
         follower: Follower,
         session_id: str,
-        agent: str,
-        named: str,
+        sought: Sought,
         environ: Mapping[str, str],
     ) -> None:
         """Find and check a session's transcript, which waits for disks, and follow it."""
 
         def find() -> str | None:
-            path = named or find_transcript(agent, session_id, environ)
-            return None if path is None else transcript_path(agent, session_id, path)
+            agent, conversation, named = sought
+            path = named or find_transcript(agent, conversation, environ)
+            return None if path is None else transcript_path(agent, conversation, path)
 
         try:
             path = await follower.run_in_thread(find)
@@ -192,7 +211,7 @@ class AttachedTranscripts:
             )
             return
         if path is not None and session_id in self._attached:
-            follower.follow(session_id, agent, path, self)
+            follower.follow(session_id, sought.agent, path, self)
 
     def follow_running(self, running: RunningAgent, *, with_past: bool) -> None:
         """Follow the transcript of an agent without hooks.
@@ -300,7 +319,8 @@ class AttachedTranscripts:
             await self._host.register(session_id, Registration(model=merged.model))
 
     async def _append(self, session_id: str, drafts: Sequence[EventDraft]) -> None:
-        if not self._host.knows(session_id):  # it was deleted since
+        is_gone = not self._host.knows(session_id)  # it was deleted since
+        if is_gone or self._host.is_hosted(session_id):  # or the host goes on with it
             self.forget(session_id)
         elif drafts:
             await self._host.fire_batch(session_id, drafts)

@@ -9,6 +9,7 @@ cursor        a reader's place in the log, as clients keep it and send it back
 delivery      when a message reaches its agent, as its sender is told
 event         events of a log: as they are sent, stored, asked for and streamed
 event_types   events with a meaning, one type for each: encoded and decoded
+handover      handing a conversation over to a terminal, or to the host
 history       figures of a host over time
 host          the verbs of a host as Protocols: of the service, and of a client to it
 limits        every bound, with unit and reason

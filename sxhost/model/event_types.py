@@ -52,6 +52,7 @@ __all__ = [
     "DiffEvent",
     "EndedEvent",
     "ErrorEvent",
+    "HandedOverEvent",
     "IdleEvent",
     "MessageDeltaEvent",
     "MessageEvent",
@@ -128,6 +129,21 @@ class AsleepEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     idle_s: float
     """Seconds since it was last heard."""
+
+
+class HandedOverEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The conversation goes on elsewhere: at a terminal, or with the host."""
+
+    name: ClassVar[Literal["handed-over"]] = "handed-over"
+    nature: ClassVar[Nature] = "fact"
+
+    to: str
+    """``terminal`` or ``host``."""
+
+    @property
+    def words(self) -> str:
+        """The same, for a person."""
+        return "to the host" if self.to == "host" else f"to its {self.to}"
 
 
 class TurnStartedEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -530,6 +546,7 @@ AgentEvent = (
     StartedEvent
     | EndedEvent
     | AsleepEvent
+    | HandedOverEvent
     | TurnStartedEvent
     | CompleteEvent
     | ErrorEvent

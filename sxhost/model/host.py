@@ -35,6 +35,7 @@ from sxhost.model.event import (
     Fired,
     LogQuery,
 )
+from sxhost.model.handover import HandedOver, HandoverDraft
 from sxhost.model.history import History, HistoryQuery, SessionActivity
 from sxhost.model.limits import Limits
 from sxhost.model.message import (
@@ -181,6 +182,14 @@ class RemoteHost(Protocol):
     async def end(self, session_id: str) -> Done:
         """End a hosted agent's process; its next turn or message starts it again."""
 
+    async def hand_over(self, session_id: str, draft: HandoverDraft) -> HandedOver:
+        """Hand a session over to its agent's own program at a terminal, or to the host.
+
+        :raises NotHosted: it is to go to a terminal, and is no hosted one.
+        :raises AtTerminal: it is to go to the host, and its program may run still.
+        :raises Unsupported: its agent cannot go on there.
+        """
+
     async def compact(self, session_id: str) -> Done:
         """Have the agent summarise the conversation, to save context."""
 
@@ -284,6 +293,9 @@ class Host(RemoteHost, Protocol):
         """Return once every subscription was given what the log has by now."""
 
     # Hosted agents.
+
+    def session_of(self, conversation: str) -> str:
+        """Return the session that has an agent's conversation; else one of this very name."""
 
     def is_hosted(self, name: str) -> bool:
         """Tell whether the host runs the agent of this session, or of this conversation."""

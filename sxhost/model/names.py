@@ -30,6 +30,7 @@ __all__ = [
     "Scope",
     "SessionId",
     "check_session_id",
+    "conversation_name",
 ]
 
 TELEMETRY_HEADER = "Sxhost-Telemetry"
@@ -73,3 +74,9 @@ def check_session_id(text: str) -> str:
     if re.match(SESSION_ID, text):
         return text
     raise BadField("session_id", f"A session id is {GRAMMARS[SESSION_ID]}.")
+
+
+def conversation_name(native_id: str) -> str:
+    """Return what an agent calls a conversation; pi's id is a file, whose name ends with it."""
+    file = native_id.rpartition("/")[2]
+    return file.removesuffix(".jsonl").rpartition("_")[2] if "/" in native_id else native_id

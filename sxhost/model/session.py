@@ -195,6 +195,12 @@ class Session(Struct, frozen=True, kw_only=True):
     state: State
 
     @property
+    def is_at_terminal(self) -> bool:
+        """Whether the host has handed it over to a terminal, where it has not ended."""
+        was_ours = self.kind == "attached" and self.launch is not None
+        return was_ours and self.state.name != "ended"
+
+    @property
     def shown_title(self) -> str:
         """What people see it called: as somebody has named it, else as it began."""
         return self.title or self.opening

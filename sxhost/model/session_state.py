@@ -65,6 +65,7 @@ _STATE_AFTER: Final[dict[str, StateName]] = {
     "approval-resolved": "working",
     "started": "idle",
     "asleep": "idle",
+    "handed-over": "idle",
     "complete": "idle",
     "error": "idle",
     "idle": "idle",
@@ -79,7 +80,9 @@ _CHANGE_PENDING: Final = frozenset(
 _REPEATED: Final = frozenset({"startup", "compact"})
 """Reasons of a start that hooks may tell in the middle of a turn."""
 _CHANGE_TURN: Final = frozenset({"turn-started", "complete", "error"})
-_CHANGE_BACKGROUND: Final = frozenset({"background", "complete", "started", "asleep", "ended"})
+_CHANGE_BACKGROUND: Final = frozenset(
+    {"background", "complete", "started", "asleep", "handed-over", "ended"}
+)
 _SAME_PROCESS: Final = frozenset({"compact", "clear"})
 """Why a hook says that a session has started, though its process is the same."""
 _REASON_LENGTH: Final = 160
@@ -147,7 +150,7 @@ class _Now(msgspec.Struct):
         if self.turn_over and self._begins_no_turn(event, session):
             new = self._rested()
         elif new == "working":
-            new = self._worked(event)
+            new = self._worked(event, session)
         elif new is not None:
             self.turn_over = self.turn_over or new in ("idle", "ended")
             new = _state_at_rest(self.pending, self.tasks) if new == "idle" else new
@@ -161,7 +164,7 @@ class _Now(msgspec.Struct):
             self.messages += 1
         elif name == "usage":
             self.usage = event
-        if name in _CHANGE_TURN and session.launch is not None:  # others have no turns
+        if name in _CHANGE_TURN and session.kind == "hosted":  # others have no turns
             self.turn = _turn_after(self.turn, event)
         if name in _CHANGE_BACKGROUND:
             self.tasks = _background_after(self.tasks, event, session)
@@ -174,7 +177,7 @@ class _Now(msgspec.Struct):
     def _begins_no_turn(self, event: Event, session: Session) -> bool:
         """Return whether an event after a turn leaves its agent at rest."""
         if event.event == "approval-resolved":
-            is_others = session.launch is not None or bool(self.tasks)
+            is_others = session.kind == "hosted" or bool(self.tasks)
             return is_others or _is_withdrawal(event)
         return event.event == "background"
 
@@ -183,9 +186,9 @@ class _Now(msgspec.Struct):
         new = _state_at_rest(self.pending, self.tasks)
         return None if self.name == "ended" or new == self.name != "working" else new
 
-    def _worked(self, event: Event) -> StateName | None:
+    def _worked(self, event: Event, session: Session) -> StateName | None:
         """Return the state after an event of work; None if it is none of the agent itself."""
-        if _is_late(event, self.turn):
+        if _is_late(event, self.turn if session.kind == "hosted" else None):
             return None
         if self.turn_over and self.tasks and _has_parent(event):
             return None
@@ -262,7 +265,7 @@ def _pending_approvals(
         return pending + 1
     if name == "approval-resolved":
         return max(0, pending - 1)
-    asker_may_wait = bool(tasks) or session.launch is not None
+    asker_may_wait = bool(tasks) or session.kind == "hosted"
     return pending if asker_may_wait and name != "ended" else 0
 
 
@@ -273,7 +276,7 @@ def _background_after(
     match decode_event(event):
         case BackgroundEvent(tasks=changed):
             return changed
-        case CompleteEvent(background=left) if left or session.launch is None:
+        case CompleteEvent(background=left) if left or session.kind == "attached":
             return left
         case CompleteEvent():
             return tasks
@@ -310,7 +313,7 @@ def _has_parent(event: Event) -> bool:
 
 def _is_of_agent(session: Session, event: Event) -> bool:
     """Return whether an event is the agent's: clients may append to a hosted session too."""
-    return session.launch is None or event.event in HOST_EVENTS
+    return session.kind == "attached" or event.event in HOST_EVENTS
 
 
 def _reason(event: Event) -> str:
@@ -353,7 +356,7 @@ def _is_repeated_start(session: Session, event: Event) -> bool:
     """Return whether a start is none: Codex tells of it late, Claude after compaction."""
     match decode_event(event):
         case StartedEvent(reason=reason):
-            return session.launch is None and reason in _REPEATED
+            return session.kind == "attached" and reason in _REPEATED
     return False
 
 

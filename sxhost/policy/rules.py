@@ -75,7 +75,7 @@ class AskingSession(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, session: Session) -> AskingSession:
         """Return it for a session; what a hosted one shows of itself may be anything."""
-        if session.launch is not None:
+        if session.launch is not None and session.kind == "hosted":
             return cls.launched(session.id, session.launch)
         return cls(
             agent=session.agent, session=session.id, labels=session.labels, cwd=session.cwd

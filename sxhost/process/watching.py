@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from twisted.internet.abstract import FileDescriptor
@@ -46,14 +48,28 @@ class ProcessWatcher:
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
 
+    def is_here(self, process: OSProcess) -> bool:
+        """Tell whether a process can be seen from here: it is none of another machine."""
+        return "" not in self._here and (process.boot, process.namespace) == self._here
+
+    def runs(self, process: OSProcess) -> bool:
+        """Tell whether this process, and not a later one of its number, lives."""
+        return self.is_here(process) and self._processes.runs(_identity(process))
+
+    def terminate(self, process: OSProcess) -> None:
+        """Ask a process of our own user to end (SIGTERM)."""
+        if self.is_here(process):
+            with suppress(OSError):  # another user's
+                self._processes.send(_identity(process), signal.SIGTERM)
+
     def watch(self, process: OSProcess, ended: Callable[[], object]) -> WatchedProcess | None:
         """Call `ended` once this process is no more, also if that is so already.
 
         None: it cannot be seen from here: another machine's, or one in a container.
         """
-        if "" in self._here or (process.boot, process.namespace) != self._here:
+        if not self.is_here(process):
             return None
-        one = WatchedProcess(Process(process.pid, process.started), ended, self._cancel)
+        one = WatchedProcess(_identity(process), ended, self._cancel)
         if len(self._with_handle) < self._most and one.open(self._reactor):
             self._with_handle.add(one)
         else:
@@ -74,6 +90,10 @@ class ProcessWatcher:
         self._without.discard(one)
         if not self._without and self._looking.running:
             self._looking.stop()
+
+
+def _identity(process: OSProcess) -> Process:
+    return Process(process.pid, process.started)
 
 
 class WatchedProcess:

@@ -81,7 +81,10 @@ class UsageReading(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the counters of a session's agent said last."""
 
     since_ms: int = 0
-    """When they began, if the host has told them so: it knows where a conversation begins."""
+    """When they began, if the host has told them so: it knows where a conversation begins.
+
+    What goes on at a terminal is not told so, and then goes on with the host.
+    """
     counters: Counters = NOTHING
     models: dict[str, Counters] = {}
     """The same of each model, where the agent tells."""
@@ -151,7 +154,7 @@ def spent_since(
     if told is not None and was is not None and told < was:
         added = replace(added, cost_usd=told)  # a process that adds up its own
     reading = UsageReading(
-        since_ms=now.since_ms or base.since_ms,
+        since_ms=now.since_ms,
         counters=now.counters.over(base.counters),
         models=now.models or base.models,
     )

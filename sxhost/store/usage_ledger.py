@@ -277,7 +277,7 @@ _until = attrgetter("until_ms")
 
 def _turn_of(session: Session, data: object) -> int | None:
     """Return the number of the turn that an event is of; only hosted sessions number theirs."""
-    if session.launch is None:
+    if session.kind == "attached":
         return None
     late = data.get("turn") if isinstance(data, dict) else None
     return late if isinstance(late, int) else session.turn.id if session.turn else None

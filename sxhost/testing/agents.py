@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from sxhost.drivers.contracts import NativeAnswer, Reports, Started
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer, Question
+from sxhost.model.handover import TerminalProgram
 from sxhost.model.turn import (
     Abilities,
     Item,
@@ -108,6 +109,11 @@ class FakeDriver:
     def agent(self, launch: Launch, reports: Reports) -> FakeAgent:
         """Make an agent; it is in `agents` once it is started."""
         return FakeAgent(launch, reports, self)
+
+    def terminal_program(self, launch: Launch) -> TerminalProgram | None:
+        """Return a program of its own, unless its agents cannot resume a conversation."""
+        argv = [launch.agent, "--resume", launch.resume or ""]
+        return TerminalProgram(argv=argv, cwd=launch.cwd or ".") if self.can.resume else None
 
     async def close(self) -> None:
         """Nothing is shared."""

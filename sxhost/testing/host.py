@@ -123,7 +123,7 @@ class HostInMemory:
         self.running: list[RunningAgent] = []
         """Agents that run without hooks, to be discovered."""
         self.processes = FakeProcesses()
-        self.agents = Agents(self.drivers, watch=self.processes.watch)
+        self.agents = Agents(self.drivers, watch=self.processes.watch, processes=self.processes)
         self.restart()
         self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
 
@@ -143,6 +143,7 @@ class HostInMemory:
             serves_one=lambda _process: True,
         )
         self.service.on_process_end(self.hook_handler.read_last_words)
+        self.service.on_hand_over(self.hook_handler.follow_terminal)
         self.routes = faces(
             self.service,
             self.metrics,

@@ -13,11 +13,27 @@ class FakeProcesses:
     """Watched processes, by their numbers; all run until `end`.
 
     :ivar over: those that are over, with their wait statuses.
+    :ivar stubborn: the numbers of those that do not end when they are asked to.
     """
 
     def __init__(self) -> None:
         self.watched: list[FakeWatched] = []
         self.over: dict[OSProcess, int | None] = {}
+        self.stubborn: set[int] = set()
+
+    def is_here(self, process: OSProcess) -> bool:
+        """Return whether a process is one of this machine, whose name is not ``elsewhere``."""
+        return process.boot != "elsewhere"
+
+    def runs(self, process: OSProcess) -> bool:
+        """Return whether a process runs still."""
+        return self.is_here(process) and process not in self.over
+
+    def terminate(self, process: OSProcess) -> None:
+        """End a process, unless it is one of `stubborn`."""
+        if process.pid not in self.stubborn:
+            self.over[process] = None
+            self.end(process.pid)
 
     def watch(self, process: OSProcess, ended: Callable[[], object]) -> FakeWatched:
         """Watch a process."""

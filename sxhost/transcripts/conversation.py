@@ -28,6 +28,7 @@ from sxhost.model.event_types import (
     DiffEvent,
     EndedEvent,
     ErrorEvent,
+    HandedOverEvent,
     MessageDeltaEvent,
     MessageEvent,
     PlanEvent,
@@ -329,6 +330,8 @@ def _note(event: Event, data: AgentEvent) -> TranscriptItem | None:
         case EndedEvent(reason=text, code=code):
             failed = isinstance(code, int) and code != 0
             return replace(note, text=text, status="failed" if failed else "completed")
+        case HandedOverEvent():
+            return replace(note, text=data.words)
         case AsleepEvent() | StalledEvent():
             return note
         case _:

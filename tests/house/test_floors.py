@@ -213,7 +213,7 @@ ROOMS = {
         ("__main__.py", "cli/*.py", "cli/board/*.py"),
         rooms_of(
             "address attach auth client codec config daemon drivers errors faces/pi "
-            "hooks localnet logs model policy project slices surroundings telemetry "
+            "hooks localnet logs model os_process policy project slices surroundings telemetry "
             "top transcripts trust visible waiting"
         ),
         rooms_of("click markdown_it msgspec rich segno textual twisted zope"),

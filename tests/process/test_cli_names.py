@@ -30,6 +30,8 @@ BY_NAME: dict[str, list[str]] = {
     "approve": ["approve", "{name}", "{number}"],
     "deny": ["deny", "{name}", "{number}"],
     "answer": ["answer", "{name}", "{number}", "approve"],
+    "give": ["give", "{name}"],
+    "adopt": ["adopt", "{name}"],
     "rm": ["rm", "{name}"],
 }
 """Commands about a session that there is."""
@@ -46,6 +48,9 @@ FOLLOWING: dict[str, list[str]] = {
     "search": ["search", "hello", "--session", "{name}"],
     "tail": ["tail", "--session", "{name}", "--after", "0"],
 }
+
+TAKING: dict[str, list[str]] = {"take": ["take", "{name}"]}
+"""Those that go on at this terminal: the echo agent has no program for that."""
 
 TALKING: dict[str, list[str]] = {"chat": ["chat", "{name}"]}
 """Those that read what is typed."""
@@ -131,9 +136,16 @@ def test_a_conversation_takes_a_beginning(shell: Shell, hosted: str, command: st
     assert shell.run(*words, stdin=b"SAY: hello").stdout == "hello\n"
 
 
+@pytest.mark.parametrize("command", TAKING)
+def test_what_is_taken_takes_a_beginning(shell: Shell, hosted: str, command: str) -> None:
+    shell.run("turn", hosted, "SAY: hello", "--wait")
+    refused = shell.run(*named(TAKING[command], beginning(hosted)))
+    is_refused(refused, 1, "echo has no program that could go on at a terminal.")
+
+
 def test_every_command_that_takes_a_session_is_in_the_table() -> None:
     with_session = {name for name, command in sxhost.commands.items() if takes_id(command)}
-    assert with_session == {*BY_NAME, *ATTACHED, *FOLLOWING, *TALKING, *MAY_BE_NEW}
+    assert with_session == {*BY_NAME, *ATTACHED, *FOLLOWING, *TAKING, *TALKING, *MAY_BE_NEW}
 
 
 def takes_id(command: click.Command) -> bool:

@@ -35,6 +35,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 COMMANDS = {
+    "adopt": ["adopt", "s"],
     "answer": ["answer", "s", "1", "x"],
     "approvals": ["approvals"],
     "approve": ["approve", "s", "1"],
@@ -46,6 +47,7 @@ COMMANDS = {
     "end": ["end", "s"],
     "events": ["events", "s"],
     "fire": ["fire", "s", "note", "hi"],
+    "give": ["give", "s"],
     "hook install": ["hook", "install", "claude", "--http", "--dry-run"],
     "interrupt": ["interrupt", "s"],
     "log": ["log", "s"],
@@ -64,6 +66,7 @@ COMMANDS = {
     "show": ["show", "s"],
     "status": ["status"],
     "steer": ["steer", "s", "hi"],
+    "take": ["take", "s"],
     "tail": ["tail", "--session", "s", "--after", "0"],
     "token create": ["token", "create"],
     "token list": ["token", "list"],
@@ -75,6 +78,7 @@ COMMANDS = {
 
 REFUSED = {
     *("answer", "approve", "deny", "end", "interrupt", "steer", "token revoke", "turn"),
+    *("adopt", "give", "take"),
 }
 """Commands for which there is nothing to do."""
 

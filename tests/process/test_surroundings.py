@@ -18,6 +18,7 @@ from tests.support.daemons import clean_environ
 
 COMMANDS = {
     "": ["--port", "0", "--state-dir", "/dev/null/x"],
+    "adopt": ["adopt", "a"],
     "answer": ["answer", "a", "1", "x"],
     "approvals": ["approvals"],
     "approve": ["approve", "a", "1"],
@@ -31,6 +32,7 @@ COMMANDS = {
     "end": ["end", "a"],
     "events": ["events", "a", "-f"],
     "fire": ["fire", "a", "note", "-"],
+    "give": ["give", "a"],
     "hook claude": ["hook", "claude", "--verbose"],
     "hook codex": ["hook", "codex"],
     "hook install": ["hook", "install", "claude", "--project", "--dry-run"],
@@ -58,6 +60,7 @@ COMMANDS = {
     "stdio": ["stdio", "--state-dir", "/dev/null/x"],
     "stop": ["stop"],
     "tail": ["tail"],
+    "take": ["take", "a"],
     "token create": ["token", "create"],
     "token list": ["token", "list"],
     "token revoke": ["token", "revoke", "x"],

@@ -141,14 +141,14 @@ class Terminal:
     Without an answer to where its cursor is, Codex does not begin.
     """
 
-    def __init__(self, bench: Bench, *words: str) -> None:
+    def __init__(self, bench: Bench, *words: str, program: str = "") -> None:
         self.shown = b""
         self._child, self._number = pty.fork()
         if not self._child:
             termios.tcsetwinsize(0, (40, 120))
             os.chdir(bench.agent.cwd)
-            program = bench.agent.command[0]
-            os.execve(program, [program, *words], {**bench.environ(), "TERM": "xterm"})
+            path = program or bench.agent.command[0]
+            os.execve(path, [path, *words], {**bench.environ(), "TERM": "xterm"})
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -187,9 +187,9 @@ class Terminal:
 
 
 @contextmanager
-def on_a_terminal(bench: Bench, *words: str) -> Iterator[Terminal]:
-    """Run an agent on a terminal, as long as the block runs."""
-    terminal = Terminal(bench, *words)
+def on_a_terminal(bench: Bench, *words: str, program: str = "") -> Iterator[Terminal]:
+    """Run an agent, or another program, on a terminal, as long as the block runs."""
+    terminal = Terminal(bench, *words, program=program)
     try:
         yield terminal
     finally:

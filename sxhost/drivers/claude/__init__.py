@@ -24,10 +24,10 @@ from __future__ import annotations
 from typing import Final
 
 from sxhost.drivers.claude.agent import ClaudeAgent
-from sxhost.drivers.claude.input import directory_of
+from sxhost.drivers.claude.input import directory_of, terminal_program
 from sxhost.drivers.kit.program_driver import program_driver
 
 __all__ = ["make"]
 
-make: Final = program_driver(ClaudeAgent, directory_of)
+make: Final = program_driver(ClaudeAgent, directory_of, terminal_program)
 """The entry point ``claude`` of ``sxhost.drivers``."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sxhost.drivers.kit.stored_directory import directory_in
 from sxhost.errors import BadField, Unsupported
+from sxhost.model.handover import TerminalProgram
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "directory_of",
     "initialize",
     "permission_mode",
+    "terminal_program",
     "user_message",
 ]
 
@@ -96,6 +98,17 @@ def arguments(launch: Launch, session_id: str) -> list[str]:
     Option and value are one argument, so that a value which begins with ``-`` is no option.
     """
     session = f"--resume={launch.resume}" if launch.resume else f"--session-id={session_id}"
+    return [*(launch.command or ["claude"]), *STREAM_OPTIONS, session, *_options(launch)]
+
+
+def terminal_program(launch: Launch) -> TerminalProgram:
+    """Return Claude's own terminal program, with the conversation that a launch resumes."""
+    session = f"--resume={launch.resume}"
+    argv = [*(launch.command or ["claude"]), session, *_options(launch)]
+    return TerminalProgram(argv=argv, cwd=launch.cwd or ".", env=launch.env)
+
+
+def _options(launch: Launch) -> list[str]:
     policy = launch.approval_policy
     settings = {
         "--model": launch.model,
@@ -106,7 +119,7 @@ def arguments(launch: Launch, session_id: str) -> list[str]:
     options = [f"{name}={value}" for name, value in settings.items() if value]
     extra = launch.native.get("args")
     more = map(str, extra) if isinstance(extra, list) else ()
-    return [*(launch.command or ["claude"]), *STREAM_OPTIONS, session, *options, *more]
+    return [*options, *more]
 
 
 def directory_of(launch: Launch) -> str | None:

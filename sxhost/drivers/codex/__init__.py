@@ -26,6 +26,7 @@ from sxhost.drivers.codex.agent import CodexAgent
 from sxhost.drivers.codex.server import ServerPool
 from sxhost.drivers.contracts import Agent, Driver, Reports
 from sxhost.drivers.kit.stored_directory import directory_in
+from sxhost.model.handover import TerminalProgram
 from sxhost.model.turn import Launch
 from sxhost.process.contracts import Spawn
 
@@ -49,6 +50,19 @@ class CodexDriver:
         place = Path(env.get("CODEX_HOME") or f"{env.get('HOME', '')}/.codex", "sessions")
         name = f"rollout-*-{escape(launch.resume or '')}.jsonl"
         return directory_in(place.glob(f"*/*/*/{name}")) if os.sep not in name else None
+
+    def terminal_program(self, launch: Launch) -> TerminalProgram:
+        """Return codex's own terminal program, with the thread that a launch resumes."""
+        settings = {
+            "--model": launch.model,
+            "--sandbox": launch.sandbox,
+            "--ask-for-approval": launch.approval_policy,
+        }
+        options = [f"{name}={value}" for name, value in settings.items() if value]
+        # The shared background server keeps a thread long after its terminal was left.
+        program = (launch.command or ["codex"])[0]
+        argv = [program, "resume", "--no-daemon", *options, launch.resume or ""]
+        return TerminalProgram(argv=argv, cwd=launch.cwd or ".", env=launch.env)
 
     async def close(self) -> None:
         """End the app servers that are left."""

@@ -118,7 +118,14 @@ class CodexAgent:
             method, params = "thread/resume", resume_of(self._launch)
             self._thread = self._launch.resume
             server.route_thread(self._thread, self)  # its notifications come before the answer
-        native = await server.call(method, params)
+        try:
+            native = await server.call(method, params)
+        except AgentFailed as error:
+            if not (self._launch.resume and "is archived" in error.message):
+                raise
+            # a host has ended while it left the thread, or its user has archived it
+            await server.call("thread/unarchive", {"threadId": self._thread})
+            native = await server.call(method, params)
         if self._joining is None:
             raise AgentFailed("The agent was stopped while it started.")
         try:
@@ -227,10 +234,21 @@ class CodexAgent:
             return
         with suppress(AgentFailed):
             await self._interrupt(server, STOP_S)
-            await server.call("thread/unsubscribe", {"threadId": self._thread}, limit_s=STOP_S)
+            await self._leave_thread(server)
         if self._server is not None and self._items.turn is not None:
             self._items.end_turn("interrupted", CutReason.AGENT_STOPPED)
         await server.release(self)
+
+    async def _leave_thread(self, server: Server) -> None:
+        """Have codex let go of the thread, so that another process can go on with it.
+
+        It keeps one that nobody listens to open for long; an archived one it closes at once.
+        """
+        thread = {"threadId": self._thread}
+        await server.call("thread/unsubscribe", thread, limit_s=STOP_S)
+        if server.is_shared:
+            await server.call("thread/archive", thread, limit_s=STOP_S)
+            await server.call("thread/unarchive", thread, limit_s=STOP_S)
 
     def _running_server(self) -> Server:
         if self._server is None:

@@ -131,6 +131,11 @@ class Server:
             raise AgentFailed("The app server has ended.")
         return self._process
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether the process has several members."""
+        return len(self._members) > 1
+
     async def release(self, member: Member) -> None:
         """Remove a member, and end the process with the last one.
 

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.drivers.contracts import Agent, Reports
+from sxhost.model.handover import TerminalProgram
 from sxhost.model.turn import Launch
 from sxhost.process.contracts import Spawn
 
@@ -17,10 +18,16 @@ __all__ = ["ProgramDriver", "program_driver"]
 A = TypeVar("A", bound=Agent)
 MakeAgent = Callable[[Launch, Reports, Spawn, IReactorTime], A]
 DirectoryOf = Callable[[Launch], str | None]
+ProgramOf = Callable[[Launch], TerminalProgram | None]
 
 
 def nowhere(_launch: Launch) -> str | None:
     """Return that nothing says where a stored conversation works."""
+    return None
+
+
+def without_terminal(_launch: Launch) -> TerminalProgram | None:
+    """Return that no program goes on with a conversation at a terminal."""
     return None
 
 
@@ -31,10 +38,12 @@ class ProgramDriver(Generic[A]):
         self,
         make_agent: MakeAgent[A],
         directory_of: DirectoryOf,
+        terminal_program: ProgramOf,
         spawn: Spawn,
         clock: IReactorTime,
     ) -> None:
         self.directory_of = directory_of
+        self.terminal_program = terminal_program
         self._make_agent = make_agent
         self._spawn = spawn
         self._clock = clock
@@ -51,10 +60,13 @@ class ProgramDriver(Generic[A]):
 
 
 def program_driver(
-    make_agent: MakeAgent[A], directory_of: DirectoryOf = nowhere
+    make_agent: MakeAgent[A],
+    directory_of: DirectoryOf = nowhere,
+    terminal_program: ProgramOf = without_terminal,
 ) -> Callable[[Spawn, IReactorTime], ProgramDriver[A]]:
     """Return an entry point of ``sxhost.drivers``; `make_agent` is the class of the agents.
 
     :param directory_of: see `sxhost.drivers.contracts.StoredDirectories`.
+    :param terminal_program: see `sxhost.drivers.contracts.TerminalPrograms`.
     """
-    return partial(ProgramDriver, make_agent, directory_of)
+    return partial(ProgramDriver, make_agent, directory_of, terminal_program)

@@ -25,9 +25,9 @@ from typing import Final
 
 from sxhost.drivers.kit.program_driver import program_driver
 from sxhost.drivers.pi.agent import PiAgent
-from sxhost.drivers.pi.launch import directory_of
+from sxhost.drivers.pi.launch import directory_of, terminal_program
 
 __all__ = ["make"]
 
-make: Final = program_driver(PiAgent, directory_of)
+make: Final = program_driver(PiAgent, directory_of, terminal_program)
 """The entry point ``pi`` of ``sxhost.drivers``."""

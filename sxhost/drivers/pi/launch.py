@@ -14,6 +14,7 @@ from msgspec import DecodeError, Struct, convert, json
 from sxhost.codec.well_formed import decode_from_program
 from sxhost.drivers.kit.stored_directory import directory_in
 from sxhost.errors import AgentFailed, BadField, Unsupported
+from sxhost.model.handover import TerminalProgram
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "directory_of",
     "prompt_fields",
     "session_file",
+    "terminal_program",
 ]
 
 PROGRAM = "pi"
@@ -77,6 +79,20 @@ def check_turn(draft: TurnDraft, launch: Launch) -> None:
 
 def arguments(launch: Launch, session: str | None) -> list[str]:
     """Return the command line; `session` is the file of a session to resume."""
+    program = launch.command or [PROGRAM]
+    return [*program, "--mode", "rpc", *_options(launch, session)]
+
+
+def terminal_program(launch: Launch) -> TerminalProgram:
+    """Return pi's own terminal program, with the session that a launch resumes.
+
+    :raises AgentFailed: there is no such session.
+    """
+    argv = [*(launch.command or [PROGRAM]), *_options(launch, session_file(launch))]
+    return TerminalProgram(argv=argv, cwd=launch.cwd or ".", env=launch.env)
+
+
+def _options(launch: Launch, session: str | None) -> list[str]:
     native = _native(launch)
     options: dict[str, Sequence[str | None]] = {
         "--provider": [launch.provider],
@@ -86,8 +102,7 @@ def arguments(launch: Launch, session: str | None) -> list[str]:
         "--session": [session],
         "--extension": native.extensions,
     }
-    program = launch.command or [PROGRAM]
-    return [*program, "--mode", "rpc", *_flatten(options), *native.args]
+    return [*_flatten(options), *native.args]
 
 
 def _flatten(options: Mapping[str, Sequence[str | None]]) -> Iterator[str]:

@@ -33,6 +33,12 @@ def routes(host: RemoteHost) -> Sequence[Route]:
         Route("POST", f"{SESSION}/end", host.end, "End the agent.", scope="send"),
         Route(
             "POST",
+            f"{SESSION}/handover",
+            host.hand_over,
+            "Hand the session over to a terminal, or to the host.",
+        ),
+        Route(
+            "POST",
             f"{SESSION}/compact",
             host.compact,
             "Shorten the conversation.",

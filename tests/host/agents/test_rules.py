@@ -133,6 +133,7 @@ def test_rule_for_a_hosted_session_is_about_its_launch() -> None:
         state=State("idle", "", 0),
         agent="x",
         cwd="/x",
+        kind="hosted",
         launch=launch,
     )
     found = Rules().propose(hosted, approval(command="ls"))

@@ -90,6 +90,9 @@ RECORDED: dict[str, tuple[str, Any, str]] = {
     ),
     "POST /sessions/<session_id>/interrupt": ("/sessions/a/interrupt", None, "interrupt"),
     "POST /sessions/<session_id>/end": ("/sessions/a/end", None, "end"),
+    "POST /sessions/<session_id>/handover": (
+        "/sessions/a/handover", {"to": "host"}, "hand over",
+    ),
     "POST /sessions/<session_id>/compact": ("/sessions/a/compact", None, "compact"),
     "POST /sessions/<session_id>/model": ("/sessions/a/model", {"model": "m"}, "set model"),
     "POST /sessions/<session_id>/messages": ("/sessions/c/messages", {"content": "x"}, "send"),

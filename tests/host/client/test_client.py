@@ -318,6 +318,8 @@ SAMPLES = (
     errors.AlreadyAnswered(7, by="own", decision="deny", at_ms=9),
     errors.NoTurn("a"),
     errors.OnlyAtTerminal(7, since_ms=9),
+    errors.AtTerminal("a", 7),
+    errors.ConversationInUse("native", "a"),
     errors.NotHosted("a"),
     errors.NotReady("stands by for another one"),
     errors.SessionExists("a"),

@@ -36,6 +36,7 @@ SCOPES = {
     "POST /sessions/<session_id>/steer": "send",
     "POST /sessions/<session_id>/interrupt": "send",
     "POST /sessions/<session_id>/end": "send",
+    "POST /sessions/<session_id>/handover": "admin",
     "POST /sessions/<session_id>/compact": "send",
     "POST /sessions/<session_id>/model": "send",
     "GET /agents": "read",

@@ -70,7 +70,7 @@ def test_malformed_message_id_is_refused(lab: HostInMemory, route: Route) -> Non
     ids=named,
 )  # fmt: skip
 def test_unknown_session_is_404(lab: HostInMemory, route: Route) -> None:
-    every = {"content": "x", "input": "x", "model": "x", "decision": "deny"}
+    every = {"content": "x", "input": "x", "model": "x", "decision": "deny", "to": "host"}
     body = every if route.body else None
     assert_refused(lab.request(route.method, path_of(route), body), 404, "unknown_session")
 

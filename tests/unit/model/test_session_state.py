@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -133,7 +135,7 @@ def test_silence_has_a_reason_and_a_beginning() -> None:
 
 # Turns, of which only a host tells.
 
-HOSTED = {"launch": Launch(agent="echo")}
+HOSTED: dict[str, Any] = {"kind": "hosted", "launch": Launch(agent="echo")}
 
 
 def turns(*told_: tuple[str, object], session: Session | None = None) -> Turn | None:
@@ -222,7 +224,7 @@ def folded(session: Session, *events: tuple[str, object]) -> Session:
 
 
 def hosted(*events: tuple[str, object]) -> Session:
-    return folded(new_session(kind="hosted", **HOSTED), BEGAN, *events)
+    return folded(new_session(**HOSTED), BEGAN, *events)
 
 
 DONE = ("complete", {"turn": 1, "status": "completed"})
