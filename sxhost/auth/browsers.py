@@ -13,17 +13,21 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from msgspec import convert
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.auth.tokens import SECRET_BYTES, secret_digest
-from sxhost.model.auth import Token
+from sxhost.model.auth import LoginQuery, Token
 from sxhost.model.caller import Caller, Grant
 from sxhost.model.limits import Limits
+from sxhost.model.names import Scope
 
 __all__ = ["BrowserCredentials", "BrowserLogins"]
 
 NAME: Final = "browser"
 """The name of a login in the list of tokens."""
+
+EVERYTHING: Final = LoginQuery()
 
 
 class BrowserCredentials(NamedTuple):
@@ -37,16 +41,19 @@ class BrowserCredentials(NamedTuple):
 class BrowserLogin:
     """A browser that is logged in, until `clock` says that it has expired.
 
-    `created_ms` (Unix milliseconds) is only shown.
+    `allowed` is what it may do, `created_ms` (Unix milliseconds) is only shown.
     """
 
     def __init__(
         self,
         credentials: BrowserCredentials,
+        allowed: LoginQuery,
         clock: IReactorTime,
         created_ms: int,
         limits: Limits,
     ) -> None:
+        self.scopes = convert(allowed.scopes.split(","), list[Scope])
+        self.session = allowed.session
         self.created_ms = created_ms
         self._cookie, self._page = (
             secret_digest(credentials.cookie),
@@ -54,7 +61,8 @@ class BrowserLogin:
         )
         self._clock = clock
         self._idle = limits.browser_idle
-        self._until = clock.seconds() + limits.browser_life
+        life = limits.browser_life if allowed.life_s is None else allowed.life_s
+        self._until = clock.seconds() + min(life, limits.browser_life)
         self.grant = Grant(self.remaining_s, clock.callLater, self.touch)
         self.touch()
 
@@ -83,7 +91,7 @@ class BrowserLogins:
         self._limits = limits
         self._logins: dict[str, BrowserLogin] = {}
 
-    def log_in(self) -> BrowserCredentials:
+    def log_in(self, allowed: LoginQuery = EVERYTHING) -> BrowserCredentials:
         """Log a browser in; return what it is to show from now on."""
         browser_id = secrets.token_hex(4)
         cookie = f"{browser_id}.{secrets.token_urlsafe(SECRET_BYTES)}"
@@ -94,7 +102,7 @@ class BrowserLogins:
         if len(self._logins) >= self._limits.browsers:
             self.log_out(min(self._logins, key=lambda name: self._logins[name].used))
         self._logins[browser_id] = BrowserLogin(
-            credentials, self._clock, self._wall_ms(), self._limits
+            credentials, allowed, self._clock, self._wall_ms(), self._limits
         )
         return credentials
 
@@ -108,7 +116,8 @@ class BrowserLogins:
         if login is None or not login.matches_secrets(cookie, page) or login.grant.ended:
             return None
         return Caller(
-            frozenset({"admin"}),
+            frozenset(login.scopes),
+            login.session,
             token=browser_id,
             grant=login.grant,
             name=NAME,
@@ -125,8 +134,8 @@ class BrowserLogins:
         return [
             Token(
                 browser_id,
-                ["admin"],
-                None,
+                login.scopes,
+                login.session,
                 NAME,
                 login.created_ms,
                 self._expires_ms(login),

@@ -58,6 +58,14 @@ def seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     return float(int(found[1]) * SECONDS[found[2]])
 
 
+def scopes_of(scope: str) -> list[Any]:
+    """Return the scopes that are named, with commas between; end the process if any is none."""
+    scopes: list[Any] = [word.strip() for word in scope.split(",")]
+    if not set(scopes) <= set(SCOPES):
+        fail(2, f"--scope takes {', '.join(SCOPES)}, not {scope!r}.")
+    return scopes
+
+
 @click.group()
 def token() -> None:
     """Create, list and revoke access tokens."""
@@ -106,10 +114,7 @@ def create(
     """Create a token and print it. It cannot be printed again."""
     from sxhost.model.auth import TokenDraft
 
-    scopes: list[Any] = [word.strip() for word in scope.split(",")]
-    if not set(scopes) <= set(SCOPES):
-        fail(2, f"--scope takes {', '.join(SCOPES)}, not {scope!r}.")
-    draft = TokenDraft(scopes=scopes, session=session, name=name, expires_s=expires)
+    draft = TokenDraft(scopes=scopes_of(scope), session=session, name=name, expires_s=expires)
     made = link.run_with_client(lambda host: host.create_token(draft))
     link.show(made, made.secret)
 
@@ -205,19 +210,42 @@ def actor_of(entry: AuditEntry) -> str:
 @click.command("open")
 @click.option("--print", "only_print", is_flag=True, help="Only print the link.")
 @click.option("--qr", is_flag=True, help="Show the link as a QR code, for a phone.")
+@click.option(
+    "--scope",
+    default="admin",
+    metavar="A,B",
+    help="What its browser may do, of: read, send, approve, admin.",
+    show_default=True,
+)
+@click.option("--session", metavar="ID", help="Only in this session.")
+@click.option(
+    "--expires", callback=seconds, metavar="8h", help="When it is logged out: 30m, 8h.  [7d]"
+)
 @linked
-def open_dashboard(link: HostLink, only_print: bool, qr: bool) -> None:
+def open_dashboard(
+    link: HostLink,
+    *,
+    only_print: bool,
+    qr: bool,
+    scope: str,
+    session: str | None,
+    expires: float | None,
+) -> None:
     """Log a browser in, by a one-time link.
 
-    The link is valid for a minute.
+    The link is valid for a minute.  On this machine your own browser may do everything; what
+    --scope and --session leave out holds for all others.
     """
     from msgspec.structs import replace
 
     from sxhost.address import HostAddress
+    from sxhost.model.auth import LoginQuery
+
+    allowed = LoginQuery(scopes=",".join(scopes_of(scope)), session=session, life_s=expires)
 
     if link.url.startswith("unix:") and not qr:
         fail(2, "A browser needs an http: or https: address; name one with --url.")
-    login = link.run_with_client(lambda host: host.invite())
+    login = link.run_with_client(lambda host: host.invite(allowed))
     at = _outside_url(link.url, login.urls) if qr else HostAddress(link.url).url
     address = at + login.path
     if qr and not link.json:

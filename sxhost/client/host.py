@@ -42,6 +42,7 @@ from sxhost.model.auth import (
     AuditQuery,
     Identity,
     Login,
+    LoginQuery,
     Token,
     TokenDraft,
     TokenMade,
@@ -365,9 +366,9 @@ class HostClient:
         """Replace the host's own token; the new one is in its file."""
         return await self._verbs.post(Done, "/tokens/admin/rotate")
 
-    async def invite(self) -> Login:
+    async def invite(self, query: LoginQuery | None = None) -> Login:
         """Make a link that lets one browser in, once."""
-        return await self._verbs.post(Login, "/logins")
+        return await self._verbs.post(Login, "/logins" + query_of(query))
 
 
 def connect(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from sxhost.model.names import SESSION_ID, Line, Scope
+from sxhost.model.names import SCOPES, SESSION_ID, Line, Scope
 
 __all__ = [
     "AuditEntry",
@@ -14,6 +14,7 @@ __all__ = [
     "HostIdentity",
     "Identity",
     "Login",
+    "LoginQuery",
     "Token",
     "TokenDraft",
     "TokenMade",
@@ -78,6 +79,15 @@ class TokenMade(Struct, frozen=True, kw_only=True):
     ok: bool = True
     token: Token
     secret: str
+
+
+class LoginQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a link's browser may do: its scopes (``a,b``), where, and for how long."""
+
+    scopes: Annotated[str, Meta(pattern=SCOPES)] = "admin"
+    session: Annotated[str, Meta(pattern=SESSION_ID)] | None = None
+    life_s: Annotated[float, Meta(ge=60, le=10**9)] | None = None
+    """At most as long as any login lasts."""
 
 
 class Login(Struct, frozen=True, kw_only=True):

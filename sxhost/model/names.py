@@ -16,6 +16,7 @@ __all__ = [
     "EVENT_NAME",
     "GRAMMARS",
     "LABEL",
+    "SCOPES",
     "SESSION_ID",
     "TELEMETRY_HEADER",
     "UNLIMITED",
@@ -37,6 +38,7 @@ TELEMETRY_HEADER = "Sxhost-Telemetry"
 """The header of `sxhost emit`'s requests, whose address comes from a project's settings."""
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z"
+SCOPES = r"^(read|send|approve|admin)(,(read|send|approve|admin)){0,3}\Z"
 EVENT_CHOICE = r"^!?[a-z][a-z0-9_./:-]{0,63}\Z"
 EVENT_NAME = r"^[a-z][a-z0-9_./:-]{0,63}\Z"
 
@@ -50,6 +52,7 @@ KeptNative = Literal["none", "facts", "all"]
 """Which events on disk have the agent's own message (``native``)."""
 
 GRAMMARS = {
+    SCOPES: "up to four of `read`, `send`, `approve`, `admin`, with commas between them",
     SESSION_ID: "1 to 128 letters, digits and `_.:-`, the first a letter or a digit",
     EVENT_CHOICE: "the name of an event, or one with a `!` before it",
     EVENT_NAME: "a name of 1 to 64 lower-case letters, digits and `_./:-`, the first a letter",

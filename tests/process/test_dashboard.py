@@ -591,7 +591,34 @@ def test_browser_is_logged_in_by_a_link_and_stays_so(
     assert "page=" not in page.url
     page.reload()
     expect(page.get_by_text("No agent has been here yet")).to_be_visible()
+    feed = Feed(host, token)
+    conversation(feed, "a")
+    conversation(feed, "b")
+    guest = Dashboard(browser, host.url)
+    guest.page.goto(host.url + feed.ask("/logins?scopes=read&session=a", {})["path"])
+    expect(guest.page.locator("a.row")).to_have_count(1)
+    guest.open("s/a")
+    expect(guest.page.get_by_text('a token with the scope "send"')).to_be_visible()
+    guest.close()
     strange.close()
+
+
+def test_bars_tell_how_much_each_session_has_done(dashboard: Dashboard, feed: Feed) -> None:
+    conversation(feed, "a")
+    conversation(feed, "b")
+    counts = [0] * 10 + [3, 120]
+    dashboard.page.route(  # the host has it after a minute
+        "**/activity",
+        lambda route: route.fulfill(json={"every_s": 300, "sessions": {"a": counts}}),
+    )
+    page = dashboard.open()
+    row = page.locator("a.row").filter(has=page.locator("svg.bars"))
+    expect(row).to_have_count(1)
+    expect(row).to_have_attribute("href", "#/s/a")
+    bars = row.get_by_role("img", name="events of the last 1 h, 5 min a bar: 0, 0")
+    expect(bars).to_be_visible()
+    path = bars.locator("path").get_attribute("d") or ""
+    assert path.count("v-") == 2, "a bar for each span with any"
 
 
 def test_reader_is_offered_nothing_that_would_fail(dashboard: Dashboard, feed: Feed) -> None:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 from twisted.internet.interfaces import IReactorTime
@@ -18,7 +18,7 @@ from sxhost.errors import HostError, Unauthorized
 from sxhost.faces.native.login_page import is_opened_ahead, serve_page
 from sxhost.http.authentication import cookie_name
 from sxhost.http.routes import Route
-from sxhost.model.auth import Login, Token, TokenDraft, TokenMade
+from sxhost.model.auth import Login, LoginQuery, Token, TokenDraft, TokenMade
 from sxhost.model.caller import Caller, current_caller
 from sxhost.model.limits import Limits
 from sxhost.model.session import Done
@@ -34,6 +34,13 @@ LoginCode = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9A-Za-z_-]{1,
 
 RecordAction = Callable[[str, str | None, str], Awaitable[None]]
 """Writes an audit entry: what was done, to which session, a detail."""
+
+
+class Link(NamedTuple):
+    """A link that was not opened yet: until when it is good, and what its browser may do."""
+
+    expires: float
+    allowed: LoginQuery
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class TokenHandlers:
         self._record = record
         self._host_uid = host_uid
         self._outside_urls = outside_urls
-        self._links: dict[str, float] = {}
+        self._links: dict[str, Link] = {}
 
     async def tokens(self) -> Sequence[Token]:
         """List tokens, without their secrets, and the browsers that are logged in."""
@@ -139,12 +146,12 @@ class TokenHandlers:
         await self._record("rotate token", None, "")
         return Done()
 
-    async def invite(self) -> Login:
+    async def invite(self, query: LoginQuery) -> Login:
         """Create a link that logs one browser in."""
         now = self._clock.seconds()
-        self._links = {code: expires for code, expires in self._links.items() if expires > now}
+        self._links = {code: link for code, link in self._links.items() if link.expires > now}
         code = secrets.token_urlsafe(32)
-        self._links[code] = now + LINK_LIFETIME_S
+        self._links[code] = Link(now + LINK_LIFETIME_S, query)
         return Login(
             path=f"/login/{code}",
             expires_s=LINK_LIFETIME_S,
@@ -159,13 +166,14 @@ class TokenHandlers:
     async def login(self, code: LoginCode) -> LoginResponse:
         """Log a browser in, once; on this machine, only one of the host's own user."""
         self._check_link(code)
-        caller, expires, credentials = current_caller.get(), self._links.pop(code), None
+        caller, link, credentials = current_caller.get(), self._links.pop(code), None
         try:
             if not _is_trusted(caller):
-                credentials = self._browsers.log_in()
-            await self._record("log in", None, credentials.id if credentials else "")
+                credentials = self._browsers.log_in(link.allowed)
+            session = link.allowed.session
+            await self._record("log in", session, credentials.id if credentials else "")
         except HostError:
-            self._links[code] = expires  # the link was not used
+            self._links[code] = link  # it was not used
             if credentials is not None:
                 self._browsers.log_out(credentials.id)
             raise
@@ -178,7 +186,8 @@ class TokenHandlers:
         """
         if current_caller.get().uid not in (None, self._host_uid):
             raise Unauthorized("This link is for the user that the host runs as.")
-        if self._links.get(code, 0.0) <= self._clock.seconds():
+        link = self._links.get(code)
+        if link is None or link.expires <= self._clock.seconds():
             raise Unauthorized("This link was used, or is too old; `sxhost open` makes one.")
 
     def routes(self) -> Sequence[Route]:

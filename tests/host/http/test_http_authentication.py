@@ -318,9 +318,11 @@ def log_in(gate: Gate, **how: Any) -> list[str]:
     return [f"Cookie: {cookie}", f"Sxhost-Page: {page}"]
 
 
-def entered(gate: Gate, *headers: str, uid: int | None = None) -> tuple[str, str]:
+def entered(
+    gate: Gate, *headers: str, uid: int | None = None, allowed: str = ""
+) -> tuple[str, str]:
     """Let a browser in; return its cookie, and what its page is to keep."""
-    link = gate.lab.request("POST", "/logins").json()["path"]
+    link = gate.lab.request("POST", f"/logins{allowed}").json()["path"]
     client = gate.ask(link, "Sec-Fetch-Site: none", *headers, uid=uid)
     assert client.status == 303
     head = client.got.decode()
@@ -455,6 +457,39 @@ def test_browser_login_is_listed_and_revoked(gate: Gate) -> None:
     assert b'"token_revoked"' in stream.got
     assert gate.refused("/status", *page, uid=None) == "unauthorized"
     assert len(gate.ask("/tokens").body) == 1
+
+
+def test_login_may_do_what_its_link_allows(gate: Gate) -> None:
+    for session in ("a", "b"):
+        gate.lab.request("POST", f"/sessions/{session}/register", {"title": session})
+    page = log_in(gate, allowed="?scopes=read,send&session=a&life_s=600")
+    assert gate.refused("/sessions/a", *page, uid=None) == ""
+    assert gate.refused("/sessions/b", *page, uid=None) == "forbidden_scope"
+    assert gate.refused("/tokens", *page, uid=None) == "forbidden_scope"
+    (listed,) = gate.ask("/tokens").body[1:]
+    assert (listed["scopes"], listed["session"]) == (["read", "send"], "a")
+    assert listed["expires_ms"] == gate.lab.wall_ms() + 600_000
+    entry = gate.ask("/audit").body[-1]
+    assert (entry["what"], entry["session"]) == ("log in", "a")
+    gate.lab.clock.advance(600)
+    assert gate.refused("/sessions/a", *page, uid=None) == "unauthorized"
+
+
+def test_login_lasts_no_longer_than_any_does(gate: Gate) -> None:
+    page = log_in(gate, allowed="?life_s=1e9")
+    limits = gate.lab.limits
+    for _ in range(int(2 * limits.browser_life / limits.browser_idle) - 1):
+        gate.lab.clock.advance(limits.browser_idle / 2)
+        assert gate.refused("/status", *page, uid=None) == ""
+    gate.lab.clock.advance(limits.browser_idle / 2)
+    assert gate.refused("/status", *page, uid=None) == "unauthorized"
+
+
+@pytest.mark.parametrize(
+    "query", ["?scopes=", "?scopes=all", "?scopes=read,", "?session=/", "?life_s=1"]
+)
+def test_link_for_what_there_is_not_is_refused(gate: Gate, query: str) -> None:
+    assert gate.refused(f"/logins{query}", method="POST") == "bad_field"
 
 
 def test_login_link_is_bound_to_its_user(gate: Gate) -> None:
