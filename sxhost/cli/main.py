@@ -38,7 +38,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         *("hook", "attach", "register", "fire", "pull", "emit", "trust"),
     ),
     "The host": (
-        *("serve", "status", "stop", "open", "token", "audit", "policy", "stdio"),
+        *("serve", "status", "stop", "open", "token", "audit", "policy", "store", "stdio"),
         "completion",
     ),
 }

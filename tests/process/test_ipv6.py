@@ -84,7 +84,7 @@ REFUSED = {
 
 NO_HOST = {
     *("completion", "emit", "hook claude", "hook codex", "hook status", "hook uninstall"),
-    *("policy test", "serve", "stdio", "stop", "token show", "trust"),
+    *("policy test", "serve", "stdio", "stop", "store copy", "token show", "trust"),
     "top",  # it needs a terminal: test_top.py
 }
 
