@@ -44,7 +44,7 @@ def copy(source: str, target: str, *, as_json: bool) -> None:
         )
         return
     counts = ", ".join(f"{copied[table].rows:,} {name}" for table, name in SHOWN.items())
-    put(f"Copied and verified: {counts}.")
+    put(f"Copied, and verified: {counts}.")
 
 
 commands = (store,)
