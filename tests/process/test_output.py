@@ -59,6 +59,9 @@ APART: dict[str, list[list[str]]] = {
     ],
     "serve": [["--listen", f"tcp:{HOSTILE[1:8]}"]],
     "stdio": [["--connect", "http://127.0.0.1:1"]],
+    "store copy": [
+        *(["sqlite:nothing", "sqlite:copy"], [HOSTILE.replace("\0", ""), "sqlite:copy"]),
+    ],
     "token show": [[]],
     "top": [["--json"]],
     "trust": [["--revoke"], [], ["--json"], ["--list"], ["--list", "--json"], ["--revoke"]],

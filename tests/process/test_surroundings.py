@@ -63,6 +63,7 @@ COMMANDS = {
     "steer": ["steer", "a", "x"],
     "stdio": ["stdio", "--state-dir", "/dev/null/x"],
     "stop": ["stop"],
+    "store copy": ["store", "copy", "sqlite:nothing", "sqlite:copy"],
     "tail": ["tail"],
     "take": ["take", "a"],
     "token create": ["token", "create"],
