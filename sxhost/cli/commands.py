@@ -26,10 +26,12 @@ MODULES: Final[Mapping[str, str]] = {
     "hooks": "hook",
     "log": "log transcript",
     "messages": "send pull",
+    "notify": "notify",
     "policy": "policy",
     "search": "search",
     "serve": "serve stdio",
     "sessions": "sessions discover show register rm prune",
+    "store": "store",
     "top": "top",
     "trust": "trust",
 }

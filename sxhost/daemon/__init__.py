@@ -8,6 +8,7 @@ init            process 1 of a container, which reaps what is left to it
 pidfile         the pidfile, a warning to root, SIGHUP
 listening       the endpoints of the command line, opened; the file with the address
 stores          the store that the settings name
+store_copies    copies of a store, to another place or engine
 threads         the threads for what blocks
 entrances       under which URLs other machines reach the host
 logfile         the log as it is written

@@ -18,7 +18,7 @@ from sxhost.localnet import is_local_endpoint
 from sxhost.model.limits import Limits
 from sxhost.visible import exit_with_error
 
-__all__ = ["Options"]
+__all__ = ["Options", "has_secret"]
 
 SECRETS = frozenset({"password", "sslpassword"})
 """What libpq takes from a URL and nobody is to see."""
@@ -91,9 +91,7 @@ class Options(usage.Options):
 
     def _refuse_secrets(self, store: str) -> None:
         """Refuse a password in the store's URL: every user of the machine could see it."""
-        url = urlsplit(store)
-        given = {name.lower() for name, _ in parse_qsl(url.query, keep_blank_values=True)}
-        if url.password is not None or given & SECRETS:
+        if has_secret(store):
             raise usage.UsageError(
                 "--store must not have a password: put it into ~/.pgpass, or into a file that"
                 " PGPASSFILE names."
@@ -170,6 +168,13 @@ class Options(usage.Options):
             expected = "1-65535, or 0 for any that is free"
             sentence = f"PI_SERVER_PORT must be {expected}, not {port!r}."
             raise usage.UsageError(sentence) from None
+
+
+def has_secret(url: str) -> bool:
+    """Return whether a store's URL has a password."""
+    parts = urlsplit(url)
+    given = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    return parts.password is not None or bool(given & SECRETS)
 
 
 def _parsed(option: ServingOption, text: str) -> Any:

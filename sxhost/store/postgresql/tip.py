@@ -18,8 +18,10 @@ __all__ = [
     "lock",
     "lock_together",
     "migrate",
+    "run_scripts",
     "schema_is_present",
     "schema_scripts",
+    "schema_version",
     "unlock",
     "unlock_alone",
     "wait_for_lock",
@@ -83,7 +85,7 @@ def migrate(connection: EngineConnection, scripts: Sequence[str]) -> bool:
 
     :raises StoreUnusable: it is of a later version.
     """
-    version = _version(connection)
+    version = schema_version(connection)
     if version > len(scripts):
         raise StoreUnusable(
             f"the database has version {version}; this sxhost knows {len(scripts)}."
@@ -91,20 +93,25 @@ def migrate(connection: EngineConnection, scripts: Sequence[str]) -> bool:
         )
     if version < len(scripts):
         connection.execute("BEGIN")
-        for script in scripts[version:]:
-            connection.execute(script)
-        connection.execute("DELETE FROM schema_version")
-        connection.execute("INSERT INTO schema_version VALUES (?)", (len(scripts),))
+        run_scripts(connection, scripts, version)
         connection.execute("COMMIT")
     return version == 0
 
 
+def run_scripts(connection: EngineConnection, scripts: Sequence[str], version: int = 0) -> None:
+    """Run the scripts after `version`, in a transaction that has begun."""
+    for script in scripts[version:]:
+        connection.execute(script)
+    connection.execute("DELETE FROM schema_version")
+    connection.execute("INSERT INTO schema_version VALUES (?)", (len(scripts),))
+
+
 def schema_is_present(connection: EngineConnection) -> bool:
     """Return whether the schema is of the version that this sxhost knows."""
-    return _version(connection) == len(schema_scripts())
+    return schema_version(connection) == len(schema_scripts())
 
 
-def _version(connection: EngineConnection) -> int:
+def schema_version(connection: EngineConnection) -> int:
     """Return the version of the schema; 0 for one that has nothing of ours."""
     found = "SELECT to_regclass(quote_ident(current_schema()) || '.schema_version') IS NOT NULL"
     if not connection.execute(found).fetchone()[0]:

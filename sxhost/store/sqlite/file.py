@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from importlib import resources
@@ -29,6 +29,8 @@ __all__ = [
     "lock_database",
     "migrate",
     "no_room",
+    "read_only_uri",
+    "recognise",
     "schema_scripts",
 ]
 
@@ -54,8 +56,8 @@ def lock_database(path: Path) -> int:
         return lock
 
 
-def create(path: Path) -> None:
-    """Create a new database: the whole file, or none.
+def create(path: Path, fill: Callable[[sqlite3.Connection], object] = lambda _: None) -> None:
+    """Create a new database, with what `fill` puts into it: the whole file, or none.
 
     :raises StoreUnusable: the log of another one is in its place.
     """
@@ -73,6 +75,7 @@ def create(path: Path) -> None:
         upgrade(connection, 0, schema_scripts())
         meta = [("epoch", epoch.new()), ("last_event", "0"), ("last_message", "0")]
         rows.insert(connection, "meta", meta)
+        fill(connection)
         connection.commit()
     draft.chmod(0o600)
     draft.rename(path)
@@ -81,18 +84,21 @@ def create(path: Path) -> None:
 def inspect(path: Path) -> None:
     """Check a database without writing to it, which even closing it in the usual way would.
 
-    A file without a log is taken as it is, since SQLite would make one.
-
     :raises StoreUnusable: it is no database of sxhost, or of a later version.
     :raises sqlite3.DatabaseError: it is damaged.
     """
     if path.stat().st_size == 0:
         raise StoreUnusable(f"{path} is empty, which no database of sxhost ever is.")
-    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
-    place = f"{path.absolute().as_uri()}?{how}"
+    place = read_only_uri(path)
     with closing(sqlite3.connect(place, uri=True)) as connection:
         if recognise(connection, path) == len(schema_scripts()):
             verify(connection, place)
+
+
+def read_only_uri(path: Path) -> str:
+    """Return the URI that opens a database without writing to it, or making its log."""
+    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    return f"{path.absolute().as_uri()}?{how}"
 
 
 def recognise(connection: sqlite3.Connection, path: Path) -> int:
