@@ -46,6 +46,7 @@ admin            status, stop, token, open, audit
 store            store copy: the store while no host has it
 attach           any program as an attached session
 handover         take, give, adopt: a conversation at this terminal, or the host's
+barrier          wait: until a session is idle, asks, or is over
 hooks            agents' hooks, and their settings
 top              the live board (board/), where there can be one
 trust            which projects may say where telemetry goes
