@@ -89,6 +89,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Whether Codex, started by ``POST /messages``, runs without approvals and sandbox."""
     policy: Path | None = None
     """The policy's file (`sxhost.policy.rules`)."""
+    notify: Path | None = None
+    """The file of notifications (`sxhost.notify.rules`)."""
     prices: Path | None = None
     """A file of prices of models (`sxhost.prices`)."""
     emit_content: EmitContent = "full"

@@ -45,7 +45,7 @@ from sxhost.dashboard import routes as dashboard
 from sxhost.dashboard.assets import Assets
 from sxhost.faces.codex_sse import routes as codex_sse
 from sxhost.faces.codexd import routes as codexd
-from sxhost.faces.native import about, events, hooks, telemetry
+from sxhost.faces.native import about, events, hooks, notify, telemetry
 from sxhost.faces.native import agents as agent_routes
 from sxhost.faces.native import sessions as session_routes
 from sxhost.faces.native import websocket as session_websocket
@@ -64,6 +64,10 @@ from sxhost.http.router import make_tree
 from sxhost.http.routes import Route, identifying_paths, large_paths, open_paths
 from sxhost.http.site import HostSite
 from sxhost.logs import set_level
+from sxhost.notify.channels import open_senders
+from sxhost.notify.notifier import Notifications
+from sxhost.notify.outbox import NoticeOutbox
+from sxhost.notify.rules import BadRules
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
 from sxhost.telemetry.forwarder import make_forwarder
@@ -130,6 +134,7 @@ class Services(NamedTuple):
     multiplexer: Multiplexer
     metrics: Metrics
     hook_handler: HookHandler
+    notifications: Notifications
     run_in_thread: RunInThread
     """Runs what reads files that nobody promises to be quick."""
 
@@ -157,11 +162,16 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         multiplexer=services.multiplexer,
         certificate=certificate,
         stops=[services.hook_handler.close],
-        reloads=[part.reload for part in (certificate, rules) if part is not None],
+        reloads=[
+            part.reload
+            for part in (certificate, rules, services.notifications)
+            if part is not None
+        ],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
     for child in background_services(settings, services, reactor):
         child.setServiceParent(host)
+    services.notifications.setServiceParent(host)
     return host
 
 
@@ -180,8 +190,21 @@ def make_services(settings: Settings, store: Store, rules: Rules, reactor: Any) 
         Multiplexer(sessions, reactor, run_in_thread),
         Metrics(sessions),
         make_hook_handler(settings, sessions, reactor, run_in_thread),
+        make_notifications(settings, sessions, reactor),
         run_in_thread,
     )
+
+
+def make_notifications(
+    settings: Settings, sessions: SessionService, reactor: Any
+) -> Notifications:
+    """Return the notifications by the settings' file, or end the process with a sentence."""
+    place = settings.state_dir / "notices.json" if settings.notify else None
+    senders, outbox = open_senders(reactor, wall_ms), NoticeOutbox(place)
+    try:
+        return Notifications(sessions, reactor, wall_ms, senders, outbox, file=settings.notify)
+    except BadRules as error:
+        exit_with_error(1, f"sxhost: {error}")
 
 
 def make_hook_handler(
@@ -218,7 +241,10 @@ def make_routes(
         services.metrics,
         token_handlers,
         services.multiplexer,
-        hooks.routes(services.hook_handler, settings.user, installed),
+        [
+            *hooks.routes(services.hook_handler, settings.user, installed),
+            *notify.routes(services.notifications),
+        ],
         bypass=settings.bypass,
         readiness=readiness,
     )
@@ -305,14 +331,17 @@ def faces(
     metrics: Metrics,
     token_handlers: TokenHandlers,
     multiplexer: Multiplexer,
-    hook_routes: Sequence[Route],
+    parts_routes: Sequence[Route],
     *,
     bypass: bool = False,
     readiness: Readiness | None = None,
 ) -> Sequence[Route]:
-    """Return the routes of every face of a host; with `bypass`, Codex asks nobody."""
+    """Return the routes of every face of a host; with `bypass`, Codex asks nobody.
+
+    :param parts_routes: those of hooks, and of notifications.
+    """
     verbs = [*session_routes.routes(sessions), *agent_routes.routes(sessions)]
-    verbs += [*hook_routes, *telemetry.routes(sessions)]
+    verbs += [*parts_routes, *telemetry.routes(sessions)]
     logs = [
         *events.routes(sessions),
         *session_websocket.routes(sessions),

@@ -40,6 +40,7 @@ turn_view        what a session does, printed as it comes
 approval_prompts what agents ask, asked at the terminal
 chat             a conversation with an agent, line by line
 run              an agent at the terminal, for one turn
+notify           whom the host tells of what, and what became of it
 policy           what the rules of a file would decide
 admin            status, stop, token, open, audit
 store            store copy: the store while no host has it

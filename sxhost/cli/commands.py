@@ -26,6 +26,7 @@ MODULES: Final[Mapping[str, str]] = {
     "hooks": "hook",
     "log": "log transcript",
     "messages": "send pull",
+    "notify": "notify",
     "policy": "policy",
     "search": "search",
     "serve": "serve stdio",

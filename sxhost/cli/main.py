@@ -38,8 +38,8 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         *("hook", "attach", "register", "fire", "pull", "emit", "trust"),
     ),
     "The host": (
-        *("serve", "status", "stop", "open", "token", "audit", "policy", "store", "stdio"),
-        "completion",
+        *("serve", "status", "stop", "open", "token", "audit", "policy", "notify", "store"),
+        *("stdio", "completion"),
     ),
 }
 """The commands by what somebody wants, in the order in which the help has them."""

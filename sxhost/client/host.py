@@ -65,6 +65,7 @@ from sxhost.model.message import (
     Steered,
 )
 from sxhost.model.names import check_session_id
+from sxhost.model.notify import ChannelTest, NotifyView
 from sxhost.model.policy import PolicyView, RuleDraft, RuleProposal
 from sxhost.model.session import (
     Detail,
@@ -365,6 +366,14 @@ class HostClient:
     async def rotate_token(self) -> Done:
         """Replace the host's own token; the new one is in its file."""
         return await self._verbs.post(Done, "/tokens/admin/rotate")
+
+    async def notifications(self) -> NotifyView:
+        """Return the host's notifications: channels, rules, and what became of notices."""
+        return await self._verbs.get(NotifyView, "/notify")
+
+    async def test_channel(self, name: str) -> Done:
+        """Send a notice on a channel, and wait for it."""
+        return await self._verbs.post(Done, "/notify/test", ChannelTest(channel=name))
 
     async def invite(self, query: LoginQuery | None = None) -> Login:
         """Make a link that lets one browser in, once."""

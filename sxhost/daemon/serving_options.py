@@ -278,6 +278,7 @@ SERVING_OPTIONS: Final = (
         repeatable=True,
     ),
     ServingOption("policy", "File of the rules that answer agents' questions", FILE, "policy"),
+    ServingOption("notify", "File of whom to tell of what, and where", FILE, "notify"),
     ServingOption(
         "prices", "File of prices of models, beside those that the host knows", FILE, "prices"
     ),

@@ -43,6 +43,7 @@ from sxhost.errors.agents import (
 )
 from sxhost.errors.base import HostError, HostTimedOut, HostUnreachable
 from sxhost.errors.host import (
+    ChannelFailed,
     InternalError,
     NotReady,
     Overloaded,
@@ -50,6 +51,7 @@ from sxhost.errors.host import (
     StorageFull,
     StoreUnavailable,
     SubscriptionLimit,
+    UnknownChannel,
 )
 from sxhost.errors.requests import (
     BadField,
@@ -88,6 +90,7 @@ __all__ = [
     "BadJSON",
     "BadRequest",
     "BodyTooLarge",
+    "ChannelFailed",
     "CommandRefused",
     "ConversationInUse",
     "EventTooLarge",
@@ -126,6 +129,7 @@ __all__ = [
     "URITooLong",
     "Unauthorized",
     "UnknownApproval",
+    "UnknownChannel",
     "UnknownMessage",
     "UnknownRoute",
     "UnknownSession",

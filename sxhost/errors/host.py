@@ -5,6 +5,7 @@ from __future__ import annotations
 from sxhost.errors.base import HostError
 
 __all__ = [
+    "ChannelFailed",
     "InternalError",
     "NotReady",
     "Overloaded",
@@ -12,6 +13,7 @@ __all__ = [
     "StorageFull",
     "StoreUnavailable",
     "SubscriptionLimit",
+    "UnknownChannel",
 ]
 
 
@@ -84,3 +86,20 @@ class StorageFull(HostError):
 
     def __init__(self) -> None:
         super().__init__("There is no room on the host's disk.", retry_after=30)
+
+
+class UnknownChannel(HostError):
+    """Notifications have no channel of this name."""
+
+    status = 404
+    code = "unknown_channel"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no channel {name!r}.", channel=name)
+
+
+class ChannelFailed(HostError):
+    """A channel of notifications has not taken a notice; the message says why."""
+
+    status = 502
+    code = "channel_failed"

@@ -15,6 +15,7 @@ host          the verbs of a host as Protocols: of the service, and of a client 
 limits        every bound, with unit and reason
 message       messages to agents, and the inboxes in which they wait
 names         patterns of ids, names and cursors; texts of bounded length
+notify        notifications as the host shows them
 pictures      pictures in what agents are given and give back: found, and bounded
 pieces        which pieces of a log belong together, and what has them whole
 policy        the rules in use, and a rule that is proposed for them

@@ -6,6 +6,7 @@ Their clock stands until the test moves it.
 cluster   nodes over one log in memory, on one clock
 agents    fake agents and their drivers: they record their calls, the test reports for them
 host      a whole host in memory: routes, service and store on one clock
+senders   channels of notifications that are lists
 processes processes of attached agents, which the test ends
 network   a client's connections to such a host, which the test can cut, slow down or refuse
 waiting   the result of a coroutine or Deferred that needs no reactor
@@ -21,6 +22,7 @@ from .cluster import LogInMemory, NodeJournal, node_store
 from .host import MIDNIGHT_MS, UID, URL, BufferedResponse, HostInMemory
 from .network import UNLIMITED, NetworkInMemory
 from .processes import FakeProcesses
+from .senders import FakeSenders
 from .waiting import finished, is_done, result_of, started, turn
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "FakeDriver",
     "FakeDrivers",
     "FakeProcesses",
+    "FakeSenders",
     "HostInMemory",
     "LogInMemory",
     "NetworkInMemory",

@@ -19,7 +19,7 @@ from sxhost.agents.dependencies import Agents
 from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore
 from sxhost.client.host import HostClient
-from sxhost.faces.native import hooks
+from sxhost.faces.native import hooks, notify
 from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.hooks.sessions import HookHandler
@@ -32,6 +32,8 @@ from sxhost.http.routes import identifying_paths, large_paths, open_paths
 from sxhost.http.site import HostSite
 from sxhost.model.caller import HOST, Caller
 from sxhost.model.limits import Limits
+from sxhost.notify.notifier import Notifications
+from sxhost.notify.outbox import NoticeOutbox
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
 from sxhost.streams.notifier import LogNotifier
@@ -40,6 +42,7 @@ from sxhost.waiting import run_inline
 
 from .agents import FakeDrivers
 from .processes import FakeProcesses
+from .senders import FakeSenders
 from .waiting import result_of, started
 
 MIDNIGHT_MS = 1_710_288_000_000
@@ -123,6 +126,8 @@ class HostInMemory:
         self.running: list[RunningAgent] = []
         """Agents that run without hooks, to be discovered."""
         self.processes = FakeProcesses()
+        self.senders, self.outbox = FakeSenders(), NoticeOutbox()
+        self.rules: Path | None = None
         self.agents = Agents(self.drivers, watch=self.processes.watch, processes=self.processes)
         self.restart()
         self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
@@ -144,6 +149,9 @@ class HostInMemory:
         )
         self.service.on_process_end(self.hook_handler.read_last_words)
         self.service.on_hand_over(self.hook_handler.follow_terminal)
+        self.notifications = Notifications(
+            self.service, self.clock, self.wall_ms, self.senders, self.outbox, file=self.rules
+        )
         self.routes = faces(
             self.service,
             self.metrics,
@@ -156,7 +164,7 @@ class HostInMemory:
                 host_uid=UID,
             ),
             self.mux,
-            hooks.routes(self.hook_handler, UID),
+            [*hooks.routes(self.hook_handler, UID), *notify.routes(self.notifications)],
             bypass=self.bypass,
         )
         self.serve(make_tree(self.routes, self.limits, RESPONSE_FORMATS, self.service.slices))

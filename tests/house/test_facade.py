@@ -57,6 +57,7 @@ FACES_MAY_SEE = {
     "http": "routes, requests and connections",
     "logs": "what a face cannot tell its client",
     "model": "the verbs and their values",
+    "notify": "a face for notifications is routes to them",
     "ratelimit": "limits that are a protocol's own",
     "telemetry": "a face for telemetry is a route to its ingest",
     "transcripts": "the fold of events, which each protocol renders",

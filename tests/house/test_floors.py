@@ -147,6 +147,12 @@ ROOMS = {
         ),
         rooms_of("msgspec twisted"),
     ),
+    "notify": Room(
+        "3",
+        ("notify/*.py",),
+        rooms_of("errors files logs model treq_url waiting"),
+        rooms_of("msgspec treq twisted"),
+    ),
     "dashboard": Room(
         "5", ("dashboard/*.py",), rooms_of("errors http"), rooms_of("msgspec twisted")
     ),
@@ -180,7 +186,7 @@ ROOMS = {
     "faces/native": Room(
         "6",
         ("faces/__init__.py", "faces/native/*.py"),
-        rooms_of("auth codec errors hooks http logs model telemetry waiting"),
+        rooms_of("auth codec errors hooks http logs model notify telemetry waiting"),
         rooms_of("msgspec twisted zope"),
     ),
     "faces/pi": Room(
@@ -203,7 +209,8 @@ ROOMS = {
         ("tap.py",),
         rooms_of(
             "agent_files agents auth config daemon dashboard faces/codex_sse "
-            "faces/codexd faces/native faces/pi hooks http logs service store "
+            "faces/codexd faces/native faces/pi hooks http logs notify service "
+            "store "
             "telemetry visible waiting"
         ),
         rooms_of("msgspec twisted"),
@@ -213,8 +220,8 @@ ROOMS = {
         ("__main__.py", "cli/*.py", "cli/board/*.py"),
         rooms_of(
             "address attach auth client codec config daemon drivers errors faces/pi "
-            "hooks localnet logs model os_process policy project slices surroundings telemetry "
-            "top transcripts trust visible waiting"
+            "hooks localnet logs model notify os_process policy project slices surroundings "
+            "telemetry top transcripts trust visible waiting"
         ),
         rooms_of("click markdown_it msgspec rich segno textual twisted zope"),
     ),
@@ -223,7 +230,7 @@ ROOMS = {
         ("testing/*.py",),
         rooms_of(
             "agent_files agents auth client drivers errors faces/native faces/pi "
-            "hooks http model process service store streams top waiting"
+            "hooks http model notify process service store streams top waiting"
         ),
         rooms_of("msgspec treq twisted zope"),
     ),

@@ -53,6 +53,9 @@ COMMANDS = {
     "log": ["log", "s"],
     "transcript": ["transcript", "s"],
     "new": ["new", "--agent", "echo", "--id", "n"],
+    "notify log": ["notify", "log"],
+    "notify show": ["notify", "show"],
+    "notify test": ["notify", "test", "x"],
     "open": ["open", "--print"],
     "prune": ["prune"],
     "pull": ["pull", "s"],
@@ -78,13 +81,14 @@ COMMANDS = {
 
 REFUSED = {
     *("answer", "approve", "deny", "end", "interrupt", "steer", "token revoke", "turn"),
-    *("adopt", "give", "take"),
+    *("adopt", "give", "notify test", "take"),
 }
 """Commands for which there is nothing to do."""
 
 NO_HOST = {
     *("completion", "emit", "hook claude", "hook codex", "hook status", "hook uninstall"),
-    *("policy test", "serve", "stdio", "stop", "store copy", "token show", "trust"),
+    *("notify check", "policy test", "serve", "stdio", "stop", "store copy", "token show"),
+    "trust",
     "top",  # it needs a terminal: test_top.py
 }
 

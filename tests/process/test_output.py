@@ -36,6 +36,7 @@ GIVEN = {
     "prompt": "x",
     "event": "e",
     "agent": "echo",
+    "channel": "x",
 }
 """What the parameters of a command get that must have something."""
 
@@ -51,6 +52,7 @@ APART: dict[str, list[list[str]]] = {
     "hook install": [["claude", "--project"], ["codex", "--project", "--dry-run"]],
     "hook status": [[], ["--json"]],
     "hook uninstall": [["claude", "--project"]],
+    "notify check": [["notify.toml"], [HOSTILE.replace("\0", "")]],
     "policy test": [
         *(["policy.toml", "--command", "ls"], ["policy.toml", "--command", "ls", "--json"]),
         *(["wrong.toml", "--command", "ls"], [HOSTILE.replace("\0", ""), "--command", "ls"]),
@@ -146,8 +148,9 @@ def test_no_field_of_the_host_drives_a_terminal(name: str, place: Path) -> None:
     assert r"\x1b[8m" in seen, seen
 
 
-# An answer needs a question of one shape, and none of the hostile sessions can be named.
-SILENT = ("answer", "prune")
+# An answer needs a question of one shape, none of the hostile sessions can be named, and a
+# program that is run here says what it says.
+SILENT = ("answer", "prune", "take")
 
 
 @pytest.mark.parametrize("name", [name for name in LINKED if name not in SILENT])

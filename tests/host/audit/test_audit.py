@@ -77,6 +77,7 @@ LEFT_OUT = {
     "POST /messages": "the verbs of POST /sessions and of its turns",
     "POST /approvals": "the verb of POST /sessions/<session_id>/approvals/<approval_id>",
     "POST /policy/propose": "it reads what is there",
+    "POST /notify/test": "a notice tells of itself",
     "POST /sessions/<session_id>/seen": "somebody has looked",
 }
 """Routes that change something and leave no entry, or whose verb is another route's."""

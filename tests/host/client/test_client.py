@@ -319,6 +319,8 @@ SAMPLES = (
     errors.NoTurn("a"),
     errors.OnlyAtTerminal(7, since_ms=9),
     errors.AtTerminal("a", 7),
+    errors.UnknownChannel("a"),
+    errors.ChannelFailed("It has not arrived."),
     errors.ConversationInUse("native", "a"),
     errors.NotHosted("a"),
     errors.NotReady("stands by for another one"),

@@ -62,9 +62,9 @@ def test_options_of_the_host_are_not_for_other_commands() -> None:
 
 WITHOUT_JSON = {
     *("attach", "completion", "emit", "serve", "stdio", "token show"),
-    *("hook claude", "hook codex", "hook install", "hook uninstall"),
+    *("hook claude", "hook codex", "hook install", "hook uninstall", "notify check"),
 }
-"""Commands that print nothing of a host: what a program says, a script, a token."""
+"""Commands that print nothing of a host: what a program says, a script, a token, a check."""
 
 
 def test_every_command_that_prints_what_a_host_knows_prints_json() -> None:

@@ -1,0 +1,257 @@
+"""The file of notifications: channels, and rules of what is told where.
+
+``docs/notify.md`` describes it.  What is wrong in it is named by its table and field.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta, Struct
+
+__all__ = [
+    "BadRules",
+    "Channel",
+    "CommandChannel",
+    "DesktopChannel",
+    "Kind",
+    "NotifyRule",
+    "NotifyRules",
+    "NtfyChannel",
+    "QuietHours",
+    "WebhookChannel",
+]
+
+T = TypeVar("T")
+
+Kind = Literal["asks", "failed", "done", "stalled", "lost", "ended"]
+"""What can be so of a session that somebody may want to know."""
+
+Words = Annotated[str, Meta(min_length=1, max_length=4096)]
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}\Z")]
+URL = Annotated[str, Meta(pattern=r"^https?://[^\s]+\Z", max_length=2048)]
+Duration = Annotated[str, Meta(pattern=r"^([1-9][0-9]{0,5}[smhd])?\Z")]
+Span = Annotated[str, Meta(pattern=r"^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]\Z")]
+
+SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+LARGEST: Final = 1_000_000
+"""Bytes of a file at the most."""
+
+MOST: Final = 100
+"""Rules, and channels, at the most."""
+
+
+class BadRules(ValueError):
+    """The file is wrong; `where` names the table, `why` is a sentence."""
+
+    def __init__(self, file: str, where: str, why: str) -> None:
+        super().__init__(f"{file}: {where}: {why}" if where else f"{file}: {why}")
+
+
+def seconds(duration: str) -> float:
+    """Return a duration (``30s``, ``5m``) in seconds; 0 for an empty one."""
+    return float(int(duration[:-1]) * SECONDS[duration[-1]]) if duration else 0.0
+
+
+# Channels.
+
+
+class NtfyChannel(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="ntfy"
+):
+    """A topic of an ntfy server: `url` is the topic's."""
+
+    url: URL
+    token_file: Words = ""
+
+
+class WebhookChannel(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="webhook"
+):
+    """A program that takes notices as JSON, signed with a secret if there is one."""
+
+    url: URL
+    secret_file: Words = ""
+
+
+class CommandChannel(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="command"
+):
+    """A program that is run for each notice, which it finds in its environment."""
+
+    argv: Annotated[list[Words], Meta(min_length=1, max_length=64)]
+
+
+class DesktopChannel(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="desktop"
+):
+    """The desktop of the host's user."""
+
+
+Channel = NtfyChannel | WebhookChannel | CommandChannel | DesktopChannel
+
+
+# Rules.
+
+
+class NotifyRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is told, of which sessions, where, and when not."""
+
+    when: Annotated[list[Kind], Meta(min_length=1, max_length=6)]
+    to: Annotated[list[Name], Meta(min_length=1, max_length=MOST)]
+    name: str = ""
+    agent: str = ""
+    project: str = ""
+    session: str = ""
+    label: Annotated[str, Meta(pattern=r"^([^:]+:.*)?\Z")] = ""
+    """Written ``name:value``."""
+    after: Duration = ""
+    """Told only if it is still so then."""
+    work: Duration = "1m"
+    """``done`` is told of work that took at least as long."""
+    again: Duration = ""
+    """Told again, as long as it is so."""
+    quiet: Annotated[list[Span], Meta(max_length=8)] = []
+    """Hours in which it is not told; what is still so is told after them."""
+    zone: str = ""
+    """The time zone of those hours; without one it is the machine's."""
+    content: bool = False
+    """Whether the words of agents are told, too."""
+
+    @property
+    def after_s(self) -> float:
+        """Seconds until it is told."""
+        return seconds(self.after)
+
+    @property
+    def work_s(self) -> float:
+        """Seconds of work of which the end is told."""
+        return seconds(self.work)
+
+    @property
+    def again_s(self) -> float:
+        """Seconds until it is told again; 0 if never."""
+        return seconds(self.again)
+
+    @property
+    def hours(self) -> QuietHours:
+        """The hours in which it is not told."""
+        return QuietHours(self.quiet, self.zone)
+
+
+class QuietHours:
+    """Spans of the day, of which one may go over midnight, in a time zone.
+
+    :raises ValueError: there is no such zone, or time of day.
+    """
+
+    def __init__(self, spans: Sequence[str], zone: str = "") -> None:
+        self.zone = _zone(zone)
+        self._spans = [_span(span) for span in spans]
+
+    def include(self, now: time) -> bool:
+        """Tell whether a time of day is in one of them."""
+        return any(
+            begin <= now < end if begin <= end else now >= begin or now < end
+            for begin, end in self._spans
+        )
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (OSError, ValueError, KeyError):  # it raises any of these for what is none
+        raise ValueError(f"there is no time zone {name!r}") from None
+
+
+def _span(text: str) -> tuple[time, time]:
+    begin, end = (time.fromisoformat(part) for part in re.split("-", text))
+    return begin, end
+
+
+class NotifyRules(Struct, frozen=True):
+    """A file: its channels by name, its rules in order, and where the host is reached."""
+
+    channels: Mapping[str, Channel] = {}
+    rules: Sequence[NotifyRule] = ()
+    link: str = ""
+    """The address of the dashboard, for links in notices."""
+
+    @classmethod
+    def load(cls, path: Path) -> NotifyRules:
+        """Read a file.
+
+        :raises BadRules: it cannot be read, is wrong, or anyone could have written it.
+        """
+        try:
+            if path.stat().st_mode & stat.S_IWOTH:
+                raise BadRules(str(path), "", "Everyone may write to it; `chmod o-w` it.")
+            return cls.read(path.read_bytes(), str(path))
+        except OSError as error:
+            raise BadRules(str(path), "", f"It cannot be read: {error.strerror}.") from None
+
+    @classmethod
+    def read(cls, text: bytes, file: str = "notify") -> NotifyRules:
+        """Parse a file; `file` is its name in errors.
+
+        :raises BadRules: it is wrong.
+        """
+        tables = _tables(text, file)
+        link = tables.pop("link", "")
+        given, written = tables.pop("channel", {}), tables.pop("rule", [])
+        if tables:
+            why = "There are only `link`, channels (`[channel.NAME]`) and rules (`[[rule]]`)."
+            raise BadRules(file, f"`{min(tables)}`", why)
+        if not isinstance(given, dict) or not isinstance(written, list):
+            why = "A channel begins with `[channel.NAME]`, a rule with `[[rule]]`."
+            raise BadRules(file, "", why)
+        if max(len(given), len(written)) > MOST:
+            raise BadRules(file, "", f"There are at most {MOST} channels, and as many rules.")
+        channels: dict[str, Channel] = {}
+        for name, table in given.items():
+            _convert(name, Name, file, f"[channel.{name}]")
+            channels[name] = _convert(table, Channel, file, f"[channel.{name}]")
+        rules = [_rule(one, number, channels, file) for number, one in enumerate(written, 1)]
+        return cls(channels, rules, _convert(link, Link, file, "`link`"))
+
+
+Link = Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?\Z", max_length=2048)]
+
+
+def _rule(table: Any, number: int, channels: Mapping[str, Channel], file: str) -> NotifyRule:
+    name = table.get("name") if isinstance(table, dict) else None
+    place = f"rule {name!r}" if isinstance(name, str) else f"rule {number}"
+    rule: NotifyRule = _convert(table, NotifyRule, file, place)
+    for channel in rule.to:
+        if channel not in channels:
+            raise BadRules(file, place, f"The field `to` names no channel: {channel!r}.")
+    try:
+        _ = rule.hours
+    except ValueError as error:
+        raise BadRules(file, place, f"The quiet hours are wrong: {error}.") from None
+    return rule if rule.name else msgspec.structs.replace(rule, name=place)
+
+
+def _tables(text: bytes, file: str) -> dict[str, Any]:
+    if len(text) > LARGEST:
+        raise BadRules(file, "", f"It has more than {LARGEST} bytes.")
+    try:
+        return tomllib.loads(text.decode())
+    except (ValueError, RecursionError) as error:
+        raise BadRules(file, "", f"It is not TOML: {error}.") from None
+
+
+def _convert(given: Any, kind: Any, file: str, place: str) -> Any:
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        raise BadRules(file, place, f"{error}.") from None
