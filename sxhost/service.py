@@ -21,6 +21,7 @@ from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
+from sxhost.model.delivery import DELIVERY_NOTES
 from sxhost.model.event_types import PIECES
 from sxhost.model.limits import Limits
 from sxhost.model.session import (
@@ -43,7 +44,7 @@ from sxhost.registration import Registrar
 from sxhost.service_agents import AgentVerbs
 from sxhost.service_core import ServiceCore
 from sxhost.service_events import EventVerbs
-from sxhost.service_messages import MessageVerbs
+from sxhost.service_messages import MessageVerbs, expected_delivery
 from sxhost.service_policy import PolicyVerbs
 from sxhost.service_viewers import ViewerVerbs
 from sxhost.store.contracts import Store
@@ -214,6 +215,7 @@ class SessionService(EventVerbs, MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVe
         first = await self._core.store.seq_before(session_id, RECENT_EVENTS)
         events = await self._core.store.read_events(session_id, seq=first)
         settings = in_force(session.launch)
+        delivery = expected_delivery(self._core, session)
         return Detail(
             **asdict(await self._core.summary(session)),
             pid=session.pid or (session.os_process.pid if session.os_process else None),
@@ -227,6 +229,8 @@ class SessionService(EventVerbs, MessageVerbs, AgentVerbs, PolicyVerbs, ViewerVe
             native_id=session.native_id,
             continues=session.continues,
             continued_by=session.continued_by,
+            delivery=delivery,
+            note=DELIVERY_NOTES[delivery].removeprefix("queued: "),
             turn=session.turn,
             background=session.background,
             approval_policy=settings.approval_policy,

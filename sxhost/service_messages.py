@@ -17,6 +17,7 @@ from sxhost.model.delivery import (
 from sxhost.model.message import (
     Message,
     MessageDraft,
+    Mode,
     PullQuery,
     Sent,
 )
@@ -24,7 +25,7 @@ from sxhost.model.session import Done, Registration, Session
 from sxhost.service_core import ServiceCore
 from sxhost.streams.topics import inbox_topic, wake_topic
 
-__all__ = ["MessageVerbs", "queue_message"]
+__all__ = ["MessageVerbs", "expected_delivery", "queue_message"]
 
 
 REST_LOOK_S = 1.0
@@ -185,24 +186,32 @@ async def queue_message(core: ServiceCore, session_id: str, draft: MessageDraft)
     put = partial(core.store.put_message, session_id, draft, entry.at_ms, entry)
     message, queued = await core.eviction.run_with_room(put)
     session = await core.store.session(session_id)
-    delivery = _delivery(core, session, message, pulls=pulls, can_wake=can_wake)
+    delivery: Delivery = "repeated"
+    if message.state == "queued":
+        delivery = _delivery(core, session, message.mode, pulls=pulls, can_wake=can_wake)
     core.supervisor.deliver_messages(session_id)
     note = DELIVERY_NOTES[delivery]
     return Sent(id=message.id, queued=queued, delivery=delivery, note=note)
 
 
+def expected_delivery(core: ServiceCore, session: Session) -> Delivery:
+    """Return when a message would reach a session's agent that is sent now, as it can."""
+    topics = core.notifier.topics
+    pulls = topics.watched(inbox_topic(session.id))
+    can_wake = topics.watched(wake_topic(session.id))
+    return _delivery(core, session, "auto", pulls=pulls, can_wake=can_wake)
+
+
 def _delivery(
-    core: ServiceCore, session: Session, message: Message, *, pulls: bool, can_wake: bool
+    core: ServiceCore, session: Session, mode: Mode, *, pulls: bool, can_wake: bool
 ) -> Delivery:
-    """Return when a message that was just queued reaches its agent."""
-    if message.state != "queued":
-        return "repeated"
+    """Return when a message that is just queued reaches its agent."""
     if session.kind == "hosted":
-        return core.supervisor.delivery(session, message.mode)
+        return core.supervisor.delivery(session, mode)
     return attached_delivery(
         session.inbox,
         core.current(session).state.name,
-        message.mode,
+        mode,
         turn_over=session.turn_over,
         pulls=pulls,
         can_wake=can_wake,

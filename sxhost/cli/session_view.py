@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["detail_lines", "session_view"]
 
-NOT_SHOWN = frozenset({"events", "os_process"})
-"""Fields of a session that stand elsewhere: its events below, its process as `pid`."""
+NOT_SHOWN = frozenset({"events", "os_process", "delivery"})
+"""Fields of a session that stand elsewhere: its events below, its process as `pid`, and when it
+hears a message as `note`."""
 
 NAME = 12
 """Columns of a field's name."""
@@ -82,6 +83,7 @@ def _facts(detail: Detail, now_ms: int) -> Iterator[tuple[str, str]]:
         ("last words", detail.preview),
         ("used", usage_text(detail.usage) or value_text(detail.usage)),
         ("messages", _messages(detail)),
+        ("a message", detail.note),
         ("background", "; ".join(one.title or one.kind or one.id for one in detail.background)),
         ("may", _rights(detail)),
         ("command", " ".join(detail.command or ())),

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from sxhost.model.delivery import InboxKind
+from sxhost.model.delivery import Delivery, InboxKind
 from sxhost.model.event import Event
 from sxhost.model.names import (
     LABEL,
@@ -274,6 +274,10 @@ class Detail(Summary, frozen=True, kw_only=True):
     """The session that this one goes on with, after ``/clear`` or ``/resume``."""
     continued_by: str = ""
     """The session that goes on with this one."""
+    delivery: Delivery | Literal[""] = ""
+    """When a message that is sent now would reach its agent."""
+    note: str = ""
+    """The same in words."""
     turn: Turn | None = None
     background: list[BackgroundTask] = []
     """What still runs in the background, whether or not a turn does."""

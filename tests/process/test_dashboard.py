@@ -731,7 +731,7 @@ def test_phone_shows_one_column_with_targets_for_thumbs(
     phone = Dashboard(browser, running_host.url, **PHONE)
     page = phone.open(place)
     expect(page.locator("main")).not_to_be_empty()
-    expect(page.locator("a.row, article.card, form, .form, .spending").first).to_be_visible()
+    expect(page.locator("a.row, article.card, form, .host, .spending").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     targets = "main button:visible, main summary:visible, main select:visible, nav a:visible"
     small = page.locator(f"{targets}, main a.row:visible")

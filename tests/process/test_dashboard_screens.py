@@ -269,7 +269,7 @@ def test_usage_is_told_or_unknown_and_activity_is_shown_as_it_happens(
     feed.fire("b", "usage", input_tokens=3000, output_tokens=70)
     page = dashboard.open("usage")
     rows = page.locator("table.sums tbody tr")
-    expect(rows).to_have_text("claude4k120$0.25 + unknown of 3.07k tokens")
+    expect(rows).to_have_text("claude4k120$0.25 + 3.07k tokens without a price")
     feed.fire("c", "usage", input_tokens=1_000_000, output_tokens=10)
     page.get_by_label("By", exact=True).select_option("session")
     expect(rows).to_have_count(3)
@@ -294,6 +294,27 @@ def test_usage_is_told_or_unknown_and_activity_is_shown_as_it_happens(
     expect(lines).to_have_count(2)
     lines.first.click()
     expect(page).to_have_url(re.compile("#/s/b/e4$"))
+    assert page.locator("main img, main script").count() == 0
+
+
+def test_session_says_where_it_runs_when_it_hears_and_what_it_costs(
+    dashboard: Dashboard, feed: Feed
+) -> None:
+    hook = {"session_id": "a", "hook_event_name": "SessionStart", "source": "startup"}
+    feed.ask("/hooks/claude", {**hook, "cwd": "/work/site"})
+    feed.register("a", title=HOSTILE[0], pid=4711, labels={"team": HOSTILE[1]})
+    feed.fire("a", "usage", input_tokens=3000, output_tokens=70, cost_usd=0.25)
+    page = dashboard.open("s/a")
+    prospect = "nobody hears it until somebody types there"
+    expect(page.locator(".composer [role=status]")).to_have_text(prospect)
+    page.get_by_role("link", name="About").click()
+    facts = page.locator("main dl.facts")
+    expect(facts).to_contain_text("at its user's own terminal, process 4711")
+    expect(facts).to_contain_text(prospect)
+    expect(facts).to_contain_text("$0.25, 3.07k tokens")
+    expect(facts).to_contain_text(f"team:{HOSTILE[1]}")
+    expect(facts).to_contain_text("sxhost adopt a")
+    assert Axe().run(page).response["violations"] == []
     assert page.locator("main img, main script").count() == 0
 
 

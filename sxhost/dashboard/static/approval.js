@@ -3,10 +3,10 @@
 import { Refusal, path, post } from "./api.js";
 import { Diff } from "./diff.js";
 import { h, html, signal, useEffect, useLayoutEffect, useNow, useRef, useSignal, useState } from "./dom.js";
-import { age, clock, duration, oneLine } from "./format.js";
+import { ago, clock, duration, oneLine } from "./format.js";
 import { Rule } from "./rule.js";
 import { loadApprovals, may, me, sessions } from "./state.js";
-import { Block, Words, written } from "./text.js";
+import { Block, Given, Words, isFields, isLong, written } from "./text.js";
 
 /** How long a card that was read from its begin must have been seen to its end before it can be approved, in milliseconds. */
 const LOOK = 400;
@@ -78,8 +78,8 @@ export function Approval({ approval, batch = false }) {
       <header>
         ${batch && approval.inquiries.length === 0 && !approval.at_terminal_ms && html`<input type="checkbox" data-key="x" aria-label="Answer together with others" title="answer together with others" disabled=${!!unread} checked=${chosen} onChange=${() => toggle(nameOf(approval))} />`}
         <a href=${`#/s/${encodeURIComponent(approval.session)}`}><b>${oneLine(session.title || approval.session, 80)}</b></a>
-        <span class="dim">${[session.agent, oneLine(session.cwd || "", 60), oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")}</span>
-        <span class="dim right">no. ${approval.id}, asked ${age(now - approval.opened_ms)} ago${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span>
+        <span class="dim">${[session.agent, session.cwd !== approval.detail.cwd && oneLine(session.cwd || "", 60), oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")}</span>
+        <span class="dim right">no. ${approval.id}, asked ${ago(now - approval.opened_ms)}${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span>
       </header>
       <span ref=${begin}></span>
       ${h(Asked, { approval })}
@@ -134,21 +134,24 @@ export function Asked({ approval }) {
   const command = Array.isArray(detail.command) ? detail.command.join(" ") : detail.command;
   return html`
     ${command ? html`<pre class="block whole">${h(Words, { text: written(command) })}</pre>` : html`<p class="asks">${h(Words, { text: approval.title })}</p>`}
+    ${typeof detail.diff === "string" && detail.diff && h(Diff, { diff: detail.diff, whole: true })}
+    ${!detail.diff && Array.isArray(detail.changes) && detail.changes.map((/** @type {any} */ change, /** @type {number} */ at) => html`
+      <div key=${at}><b>${h(Words, { text: String(change.path || "") })}</b>${h(Diff, { diff: written(change.diff ?? change), whole: true })}</div>`)}
     <dl class="facts">
       ${detail.cwd && h(Fact, { name: "in", value: detail.cwd })}
       ${detail.paths?.length > 0 && h(Fact, { name: "files", value: detail.paths.join("\n") })}
       ${rest.map(([name, value]) => h(Fact, { key: name, name, value }))}
-      ${SAID.filter((name) => detail[name]).map((name) => h(Fact, { key: name, name: "the agent says", value: detail[name] }))}
-    </dl>
-    ${typeof detail.diff === "string" && detail.diff && h(Diff, { diff: detail.diff, whole: true })}
-    ${!detail.diff && Array.isArray(detail.changes) && detail.changes.map((/** @type {any} */ change, /** @type {number} */ at) => html`
-      <div key=${at}><b>${h(Words, { text: String(change.path || "") })}</b>${h(Diff, { diff: written(change.diff ?? change), whole: true })}</div>`)}`;
+      ${SAID.filter((name) => detail[name] && detail[name] !== command).map((name) => h(Fact, { key: name, name: "the agent says", value: detail[name] }))}
+    </dl>`;
 }
+
+/** What fields are called that do not say it themselves. @type {Record<string, string>} */
+const CALLED = { session: "for this session" };
 
 /** @param {{name: string, value: unknown}} props */
 function Fact({ name, value }) {
-  const text = written(value);
-  return html`<dt>${name}</dt><dd>${text.includes("\n") || text.length > 200 ? h(Block, { text, whole: true }) : h(Words, { text })}</dd>`;
+  const text = Array.isArray(value) && value.every((each) => typeof each === "string") ? value.join("\n") : written(value);
+  return html`<dt>${CALLED[name] || name}</dt><dd>${isFields(value) ? h(Given, { given: value, whole: true }) : isLong(text) ? h(Block, { text, whole: true }) : h(Words, { text })}</dd>`;
 }
 
 const NAMES = /** @type {Record<string, string>} */ ({ approve: "Approve once", approve_session: "Approve for this session", deny: "Deny", cancel: "Cancel the turn" });

@@ -1,7 +1,8 @@
 // @ts-check
 // The board: every session, those first that need somebody.
 import { h, html, useEffect, useMemo, useNow, useRef, useSignal, useState } from "./dom.js";
-import { age, count, dollars, oneLine, project } from "./format.js";
+import { copy } from "./copy.js";
+import { age, count, dollars, oneLine, project, shortModel } from "./format.js";
 import { post, path } from "./api.js";
 import { failed, groupOf, groups, listed, may, me, sessions, waitsForLook } from "./state.js";
 
@@ -149,7 +150,7 @@ function Row({ session, now, Spark }) {
     <li><a class=${`row ${groupOf(session)}`} href=${place} data-command=${`sxhost log ${session.id}`} data-link=${place}>
       <span class="state"><span aria-hidden="true">${sign}</span> ${word} <span class="dim">${age(now - session.since_ms)}</span></span>
       <span class="title">${unread && html`<span class="unread" title=${session.flagged ? "to be looked at later" : "not looked at"}>${session.flagged ? "⚑" : "●"}</span>`}${titleOf(session)}</span>
-      <span class="agent">${session.agent || session.kind}${session.model && html` <span class="dim">${oneLine(session.model, 40)}</span>`}</span>
+      <span class="agent" title=${session.model || undefined}>${session.agent || session.kind}${session.model && html` <span class="dim">${oneLine(shortModel(session.model, session.agent), 40)}</span>`}</span>
       <span class="doing dim">${doingOf(session, now)}</span>
       <span class="spark">${Spark && h(Spark, { id: session.id })}</span>
       <span class="place dim">${oneLine(session.project || project(session.cwd), 40)}${session.git_branch && ` · ${oneLine(session.git_branch, 40)}`}</span>
@@ -160,10 +161,14 @@ function Row({ session, now, Spark }) {
 /** Signs of Markdown that say nothing in a line. */
 const MARKUP = /\*\*|__|`|(?:^|\s)#{1,6}(?=\s)|\|/g;
 
+/** Milliseconds from which on the age of what is done is another than that of the state. */
+const APART = 2000;
+
 /** What a session does or asks, or its last words. @param {any} session @param {number} now */
 function doingOf(session, now) {
   if (!session.activity) return oneLine((session.preview || session.reason).replace(MARKUP, ""), 160);
-  return `${oneLine(session.activity, 140)}${session.activity_since_ms ? ` · ${age(now - session.activity_since_ms)}` : ""}`;
+  const later = session.activity_since_ms > session.since_ms + APART;
+  return `${oneLine(session.activity, 140)}${later ? ` · ${age(now - session.activity_since_ms)}` : ""}`;
 }
 
 /** What it has used until now. @param {any} session */
@@ -175,10 +180,10 @@ export function costOf(session) {
 
 function Empty() {
   const ways = [
-    ["Claude Code that you start yourself", "sxhost hook install claude"],
-    ["an agent that the host runs", 'sxhost run --agent claude "What is in this directory?"'],
-    ["just to see it move", 'sxhost run --agent echo "Roses are red."'],
+    ["Each Claude Code that you start yourself", "sxhost hook install claude"],
+    ["An agent that the host runs", 'sxhost run --agent claude "What is in this directory?"'],
+    ["Just to see one move", 'sxhost run --agent echo "Roses are red."'],
   ];
   return html`<div class="empty"><h2>No agent has been here yet</h2><p>Bring the first one in; it appears here by itself.</p>
-    <dl>${ways.map(([what, line]) => html`<dt>${what}</dt><dd><code>${line}</code></dd>`)}</dl></div>`;
+    <ul class="ways">${ways.map(([what, line]) => html`<li><span>${what}</span><code>${line}</code><button onClick=${() => copy(line)}>Copy</button></li>`)}</ul></div>`;
 }

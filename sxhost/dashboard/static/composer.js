@@ -9,13 +9,24 @@ import { Words } from "./text.js";
 
 const MODES = /** @type {Record<string, string>} */ ({ auto: "as it can", interrupt: "now, interrupting", queue: "after this turn" });
 
-/** What will become of a message, before it is sent. @param {any} session @param {string} mode */
-function prospect(session, mode) {
+/** What will become of a message, before it is sent. @param {any} session @param {string} mode @param {string} heard when an agent at its own terminal hears it */
+function prospect(session, mode, heard) {
   const busy = works(session);
-  if (session.kind !== "hosted") return busy ? "it hears this at its next tool, or after its turn" : "it hears this when somebody types at its terminal";
+  if (session.kind !== "hosted") return busy && mode === "queue" ? "it hears this after its turn" : heard;
   if (session.rest) return "this starts it again";
   if (!busy) return "this begins a turn";
   return { auto: "it works: this joins the turn, if its agent can take it", interrupt: "it works: this cuts into the turn", queue: "this waits for the end of the turn" }[mode] || "";
+}
+
+/**
+ * When an agent at its own terminal hears what is sent now, in the host's words; and what asks again.
+ * @param {any} session @returns {[string, () => void]}
+ */
+function useHeard({ id, kind, detail_state: state, turn_since_ms: turn }) {
+  const [note, setNote] = useState("");
+  const ask = () => { if (kind !== "hosted") get(path`sessions/${id}`).then((found) => setNote(found.note), () => {}); };
+  useEffect(ask, [id, kind, state, turn]);
+  return [note, ask];
 }
 
 /** Characters from which on a draft is kept once its writer pauses, and milliseconds that he pauses. */
@@ -58,6 +69,7 @@ export function Composer({ session, sent }) {
     else keeping.current = window.setTimeout(() => keep(draftKey, typed), KEEP);
   };
 
+  const [heard, askAgain] = useHeard(session);
   const [files, setFiles] = useState(/** @type {File[]} */ ([]));
   const [attaching, setAttaching] = useState(/** @type {typeof import("./attach.js") | null} */ (null));
   const pictures = useRef(/** @type {import("./pictures.js").Picture[]} */ ([]));
@@ -96,12 +108,12 @@ export function Composer({ session, sent }) {
     onDragOver=${(/** @type {DragEvent} */ event) => event.preventDefault()} onDrop=${(/** @type {DragEvent} */ event) => attach(event.dataTransfer?.files, event)}>
     ${h(Waiting, { session, edit: change })}
     ${attaching && files.length > 0 && h(attaching.Tray, { files, change: setFiles, ready: (/** @type {any[]} */ found) => { pictures.current = found; }, fail: setVerdict })}
-    <textarea rows="2" placeholder=${`Message to ${session.agent || "the agent"}`} aria-label="Message" data-key="c" value=${text}
+    <textarea rows="2" placeholder=${`Message to ${session.agent || "the agent"}`} aria-label="Message" data-key="c" value=${text} onFocus=${askAgain}
       onInput=${(/** @type {any} */ event) => change(event.target.value)} onKeyDown=${pressed}></textarea>
     <div class="decisions"><select aria-label="When" value=${files.length ? "auto" : mode} disabled=${files.length > 0} onChange=${(/** @type {any} */ event) => setMode(event.target.value)}>
         ${Object.entries(MODES).map(([name, words]) => html`<option key=${name} value=${name}>${words}</option>`)}</select>
       ${session.kind === "hosted" && html`<label class="attach" title="paste, drop or choose pictures">Picture…<input class="unseen" type="file" accept="image/*" multiple onChange=${(/** @type {any} */ event) => { attach(event.target.files, event); event.target.value = ""; }} /></label>`}
-      <span class="dim verdict" role="status">${verdict || prospect(session, files.length ? "auto" : mode)}</span>
+      <span class="dim verdict" role="status">${verdict || prospect(session, files.length ? "auto" : mode, heard)}</span>
       <button class="approve" onClick=${send}>Send <kbd>Ctrl ⏎</kbd></button></div></div>`;
 }
 

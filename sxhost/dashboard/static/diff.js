@@ -20,16 +20,16 @@ export function Diff({ diff, whole: all = false }) {
   const toggle = () => { beside.value = !two; localStorage.setItem(WANTED, two ? "one" : "beside"); };
   return html`<div class="change"><button class="quiet wide" onClick=${toggle}>${two ? "unified" : "side by side"}</button>
     ${two && html`<div class="beside wide">${h(Beside, { lines: shown })}</div>`}
-    <pre class=${`block diff${two ? " narrow" : ""}`}>${shown.map((line, at) => html`<span key=${at} class=${kind(line)}>${h(Words, { text: `${line}\n` })}</span>`)}</pre>
+    <pre class=${`block diff${two ? " narrow" : ""}`}>${shown.map((line, at) => html`<span key=${at} class=${kind(line)}>${h(Words, { text: `${named(line)}\n` })}</span>`)}</pre>
     ${!whole && html`<button class="quiet" onClick=${() => open(true)}>${lines.length - PART} lines more: show all</button>`}</div>`;
 }
 
 /** @param {{lines: string[]}} props */
 function Beside({ lines }) {
   const rows = useMemo(() => pairs(lines), [lines]);
-  const cell = (/** @type {string | null} */ line) => html`<td class=${line === null ? "nothing" : kind(line)}>${line !== null && h(Words, { text: kind(line) === "hunk" || kind(line) === "file" ? line : line.slice(1) })}</td>`;
+  const cell = (/** @type {string | null} */ line) => html`<td class=${line === null ? "nothing" : kind(line)}>${line !== null && h(Words, { text: kind(line) === "hunk" || kind(line) === "file" ? named(line) : line.slice(1) })}</td>`;
   return html`<table><tbody>${rows.map(([before, after], at) => (before === after && before !== null && kind(before) !== ""
-    ? html`<tr key=${at}><td colspan="2" class=${kind(before)}>${h(Words, { text: before })}</td></tr>`
+    ? html`<tr key=${at}><td colspan="2" class=${kind(before)}>${h(Words, { text: named(before) })}</td></tr>`
     : html`<tr key=${at}>${cell(before)}${cell(after)}</tr>`))}</tbody></table>`;
 }
 
@@ -52,6 +52,9 @@ function run(lines, from, which) {
   while (end < lines.length && kind(lines[end]) === which) end++;
   return lines.slice(from, end);
 }
+
+/** The path of a file in a line that names one, without what stands before one that is whole. @param {string} line */
+const named = (line) => line.replace(/^(---|\+\+\+) [ab]\/(?=\/)/, "$1 ");
 
 /** @param {string} line */
 function kind(line) {

@@ -2,7 +2,7 @@
 // Equal questions of several agents, as one card: shown whole once, answered by the number of each.
 import { Asked, Deny, MOVED, answerEach, hasMoved, nameOf, useUnread } from "./approval.js";
 import { h, html, useNow, useRef, useState } from "./dom.js";
-import { age, duration, oneLine } from "./format.js";
+import { ago, duration, oneLine } from "./format.js";
 import { may, sessions } from "./state.js";
 
 /** Questions of a card: all of their numbers are seen at once, and a request has room for them. */
@@ -73,5 +73,5 @@ export function Equal({ asked, split, say }) {
 function Asker({ approval, now }) {
   const session = sessions.peek().get(approval.session) || {};
   return html`<li><a href=${`#/s/${encodeURIComponent(approval.session)}`}>${oneLine(session.title || approval.session, 80)}</a>${" "}
-    <span class="dim">${[session.agent, oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")} · no. ${approval.id}, asked ${age(now - approval.opened_ms)} ago${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span></li>`;
+    <span class="dim">${[session.agent, oneLine(session.git_branch || "", 40)].filter(Boolean).join(" · ")} · no. ${approval.id}, asked ${ago(now - approval.opened_ms)}${approval.expires_ms && `, denied by itself in ${duration(approval.expires_ms - now)}`}</span></li>`;
 }

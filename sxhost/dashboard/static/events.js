@@ -2,11 +2,21 @@
 // A session's events as they are in the log, newest last.
 import { get, path } from "./api.js";
 import { h, html, useEffect, useState } from "./dom.js";
-import { clock } from "./format.js";
+import { clock, oneLine } from "./format.js";
 import { Block } from "./text.js";
 
 /** Events that are shown more each time; those that are looked through for some types alone. */
 const PAGE = 200, SEARCHED = 10_000;
+/** Characters of what an event says that are shown of it folded. */
+const GIST = 160;
+
+/** What an event says, in a line: its words, or its fields. @param {any} data */
+function gist(data) {
+  const said = (/** @type {unknown} */ value) => (typeof value === "string" ? value : JSON.stringify(value));
+  const words = data?.title || data?.text || data?.path;
+  if (typeof words === "string" || typeof data !== "object") return oneLine(said(words || data) || "", GIST);
+  return oneLine(Object.entries(data || {}).map(([name, value]) => `${name} ${said(value)}`).join(" · "), GIST);
+}
 
 /** @param {{id: string, newest: number}} props */
 export function Events({ id, newest }) {
@@ -22,9 +32,9 @@ export function Events({ id, newest }) {
   const shown = events?.slice(-most);
   const names = [...new Set(events?.map(({ event }) => event))];
   return html`<div class="log" tabindex="0">
-    <p><input placeholder="only these events, such as tool-start,error" aria-label="Only these events" list="event-types" value=${types} onInput=${(/** @type {any} */ event) => setTypes(event.target.value.replace(/\s+/g, ""))} /></p>
+    <p><input placeholder="only tool-start,error" aria-label="Only these events" list="event-types" value=${types} onInput=${(/** @type {any} */ event) => setTypes(event.target.value.replace(/\s+/g, ""))} /></p>
     <datalist id="event-types">${names.map((name) => html`<option key=${name} value=${name}></option>`)}</datalist>
     ${(from > 0 || (events?.length || 0) > most) && html`<button class="quiet" onClick=${() => setMost(most + PAGE)}>Older</button>`}
     ${events?.length === 0 && html`<p class="empty">No such event is kept.</p>`}
-    ${shown?.map((event) => html`<details key=${event.seq} class="call"><summary><span class="dim">${event.seq} ${clock(event.ts_ms)}</span> <b>${event.event}</b></summary>${h(Block, { text: JSON.stringify(event.data, null, 2) })}</details>`)}</div>`;
+    ${shown?.map((event) => html`<details key=${event.seq} class="call"><summary class="event"><span class="dim">${event.seq}</span><span class="dim">${clock(event.ts_ms)}</span><b>${event.event}</b><span class="dim">${gist(event.data)}</span></summary>${h(Block, { text: JSON.stringify(event.data, null, 2) })}</details>`)}</div>`;
 }

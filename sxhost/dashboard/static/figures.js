@@ -31,11 +31,11 @@ export function Figures({ only }) {
   const last = samples[samples.length - 1];
   /** @type {(words: string, value: (span: Span) => number, say: (value: number) => string, sum: string) => any} */
   const plot = (words, value, say, sum) => (!only || only.includes(words)) && h(Plot, {
-    label: `${words}, ${since}: ${sum}`, caption: html`<b>${words}</b> ${since}: ${sum}`,
+    label: `${words}, ${since}: ${sum}`, caption: html`<b>${words}</b> ${sum}`,
     bars: spans.map((span) => ({ key: span.from, value: value(span), words: `${clock(span.from)}: ${say(value(span))}` })),
   });
   const events = sumOf(spans, ({ events: added }) => added), tokens = sumOf(spans, ({ tokens: added }) => added);
-  return html`<h2>Over time</h2><div class="plots">
+  return html`<h2>Over time <span class="dim">${since}</span></h2><div class="plots">
     ${plot("Events", (span) => span.events, (value) => `${count(value)} events`, `${count(events)} in all`)}
     ${plot("Sessions at work", (span) => span.working, (value) => `${value} worked at once`, `${last.working} now, of ${last.sessions}`)}
     ${plot("Sessions that waited", (span) => span.waiting, (value) => `${value} waited at once`, `${last.waiting} now`)}

@@ -13,6 +13,9 @@ export function age(ms) {
   return `${Math.floor(seconds / DAY)} d`;
 }
 
+/** When something was, seen from now. @param {number} ms */
+export const ago = (ms) => (ms < 1000 ? "just now" : `${age(ms)} ago`);
+
 /** How long something took. @param {number} ms */
 export function duration(ms) {
   const seconds = Math.max(0, ms / 1000);
@@ -31,6 +34,12 @@ export function count(number) {
     if (scaled >= 0.9995) return `${Number(scaled.toPrecision(3))}${name}`;
   }
   return String(Math.round(number));
+}
+
+/** The name of a model without what its agent's name says already, and without its date. @param {string} model @param {string} agent */
+export function shortModel(model, agent) {
+  const short = model.replace(/[-@]\d{8}$/, "");
+  return agent && short.startsWith(`${agent}-`) ? short.slice(agent.length + 1) : short;
 }
 
 /** @param {number} amount */

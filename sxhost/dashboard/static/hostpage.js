@@ -18,9 +18,9 @@ export function HostPage() {
   const facts = [
     ["machine", identity.host.name], ["version", identity.host.version],
     ...(status ? figures(status) : []),
-    ["you are", `${identity.name || "the host's own user"}, and may ${identity.scopes.join(", ")}${identity.session ? ` in ${identity.session} alone` : ""}`],
+    ["you are", `${identity.name || "the host's own user"}, and may ${rights(identity)}`],
   ];
-  return html`<section class="form"><h1>Host</h1><nav class="tabs narrow" aria-label="More"><a href="#/usage">Usage</a> <a href="#/activity">Activity</a></nav><dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
+  return html`<section class="host"><h1>Host</h1><nav class="tabs narrow" aria-label="More"><a href="#/usage">Usage</a> <a href="#/activity">Activity</a></nav><dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
     <${Switch} />
     ${!identity.session && html`<${Figures} /><${Drivers} />`}
     ${may("admin") && html`<${Hooks} /><${Tokens} />`}
@@ -30,6 +30,14 @@ export function HostPage() {
 }
 
 const SURVIVED = /** @type {Record<string, string>} */ ({ power: "the end of the machine's power", process: "the end of the process", none: "no end of the process" });
+
+const RIGHTS = /** @type {Record<string, string>} */ ({ read: "read", send: "write to agents", approve: "answer them" });
+
+/** What somebody may do, in words. @param {{scopes: string[], session: string | null}} identity */
+function rights({ scopes, session }) {
+  const words = scopes.includes("admin") ? "do everything" : scopes.map((scope) => RIGHTS[scope] || scope).join(", ");
+  return `${words}${session ? ` in ${session} alone` : ""}`;
+}
 
 /** How the host is, in words. @param {any} status @returns {[string, unknown][]} */
 const figures = (status) => [

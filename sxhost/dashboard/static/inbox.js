@@ -24,7 +24,7 @@ export function Inbox() {
   useNoteMoves(shown.map((alike) => alike.map(nameOf).join()));
   return html`
     <h1 class="unseen">Inbox</h1>
-    <section aria-label="Asked">
+    <section class="inbox" aria-label="Asked">
       ${cards.length === 0 && html`<p class="empty">${approvalsListed ? "Nobody asks anything." : "The host is being asked what waits."}</p>`}
       <div onPointerEnter=${hold} onPointerLeave=${settle}>${shown.map((alike) => (alike.length > 1
         ? h(Equal, { key: nameOf(alike[0]), asked: alike, split: (/** @type {string} */ what) => setApart(new Set([...apart, what])), say: setVerdicts })

@@ -6,7 +6,7 @@ import { Diff } from "./diff.js";
 import { h, html, memo, useEffect, useSignal, useState } from "./dom.js";
 import { clock, duration, oneLine } from "./format.js";
 import { approvals } from "./state.js";
-import { Block, Growing, Words, written } from "./text.js";
+import { Block, Given, Growing, Words } from "./text.js";
 
 /** One item; what its subagents did is under it. @param {{node: import("./steps.js").Node, aimed?: number}} props */
 export const Item = memo(({ node, aimed = 0 }) => {
@@ -55,7 +55,7 @@ const KINDS = {
   message: (item) => html`${item.status === "running" ? h(Growing, { text: item.text || "" }) : h(Prose, { text: item.text || "" })}
     ${item.images && h(Shown, { item })}
     ${item.status === "cut" && html`<p class="dim">cut off here</p>`}`,
-  thinking: (item) => html`<details class="reasoning"><summary>Thinking${item.status === "running" ? "…" : ""} <span class="dim">${oneLine(item.text || "", 80)}</span></summary>${h(Block, { text: item.text || "" })}</details>`,
+  thinking: (item) => html`<details class="reasoning"><summary><b>Thinking</b>${item.status === "running" ? "…" : ""} <span class="dim">${oneLine(item.text || "", 80)}</span></summary>${h(Block, { text: item.text || "" })}</details>`,
   tool: (item) => h(Tool, { item }),
   plan: (item) => html`<ul class="plan">${(item.entries || []).map((/** @type {any} */ entry, /** @type {number} */ at) => html`<li key=${at} class=${entry.status}>${MARKS[entry.status] || "☐"} ${h(Words, { text: String(entry.content ?? "") })}</li>`)}</ul>`,
   diff: (item) => html`<details><summary>Changes ${item.path}</summary>${h(Diff, { diff: item.diff || "" })}</details>`,
@@ -104,11 +104,17 @@ function Tool({ item: told }) {
     if (page.items[0]?.seq === item.seq) setWhole({ ...page.items[0], session: item.session, last: item.last });
   }, () => {});
   return html`<details class="call" data-tool open=${open} onToggle=${(/** @type {any} */ event) => { event.stopPropagation(); setOpen(event.target.open); }}><summary><span class=${`sign ${status}`}>${SIGNS[status] || ""}</span>
-      <span>${oneLine(item.title || item.tool || "a tool", 200)}</span><span class="dim">${item.exit_code ? `exit ${item.exit_code} ` : ""}${took}</span></summary>
-    ${open && html`${given && h(Block, { text: given.command && Object.keys(given).length === 1 ? written(given.command) : written(given) })}
+      ${titled(item)}<span class="dim">${item.exit_code ? `exit ${item.exit_code} ` : ""}${took}</span></summary>
+    ${open && html`${given && h(Given, { given })}
     ${item.diff && h(Diff, { diff: item.diff })}
     ${item.text && h(Block, { text: item.text })}
     ${item === told && isShort(item) && html`<button class="quiet" onClick=${read}>this is shortened: show it whole</button>`}`}</details>${item.images && h(Shown, { item })}`;
+}
+
+/** The title of a call: its tool, and what it does. @param {any} item */
+function titled({ title, tool }) {
+  if (!tool || !title?.startsWith(`${tool}: `)) return html`<span>${oneLine(title || tool || "a tool", 200)}</span>`;
+  return html`<span><b>${oneLine(tool, 40)}</b>: <code>${oneLine(title.slice(tool.length + 2), 200)}</code></span>`;
 }
 
 /** Whether the host has cut a call's input or output. @param {any} item */

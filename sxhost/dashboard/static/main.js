@@ -126,7 +126,7 @@ function Denied() {
 
 /** @param {{close: () => void}} props */
 function Help({ close }) {
-  return html`<dialog open class="help" aria-label="Keys"><h2>Keys</h2><dl class="facts">${HELP.map(([key, words]) => html`<dt><kbd>${key}</kbd></dt><dd>${words}</dd>`)}</dl><button onClick=${close}>Close</button></dialog>`;
+  return html`<dialog open class="help" aria-label="Keys"><header><h2>Keys</h2><button class="right" onClick=${close}>Close</button></header><dl class="facts">${HELP.map(([key, words]) => html`<dt><kbd>${key}</kbd></dt><dd>${words}</dd>`)}</dl></dialog>`;
 }
 
 function Copied() {

@@ -56,14 +56,14 @@ function image({ href, text }) {
 /** @param {any} item @param {number} at */
 function entry(item, at) {
   const box = item.task && html`<input type="checkbox" disabled checked=${item.checked} aria-label="done" />`;
-  return html`<li key=${at}>${box} ${all(item.tokens.filter((/** @type {any} */ token) => token.type !== "checkbox"))}</li>`;
+  return html`<li key=${at} class=${item.task ? "task" : undefined}>${box} ${all(item.tokens.filter((/** @type {any} */ token) => token.type !== "checkbox"))}</li>`;
 }
 
 /** @param {any} token */
 function table(token) {
-  return html`<div class="scrolls"><table>
-    <thead><tr>${token.header.map((/** @type {any} */ cell, /** @type {number} */ at) => html`<th key=${at}>${inside(cell)}</th>`)}</tr></thead>
-    <tbody>${token.rows.map((/** @type {any[]} */ row, /** @type {number} */ number) => html`<tr key=${number}>${row.map((cell, at) => html`<td key=${at}>${inside(cell)}</td>`)}</tr>`)}</tbody>
+  return html`<div class="scrolls" tabindex="0" role="region" aria-label="Table"><table>
+    <thead><tr>${token.header.map((/** @type {any} */ cell, /** @type {number} */ at) => html`<th key=${at} align=${cell.align || undefined}>${inside(cell)}</th>`)}</tr></thead>
+    <tbody>${token.rows.map((/** @type {any[]} */ row, /** @type {number} */ number) => html`<tr key=${number}>${row.map((cell, at) => html`<td key=${at} align=${cell.align || undefined}>${inside(cell)}</td>`)}</tr>`)}</tbody>
   </table></div>`;
 }
 

@@ -16,6 +16,7 @@ const VIEWS = {
   changes: ["Changes", async () => (await import("./changes.js")).Changes],
   events: ["Events", async () => (await import("./events.js")).Events],
   usage: ["Usage", async () => (await import("./usage.js")).Usage],
+  about: ["About", async () => (await import("./about.js")).About],
 };
 
 /** @param {{id: string, view: string}} props */
@@ -67,7 +68,7 @@ function Head({ session }) {
   const now = useNow(1);
   const [sign, word] = stateOf(session);
   const facts = [session.agent || session.kind, oneLine(session.model, 40), oneLine(session.cwd, 80), oneLine(session.git_branch, 40), costOf(session)];
-  return html`<header class="head"><h1>${titleOf(session)}</h1>
+  return html`<header class="head"><h1 title=${titleOf(session)}>${titleOf(session)}</h1>
     <span class=${`state ${session.detail_state}`}><span aria-hidden="true">${sign}</span> ${word} <span class="dim">${age(now - session.since_ms)}</span></span>
     <span class="dim">${facts.filter(Boolean).join(" · ")}</span>${h(Actions, { session })}</header>`;
 }
@@ -81,11 +82,18 @@ function Field({ name, value, save }) {
   return html`<form class="field" onSubmit=${submit}><label>${name} <input name="value" required autocomplete="off" defaultValue=${value} /></label><button>Change</button></form>`;
 }
 
+/** Milliseconds for which it is said what came of an action. */
+const SAID = 6000;
+
 /** @param {{session: any}} props */
 function Actions({ session }) {
   const [verdict, setVerdict] = useState("");
   const [open, setOpen] = useState(false);
   const act = async (/** @type {Promise<any>} */ asked, /** @type {string} */ done) => setVerdict(await asked.then(() => done, sentence));
+  useEffect(() => {
+    const timer = setTimeout(() => setVerdict(""), SAID);
+    return () => clearTimeout(timer);
+  }, [verdict]);
   const hosted = session.kind === "hosted";
   const at = (/** @type {string} */ verb) => `${path`sessions/${session.id}`}/${verb}`;
   const forget = () => confirm(`Forget ${titleOf(session)}, with its conversation?`) && act(request("DELETE", path`sessions/${session.id}`), "Forgotten.");
@@ -97,7 +105,7 @@ function Actions({ session }) {
       ${may("send", session.id) && html`<button data-key="m" onClick=${() => act(post(at("seen"), { flag: !session.flagged }), session.flagged ? "No longer for later." : "Marked for later.")}>${session.flagged ? "No longer for later" : "Look at it later"} <kbd>m</kbd></button>
         ${h(Field, { name: "Title", value: session.title, save: (/** @type {string} */ title) => act(post(at("register"), { title }), "Renamed.") })}`}
       ${hosted && may("send", session.id) && h(Field, { name: "Model", value: session.model, save: (/** @type {string} */ model) => act(post(at("model"), { model }), "Its next turn has that model.") })}
-      ${may("admin", session.id) && html`<button class="deny" onClick=${forget}>Forget…</button>`}
       <button onClick=${() => copy(`sxhost log ${session.id}`)}>Copy as command <kbd>y</kbd></button>
-      <button onClick=${() => copy(new URL(path`#/s/${session.id}`, location.href).href)}>Copy its link <kbd>Y</kbd></button></div>`}</details></span>`;
+      <button onClick=${() => copy(new URL(path`#/s/${session.id}`, location.href).href)}>Copy its link <kbd>Y</kbd></button>
+      ${may("admin", session.id) && html`<hr /><button class="deny" onClick=${forget}>Forget…</button>`}</div>`}</details></span>`;
 }

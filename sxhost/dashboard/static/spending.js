@@ -64,7 +64,7 @@ function Report() {
 function Cost({ group }) {
   const { cost_usd: cost, estimated_usd: estimated, unpriced_tokens: unpriced } = group;
   if (cost === null) return html`<span class="dim">unknown</span>`;
-  return html`${Number(estimated) > 0 && "~"}${dollars(Number(cost))}${unpriced > 0 && html` <span class="dim">+ unknown of ${count(unpriced)} tokens</span>`}`;
+  return html`${Number(estimated) > 0 && "~"}${dollars(Number(cost))}${unpriced > 0 && html` <span class="dim">+ ${count(unpriced)} tokens without a price</span>`}`;
 }
 
 /** @param {{report: {by: string, groups: Group[], omitted: number, total: Group, unpriced_models: string[], prices: string}}} props */
@@ -87,5 +87,5 @@ function Now() {
   if (samples.length < 2) return html`<p class="dim">What is used a minute is told once the host runs for two.</p>`;
   const first = samples[0], last = samples[samples.length - 1];
   const lasted = last.at_ms - first.at_ms;
-  return html`<p>${count((60_000 * (last.tokens - first.tokens)) / lasted)} tokens a minute in the last ${age(1000 * Math.round(lasted / 1000))}</p>`;
+  return html`<p><b>${count((60_000 * (last.tokens - first.tokens)) / lasted)}</b> tokens a minute <span class="dim">in the last ${age(1000 * Math.round(lasted / 1000)).replace(/^1 /, "")}</span></p>`;
 }

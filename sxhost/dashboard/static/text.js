@@ -54,6 +54,19 @@ export function Block({ text, whole: all = false }) {
     <pre class="block">${h(Words, { text: text.slice(-TAIL) })}</pre>`;
 }
 
+/** What a tool is given: each of its arguments by its name, as it is. @param {{given: any, whole?: boolean}} props */
+export function Given({ given, whole = false }) {
+  const entries = Object.entries(isFields(given) ? given : { command: given });
+  if (entries.length === 1 && entries[0][0] === "command") return h(Block, { text: written(entries[0][1]), whole });
+  return html`<dl class="facts">${entries.map(([name, value]) => html`<dt>${h(Words, { text: name })}</dt><dd>${isLong(written(value)) ? h(Block, { text: written(value), whole }) : h(Words, { text: written(value) })}</dd>`)}</dl>`;
+}
+
+/** Whether a value is an object with something in it. @param {unknown} value */
+export const isFields = (value) => typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length > 0;
+
+/** Whether a text is better read in a block of its own. @param {string} text */
+export const isLong = (text) => text.includes("\n") || text.length > 200;
+
 /** Any value that is no text, as one. @param {unknown} value */
 export function written(value) {
   return typeof value === "string" ? value : JSON.stringify(value, null, 2);

@@ -59,6 +59,23 @@ def texts(lab: HostInMemory) -> list[tuple[str, str]]:
     return [(data["by"], data["text"]) for data in said]
 
 
+def expected(lab: HostInMemory) -> tuple[str, str]:
+    session = lab.request("GET", "/sessions/a").json()
+    return session["delivery"], session["note"]
+
+
+def test_session_says_beforehand_when_a_message_is_heard(idle: HostInMemory) -> None:
+    unheard = ("next_prompt", "nobody hears it until somebody types there")
+    assert expected(idle) == unheard
+    listener = Listener(idle)
+    assert listener.answer(REST_LOOK_S) is None
+    assert expected(idle) == ("wakes", "its agent is woken for it")
+    assert send(idle, "go on") == "wakes"
+    assert listener.answer() is True
+    hook(idle, "UserPromptSubmit", prompt=NOTICE.format(WAKE_SUMMARY))
+    assert expected(idle)[0] == "next_tool"
+
+
 @pytest.mark.parametrize("mode", ["auto", "queue", "interrupt"])
 def test_idle_agent_is_woken_and_handed_the_message(idle: HostInMemory, mode: str) -> None:
     listener = Listener(idle)
