@@ -20,6 +20,7 @@ MODULES: Final[Mapping[str, str]] = {
     "agents": "new turn chat steer interrupt end run",
     "approvals": "approvals approve deny answer",
     "attach": "attach",
+    "barrier": "wait",
     "cost": "cost",
     "events": "events tail fire",
     "handover": "take give adopt",

@@ -32,7 +32,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Answer what they ask": ("approvals", "approve", "deny", "answer"),
     "Run agents, and talk to them": (
         *("run", "chat", "new", "turn", "send", "steer", "interrupt", "end", "rm", "prune"),
-        *("take", "give", "adopt"),
+        *("take", "give", "adopt", "wait"),
     ),
     "Bring in agents that you start yourself": (
         *("hook", "attach", "register", "fire", "pull", "emit", "trust"),

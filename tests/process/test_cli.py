@@ -493,3 +493,18 @@ def test_wrong_arguments_are_refused(
 def test_binary_standard_input_is_refused(shell: Shell, registered: str) -> None:
     done = shell.run("send", registered, "-", stdin=b"\xff\xfe")
     is_refused(done, 2, "Standard input is not UTF-8.")
+
+
+def test_a_script_waits_until_a_session_is_as_it_should_be(shell: Shell) -> None:
+    session = shell.session()
+    ask(f"{shell.url}/sessions", {"agent": "echo", "id": session})
+    shell.run("turn", session, "ASK: make test", "--no-wait")
+    assert shell.output("wait", session, "--until", "asks") == f"{session} needs an answer\n"
+    late = shell.run("wait", session, "--timeout", "1s")
+    assert (late.returncode, late.stdout) == (124, "")
+    shell.output("deny", "--all", "--session", session)
+    assert shell.json("wait", session)["detail_state"] == "idle"
+    shell.output("end", session)
+    assert shell.output("wait", session, "--until", "ended") == f"{session} has ended\n"
+    over = shell.run("wait", session)
+    assert (over.returncode, over.stderr) == (4, f"{session} is over: ended\n")

@@ -76,6 +76,7 @@ COMMANDS = {
     "token revoke": ["token", "revoke", "nothing"],
     "token rotate": ["token", "rotate"],
     "turn": ["turn", "n", "hi"],
+    "wait": ["wait", "s"],
 }
 """What is asked of every command that has a host; `stop`, `stdio` and `hook claude` below."""
 

@@ -73,7 +73,7 @@ APART: dict[str, list[list[str]]] = {
 TALKING = {"chat", "new", "run", "turn"}
 """Commands that follow a session; the host has to call it by what can be an id."""
 
-FLOWING = {*TALKING, "log", "transcript", "pull", "hook install", "trust"}
+FLOWING = {*TALKING, "log", "transcript", "pull", "hook install", "trust", "wait"}
 """Commands that print texts of others in lines of their own."""
 
 SGR = re.compile(

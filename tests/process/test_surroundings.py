@@ -68,6 +68,7 @@ COMMANDS = {
     "store copy": ["store", "copy", "sqlite:nothing", "sqlite:copy"],
     "tail": ["tail"],
     "take": ["take", "a"],
+    "wait": ["wait", "a"],
     "token create": ["token", "create"],
     "token list": ["token", "list"],
     "token revoke": ["token", "revoke", "x"],
