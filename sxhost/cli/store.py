@@ -13,7 +13,7 @@ from sxhost.cli.output import put, put_json
 from sxhost.config import state_dir
 
 if TYPE_CHECKING:
-    from sxhost.store.sqlite.backup import BackedUp
+    from sxhost.daemon.store_copies import BackedUp
 
 __all__ = ["commands"]
 

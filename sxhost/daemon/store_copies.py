@@ -18,7 +18,7 @@ from sxhost.store.sqlite import copying as sqlite_copying
 from sxhost.store.sqlite.backup import BackedUp
 from sxhost.visible import exit_with_error
 
-__all__ = ["back_up", "copy_store", "restore"]
+__all__ = ["BackedUp", "back_up", "copy_store", "restore"]
 
 
 def copy_store(source: str, target: str, progress: Progress) -> Mapping[str, Totals]:

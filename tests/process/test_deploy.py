@@ -132,7 +132,8 @@ def test_systemd_verifies_the_units_of_backups(unit: str) -> None:
 def test_backup_unit_copies_the_hosts_log(
     start_host: StartHost, twistd: str, tmp_path: Path
 ) -> None:
-    start_host("--port", "0", "--store", "sqlite", "--state-dir", str(tmp_path / "state"))
+    host = start_host("--port", "0", "--state-dir", str(tmp_path / "state"))
+    assert is_healthy(host.url)
     shell, option, script = exec_start("sxhost-backup.service")
     sxhost = twistd.replace("twistd", "sxhost")
     script = script.replace("/opt/sxhost/bin/sxhost", sxhost).replace("%%", "%")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -89,22 +89,24 @@ def _held(path: Path) -> Iterator[None]:
 
 def _copied(source: Path, target: Path, *, renewed: bool) -> BackedUp:
     """Copy a database, verify that, and give it its name."""
+    if not renewed:
+        _refuse_foreign(target)
     draft = target.with_name(f"{target.name}.new")
-    draft.unlink(missing_ok=True)
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
-        with errors_as_sentences(target):
-            found = _fill(source, draft, renewed=renewed)
-            inspect(draft)
-            if renewed:
-                _put_aside(target)
-            elif target.exists():
-                _refuse_foreign(target)
-            draft.replace(target)
-            _sync_directory(target.parent)
-    finally:
         draft.unlink(missing_ok=True)
-    return found
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        found = _fill(source, draft, renewed=renewed)
+        inspect(draft)
+        if renewed:
+            _put_aside(target)
+        draft.replace(target)
+        _sync_directory(target.parent)
+        return found
+    except OSError as error:
+        raise StoreUnusable(f"{target} cannot be written: {error.strerror}.") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _fill(source: Path, draft: Path, *, renewed: bool) -> BackedUp:
@@ -135,8 +137,16 @@ def _put_aside(path: Path) -> None:
 
 
 def _refuse_foreign(path: Path) -> None:
-    with closing(sqlite3.connect(read_only_uri(path), uri=True)) as connection:
-        recognise(connection, path)
+    """Refuse to replace what is no database of ours."""
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(read_only_uri(path), uri=True)) as connection:
+            recognise(connection, path)
+    except (sqlite3.Error, StoreUnusable) as error:
+        raise StoreUnusable(
+            f"{path} is no database of sxhost, and is not replaced: name another file."
+        ) from error
 
 
 def _sync_directory(place: Path) -> None:

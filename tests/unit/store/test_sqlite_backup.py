@@ -74,12 +74,17 @@ def test_a_copy_is_replaced_by_the_next(host: JournalledStore, path: Path, copy:
 
 def test_what_is_no_copy_is_not_replaced(host: JournalledStore, path: Path, copy: Path) -> None:
     copy.write_text("a letter")
-    with pytest.raises(StoreUnusable):
+    with pytest.raises(StoreUnusable, match="and is not replaced"):
         back_up(path, copy)
     assert copy.read_text() == "a letter"
     with pytest.raises(StoreUnusable, match="is the database itself"):
         back_up(path, path)
     assert [entry.name for entry in copy.parent.iterdir()] == [copy.name]
+
+
+def test_a_place_that_is_not_there_is_said(host: JournalledStore, path: Path) -> None:
+    with pytest.raises(StoreUnusable, match="/nowhere/copy.db cannot be written: No such file"):
+        back_up(path, Path("/nowhere/copy.db"))
 
 
 def test_nothing_is_copied_from_nothing(path: Path, copy: Path) -> None:
