@@ -101,12 +101,12 @@ def _copied(source: Path, target: Path, *, renewed: bool) -> BackedUp:
             _put_aside(target)
         draft.replace(target)
         _sync_directory(target.parent)
-        return found
     except OSError as error:
         raise StoreUnusable(f"{target} cannot be written: {error.strerror}.") from error
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+    return found
 
 
 def _fill(source: Path, draft: Path, *, renewed: bool) -> BackedUp:
