@@ -32,7 +32,7 @@ MODULES: Final[Mapping[str, str]] = {
     "search": "search",
     "serve": "serve stdio",
     "sessions": "sessions discover show register rm prune",
-    "store": "store",
+    "store": "store backup restore",
     "top": "top",
     "trust": "trust",
 }

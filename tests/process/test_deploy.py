@@ -124,11 +124,34 @@ def test_systemd_verifies_the_units(unit: str, units: Path, tmp_path: Path) -> N
     assert text == ""
 
 
+@pytest.mark.parametrize("unit", ["sxhost-backup.service", "sxhost-backup.timer"])
+def test_systemd_verifies_the_units_of_backups(unit: str) -> None:
+    assert call("systemd-analyze", "--system", "verify", "--man=no", str(DEPLOY / unit)) == ""
+
+
+def test_backup_unit_copies_the_hosts_log(
+    start_host: StartHost, twistd: str, tmp_path: Path
+) -> None:
+    host = start_host("--port", "0", "--state-dir", str(tmp_path / "state"))
+    assert is_healthy(host.url)
+    shell, option, script = exec_start("sxhost-backup.service")
+    sxhost = twistd.replace("twistd", "sxhost")
+    script = script.replace("/opt/sxhost/bin/sxhost", sxhost).replace("%%", "%")
+    script = script.replace("/var/lib/sxhost-backup", str(tmp_path / "copies"))
+    (tmp_path / "copies").mkdir()
+    environ = {"STATE_DIRECTORY": f"{tmp_path / 'state'}:{tmp_path / 'copies'}"}
+    for _ in range(2):  # the next week's replaces it
+        said = call(shell, option, script, **environ)
+        assert said.startswith(f"Backed up to {tmp_path / 'copies'}/")
+    (copy,) = (tmp_path / "copies").iterdir()
+    assert re.fullmatch(r"\w+\.db", copy.name)
+
+
 @pytest.mark.parametrize(
     ("unit", "threshold"),
     [
         *(("sxhost.service", 15), ("sxhost-agents.service", 30), ("user/sxhost.service", 30)),
-        ("sxhost@.service", 15),
+        *(("sxhost@.service", 15), ("sxhost-backup.service", 20)),
     ],
 )
 def test_systemd_exposure_level_stays_below_its_bound(unit: str, threshold: int) -> None:

@@ -88,7 +88,17 @@ REFUSED = {
 
 NO_HOST = {
     *("completion", "emit", "hook claude", "hook codex", "hook status", "hook uninstall"),
-    *("notify check", "policy test", "serve", "stdio", "stop", "store copy", "token show"),
+    *(
+        "notify check",
+        "policy test",
+        "serve",
+        "stdio",
+        "stop",
+        "store copy",
+        "backup",
+        "restore",
+        "token show",
+    ),
     "trust",
     "top",  # it needs a terminal: test_top.py
 }

@@ -59,6 +59,8 @@ APART: dict[str, list[list[str]]] = {
     ],
     "serve": [["--listen", f"tcp:{HOSTILE[1:8]}"]],
     "stdio": [["--connect", "http://127.0.0.1:1"]],
+    "backup": [["copy.db"], [HOSTILE.replace("\0", "")]],
+    "restore": [["nothing"], [HOSTILE.replace("\0", "")]],
     "store copy": [
         *(["sqlite:nothing", "sqlite:copy"], [HOSTILE.replace("\0", ""), "sqlite:copy"]),
     ],

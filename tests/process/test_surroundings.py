@@ -62,6 +62,8 @@ COMMANDS = {
     "status": ["status"],
     "steer": ["steer", "a", "x"],
     "stdio": ["stdio", "--state-dir", "/dev/null/x"],
+    "backup": ["backup", "/dev/null/x"],
+    "restore": ["restore", "nothing"],
     "stop": ["stop"],
     "store copy": ["store", "copy", "sqlite:nothing", "sqlite:copy"],
     "tail": ["tail"],
