@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from msgspec.structs import replace
+from twisted.internet.defer import DeferredLock
 from twisted.internet.task import deferLater
 
 from sxhost.agents.attached_processes import LAST_WORDS_S, AttachedProcesses
@@ -60,6 +61,7 @@ class Handover:
         self._dependencies = dependencies
         self._agents = agents
         self._register = register
+        self._taking = DeferredLock()
 
     async def give_to_terminal(self, session_id: str, draft: HandoverDraft) -> TerminalProgram:
         """End a hosted agent after its turn; return the program that goes on in its place.
@@ -89,13 +91,17 @@ class Handover:
         :raises AtTerminal: that runs still, or nobody knows.
         :raises Unsupported: the host cannot go on with it.
         """
+        async with self._taking:  # so that two do not take it at once
+            await self._take(session_id, draft)
+
+    async def _take(self, session_id: str, draft: HandoverDraft) -> None:
         session = await self._sessions.session(session_id)
         if session.kind == "hosted":
             return
         launch = session.launch or _launch_of(session)
         self._program(launch)
         if session.os_process is None or session.os_process != draft.os_process:
-            await self._wait_for_program(session, now=draft.now)
+            session = await self._without_program(session, now=draft.now)
         self._processes.forget(session_id)
         hosting = Hosting(
             kind="hosted", launch=launch, native_id=launch.resume, rest="asleep", fresh=False
@@ -120,6 +126,15 @@ class Handover:
         if program is None:
             raise Unsupported(f"{launch.agent} has no program that could go on at a terminal.")
         return program
+
+    async def _without_program(self, session: Session, *, now: bool) -> Session:
+        """Return a session once no program has it: another may come while one ends."""
+        while True:
+            await self._wait_for_program(session, now=now)
+            later = await self._sessions.session(session.id)
+            if later.os_process == session.os_process:
+                return later
+            session = later
 
     async def _wait_for_program(self, session: Session, *, now: bool) -> None:
         """Return once a session's program has ended, and its last words are in the log."""

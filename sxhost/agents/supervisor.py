@@ -222,6 +222,8 @@ class Supervisor:
         hosted = await self._hosted_session(session_id)
         while not now and hosted.turn is not None and hosted.turn.status == "running":
             await hosted.wait_for_turn(hosted.turn.id)
+        if self._hosted.get(session_id) is not hosted:
+            raise NotHosted(session_id, "Somebody else was faster.")
         left = Hosting(kind="attached", rest="", process=Process(0))
         await uncancelled(self.release(session_id, left))
         return hosted.launch

@@ -43,9 +43,10 @@ run              an agent at the terminal, for one turn
 notify           whom the host tells of what, and what became of it
 policy           what the rules of a file would decide
 admin            status, stop, token, open, audit
-store            store copy: the store while no host has it
+store            backup, restore, store copy: a host's log, copied
 attach           any program as an attached session
 handover         take, give, adopt: a conversation at this terminal, or the host's
+barrier          wait: until a session is idle, asks, or is over
 hooks            agents' hooks, and their settings
 top              the live board (board/), where there can be one
 trust            which projects may say where telemetry goes

@@ -20,6 +20,7 @@ MODULES: Final[Mapping[str, str]] = {
     "agents": "new turn chat steer interrupt end run",
     "approvals": "approvals approve deny answer",
     "attach": "attach",
+    "barrier": "wait",
     "cost": "cost",
     "events": "events tail fire",
     "handover": "take give adopt",
@@ -31,7 +32,7 @@ MODULES: Final[Mapping[str, str]] = {
     "search": "search",
     "serve": "serve stdio",
     "sessions": "sessions discover show register rm prune",
-    "store": "store",
+    "store": "store backup restore",
     "top": "top",
     "trust": "trust",
 }

@@ -32,14 +32,14 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Answer what they ask": ("approvals", "approve", "deny", "answer"),
     "Run agents, and talk to them": (
         *("run", "chat", "new", "turn", "send", "steer", "interrupt", "end", "rm", "prune"),
-        *("take", "give", "adopt"),
+        *("take", "give", "adopt", "wait"),
     ),
     "Bring in agents that you start yourself": (
         *("hook", "attach", "register", "fire", "pull", "emit", "trust"),
     ),
     "The host": (
         *("serve", "status", "stop", "open", "token", "audit", "policy", "notify", "store"),
-        *("stdio", "completion"),
+        *("backup", "restore", "stdio", "completion"),
     ),
 }
 """The commands by what somebody wants, in the order in which the help has them."""

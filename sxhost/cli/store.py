@@ -1,10 +1,19 @@
-"""``sxhost store``: the store while no host has it open."""
+"""``sxhost backup``, ``restore``, ``store copy``: a host's log, copied."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sxhost.cli.output import put, put_json
+from sxhost.config import state_dir
+
+if TYPE_CHECKING:
+    from sxhost.daemon.store_copies import BackedUp
 
 __all__ = ["commands"]
 
@@ -47,4 +56,59 @@ def copy(source: str, target: str, *, as_json: bool) -> None:
     put(f"Copied, and verified: {counts}.")
 
 
-commands = (store,)
+def _storing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which store it is."""
+    place = click.option(
+        "--state-dir", "place", metavar="DIR", help="The host's state directory."
+    )
+    which = click.option(
+        "--store", metavar="STORE", help="sqlite:PATH.  [sxhost.db in the state directory]"
+    )
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+    return place(which(as_json(command)))
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_storing
+def backup(file: Path, store: str | None, place: str | None, *, as_json: bool) -> None:
+    """Copy the host's log into FILE, while it runs.
+
+    The copy is verified, and then replaces an earlier one. Tokens are not in it.
+    """
+    from sxhost.daemon.store_copies import back_up
+
+    done = back_up(_named(store, place), file)
+    _report(f"Backed up to {file}, and verified", done, as_json=as_json)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_storing
+def restore(file: Path, store: str | None, place: str | None, *, as_json: bool) -> None:
+    """Put a back-up in the place of the host's log.
+
+    No host may run with it. What was there stays beside it, with before-restore at its end.
+    Readers that come back are told of a gap.
+    """
+    from sxhost.daemon.store_copies import restore as put_back
+
+    done = put_back(file, _named(store, place))
+    _report(f"Restored from {file}", done, as_json=as_json)
+
+
+def _named(store: str | None, place: str | None) -> str:
+    """Return which store it is; a host's own, unless it is named."""
+    return store or f"sqlite:{Path(place or state_dir(os.environ), 'sxhost.db')}"
+
+
+def _report(what: str, done: BackedUp, *, as_json: bool) -> None:
+    if as_json:
+        put_json(done._asdict())
+        return
+    plural = "" if done.sessions == 1 else "s"
+    size = f"{done.size / 1e6:,.1f} MB"
+    put(f"{what}: {done.sessions:,} session{plural}, events up to {done.last_event:,}, {size}.")
+
+
+commands = (store, backup, restore)

@@ -1,4 +1,4 @@
-"""Copies of a store: to another engine, into a file, and back."""
+"""Copies of a store: in another engine, in a file, and put back."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from sxhost.daemon.options import has_secret
 from sxhost.store.contracts import StoreUnusable
 from sxhost.store.sql.contracts import DamagedRow, SQLConnection
 from sxhost.store.sql.copying import Progress, Totals, copy_rows
+from sxhost.store.sqlite import backup
 from sxhost.store.sqlite import copying as sqlite_copying
+from sxhost.store.sqlite.backup import BackedUp
 from sxhost.visible import exit_with_error
 
-__all__ = ["copy_store"]
+__all__ = ["BackedUp", "back_up", "copy_store", "restore"]
 
 
 def copy_store(source: str, target: str, progress: Progress) -> Mapping[str, Totals]:
@@ -29,6 +31,33 @@ def copy_store(source: str, target: str, progress: Progress) -> Mapping[str, Tot
     with _sentences(), _opened(source) as read:
         _make_filled(target, lambda made: copied.update(copy_rows(read, made, progress)))
     return copied
+
+
+def back_up(store: str, copy: Path) -> BackedUp:
+    """Copy an SQLite store into a file, while a host may write to it.
+
+    Ends the process with a sentence if it cannot be done.
+    """
+    with _sentences():
+        return backup.back_up(_file_of(store), copy)
+
+
+def restore(copy: Path, store: str) -> BackedUp:
+    """Put a copy in the place of an SQLite store that no host has.
+
+    Ends the process with a sentence if it cannot be done.
+    """
+    with _sentences():
+        return backup.restore(copy, _file_of(store))
+
+
+def _file_of(store: str) -> Path:
+    """Return the file of a store; ends the process with a sentence if it has none."""
+    path = _path_of(store)
+    if path is None:
+        words = "sxhost: a PostgreSQL database is backed up by its own means, such as pg_dump."
+        exit_with_error(USAGE_ERROR, words)
+    return path
 
 
 def _opened(store: str) -> AbstractContextManager[SQLConnection]:

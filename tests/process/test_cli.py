@@ -493,3 +493,33 @@ def test_wrong_arguments_are_refused(
 def test_binary_standard_input_is_refused(shell: Shell, registered: str) -> None:
     done = shell.run("send", registered, "-", stdin=b"\xff\xfe")
     is_refused(done, 2, "Standard input is not UTF-8.")
+
+
+def test_a_script_waits_until_a_session_is_as_it_should_be(shell: Shell) -> None:
+    session = shell.session()
+    ask(f"{shell.url}/sessions", {"agent": "echo", "id": session})
+    shell.run("turn", session, "ASK: make test", "--no-wait")
+    assert shell.output("wait", session, "--until", "asks") == f"{session} needs an answer\n"
+    late = shell.run("wait", session, "--timeout", "1s")
+    assert (late.returncode, late.stdout) == (124, "")
+    shell.output("deny", "--all", "--session", session)
+    assert shell.json("wait", session)["detail_state"] == "idle"
+    shell.output("end", session)
+    assert shell.output("wait", session, "--until", "ended") == f"{session} has ended\n"
+    over = shell.run("wait", session)
+    assert (over.returncode, over.stderr) == (4, f"{session} is over: ended\n")
+
+
+def test_one_word_reaches_many(shell: Shell) -> None:
+    team = shell.session()
+    for name in ("one", "two", "over"):
+        labelled = ("--label", f"team:{team}", "--id", f"{team}-{name}")
+        shell.output("new", "--agent", "echo", *labelled)
+    shell.output("end", f"{team}-over")
+    said = shell.run("send", "--label", f"team:{team}", "SAY: hello")
+    assert (said.returncode, said.stderr) == (0, "2 sent.\n")
+    lines = said.stdout.splitlines()
+    assert sorted(line.partition(" ")[0] for line in lines) == [f"{team}-one", f"{team}-two"]
+    assert all(line.endswith("sent; given to its agent now") for line in lines)
+    for words in (["SAY: hello"], ["--label", f"team:{team}", team, "SAY: hello"]):
+        assert "Say to whom and what" in shell.run("send", *words).stderr

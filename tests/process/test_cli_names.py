@@ -32,6 +32,7 @@ BY_NAME: dict[str, list[str]] = {
     "answer": ["answer", "{name}", "{number}", "approve"],
     "give": ["give", "{name}"],
     "adopt": ["adopt", "{name}"],
+    "wait": ["wait", "{name}"],
     "rm": ["rm", "{name}"],
 }
 """Commands about a session that there is."""

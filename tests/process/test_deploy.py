@@ -18,9 +18,13 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
+import yaml
 
+from sxhost.config import Settings
+from sxhost.daemon.options import Options
+from sxhost.http.readiness import READY
 from tests.support.places import TOP
-from tests.support.proxies import configure_nginx, nginx
+from tests.support.proxies import configure_nginx, nginx, shipped_haproxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +32,10 @@ if TYPE_CHECKING:
     from tests.support.hosts import StartHost
 
 DEPLOY = TOP / "deploy"
-UNITS = ("sxhost.service", "sxhost.socket", "sxhost-agents.service", "user/sxhost.service")
+UNITS = (
+    *("sxhost.service", "sxhost.socket", "sxhost-agents.service", "user/sxhost.service"),
+    "sxhost@.service",
+)
 SERVICES = tuple(unit for unit in UNITS if unit.endswith(".service"))
 PATIENCE = 60.0
 """Seconds before a test gives up waiting; nothing is timed by it."""
@@ -117,9 +124,35 @@ def test_systemd_verifies_the_units(unit: str, units: Path, tmp_path: Path) -> N
     assert text == ""
 
 
+@pytest.mark.parametrize("unit", ["sxhost-backup.service", "sxhost-backup.timer"])
+def test_systemd_verifies_the_units_of_backups(unit: str) -> None:
+    assert call("systemd-analyze", "--system", "verify", "--man=no", str(DEPLOY / unit)) == ""
+
+
+def test_backup_unit_copies_the_hosts_log(
+    start_host: StartHost, twistd: str, tmp_path: Path
+) -> None:
+    host = start_host("--port", "0", "--state-dir", str(tmp_path / "state"))
+    assert is_healthy(host.url)
+    shell, option, script = exec_start("sxhost-backup.service")
+    sxhost = twistd.replace("twistd", "sxhost")
+    script = script.replace("/opt/sxhost/bin/sxhost", sxhost).replace("%%", "%")
+    script = script.replace("/var/lib/sxhost-backup", str(tmp_path / "copies"))
+    (tmp_path / "copies").mkdir()
+    environ = {"STATE_DIRECTORY": f"{tmp_path / 'state'}:{tmp_path / 'copies'}"}
+    for _ in range(2):  # the next week's replaces it
+        said = call(shell, option, script, **environ)
+        assert said.startswith(f"Backed up to {tmp_path / 'copies'}/")
+    (copy,) = (tmp_path / "copies").iterdir()
+    assert re.fullmatch(r"\w+\.db", copy.name)
+
+
 @pytest.mark.parametrize(
     ("unit", "threshold"),
-    [("sxhost.service", 15), ("sxhost-agents.service", 30), ("user/sxhost.service", 30)],
+    [
+        *(("sxhost.service", 15), ("sxhost-agents.service", 30), ("user/sxhost.service", 30)),
+        *(("sxhost@.service", 15), ("sxhost-backup.service", 20)),
+    ],
 )
 def test_systemd_exposure_level_stays_below_its_bound(unit: str, threshold: int) -> None:
     call(
@@ -398,6 +431,110 @@ def test_container_copies_existing_files_and_is_not_root() -> None:
     for source in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE):
         assert all((DEPLOY.parent / name).exists() for name in source.split())
     assert re.findall(r"^USER (\w+)$", text, re.MULTILINE) == ["sxhost"]
+
+
+# many hosts
+
+NODES = ("a", "b", "c")
+
+
+def settings_of(script: str) -> Settings:
+    """The settings that the twistd in a shell's script gets, which it must take."""
+    text = script.replace("\\\n", " ").replace("$$", "$").partition("--pidfile= sxhost ")[2]
+    words = shlex.split(text)
+    options = Options()
+    options.parseOptions(["postgresql://db/x" if "$" in word else word for word in words])
+    settings: Settings = options["settings"]
+    return settings
+
+
+def test_a_numbered_unit_is_one_of_many() -> None:
+    words = " ".join(exec_start("sxhost@.service")[4:-1]).replace("%i", "7433")
+    settings = settings_of(f"--pidfile= sxhost {words}")
+    assert "7433" in settings.listen[0]
+    assert settings.engine
+    assert settings.drain == 5
+    assert "StateDirectory=sxhost/%i\n" in text_of("sxhost@.service"), "each has its own"
+
+
+def test_compose_file_starts_three_nodes_behind_haproxy() -> None:
+    stack = yaml.safe_load(text_of("cluster/compose.yaml"))
+    services = stack["services"]
+    for name in NODES:
+        settings = settings_of(services[name]["entrypoint"][-1])
+        assert settings.is_active_node
+        assert settings.require_durability == "replicas"
+        place = services[name]["networks"]["front"]["ipv4_address"]
+        assert services["haproxy"]["environment"][f"NODE_{name.upper()}"] == f"{place}:7432"
+    mounted = [volume for of in services.values() for volume in of.get("volumes", ())]
+    for volume in mounted:
+        source = volume.partition(":")[0]
+        known = source in stack["volumes"] or (DEPLOY / "cluster" / source).is_file()
+        assert known, volume
+    published = [ports for of in services.values() if (ports := of.get("ports"))]
+    assert published == [["127.0.0.1:7432:7432"]], "on this machine alone, and not the database"
+    assert stack["networks"]["database"] == {"internal": True}
+    build = services["a"]["build"]
+    assert (DEPLOY / "cluster" / build["context"] / build["dockerfile"]).is_file()
+    assert f"ARG {next(iter(build['args']))}=" in text_of("Dockerfile")
+
+
+def test_the_replicas_name_is_the_one_that_commits_wait_for() -> None:
+    standby = yaml.safe_load(text_of("cluster/compose.yaml"))["services"]["standby"]
+    found = re.findall(
+        r"synchronous_standby_names = '(\w+)'", text_of("cluster/replication.sh")
+    )
+    assert f"application_name={found[0]}" in standby["entrypoint"][-1]
+    assert "synchronous_standby_names= " in standby["entrypoint"][-1], (
+        "it waits for none itself"
+    )
+
+
+def test_kubernetes_example_fits_together() -> None:
+    found = {one["kind"]: one for one in yaml.safe_load_all(text_of("cluster/kubernetes.yaml"))}
+    deployment = found["Deployment"]["spec"]
+    pod = deployment["template"]
+    label = pod["metadata"]["labels"]
+    assert (
+        deployment["selector"]["matchLabels"] == label == found["Service"]["spec"]["selector"]
+    )
+    assert found["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == label
+    (container,) = pod["spec"]["containers"]
+    settings = settings_of(container["command"][-1])
+    assert settings.is_active_node
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert f"tcp:{ports['http']}:" in settings.listen[0]
+    assert found["Service"]["spec"]["ports"][0]["targetPort"] in ports
+    probes = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("readiness", "liveness")}
+    assert {kind: probe["path"] for kind, probe in probes.items()} == {
+        "readiness": READY,
+        "liveness": "/health",
+    }
+    for probe in probes.values():
+        assert probe["httpHeaders"][0]["value"] in settings.hosts, "else it is refused"
+    assert pod["spec"]["terminationGracePeriodSeconds"] > settings.drain + 10
+    mounted = {volume["name"] for volume in container["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pod["spec"]["volumes"]}
+    assert f"uid {pod['spec']['securityContext']['runAsUser']} " in text_of("Dockerfile")
+
+
+def test_haproxy_asks_whoever_is_ready(start_host: StartHost, tmp_path: Path) -> None:
+    hosts = [
+        start_host("--port", "0", "--store", "memory:", "--state-dir", str(tmp_path / name))
+        for name in "ab"
+    ]
+    with shipped_haproxy(*(host.port for host in hosts)) as url:
+        assert {who_serves(url) for _ in range(8)} == {"a", "b"}
+        hosts[0].process.kill()
+        hosts[0].wait()
+        assert {who_serves(url) for _ in range(8)} == {"b"}
+
+
+def who_serves(url: str) -> str:
+    """Ask for something that needs no token; the name of the node that has answered."""
+    answer = fetch(f"{url}/health")
+    assert answer.status == 200
+    return str(answer.headers["X-Sxhost-Node"])
 
 
 # what a reader is told

@@ -76,6 +76,7 @@ COMMANDS = {
     "token revoke": ["token", "revoke", "nothing"],
     "token rotate": ["token", "rotate"],
     "turn": ["turn", "n", "hi"],
+    "wait": ["wait", "s"],
 }
 """What is asked of every command that has a host; `stop`, `stdio` and `hook claude` below."""
 
@@ -87,7 +88,17 @@ REFUSED = {
 
 NO_HOST = {
     *("completion", "emit", "hook claude", "hook codex", "hook status", "hook uninstall"),
-    *("notify check", "policy test", "serve", "stdio", "stop", "store copy", "token show"),
+    *(
+        "notify check",
+        "policy test",
+        "serve",
+        "stdio",
+        "stop",
+        "store copy",
+        "backup",
+        "restore",
+        "token show",
+    ),
     "trust",
     "top",  # it needs a terminal: test_top.py
 }

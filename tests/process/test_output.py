@@ -59,6 +59,8 @@ APART: dict[str, list[list[str]]] = {
     ],
     "serve": [["--listen", f"tcp:{HOSTILE[1:8]}"]],
     "stdio": [["--connect", "http://127.0.0.1:1"]],
+    "backup": [["copy.db"], [HOSTILE.replace("\0", "")]],
+    "restore": [["nothing"], [HOSTILE.replace("\0", "")]],
     "store copy": [
         *(["sqlite:nothing", "sqlite:copy"], [HOSTILE.replace("\0", ""), "sqlite:copy"]),
     ],
@@ -71,7 +73,7 @@ APART: dict[str, list[list[str]]] = {
 TALKING = {"chat", "new", "run", "turn"}
 """Commands that follow a session; the host has to call it by what can be an id."""
 
-FLOWING = {*TALKING, "log", "transcript", "pull", "hook install", "trust"}
+FLOWING = {*TALKING, "log", "transcript", "pull", "hook install", "trust", "wait"}
 """Commands that print texts of others in lines of their own."""
 
 SGR = re.compile(
@@ -93,7 +95,7 @@ def variants(command: click.Command) -> list[list[str]]:
                 words += [param.opts[0], GIVEN[str(param.name)]]
             if param.is_flag and param.name in FLAGS:
                 flags.append(param.opts[0])
-        elif param.required or param.name in ("names", "approval"):
+        elif param.required or param.name in ("names", "approval", "text"):
             words += GIVEN[str(param.name)].split()
     return [words, *([flag, *words] for flag in flags)]
 

@@ -157,6 +157,30 @@ def haproxy(folder: Path, upstream: int, *, laxly: bool = False) -> Iterator[str
 
 
 @contextmanager
+def shipped_haproxy(*nodes: int) -> Iterator[str]:
+    """Run haproxy as it is shipped, in front of hosts on these ports; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        places = {
+            f"NODE_{name}": f"127.0.0.1:{port}"
+            for name, port in zip("ABC", nodes, strict=False)
+        }
+        process = subprocess.Popen(
+            [haproxy_program(), "-db", "-f", str(DEPLOY / "cluster" / "haproxy.cfg")],
+            env={**os.environ, **places, "BIND": f"fd@{listening.fileno()}"},
+            pass_fds=[listening.fileno()],
+            stderr=subprocess.PIPE,
+        )
+        port = listening.getsockname()[1]
+    with process:
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            _, output = process.communicate(timeout=PATIENCE)
+            sys.stderr.write(output.decode())
+
+
+@contextmanager
 def tunnel(upstream: int) -> Iterator[int]:
     """Forward a port to another one of this machine, as ``ssh -L`` does; the port."""
     with ExitStack() as held, socket.create_server(("127.0.0.1", 0)) as ear:

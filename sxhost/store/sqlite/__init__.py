@@ -1,6 +1,7 @@
 """The journal of a host that runs alone: one SQLite file.
 
 ============ ===================================================================
+backup       a file copied while a host may write to it, and put back
 checksums    the checksums of all rows, checked as it is opened
 connection   the journal: a connection that writes and one that reads; it blocks, so it runs
              in threads

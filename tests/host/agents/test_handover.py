@@ -287,3 +287,40 @@ def test_one_conversation_has_one_program(host: HostInMemory) -> None:
     give(host)
     with pytest.raises(HostError):
         do(host, host.service.submit("a", TurnDraft(input="two")))
+
+
+def test_two_terminals_cannot_take_it_at_once(host: HostInMemory) -> None:
+    do(host, host.service.submit("a", TurnDraft(input="two")))
+    takers = [started(host.service.hand_over("a", TO_TERMINAL)) for _ in range(2)]
+    settle(host)
+    end_turn(host)
+    first, second = takers
+    assert result_of(first).session.kind == "attached"
+    with pytest.raises(NotHosted, match="faster"):
+        result_of(second)
+    assert [name for name, _ in told(host)].count("handed-over") == 1
+
+
+def test_two_who_give_it_back_do_so_once(host: HostInMemory) -> None:
+    take(host)
+    host.processes.end(TERMINAL.pid)
+    givers = [started(host.service.hand_over("a", TO_HOST)) for _ in range(2)]
+    settle(host, 3 * LAST_WORDS_S)
+    for giver in givers:
+        assert result_of(giver).session.kind == "hosted"
+    assert [data for name, data in told(host) if name == "handed-over"] == [
+        {"to": "terminal"},
+        {"to": "host"},
+    ]
+
+
+def test_program_that_comes_while_one_ends_keeps_it(host: HostInMemory) -> None:
+    take(host)
+    host.processes.end(TERMINAL.pid)
+    giving = started(host.service.hand_over("a", TO_HOST))
+    settle(host, LAST_WORDS_S / 2)
+    hook(host, "SessionStart", source="resume")
+    settle(host, 2 * LAST_WORDS_S)
+    with pytest.raises(AtTerminal, match="process 8"):
+        result_of(giving)
+    assert result_of(host.service.session("a")).kind == "attached"
