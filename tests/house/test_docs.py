@@ -23,7 +23,8 @@ from sxhost.testing import HostInMemory, result_of
 from tests.house.test_floors import ROOMS, modules, room_of
 from tests.support.places import TOP
 
-DOCUMENTS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+TOLD = ("README.md", "CONTRIBUTING.md", "NEWS.md", "SECURITY.md")
+DOCUMENTS = [*(TOP / name for name in TOLD), *sorted((TOP / "docs").glob("*.md"))]
 
 
 def text_of(name: str) -> str:
