@@ -20,9 +20,12 @@ from sxhost.cli.terminal import HOST_SAID_NO, INTERRUPTED, HostLink
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
+    from sxhost.model.message import Sent
     from sxhost.model.session import Detail, Done, Forgotten, SessionQuery, Summary
 
-__all__ = ["Action", "do_to_many", "do_to_named"]
+__all__ = ["Action", "do_to_many", "do_to_named", "yes_option"]
+
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 AT_ONCE = 8
 """Sessions that something is done to at the same time: an agent takes its time to end."""
@@ -34,7 +37,7 @@ LISTED = 10
 class Action(NamedTuple):
     """What is done to sessions, the word for its outcome, and what is asked before it."""
 
-    act: Callable[[HostClient, str], Awaitable[Done | Forgotten]]
+    act: Callable[[HostClient, str], Awaitable[Done | Forgotten | Sent]]
     done: str
     question: str = ""
     """Asked at a terminal before it is done to more than one; empty: it needs no asking."""
@@ -97,7 +100,7 @@ def do_to_many(
     Work(link, action, yes=yes, whole=True).run(chosen)
 
 
-def outcome_line(action: Action, session_id: str, done: Done | Forgotten) -> str:
+def outcome_line(action: Action, session_id: str, done: Done | Forgotten | Sent) -> str:
     """Return the line that it is done, and what the host notes about it."""
     note = getattr(done, "note", "")
     return f"{session_id} {action.done}{'; ' if note else ''}{note}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sxhost.cli.bulk import Action, do_to_many, do_to_named
+from sxhost.cli.bulk import Action, do_to_many, do_to_named, yes_option
 from sxhost.cli.filters import filter_options
 from sxhost.cli.formats import home_path
 from sxhost.cli.names import on_session, session_argument, sessions_argument
@@ -32,8 +32,6 @@ FOUND_COLUMNS = (
     Column("DIRECTORY", 12, rank=2),
     Column("ABOUT", 12, rank=4),
 )
-
-yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
 @click.command()

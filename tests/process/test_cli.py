@@ -508,3 +508,18 @@ def test_a_script_waits_until_a_session_is_as_it_should_be(shell: Shell) -> None
     assert shell.output("wait", session, "--until", "ended") == f"{session} has ended\n"
     over = shell.run("wait", session)
     assert (over.returncode, over.stderr) == (4, f"{session} is over: ended\n")
+
+
+def test_one_word_reaches_many(shell: Shell) -> None:
+    team = shell.session()
+    for name in ("one", "two", "over"):
+        labelled = ("--label", f"team:{team}", "--id", f"{team}-{name}")
+        shell.output("new", "--agent", "echo", *labelled)
+    shell.output("end", f"{team}-over")
+    said = shell.run("send", "--label", f"team:{team}", "SAY: hello")
+    assert (said.returncode, said.stderr) == (0, "2 sent.\n")
+    lines = said.stdout.splitlines()
+    assert sorted(line.partition(" ")[0] for line in lines) == [f"{team}-one", f"{team}-two"]
+    assert all(line.endswith("sent; given to its agent now") for line in lines)
+    for words in (["SAY: hello"], ["--label", f"team:{team}", team, "SAY: hello"]):
+        assert "Say to whom and what" in shell.run("send", *words).stderr

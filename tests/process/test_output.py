@@ -95,7 +95,7 @@ def variants(command: click.Command) -> list[list[str]]:
                 words += [param.opts[0], GIVEN[str(param.name)]]
             if param.is_flag and param.name in FLAGS:
                 flags.append(param.opts[0])
-        elif param.required or param.name in ("names", "approval"):
+        elif param.required or param.name in ("names", "approval", "text"):
             words += GIVEN[str(param.name)].split()
     return [words, *([flag, *words] for flag in flags)]
 
