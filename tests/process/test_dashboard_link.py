@@ -266,10 +266,10 @@ def test_page_begins_again_once_its_session_is_in_the_other_log(
     shutil.rmtree(tmp_path / "state")
     again = start_host("--port", str(running_host.port))
     assert until(lambda: again.port)
-    expect(page.get_by_text("There is no session 'a'").first).to_be_visible()
+    expect(page.get_by_text("This host has no such session").first).to_be_visible()
     Feed(again).fire("a", "message", text="another life")
     expect(page.locator(".item.message")).to_have_count(1)
-    expect(page.get_by_text("There is no session 'a'")).to_have_count(0)
+    expect(page.get_by_text("This host has no such session")).to_have_count(0)
     Feed(again).fire("a", "message", text="and on")
     expect(page.locator(".item.message")).to_have_count(2)
 

@@ -4,7 +4,7 @@ import { get, path } from "./api.js";
 import { copy } from "./copy.js";
 import { h, html, useEffect, useState } from "./dom.js";
 import { clock, count, dollars, oneLine } from "./format.js";
-import { me } from "./state.js";
+import { may, me } from "./state.js";
 import { Words } from "./text.js";
 
 /** What is known of it, and what it has used as the ledger has it. @param {string} id @param {number} newest */
@@ -47,7 +47,7 @@ function facts(detail, used) {
     ["goes on with", other(detail.continues)],
     ["goes on as", other(detail.continued_by)],
     ["its own id", detail.native_id],
-    [kind === "hosted" ? "take it to a terminal" : "have the host go on", MOVED.has(detail.agent) && line(`sxhost ${kind === "hosted" ? "take" : "adopt"} ${detail.id}`)],
+    [kind === "hosted" ? "take it to a terminal" : "have the host go on", may("admin") && MOVED.has(detail.agent) && line(`sxhost ${kind === "hosted" ? "take" : "adopt"} ${detail.id}`)],
   ];
 }
 

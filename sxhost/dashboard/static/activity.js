@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { Audit } from "./audit.js";
 import { titleOf } from "./board.js";
 import { h, html, useEffect, useMemo, useRef, useSignal, useState } from "./dom.js";
-import { clock, oneLine } from "./format.js";
+import { clock, gist } from "./format.js";
 import { link, may, me, sessions } from "./state.js";
 
 /** Lines that are kept; events of before that are read at first; milliseconds between two draws. */
@@ -16,13 +16,7 @@ const TYPES = ["!message-delta", "!thinking-delta", "!tool-output", "!native"];
 /** @typedef {{id: number, seq: number, session: string, at: number, event: string, words: string}} Line what is kept of an event */
 
 /** @param {any} event @returns {Line} */
-const lineOf = ({ id, seq, session, ts_ms: at, event, data }) => ({ id, seq, session, at, event, words: wordsOf(data) });
-
-/** What an event says of itself, in a line. @param {any} data */
-function wordsOf(data) {
-  const said = typeof data === "string" ? data : ["title", "text", "output", "reason", "path", "tool", "error"].map((name) => data?.[name]).find((each) => typeof each === "string" && each) || "";
-  return oneLine(said, 160);
-}
+const lineOf = ({ id, seq, session, ts_ms: at, event, data }) => ({ id, seq, session, at, event, words: gist(data) });
 
 /** Follows all sessions, and keeps their last lines. */
 class Feed {
@@ -101,10 +95,15 @@ function useLines() {
 
 export function Activity() {
   const identity = useSignal(me);
+  if (!identity) return null;
+  if (identity.session) return html`<section class="spending"><h1>Activity</h1><p>This login is for one session: <a href=${`#/s/${encodeURIComponent(identity.session)}/events`}>what happens in it</a>.</p></section>`;
+  return h(Lines, null);
+}
+
+function Lines() {
   const [filter, setFilter] = useState("");
   const { lines, missing, more, hold, settle } = useLines();
   const shown = useMemo(() => found(lines, filter), [lines, filter]);
-  if (!identity) return null;
   return html`<h1 class="unseen">Activity</h1>
     <p class="searching"><input type="search" data-key="/" aria-label="Only lines with these words" placeholder="only lines with these words: a session, an agent, an event" value=${filter} onInput=${(/** @type {any} */ event) => setFilter(event.target.value)} /></p>
     ${missing && html`<p class="notice">Some events are missing here: they are not kept any more, or are of another log.</p>`}

@@ -2,7 +2,7 @@
 // The board: every session, those first that need somebody.
 import { h, html, useEffect, useMemo, useNow, useRef, useSignal, useState } from "./dom.js";
 import { copy } from "./copy.js";
-import { age, count, dollars, oneLine, project, shortModel } from "./format.js";
+import { age, count, dollars, oneLine, plain, project, shortModel } from "./format.js";
 import { post, path } from "./api.js";
 import { failed, groupOf, groups, listed, may, me, sessions, waitsForLook } from "./state.js";
 
@@ -158,15 +158,12 @@ function Row({ session, now, Spark }) {
     </a>${may("send", session.id) && html`<button class="later" data-key="m" tabindex="-1" aria-label=${session.flagged ? "No longer for later" : "Look at it later"} title="look at it later (m)" onClick=${flag}>⚑</button>`}</li>`;
 }
 
-/** Signs of Markdown that say nothing in a line. */
-const MARKUP = /\*\*|__|`|(?:^|\s)#{1,6}(?=\s)|\|/g;
-
 /** Milliseconds from which on the age of what is done is another than that of the state. */
 const APART = 2000;
 
 /** What a session does or asks, or its last words. @param {any} session @param {number} now */
 function doingOf(session, now) {
-  if (!session.activity) return oneLine((session.preview || session.reason).replace(MARKUP, ""), 160);
+  if (!session.activity) return plain(session.preview || session.reason);
   const later = session.activity_since_ms > session.since_ms + APART;
   return `${oneLine(session.activity, 140)}${later ? ` · ${age(now - session.activity_since_ms)}` : ""}`;
 }

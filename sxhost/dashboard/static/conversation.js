@@ -16,6 +16,7 @@ const PACE = 200, DRAW = 50, AGAIN = 2000;
 const NEAR = 200, SELDOM = 5000;
 /** The code of a refusal that may pass: the session may yet come, in a new log say. */
 const ABSENT = "unknown_session";
+const NOT_HERE = "This host has no such session: it was forgotten, or has not begun yet. Once it begins it is shown here.";
 
 /**
  * @typedef {object} Window
@@ -68,8 +69,9 @@ export class Conversation {
     try {
       await (this.at ? this._readAround(this.at) : this._readEnd());
     } catch (error) {
-      this._publish({ loaded: true, error: error instanceof Error ? error.message : String(error) });
-      const lasts = error instanceof Refusal && error.status < 500 && error.status !== 429 && error.code !== ABSENT;
+      const absent = error instanceof Refusal && error.code === ABSENT;
+      this._publish({ loaded: true, error: absent ? NOT_HERE : error instanceof Error ? error.message : String(error) });
+      const lasts = error instanceof Refusal && error.status < 500 && error.status !== 429 && !absent;
       if (!lasts) this._openAgain(AGAIN);
       return;
     }

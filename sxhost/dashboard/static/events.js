@@ -2,21 +2,11 @@
 // A session's events as they are in the log, newest last.
 import { get, path } from "./api.js";
 import { h, html, useEffect, useState } from "./dom.js";
-import { clock, oneLine } from "./format.js";
+import { clock, gist } from "./format.js";
 import { Block } from "./text.js";
 
 /** Events that are shown more each time; those that are looked through for some types alone. */
 const PAGE = 200, SEARCHED = 10_000;
-/** Characters of what an event says that are shown of it folded. */
-const GIST = 160;
-
-/** What an event says, in a line: its words, or its fields. @param {any} data */
-function gist(data) {
-  const said = (/** @type {unknown} */ value) => (typeof value === "string" ? value : JSON.stringify(value));
-  const words = data?.title || data?.text || data?.path;
-  if (typeof words === "string" || typeof data !== "object") return oneLine(said(words || data) || "", GIST);
-  return oneLine(Object.entries(data || {}).map(([name, value]) => `${name} ${said(value)}`).join(" · "), GIST);
-}
 
 /** @param {{id: string, newest: number}} props */
 export function Events({ id, newest }) {

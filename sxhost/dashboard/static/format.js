@@ -94,3 +94,18 @@ export function oneLine(text, most = 200) {
   const plain = pieces(line).map((piece) => ("seen" in piece ? piece.seen : piece.hidden)).join("");
   return plain.length > most ? `${plain.slice(0, most - 1)}…` : plain;
 }
+
+/** Signs of Markdown that say nothing in a line. */
+const MARKUP = /\*\*|__|`|(?:^|\s)#{1,6}(?=\s)|\|/g;
+/** Characters of what is said that a line has room for. */
+const LINE = 160;
+
+/** Words of an agent in a line, without Markdown's signs. @param {string} text */
+export const plain = (text) => oneLine(text.slice(0, 4 * LINE).replace(MARKUP, ""), LINE);
+
+/** What an event says, in a line: its words, or its fields. @param {any} data */
+export function gist(data) {
+  if (typeof data !== "object" || !data) return plain(String(data ?? ""));
+  const words = ["title", "text", "output", "reason", "path", "error"].map((name) => data[name]).find((each) => typeof each === "string" && each);
+  return words ? plain(words) : oneLine(Object.entries(data).map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`).join(" · "), LINE);
+}

@@ -12,7 +12,8 @@ import { may, me } from "./state.js";
 export function HostPage() {
   const identity = useSignal(me);
   const [status, setStatus] = useState(/** @type {any} */ (null));
-  useEffect(() => { get("status").then(setStatus, () => {}); }, []);
+  const alone = identity?.session;
+  useEffect(() => { if (identity && !alone) get("status").then(setStatus, () => {}); }, [identity]);
   if (!identity) return null;
   /** @type {[string, unknown][]} */
   const facts = [
@@ -20,9 +21,9 @@ export function HostPage() {
     ...(status ? figures(status) : []),
     ["you are", `${identity.name || "the host's own user"}, and may ${rights(identity)}`],
   ];
-  return html`<section class="host"><h1>Host</h1><nav class="tabs narrow" aria-label="More"><a href="#/usage">Usage</a> <a href="#/activity">Activity</a></nav><dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
+  return html`<section class="host"><h1>Host</h1>${!alone && html`<nav class="tabs narrow" aria-label="More"><a href="#/usage">Usage</a> <a href="#/activity">Activity</a></nav>`}<dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
     <${Switch} />
-    ${!identity.session && html`<${Figures} /><${Drivers} />`}
+    ${!alone && html`<${Figures} /><${Drivers} />`}
     ${may("admin") && html`<${Hooks} /><${Tokens} />`}
     ${may("approve") && html`<${Policy} />`}
     ${may("admin") && html`<${Audit} />`}
@@ -35,8 +36,8 @@ const RIGHTS = /** @type {Record<string, string>} */ ({ read: "read", send: "wri
 
 /** What somebody may do, in words. @param {{scopes: string[], session: string | null}} identity */
 function rights({ scopes, session }) {
-  const words = scopes.includes("admin") ? "do everything" : scopes.map((scope) => RIGHTS[scope] || scope).join(", ");
-  return `${words}${session ? ` in ${session} alone` : ""}`;
+  const words = scopes.includes("admin") ? "do everything" : Object.entries(RIGHTS).filter(([scope]) => scopes.includes(scope)).map(([, right]) => right).join(", ");
+  return `${words}${session ? `, in ${session} alone` : ""}`;
 }
 
 /** How the host is, in words. @param {any} status @returns {[string, unknown][]} */

@@ -5,7 +5,7 @@ import { sentence } from "./approval.js";
 import { copy } from "./copy.js";
 import { h, html, useEffect, useSignal, useState } from "./dom.js";
 import { oneLine } from "./format.js";
-import { may, sessions } from "./state.js";
+import { may, me, sessions } from "./state.js";
 
 /** Approval policies that agents are known to take, as suggestions: the host knows which they do. @type {Record<string, string[]>} */
 const POLICIES = {
@@ -34,7 +34,8 @@ export function Launch({ navigate }) {
   const [agents, setAgents] = useState(/** @type {any[] | null} */ (null));
   const [fields, setFields] = useState(/** @type {Record<string, string>} */ ({}));
   const [verdict, setVerdict] = useState("");
-  useEffect(() => { get("agents").then(setAgents, (error) => setVerdict(sentence(error))); }, []);
+  const identity = useSignal(me), can = may("admin");
+  useEffect(() => { if (can) get("agents").then(setAgents, (error) => setVerdict(sentence(error))); }, [can]);
   const recent = [...known.values()].sort((a, b) => b.last_seen_ms - a.last_seen_ms);
 
   async function launch(/** @type {SubmitEvent} */ event) {
@@ -49,7 +50,7 @@ export function Launch({ navigate }) {
     }
   }
 
-  if (!may("admin")) return html`<p class="empty">To start agents, a token with the scope "admin" is needed.</p>`;
+  if (identity && !can) return html`<p class="empty">To start agents, a token with the scope "admin" is needed.</p>`;
   if (!agents) return html`<p class="empty" role="status">${verdict || "Looking for agents…"}</p>`;
   const there = agents.filter((agent) => agent.installed), missing = agents.filter((agent) => !agent.installed);
   const usual = recent.find((each) => each.kind === "hosted" && there.some(({ name }) => name === each.agent))?.agent;

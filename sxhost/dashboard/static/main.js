@@ -7,7 +7,7 @@ import { preload } from "./first.js";
 import { age } from "./format.js";
 import { HELP, listen } from "./keys.js";
 import { watch } from "./notices.js";
-import { approvals, link, me, start } from "./state.js";
+import { approvals, link, may, me, start } from "./state.js";
 import { compareVersion, outdated } from "./version.js";
 
 /** A lost link is not worth a word before it has lasted so long. */
@@ -70,8 +70,9 @@ function App() {
 function Bar({ screen, search, setSearch }) {
   const asked = useSignal(approvals).length;
   const identity = useSignal(me);
+  const all = !identity || may("admin"), alone = !!identity?.session;  // what would only say that it cannot be done is not offered
   const to = (/** @type {string} */ name, /** @type {any} */ words, wide = false) => html`<a class=${wide ? "wide" : undefined} href=${`#/${name}`} aria-current=${screen === name ? "page" : undefined}>${words}</a>`;
-  return html`<nav><b class="brand">sxhost</b> ${to("inbox", html`Inbox${asked > 0 && html` <span class="badge">${asked}</span>`}`)} ${to("", "Board")} ${to("search", "Search")} ${to("new", "New")} ${to("usage", "Usage", true)} ${to("activity", "Activity", true)} ${to("host", "Host")}
+  return html`<nav><b class="brand">sxhost</b> ${to("inbox", html`Inbox${asked > 0 && html` <span class="badge">${asked}</span>`}`)} ${to("", "Board")} ${to("search", "Search")} ${all && to("new", "New")} ${alone || to("usage", "Usage", true)} ${alone || to("activity", "Activity", true)} ${to("host", "Host")}
     <input id="search" type="search" placeholder="/ search" aria-label="Search sessions" value=${search} onInput=${(/** @type {any} */ event) => { setSearch(event.target.value); if (screen) navigate("#/"); }} />
     <span class="dim machine">${identity?.host.name}</span></nav>`;
 }

@@ -9,7 +9,7 @@ import { copy } from "./copy.js";
 import { h, html, useEffect, useMemo, useNow, useSignal, useState } from "./dom.js";
 import { age, oneLine } from "./format.js";
 import { Log, placeOf } from "./log.js";
-import { may, sessions } from "./state.js";
+import { link, may, sessions } from "./state.js";
 
 /** @type {Record<string, [string, () => Promise<any>]>} */
 const VIEWS = {
@@ -65,7 +65,7 @@ function useLook(conversation, session) {
 
 /** @param {{session: any}} props */
 function Head({ session }) {
-  const now = useNow(1);
+  const now = useNow(1, useSignal(link.state).status !== "live");
   const [sign, word] = stateOf(session);
   const facts = [session.agent || session.kind, oneLine(session.model, 40), oneLine(session.cwd, 80), oneLine(session.git_branch, 40), costOf(session)];
   return html`<header class="head"><h1 title=${titleOf(session)}>${titleOf(session)}</h1>

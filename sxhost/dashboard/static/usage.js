@@ -58,8 +58,8 @@ function Turns({ turns }) {
     const most = `${say(Math.max(...turns.map(value)))} at the most`;
     return h(Plot, { label: `${words}, ${most}`, caption: html`<b>${words}</b>, ${most}`, bars: turns.map((turn, at) => ({ key: `${turn.at} ${at}`, value: value(turn), words: `${clock(turn.at)}: ${say(value(turn))}` })) });
   };
-  return html`${plot("Tokens a turn", (turn) => turn.tokens, (value) => `${count(value)} tokens`)}
-    ${turns.some(({ cost }) => cost > 0) && plot("Cost a turn", (turn) => turn.cost, dollars)}`;
+  return html`<div class="plots">${plot("Tokens a turn", (turn) => turn.tokens, (value) => `${count(value)} tokens`)}
+    ${turns.some(({ cost }) => cost > 0) && plot("Cost a turn", (turn) => turn.cost, dollars)}</div>`;
 }
 
 /** How full the context was at each report. @param {{reports: any[]}} props */
