@@ -24,6 +24,7 @@ from tests.house.test_floors import ROOMS, modules, room_of
 from tests.support.places import TOP
 
 DOCUMENTS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+PAGES = [*DOCUMENTS, *(TOP / f"{name}.md" for name in ("CONTRIBUTING", "NEWS", "SECURITY"))]
 
 
 def text_of(name: str) -> str:
@@ -222,7 +223,7 @@ def long_options(command: click.Command) -> set[str]:
 # The rest.
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: path.name)
 def test_every_relative_link_resolves(document: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
         place, _, anchor = link.partition("#")
