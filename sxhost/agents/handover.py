@@ -61,7 +61,8 @@ class Handover:
         self._dependencies = dependencies
         self._agents = agents
         self._register = register
-        self._taking = DeferredLock()
+        self._taking: dict[str, DeferredLock] = {}
+        """Held while a session is taken from a terminal, by its id."""
 
     async def give_to_terminal(self, session_id: str, draft: HandoverDraft) -> TerminalProgram:
         """End a hosted agent after its turn; return the program that goes on in its place.
@@ -91,8 +92,13 @@ class Handover:
         :raises AtTerminal: that runs still, or nobody knows.
         :raises Unsupported: the host cannot go on with it.
         """
-        async with self._taking:  # so that two do not take it at once
-            await self._take(session_id, draft)
+        lock = self._taking.setdefault(session_id, DeferredLock())
+        try:
+            async with lock:
+                await self._take(session_id, draft)
+        finally:
+            if not lock.locked:
+                self._taking.pop(session_id, None)
 
     async def _take(self, session_id: str, draft: HandoverDraft) -> None:
         session = await self._sessions.session(session_id)
