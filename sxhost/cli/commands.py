@@ -22,6 +22,7 @@ MODULES: Final[Mapping[str, str]] = {
     "attach": "attach",
     "barrier": "wait",
     "cost": "cost",
+    "doctor": "doctor",
     "events": "events tail fire",
     "handover": "take give adopt",
     "hooks": "hook",

@@ -44,6 +44,7 @@ COMMANDS = {
     "cost": ["cost"],
     "deny": ["deny", "s", "1"],
     "discover": ["discover"],
+    "doctor": ["doctor"],
     "end": ["end", "s"],
     "events": ["events", "s"],
     "fire": ["fire", "s", "note", "hi"],

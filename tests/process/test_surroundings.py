@@ -64,6 +64,7 @@ COMMANDS = {
     "stdio": ["stdio", "--state-dir", "/dev/null/x"],
     "backup": ["backup", "/dev/null/x"],
     "restore": ["restore", "nothing"],
+    "doctor": ["doctor"],
     "stop": ["stop"],
     "store copy": ["store", "copy", "sqlite:nothing", "sqlite:copy"],
     "tail": ["tail"],
