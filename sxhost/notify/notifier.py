@@ -211,6 +211,12 @@ class Notifications(Service):
         else:
             times = told.times + 1 if told else 1
             self._outbox.told[key] = Told(notice=notice, at_ms=now, times=times)
+            self._put(rule, notice, now)
+
+    def _put(self, rule: NotifyRule, notice: Notice, now: int) -> None:
+        if rule.digest_s:
+            self._outbox.gather(notice, now + int(rule.digest_s * 1000), now)
+        else:
             self._outbox.put(notice, now)
 
     def _notice(
@@ -252,8 +258,7 @@ class Notifications(Service):
         for name, channel in self._rules.channels.items():
             due = [n for n in self._outbox.queue if n.channel == name and n.next_ms <= now]
             if due and name not in self._sending and self._has_room(name, now):
-                some = due if len(due) > TOGETHER else due[:1]
-                work = self._send(name, channel, some)
+                work = self._send(name, channel, _next_of(due))
                 background(work, log, f"telling {name}")
 
     def _has_room(self, name: str, now: int) -> bool:
@@ -295,6 +300,15 @@ def _told_key(channel: str, condition: SessionCondition) -> str:
     return f"{channel} {condition.key}"
 
 
+def _next_of(due: Sequence[Notice]) -> Sequence[Notice]:
+    """Return which notices that are due on a channel are sent next, in one."""
+    first = due[0]
+    if first.digest:
+        return [one for one in due if one.digest and one.rule == first.rule]
+    single = [one for one in due if not one.digest]
+    return single if len(single) > TOGETHER else single[:1]
+
+
 def _together(notices: Sequence[Notice]) -> Notice:
     """Return one notice for all."""
     first = notices[0]
@@ -327,5 +341,6 @@ def _about(rule: NotifyRule) -> str:
     parts = [f"{name} {value}" for name, value in named.items()]
     parts += [f"after {rule.after}"] if rule.after else []
     parts += [f"again every {rule.again}"] if rule.again else []
+    parts += [f"together every {rule.digest}"] if rule.digest else []
     parts += [f"not {', '.join(rule.quiet)}"] if rule.quiet else []
     return "; ".join(parts) or "all sessions"

@@ -48,6 +48,8 @@ class Notice(Struct, frozen=True, kw_only=True):
     tries: int = 0
     next_ms: int = 0
     """When it is sent, or tried again."""
+    digest: bool = False
+    """Whether it is told in one with others of its rule."""
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -95,6 +97,21 @@ class NoticeOutbox:
         self.queue.append(notice)
         for late in self.queue[:-WAITING]:
             self.settle(late, "suppressed", "too many others waited", now_ms)
+
+    def gather(self, notice: Notice, until_ms: int, now_ms: int) -> None:
+        """Have a notice sent with those of its rule and channel that are gathered already.
+
+        The first of them is sent at `until_ms` (Unix ms), and all others with it.
+        """
+        digests = (
+            one.next_ms
+            for one in self.queue
+            if one.digest
+            and not one.tries
+            and (one.rule, one.channel) == (notice.rule, notice.channel)
+        )
+        ends_ms = min((until_ms, *digests))
+        self.put(replace(notice, digest=True, next_ms=ends_ms), now_ms)
 
     def settle(self, notice: Notice, state: Sending, why: str, now_ms: int) -> None:
         """Note what became of a notice, which is not sent any more."""

@@ -120,6 +120,8 @@ class NotifyRule(Struct, frozen=True, forbid_unknown_fields=True):
     """``done`` is told of work that took at least as long."""
     again: Duration = ""
     """Told again, as long as it is so."""
+    digest: Duration = ""
+    """What the rule tells within that long is told in one notice, at its end."""
     quiet: Annotated[list[Span], Meta(max_length=8)] = []
     """Hours in which it is not told; what is still so is told after them."""
     zone: str = ""
@@ -141,6 +143,11 @@ class NotifyRule(Struct, frozen=True, forbid_unknown_fields=True):
     def again_s(self) -> float:
         """Seconds until it is told again; 0 if never."""
         return seconds(self.again)
+
+    @property
+    def digest_s(self) -> float:
+        """Seconds for which notices are gathered; 0 if each is sent at once."""
+        return seconds(self.digest)
 
     @property
     def hours(self) -> QuietHours:

@@ -310,6 +310,84 @@ def test_flood_is_told_in_few_notices(told: Told) -> None:
     assert states == {"sent"}
 
 
+DIGEST = ALL.replace('to = ["mine"]', 'to = ["mine"]\ndigest = "1m"')
+
+
+def test_digest_is_told_in_one_at_its_end(told: Told) -> None:
+    told.begin(DIGEST)
+    told.fire("error", None, "a")
+    told.pass_(50)
+    told.fire("error", None, "b")
+    told.pass_(8)
+    assert told.titles == []
+    assert [state for state, _ in told.deliveries] == []
+    told.pass_(5)
+    (notice,) = told.lab.senders.sent
+    assert notice.title == "2 sessions: 2 failed"
+    assert told.deliveries == [("sent", "in one of 2")] * 2
+    told.fire("error", None, "c")
+    told.pass_(50)
+    assert len(told.titles) == 1, "what comes later begins a digest of its own"
+    told.pass_(15)
+    assert told.titles[1:] == ["Failed: c"]
+
+
+def test_digest_survives_the_end_of_its_host(told: Told) -> None:
+    told.begin(DIGEST)
+    told.fire("error", None, "a")
+    told.pass_(2)
+    killed = told.notifications
+    assert killed is not None
+    told.begin(DIGEST)  # from the file alone: the first was not stopped
+    killed.stopService()
+    told.fire("error", None, "b")
+    told.pass_(65)
+    assert told.titles == ["2 sessions: 2 failed"]
+
+
+def test_digest_leaves_out_what_is_over(told: Told) -> None:
+    told.begin(DIGEST)
+    told.ask("a")
+    told.fire("error", None, "b")
+    told.pass_(5)
+    told.answer("a")
+    told.pass_(65)
+    assert told.titles == ["Failed: b"], "nobody was told, so nothing is taken back"
+    assert ("suppressed", "it was over before") in told.deliveries
+
+
+def test_digest_holds_up_no_other_rule(told: Told) -> None:
+    asks = '[[rule]]\nname = "asks"\nwhen = ["asks"]\nto = ["mine"]\n'
+    told.begin(DIGEST.replace("[[rule]]", f"{asks}[[rule]]", 1))
+    told.fire("error", None, "b")
+    told.pass_(2)
+    told.ask("a")
+    told.pass_(2)
+    assert told.titles == ["Needs your answer: a"]
+    told.pass_(65)
+    assert told.titles[1:] == ["Failed: b"]
+
+
+def test_digest_of_many_is_one_request(told: Told) -> None:
+    told.begin(DIGEST)
+    for number in range(200):
+        told.fire("error", None, f"s{number}")
+    told.pass_(65)
+    assert len(told.lab.senders.tried) == 1
+
+
+def test_digest_that_fails_is_tried_again_as_one(told: Told) -> None:
+    told.begin(DIGEST)
+    told.fire("error", None, "a")
+    told.fire("error", None, "b")
+    told.lab.senders.refuse = SendFailed("answered with 500")
+    told.pass_(62)
+    told.lab.senders.refuse = None
+    told.pass_(PAUSES_S[1] + 1)
+    assert told.titles == ["2 sessions: 2 failed"]
+    assert len({notice.id for notice in told.lab.senders.tried}) == 1
+
+
 def test_queue_is_bounded(told: Told) -> None:
     told.begin(ALL)
     told.lab.senders.refuse = SendFailed("no answer")

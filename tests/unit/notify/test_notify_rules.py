@@ -46,6 +46,7 @@ when = ["done"]
 to = ["mine"]
 work = "5m"
 content = true
+digest = "15m"
 """
 
 CHANNEL = '[channel.a]\nkind = "desktop"\n'
@@ -65,6 +66,7 @@ WRONG = {
     "an unknown one": (f"{CHANNEL}{RULE}".replace('"asks"', '"x"'), "rule 1: Invalid enum"),
     "a named rule": (f'{CHANNEL}{RULE}name = "mine"\nafter = "1"', "rule 'mine': "),
     "no duration": (f'{CHANNEL}{RULE}after = "soon"', "$.after"),
+    "no length of a digest": (f'{CHANNEL}{RULE}digest = "0m"', "$.digest"),
     "no hours": (f'{CHANNEL}{RULE}quiet = ["late"]', "$.quiet[0]"),
     "no time of day": (f'{CHANNEL}{RULE}quiet = ["25:00-07:00"]', "quiet hours are wrong"),
     "no zone": (f'{CHANNEL}{RULE}zone = "Mars/Olympus"', "no time zone 'Mars/Olympus'"),
@@ -83,6 +85,7 @@ def test_whole_file_is_read() -> None:
     assert kinds == [NtfyChannel, WebhookChannel, CommandChannel, DesktopChannel]
     night, work = rules.rules
     assert (night.after_s, night.again_s, night.work_s) == (30.0, 600.0, 60.0)
+    assert (night.digest_s, work.digest_s) == (0.0, 900.0)
     assert (work.name, work.work_s, work.content) == ("rule 2", 300.0, True)
     assert rules.link == "https://host.example/"
 
