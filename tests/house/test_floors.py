@@ -219,7 +219,7 @@ ROOMS = {
         "9",
         ("__main__.py", "cli/*.py", "cli/board/*.py"),
         rooms_of(
-            "address attach auth client codec config daemon drivers errors faces/pi "
+            "address attach auth client codec config daemon drivers errors faces/pi files "
             "hooks localnet logs model notify os_process policy project slices surroundings "
             "telemetry top transcripts trust visible waiting"
         ),
