@@ -93,6 +93,7 @@ export function Composer({ session, sent }) {
       key.current = "";
       change("");
       setVerdict(note || "");
+      setTimeout(() => setVerdict((now) => (now === note ? "" : now)), SAID);
       sent();
     } catch (error) {
       setVerdict(sentence(error));
@@ -116,6 +117,9 @@ export function Composer({ session, sent }) {
       <span class="dim verdict" role="status">${verdict || prospect(session, files.length ? "auto" : mode, heard)}</span>
       <button class="approve" onClick=${send}>Send <kbd>Ctrl ⏎</kbd></button></div></div>`;
 }
+
+/** Milliseconds for which it is said what became of a message. */
+const SAID = 10_000;
 
 /** Milliseconds between two looks at messages that wait, and for which one that was heard is shown. */
 const WAITING = 2000, HEARD = 30_000;

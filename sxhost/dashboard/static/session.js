@@ -7,7 +7,7 @@ import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { copy } from "./copy.js";
 import { h, html, useEffect, useMemo, useNow, useSignal, useState } from "./dom.js";
-import { age, oneLine } from "./format.js";
+import { age, oneLine, project, shortModel } from "./format.js";
 import { Log, placeOf } from "./log.js";
 import { link, may, sessions } from "./state.js";
 
@@ -67,10 +67,10 @@ function useLook(conversation, session) {
 function Head({ session }) {
   const now = useNow(1, useSignal(link.state).status !== "live");
   const [sign, word] = stateOf(session);
-  const facts = [session.agent || session.kind, oneLine(session.model, 40), oneLine(session.cwd, 80), oneLine(session.git_branch, 40), costOf(session)];
+  const facts = [session.agent || session.kind, oneLine(shortModel(session.model, session.agent), 40), costOf(session), oneLine(session.project || project(session.cwd), 40), oneLine(session.git_branch, 40)];
   return html`<header class="head"><h1 title=${titleOf(session)}>${titleOf(session)}</h1>
     <span class=${`state ${session.detail_state}`}><span aria-hidden="true">${sign}</span> ${word} <span class="dim">${age(now - session.since_ms)}</span></span>
-    <span class="dim">${facts.filter(Boolean).join(" · ")}</span>${h(Actions, { session })}</header>`;
+    <span class="dim" title=${[session.model, session.cwd].filter(Boolean).join(" · ")}>${facts.filter(Boolean).join(" · ")}</span>${h(Actions, { session })}</header>`;
 }
 
 /** Something of a session that can be changed. @param {{name: string, value: string, save: (value: string) => void}} props */
