@@ -45,6 +45,7 @@ policy           what the rules of a file would decide
 admin            status, stop, token, open, audit
 doctor           what works here, and what to do about the rest
 doctor_checks    what it checks without a host
+service          the host as a service of this user: systemd, launchd
 store            backup, restore, store copy: a host's log, copied
 attach           any program as an attached session
 handover         take, give, adopt: a conversation at this terminal, or the host's

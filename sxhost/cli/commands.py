@@ -32,6 +32,7 @@ MODULES: Final[Mapping[str, str]] = {
     "policy": "policy",
     "search": "search",
     "serve": "serve stdio",
+    "service": "service",
     "sessions": "sessions discover show register rm prune",
     "store": "store backup restore",
     "top": "top",

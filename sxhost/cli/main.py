@@ -39,7 +39,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     ),
     "The host": (
         *("serve", "status", "stop", "open", "token", "audit", "policy", "notify", "store"),
-        *("doctor", "backup", "restore", "stdio", "completion"),
+        *("service", "doctor", "backup", "restore", "stdio", "completion"),
     ),
 }
 """The commands by what somebody wants, in the order in which the help has them."""

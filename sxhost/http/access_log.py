@@ -185,6 +185,10 @@ def _referer(page: bytes) -> str:
     return f"{_printable(parts.scheme)}://{_printable(host)}{_path(parts.path, '')}"
 
 
+LOGGED_FIELDS: Final = (b"referer", b"user-agent")
+"""The fields of a request's head that its entry has."""
+
+
 def _raw(request: Request, name: bytes) -> bytes:
     """Return a header's beginning as it came: it need not be UTF-8."""
     values: Sequence[bytes] = request.requestHeaders.getRawHeaders(name) or [b""]

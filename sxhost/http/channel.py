@@ -44,7 +44,10 @@ log = logger(__name__)
 HEAD, BODY, IDLE, END = "header", "body", "next request", "end"
 """What a connection waits for, within its one deadline."""
 
-NO_HEAD: Final = RequestHead(b"", b"", b"")
+KnownHead = tuple[bytes, RequestHead, Plan | None]
+"""A head as it came, and as it was understood."""
+
+NOTHING_KNOWN: Final[KnownHead] = (b"", RequestHead(b"", b"", b""), None)
 END_OF_HEAD: Final = b"\r\n\r\n"
 
 SHORT_BODY: Final = 16 * 1024
@@ -81,7 +84,7 @@ class HostChannel(http.HTTPChannel):
         self._missing = 0
         """Bytes of the body that have not come."""
         self._chunks: Chunks | None = None
-        self._known: tuple[bytes, RequestHead, Plan | None] = (b"", NO_HEAD, None)
+        self._known = NOTHING_KNOWN
         """The last head as it came and as it was understood: clients send the same again."""
         self._incoming: Any = None
         """The `Incoming` request whose body is awaited."""
@@ -429,6 +432,11 @@ class HostChannel(http.HTTPChannel):
             self._handlingRequest = False
         self._begin_request(request.plan.head, (request, outcome))
         self._read_on()
+
+    def forget_head(self) -> None:
+        """Let go of the last head and of what was made of it, until the next one comes."""
+        self._known = NOTHING_KNOWN
+        self.guard.forget()
 
     def resumeProducing(self) -> None:
         """The transport's buffer is empty: all answers were sent."""

@@ -105,11 +105,15 @@ class GzipStream:
         return b"" if self._compressor is None else self._compressor.flush()
 
 
+AS_IT_IS: Final = GzipStream(None)
+"""Passes on what is written to whoever takes no gzip."""
+
+
 def gzip_stream(request: Request) -> GzipStream:
     """Return what compresses a stream for a client, and set the headers for it."""
     _add_vary(request)
     if not _accepts_gzip(request):
-        return GzipStream(None)
+        return AS_IT_IS
     request.setHeader("Content-Encoding", "gzip")
     return GzipStream(zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP + WINDOW, MEMORY))
 

@@ -21,6 +21,8 @@ DECIDING: Final = FORWARDED | {
 }  # fmt: skip
 """The fields on which a decision depends."""
 
+NOT_DECIDED: Final = Decision()
+
 
 class ConnectionGuard:
     """The decisions on one connection: the last one is remembered as long as it holds.
@@ -36,7 +38,7 @@ class ConnectionGuard:
         self._authenticator = authenticator
         self._key: tuple[object, ...] = ()
         self._head: RequestHead | None = None
-        self._last = Decision()
+        self._last = NOT_DECIDED
 
     def decide(self, head: RequestHead) -> Decision:
         """Return who sends a request with this head."""
@@ -52,3 +54,7 @@ class ConnectionGuard:
             self._key = key if lasts and not self._last.is_preflight else ()
         self._head = head
         return self._last
+
+    def forget(self) -> None:
+        """Let go of the last decision: the next one is made anew."""
+        self._key, self._head, self._last = (), None, NOT_DECIDED

@@ -155,6 +155,11 @@ class HostRequest(Request):
         else:
             super().process()
 
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Begin an answer that lasts: the connection need not remember who asked, and how."""
+        self.channel.forget_head()
+        super().registerProducer(producer, streaming)
+
     def refuse(self, error: HostError) -> None:
         """Answer with `error` and close the connection afterwards."""
         self._write_refusal(error)

@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
+from sxhost.http.access_log import LOGGED_FIELDS
 from sxhost.http.compression import gzip_stream
 from sxhost.http.direct_send import send
 from sxhost.model.caller import current_caller
@@ -31,7 +32,7 @@ class StreamResponse:
         """Send the head, and let the transport pause and resume the reader."""
         self._request.registerProducer(reader, streaming=True)
         self._request.write(b"")
-        self._request.responseHeaders = Headers()  # 2 kB that were sent, for hours
+        _forget_heads(self._request)
 
     def write(self, data: bytes) -> None:
         """Send bytes, or buffer them until they can be sent; none are no chunk, but its end.
@@ -66,3 +67,12 @@ class StreamResponse:
             reader.close()
         self._request.unregisterProducer()
         self._request.write(self._gzip.finish())
+
+
+def _forget_heads(request: Request) -> None:
+    """Let go of what was asked and answered: it lasts for hours, and the log needs little."""
+    asked, kept = request.requestHeaders, Headers()
+    for name in LOGGED_FIELDS:
+        for value in asked.getRawHeaders(name) or ():
+            kept.addRawHeader(name, value)
+    request.requestHeaders, request.responseHeaders = kept, Headers()

@@ -473,7 +473,7 @@ def test_full_inbox_is_refused(shell: Shell, registered: str) -> None:
         (["status", "--nonsense"], "No such option"),
         (["--nonsense"], "No such option"),
         (["show"], "Missing argument 'ID'"),
-        (["send", "a"], "Missing argument 'TEXT'"),
+        (["send", "a"], "Say to whom and what"),
         (["send", "a", "b", "--mode", "shout"], "'shout' is not one of"),
         (["events", "a", "--limit", "0"], "Invalid value for '--limit'"),
         (["completion", "csh"], "'csh' is not one of"),

@@ -96,6 +96,8 @@ NO_HOST = {
         "stdio",
         "stop",
         "store copy",
+        "service install",
+        "service uninstall",
         "backup",
         "restore",
         "token show",

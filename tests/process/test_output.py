@@ -61,6 +61,8 @@ APART: dict[str, list[list[str]]] = {
     "stdio": [["--connect", "http://127.0.0.1:1"]],
     "backup": [["copy.db"], [HOSTILE.replace("\0", "")]],
     "restore": [["nothing"], [HOSTILE.replace("\0", "")]],
+    "service install": [["--dry-run"], ["--dry-run", "--port", HOSTILE.replace("\0", "")]],
+    "service uninstall": [["--dry-run"]],
     "store copy": [
         *(["sqlite:nothing", "sqlite:copy"], [HOSTILE.replace("\0", ""), "sqlite:copy"]),
     ],
@@ -73,7 +75,16 @@ APART: dict[str, list[list[str]]] = {
 TALKING = {"chat", "new", "run", "turn"}
 """Commands that follow a session; the host has to call it by what can be an id."""
 
-FLOWING = {*TALKING, "log", "transcript", "pull", "hook install", "trust", "wait"}
+FLOWING = {
+    *TALKING,
+    "log",
+    "transcript",
+    "pull",
+    "hook install",
+    "trust",
+    "service install",
+    "wait",
+}
 """Commands that print texts of others in lines of their own."""
 
 SGR = re.compile(

@@ -65,6 +65,8 @@ COMMANDS = {
     "backup": ["backup", "/dev/null/x"],
     "restore": ["restore", "nothing"],
     "doctor": ["doctor"],
+    "service install": ["service", "install", "--dry-run"],
+    "service uninstall": ["service", "uninstall", "--dry-run"],
     "stop": ["stop"],
     "store copy": ["store", "copy", "sqlite:nothing", "sqlite:copy"],
     "tail": ["tail"],

@@ -67,7 +67,7 @@ function useLook(conversation, session) {
 function Head({ session }) {
   const now = useNow(1, useSignal(link.state).status !== "live");
   const [sign, word] = stateOf(session);
-  const facts = [session.agent || session.kind, oneLine(shortModel(session.model, session.agent), 40), oneLine(session.project || project(session.cwd), 40), oneLine(session.git_branch, 40), costOf(session)];
+  const facts = [session.agent || session.kind, oneLine(shortModel(session.model, session.agent), 40), costOf(session), oneLine(session.project || project(session.cwd), 40), oneLine(session.git_branch, 40)];
   return html`<header class="head"><h1 title=${titleOf(session)}>${titleOf(session)}</h1>
     <span class=${`state ${session.detail_state}`}><span aria-hidden="true">${sign}</span> ${word} <span class="dim">${age(now - session.since_ms)}</span></span>
     <span class="dim" title=${[session.model, session.cwd].filter(Boolean).join(" · ")}>${facts.filter(Boolean).join(" · ")}</span>${h(Actions, { session })}</header>`;

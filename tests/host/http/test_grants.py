@@ -305,3 +305,12 @@ def test_hosts_user_has_no_token_to_end(gate: Gate) -> None:
     client = gate.ask("/events?follow=1", uid=UID)
     rotate(gate, "")
     assert is_open(client)
+
+
+def test_begun_stream_keeps_of_its_head_only_what_the_log_says(gate: Gate) -> None:
+    client = gate.ask("/events?follow=1", "User-Agent: curl/8", "X-Long: 1")
+    settle(gate)
+    (request,) = client.protocol.requests
+    kept = request.requestHeaders.getAllRawHeaders()
+    assert list(kept) == [(b"User-Agent", [b"curl/8"])]
+    assert is_open(client)
