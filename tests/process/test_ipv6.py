@@ -77,13 +77,13 @@ COMMANDS = {
     "token revoke": ["token", "revoke", "nothing"],
     "token rotate": ["token", "rotate"],
     "turn": ["turn", "n", "hi"],
-    "wait": ["wait", "s"],
+    "wait": ["wait", "nobody"],
 }
 """What is asked of every command that has a host; `stop`, `stdio` and `hook claude` below."""
 
 REFUSED = {
     *("answer", "approve", "deny", "end", "interrupt", "steer", "token revoke", "turn"),
-    *("adopt", "give", "notify test", "take"),
+    *("adopt", "give", "notify test", "take", "wait"),
 }
 """Commands for which there is nothing to do."""
 

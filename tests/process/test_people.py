@@ -35,8 +35,8 @@ FORBIDDEN = {
 }
 """What nobody wants to read."""
 
-SAYING = [name for name in LINKED if name not in TALKING]
-"""Commands that are told all at once: those that talk with an agent go on until it is done."""
+SAYING = [name for name in LINKED if name not in {*TALKING, "wait"}]
+"""Commands that are told all at once: others go on until an agent is done."""
 
 LISTS = ("sessions", "events", "tail", "show", "audit", "token list", "discover")
 """Commands whose lines are cut to the terminal."""

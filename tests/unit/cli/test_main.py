@@ -63,6 +63,7 @@ def test_options_of_the_host_are_not_for_other_commands() -> None:
 WITHOUT_JSON = {
     *("attach", "completion", "emit", "serve", "stdio", "token show"),
     *("hook claude", "hook codex", "hook install", "hook uninstall", "notify check"),
+    *("service install", "service uninstall"),
 }
 """Commands that print nothing of a host: what a program says, a script, a token, a check."""
 
