@@ -408,7 +408,7 @@ class Connection(Protocol):
 
     async def answered(self) -> None:
         """Return once all messages are answered that have come so far."""
-        while self._busy:
+        while self._busy or (self._open and self._pending):  # a slow client's messages wait
             await self._over.wait()
 
     def _answer_pending(self) -> None:

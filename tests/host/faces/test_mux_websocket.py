@@ -126,6 +126,22 @@ def test_commands_before_one_too_many_are_answered() -> None:
     assert socket.closed == 1008
 
 
+def _answers(socket: Socket) -> int:
+    return sum(each["type"] == "response" for each in socket.messages)
+
+
+def test_slow_client_of_too_many_messages_gets_its_answers_first() -> None:
+    wire = Wire(commands=3)
+    socket = Socket(wire, path="/ws")
+    socket.protocol.pauseProducing()
+    socket.say(masked(TEXT, json.dumps({"type": "health_check"}).encode()) * 5)
+    assert (socket.closed, _answers(socket)) == (None, 0)
+    socket.protocol.resumeProducing()
+    wire.lab.clock.advance(0)
+    assert _answers(socket) == 3
+    assert socket.closed == 1008
+
+
 def test_connection_of_too_many_messages_is_closed_in_the_end() -> None:
     wire = Wire(commands=1)
     socket = Socket(wire, path="/ws")
