@@ -27,6 +27,7 @@ __all__ = [
     "open_unlinked",
     "read_private",
     "replace_private",
+    "sync_directory",
 ]
 
 ROOT = 0
@@ -139,7 +140,7 @@ def replace_private(
         raise
     if synced:
         with suppress(OSError):  # the new file is in its place already, and counts
-            _sync_directory(os.path.dirname(path) or ".")
+            sync_directory(os.path.dirname(path) or ".")
 
 
 def lock_file(path: Place) -> int:
@@ -186,7 +187,8 @@ def open_unlinked(path: Place, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
-def _sync_directory(place: str) -> None:
+def sync_directory(place: Place) -> None:
+    """Have what was renamed in a directory outlive a power cut."""
     directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from msgspec.structs import replace
 from twisted.internet.defer import DeferredLock
 from twisted.internet.task import deferLater
 
@@ -110,9 +109,14 @@ class Handover:
             session = await self._without_program(session, now=draft.now)
         self._processes.forget(session_id)
         hosting = Hosting(
-            kind="hosted", launch=launch, native_id=launch.resume, rest="asleep", fresh=False
+            kind="hosted",
+            launch=launch,
+            native_id=launch.resume,
+            process=NO_PROCESS,
+            rest="asleep",
+            fresh=False,
         )
-        await self._dependencies.set_hosting(session_id, replace(hosting, process=NO_PROCESS))
+        await self._dependencies.set_hosting(session_id, hosting)
         await self._tell(session_id, "host")
         self._supervisor.deliver_messages(session_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -12,6 +12,7 @@ from sxhost.cli.admin import seconds
 from sxhost.cli.names import find_session, session_argument
 from sxhost.cli.output import Flow, put
 from sxhost.cli.terminal import HostLink, linked
+from sxhost.model.delivery import OVER
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
@@ -23,8 +24,6 @@ Until = Literal["idle", "asks", "message", "ended"]
 
 ENDED_FIRST, TOO_LATE = 4, 124
 """What it exits with if the session is over before, or the time."""
-
-OVER: Final = frozenset({"ended", "lost"})
 
 
 def is_over(session: Summary) -> bool:

@@ -12,6 +12,7 @@ from sxhost.cli.names import on_session, session_argument
 from sxhost.cli.output import Flow
 from sxhost.cli.terminal import HostLink, linked, text_or_stdin
 from sxhost.cli.words import WordsCommand
+from sxhost.model.delivery import OVER
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from sxhost.model.session import SessionQuery
 
 __all__ = ["commands"]
-
-OVER = ("ended", "lost")
-"""States of sessions that are sent nothing, unless they are named."""
 
 LONG_PULL = 60.0
 """Seconds of one pull while waiting: less than what proxies cut."""

@@ -74,7 +74,7 @@ def standing(session: Summary, asked: Approval | None = None) -> Standing:
     if session.rest == "ended":
         return "ended"
     if session.detail_state == "idle":
-        if session.reason == "error" or session.reason.startswith("error: "):
+        if session.has_failed:
             return "failed"
         return "asleep" if session.rest == "asleep" else "idle"
     return session.detail_state

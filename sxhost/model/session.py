@@ -255,6 +255,12 @@ class Summary(Struct, frozen=True, kw_only=True):
     project: str = ""
     """The name of the directory's project: of the next directory upwards that git knows."""
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether its last turn has failed, and none has begun since."""
+        is_error = self.reason == "error" or self.reason.startswith("error: ")
+        return self.detail_state == "idle" and is_error
+
 
 class Detail(Summary, frozen=True, kw_only=True):
     """A session in detail, with its last 10 events."""

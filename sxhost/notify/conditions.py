@@ -77,9 +77,9 @@ def conditions(
         if one.session in by_id
     ]
     for session in by_id.values():
-        kind = _kind(session, work.get(session.id))
+        known = work.get(session.id)
+        kind = _kind(session, known)
         if kind is not None:
-            known = work.get(session.id)
             took = (known.ended_ms - known.began_ms) / 1000 if known and kind == "done" else 0.0
             key = f"{kind} {session.id} {session.since_ms}"
             found.append(
@@ -89,10 +89,10 @@ def conditions(
 
 
 def _kind(session: Summary, work: WorkTime | None) -> Kind | None:
+    if session.has_failed:
+        return "failed"
     state = session.detail_state
     if state == "idle":
-        if session.reason == "error" or session.reason.startswith("error: "):
-            return "failed"
         return "done" if work is not None and work.ended_ms else None
     if state in ("stalled", "lost", "ended"):
         return state

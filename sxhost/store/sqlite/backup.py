@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from sxhost.files import sync_directory
 from sxhost.store.contracts import StoreInUse, StoreUnusable
 from sxhost.store.sql import reading, rows
 from sxhost.store.sqlite import epoch
@@ -100,7 +101,7 @@ def _copied(source: Path, target: Path, *, renewed: bool) -> BackedUp:
         if renewed:
             _put_aside(target)
         draft.replace(target)
-        _sync_directory(target.parent)
+        sync_directory(target.parent)
     except OSError as error:
         raise StoreUnusable(f"{target} cannot be written: {error.strerror}.") from error
     finally:
@@ -147,11 +148,3 @@ def _refuse_foreign(path: Path) -> None:
         raise StoreUnusable(
             f"{path} is no database of sxhost, and is not replaced: name another file."
         ) from error
-
-
-def _sync_directory(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
