@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import re
-import stat
-import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
+
+from sxhost.rule_file import RuleFile, RuleFileError, rule_place
 
 __all__ = [
     "BadRules",
@@ -30,8 +30,6 @@ __all__ = [
     "WebhookChannel",
 ]
 
-T = TypeVar("T")
-
 Kind = Literal["asks", "failed", "done", "stalled", "lost", "ended"]
 """What can be so of a session that somebody may want to know."""
 
@@ -43,18 +41,12 @@ Span = Annotated[str, Meta(pattern=r"^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9
 
 SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
-LARGEST: Final = 1_000_000
-"""Bytes of a file at the most."""
-
 MOST: Final = 100
 """Rules, and channels, at the most."""
 
 
-class BadRules(ValueError):
-    """The file is wrong; `where` names the table, `why` is a sentence."""
-
-    def __init__(self, file: str, where: str, why: str) -> None:
-        super().__init__(f"{file}: {where}: {why}" if where else f"{file}: {why}")
+class BadRules(RuleFileError):
+    """The file of notifications is wrong."""
 
 
 def seconds(duration: str) -> float:
@@ -199,12 +191,8 @@ class NotifyRules(Struct, frozen=True):
 
         :raises BadRules: it cannot be read, is wrong, or anyone could have written it.
         """
-        try:
-            if path.stat().st_mode & stat.S_IWOTH:
-                raise BadRules(str(path), "", "Everyone may write to it; `chmod o-w` it.")
-            return cls.read(path.read_bytes(), str(path))
-        except OSError as error:
-            raise BadRules(str(path), "", f"It cannot be read: {error.strerror}.") from None
+        name = str(path)
+        return cls.read(RuleFile(name, BadRules).content(path), name)
 
     @classmethod
     def read(cls, text: bytes, file: str = "notify") -> NotifyRules:
@@ -212,53 +200,40 @@ class NotifyRules(Struct, frozen=True):
 
         :raises BadRules: it is wrong.
         """
-        tables = _tables(text, file)
+        source = RuleFile(file, BadRules)
+        tables = source.tables(text)
         link = tables.pop("link", "")
         given, written = tables.pop("channel", {}), tables.pop("rule", [])
         if tables:
             why = "There are only `link`, channels (`[channel.NAME]`) and rules (`[[rule]]`)."
-            raise BadRules(file, f"`{min(tables)}`", why)
+            raise source.fault(f"`{min(tables)}`", why)
         if not isinstance(given, dict) or not isinstance(written, list):
             why = "A channel begins with `[channel.NAME]`, a rule with `[[rule]]`."
-            raise BadRules(file, "", why)
+            raise source.fault("", why)
         if max(len(given), len(written)) > MOST:
-            raise BadRules(file, "", f"There are at most {MOST} channels, and as many rules.")
+            raise source.fault("", f"There are at most {MOST} channels, and as many rules.")
         channels: dict[str, Channel] = {}
         for name, table in given.items():
-            _convert(name, Name, file, f"[channel.{name}]")
-            channels[name] = _convert(table, Channel, file, f"[channel.{name}]")
-        rules = [_rule(one, number, channels, file) for number, one in enumerate(written, 1)]
-        return cls(channels, rules, _convert(link, Link, file, "`link`"))
+            place = f"[channel.{name}]"
+            source.convert(name, Name, place)
+            channels[name] = source.convert(table, cast("type[Channel]", Channel), place)
+        rules = [_rule(one, number, channels, source) for number, one in enumerate(written, 1)]
+        return cls(channels, rules, source.convert(link, Link, "`link`"))
 
 
 Link = Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?\Z", max_length=2048)]
 
 
-def _rule(table: Any, number: int, channels: Mapping[str, Channel], file: str) -> NotifyRule:
-    name = table.get("name") if isinstance(table, dict) else None
-    place = f"rule {name!r}" if isinstance(name, str) else f"rule {number}"
-    rule: NotifyRule = _convert(table, NotifyRule, file, place)
+def _rule(
+    table: object, number: int, channels: Mapping[str, Channel], source: RuleFile
+) -> NotifyRule:
+    place = rule_place(number, table)
+    rule = source.convert(table, NotifyRule, place)
     for channel in rule.to:
         if channel not in channels:
-            raise BadRules(file, place, f"The field `to` names no channel: {channel!r}.")
+            raise source.fault(place, f"The field `to` names no channel: {channel!r}.")
     try:
         _ = rule.hours
     except ValueError as error:
-        raise BadRules(file, place, f"The quiet hours are wrong: {error}.") from None
+        raise source.fault(place, f"The quiet hours are wrong: {error}.") from None
     return rule if rule.name else msgspec.structs.replace(rule, name=place)
-
-
-def _tables(text: bytes, file: str) -> dict[str, Any]:
-    if len(text) > LARGEST:
-        raise BadRules(file, "", f"It has more than {LARGEST} bytes.")
-    try:
-        return tomllib.loads(text.decode())
-    except (ValueError, RecursionError) as error:
-        raise BadRules(file, "", f"It is not TOML: {error}.") from None
-
-
-def _convert(given: Any, kind: Any, file: str, place: str) -> Any:
-    try:
-        return msgspec.convert(given, kind)
-    except msgspec.ValidationError as error:
-        raise BadRules(file, place, f"{error}.") from None

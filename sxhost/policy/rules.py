@@ -8,13 +8,10 @@ describes the file.
 
 from __future__ import annotations
 
-import stat
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
 from sxhost.model.approval import Question
@@ -22,6 +19,7 @@ from sxhost.model.session import Session
 from sxhost.model.turn import Launch
 from sxhost.policy.conditions import CONDITIONS, Condition, QuestionFacts, facts_of
 from sxhost.policy.pattern import BadPattern
+from sxhost.rule_file import RuleFile, RuleFileError, rule_place
 
 __all__ = [
     "ASK_A_PERSON",
@@ -33,8 +31,6 @@ __all__ = [
     "Rule",
 ]
 
-T = TypeVar("T")
-
 Words = Annotated[str, Meta(min_length=1, max_length=4096)]
 Many = Words | Annotated[list[Words], Meta(min_length=1, max_length=1000)]
 Seconds = Annotated[float, Meta(ge=1, le=31_622_400)]
@@ -45,18 +41,9 @@ Silence = Literal["deny", "cancel"]
 DEFAULT: Final = "default"
 """What a decision names as its rule where none matches."""
 
-LARGEST: Final = 1_000_000
-"""Bytes of a policy's file at the most."""
 
-
-class PolicyError(ValueError):
-    """A policy's file is wrong; `where` names the rule or the table, `why` is a sentence."""
-
-    def __init__(self, file: str, where: str, why: str) -> None:
-        super().__init__(f"{file}: {where}: {why}" if where else f"{file}: {why}")
-        self.file = file
-        self.where = where
-        self.why = why
+class PolicyError(RuleFileError):
+    """A policy's file is wrong."""
 
 
 class AskingSession(Struct, frozen=True, kw_only=True):
@@ -162,13 +149,8 @@ class Policy:
 
         :raises PolicyError: it cannot be read, is wrong, or anyone could have written it.
         """
-        file = str(path)
-        try:
-            if path.stat().st_mode & stat.S_IWOTH:
-                raise PolicyError(file, "", "Everyone may write to it; `chmod o-w` it.")
-            return cls.read(path.read_bytes(), file)
-        except OSError as error:
-            raise PolicyError(file, "", f"It cannot be read: {error.strerror}.") from None
+        name = str(path)
+        return cls.read(RuleFile(name, PolicyError).content(path), name)
 
     @classmethod
     def read(cls, text: bytes, file: str = "policy") -> Policy:
@@ -176,23 +158,24 @@ class Policy:
 
         :raises PolicyError: it is wrong.
         """
-        tables = _tables(text, file)
-        default = _convert(tables.pop("default", {}), Default, file, "[default]")
+        source = RuleFile(file, PolicyError)
+        tables = source.tables(text)
+        default = source.convert(tables.pop("default", {}), Default, "[default]")
         written = tables.pop("rule", [])
         if tables:
             why = "There are only the table `[default]` and rules, `[[rule]]`."
-            raise PolicyError(file, f"`{min(tables)}`", why)
+            raise source.fault(f"`{min(tables)}`", why)
         if not isinstance(written, list):
-            raise PolicyError(file, "[rule]", "A rule begins with `[[rule]]`.")
+            raise source.fault("[rule]", "A rule begins with `[[rule]]`.")
         rules = [
-            _convert(table, Rule, file, _place(number, table))
+            source.convert(table, Rule, rule_place(number, table))
             for number, table in enumerate(written, 1)
         ]
         try:
             return cls(rules, default)
         except _BadRule as error:
-            place = _place(error.number, written[error.number - 1])
-            raise PolicyError(file, place, str(error)) from None
+            place = rule_place(error.number, written[error.number - 1])
+            raise source.fault(place, str(error)) from None
 
     def decide(self, question: Question, about: AskingSession) -> PolicyDecision:
         """Decide a question by the first rule that matches, else by the default."""
@@ -281,24 +264,3 @@ def _compile_condition(number: int, rule: Rule, name: str, value: str | list[str
         return CONDITIONS[name](values, rule.shell)
     except BadPattern as error:
         raise _BadRule(number, f"The field `{name}` is wrong: {error}.") from None
-
-
-def _tables(text: bytes, file: str) -> dict[str, object]:
-    if len(text) > LARGEST:
-        raise PolicyError(file, "", f"It has more than {LARGEST} bytes.")
-    try:
-        return tomllib.loads(text.decode())
-    except (ValueError, RecursionError) as error:
-        raise PolicyError(file, "", f"It is not TOML: {error}.") from None
-
-
-def _convert(given: object, kind: type[T], file: str, place: str) -> T:
-    try:
-        return msgspec.convert(given, kind)
-    except msgspec.ValidationError as error:
-        raise PolicyError(file, place, f"{error}.") from None
-
-
-def _place(number: int, written: object) -> str:
-    name = written.get("name") if isinstance(written, dict) else None
-    return f"rule {name!r}" if isinstance(name, str) else f"rule {number}"

@@ -39,6 +39,7 @@ ROOMS = {
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
     "ratelimit": Room("0", ("ratelimit.py",), rooms_of(""), rooms_of("")),
+    "rule_file": Room("0", ("rule_file.py",), rooms_of(""), rooms_of("msgspec")),
     "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
     "treq_url": Room("0", ("treq_url.py",), rooms_of(""), rooms_of("twisted")),
     "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
@@ -49,7 +50,7 @@ ROOMS = {
     "codec": Room("2", ("codec/*.py",), rooms_of("errors model visible"), rooms_of("msgspec")),
     "config": Room("2", ("config.py",), rooms_of("files model"), rooms_of("msgspec")),
     "prices": Room("2", ("prices.py",), rooms_of("model"), rooms_of("msgspec")),
-    "policy": Room("2", ("policy/*.py",), rooms_of("model"), rooms_of("msgspec re2")),
+    "policy": Room("2", ("policy/*.py",), rooms_of("model rule_file"), rooms_of("msgspec re2")),
     "auth": Room(
         "3",
         ("auth/*.py",),
@@ -150,7 +151,7 @@ ROOMS = {
     "notify": Room(
         "3",
         ("notify/*.py",),
-        rooms_of("errors files logs model treq_url waiting"),
+        rooms_of("errors files logs model rule_file treq_url waiting"),
         rooms_of("msgspec treq twisted"),
     ),
     "dashboard": Room(
